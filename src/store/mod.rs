@@ -1,0 +1,154 @@
+//! An object store: moves opaque bytes under short names, and knows no keys and no format.
+//!
+//! Names ([`ObjectKey`]) are relative to the configured prefix, which the store adds by itself.
+//! Every object is written once and never changed; a repeated PUT of the same bytes is harmless.
+
+use std::fmt::{Debug, Display};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::error::{Error, Result};
+
+/// Name of an object below the configured prefix: 1 to 200 bytes of `[A-Za-z0-9/._-]`, no empty, `.` or `..` segment.
+///
+/// The alphabet is what every server, proxy and file system takes as it is (docs/format.md, Objects).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey(String);
+
+impl ObjectKey {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// `B2_INTERNAL` for a name outside the alphabet: names are made here, never by a user.
+    pub fn new(name: impl Into<String>) -> Result<Self> {
+        let name = name.into();
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-');
+        let segments_ok = name.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
+        if name.len() > 200 || !name.bytes().all(allowed) || !segments_ok {
+            return Err(Error::internal(format!("bad object name {name:?}")));
+        }
+        Ok(Self(name))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Display for ObjectKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One object in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Name below the prefix, as the server gave it: not checked against our alphabet.
+    pub key: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// `LastModified` by the server's clock, if it was readable.
+    pub modified: Option<SystemTime>,
+}
+
+/// The answer to a LIST: all pages together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Objects, sorted by name.
+    pub objects: Vec<ObjectInfo>,
+    /// Common prefixes up to and including the next `/`, sorted; only with a delimiter.
+    pub prefixes: Vec<String>,
+}
+
+/// One version of an object, or a marker that hides it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectVersion {
+    /// Name below the prefix.
+    pub key: String,
+    /// The server's version id.
+    pub version: String,
+    /// Whether this is the version that a plain GET sees.
+    pub latest: bool,
+    /// A hide marker has no content.
+    pub hidden: bool,
+    /// Size in bytes; 0 for a marker.
+    pub size: u64,
+    /// `LastModified` by the server's clock.
+    pub modified: Option<SystemTime>,
+}
+
+/// What has passed since the store was opened; retries count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// HTTP requests, or file operations that stand for one.
+    pub requests: u64,
+    /// Body bytes sent, including those of failed attempts.
+    pub sent_bytes: u64,
+    /// Body bytes received.
+    pub received_bytes: u64,
+}
+
+/// An object store. Implementations retry by themselves and are safe to use from many tasks at once.
+///
+/// Errors common to all methods: `B2_NETWORK`, `B2_CREDENTIALS`, `B2_CAPABILITY`, `B2_BUCKET`,
+/// `B2_CAP_EXCEEDED`, `B2_CLOCK`, `B2_STORE`, and the file-system codes for a folder.
+#[async_trait]
+pub trait ObjectStore: Debug + Send + Sync {
+    /// Which bucket and prefix this is: endpoint, bucket and prefix, without secrets. Two stores with the
+    /// same identity hold the same objects.
+    fn identity(&self) -> String;
+
+    /// Writes an object. When it returns, the object is durable.
+    ///
+    /// # Cancel safety
+    /// A dropped call may or may not have written the object; it never leaves a partial one.
+    async fn put(&self, key: &ObjectKey, body: Bytes) -> Result<()>;
+
+    /// Reads a whole object of at most `max_bytes`.
+    ///
+    /// # Errors
+    /// `B2_OBJECT_MISSING`; `B2_STORE` when it is larger than `max_bytes`.
+    async fn get(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes>;
+
+    /// Reads exactly `length` bytes from `start`.
+    ///
+    /// # Errors
+    /// `B2_OBJECT_MISSING`; `B2_DAMAGED` when the object ends before `start + length`.
+    async fn get_range(&self, key: &ObjectKey, start: u64, length: u64) -> Result<Bytes>;
+
+    /// Everything whose name starts with `prefix` (may be empty or end in `/`). With `delimited`, names are
+    /// cut at the next `/` after `prefix` and given as prefixes.
+    async fn list(&self, prefix: &str, delimited: bool) -> Result<Listing>;
+
+    /// Every version of everything below `prefix`; `None` when this store keeps no versions.
+    async fn list_versions(&self, prefix: &str) -> Result<Option<Vec<ObjectVersion>>>;
+
+    /// Deletes one version, or without a version the object (which on a store with versions hides it).
+    /// Deleting what is not there is no error.
+    async fn delete(&self, key: &ObjectKey, version: Option<&str>) -> Result<()>;
+
+    /// Offset of the server's clock from this machine's in milliseconds (positive: the server is ahead), as
+    /// of the last answer; 0 before the first.
+    fn server_offset_ms(&self) -> i64;
+
+    /// What has passed so far. Grows while a body is being sent, so that it can drive a progress display.
+    fn traffic(&self) -> Traffic;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn object_keys_are_checked() {
+        assert!(ObjectKey::new("packs/0a1b2c3d/00ff").is_ok());
+        for bad in ["", "/a", "a/", "a//b", "a/../b", "a b", "a%20", "ü", &"x".repeat(201)] {
+            assert!(ObjectKey::new(bad).is_err(), "{bad}");
+        }
+    }
+}
