@@ -14,8 +14,14 @@
 //! A floor uses those below it, never one above, and no neighbour's insides.
 
 pub mod ambient;
+pub mod chunk;
+pub mod cpu;
+pub mod crypto;
+pub mod entry;
 pub mod error;
+pub mod format;
 pub mod progress;
 pub mod secret;
+pub mod repo;
 pub mod source;
 pub mod store;

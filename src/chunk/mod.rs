@@ -1,0 +1,7 @@
+//! Cutting files into chunks and compressing frames. Pure: no I/O.
+
+mod compress;
+mod cut;
+
+pub use compress::{compress, decompress};
+pub use cut::{Cutter, PAGE_CHUNK_BYTES};

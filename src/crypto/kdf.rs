@@ -1,0 +1,56 @@
+//! Stretching a secret with scrypt. Slow and hungry on purpose: run it on the CPU pool.
+
+use zeroize::Zeroizing;
+
+/// scrypt's cost (RFC 7914). Memory is `128 * 2^log_n * r` bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScryptCost {
+    /// Logarithm of N.
+    pub log_n: u8,
+    /// Block size.
+    pub r: u32,
+    /// Parallelisation.
+    pub p: u32,
+}
+
+impl ScryptCost {
+    /// What new slots are written with: 128 MiB and about a third of a second, once per machine.
+    pub const WRITE: Self = Self { log_n: 17, r: 8, p: 1 };
+
+    /// Whether a cost read from a bucket may be used: at most 512 MiB of memory and 16 times our own work,
+    /// so that a hostile slot can neither exhaust memory nor time, and never less than 2^14, which would
+    /// help somebody guess.
+    #[must_use]
+    pub fn is_bounded(self) -> bool {
+        let memory = u64::from(self.r).checked_mul(128).and_then(|b| b.checked_shl(u32::from(self.log_n)));
+        (14..=21).contains(&self.log_n)
+            && (1..=32).contains(&self.r)
+            && (1..=4).contains(&self.p)
+            && memory.is_some_and(|bytes| bytes <= 512 << 20)
+    }
+}
+
+/// The 32 bytes that `secret` and `salt` stretch to; `None` for a cost out of bounds.
+#[must_use]
+pub fn stretch(secret: &[u8], salt: &[u8; 32], cost: ScryptCost) -> Option<Zeroizing<[u8; 32]>> {
+    if !cost.is_bounded() {
+        return None;
+    }
+    let parameters = scrypt::Params::new(cost.log_n, cost.r, cost.p).ok()?;
+    let mut out = Zeroizing::new([0; 32]);
+    scrypt::scrypt(secret, salt, &parameters, out.as_mut_slice()).ok()?;
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_costs_are_refused_before_memory_is_taken() {
+        for (log_n, r, p) in [(29, 8, 1), (21, 8, 1), (63, 1, 1), (17, u32::MAX, 1), (17, 8, 99), (0, 8, 1), (1, 8, 1)] {
+            assert!(stretch(b"x", &[0; 32], ScryptCost { log_n, r, p }).is_none(), "{log_n} {r} {p}");
+        }
+        assert!(ScryptCost::WRITE.is_bounded());
+    }
+}

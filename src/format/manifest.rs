@@ -1,0 +1,248 @@
+//! The manifest: what a snapshot is made of. Its PUT is the commit.
+
+use minicbor::{Decode, Encode};
+
+use super::{Header, KeySlot, Malformed, ObjectKind, PackName, Run, cbor, deflate, inflate};
+
+/// Why a snapshot was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Reason {
+    /// The user asked for it.
+    #[n(0)]
+    Manual,
+    /// The schedule.
+    #[n(1)]
+    Scheduled,
+    /// Before the host compacted a session.
+    #[n(2)]
+    Compaction,
+    /// The gateway stopped.
+    #[n(3)]
+    Shutdown,
+    /// Before a rollback.
+    #[n(4)]
+    Safety,
+    /// Before a session was reset.
+    #[n(5)]
+    Reset,
+}
+
+impl Reason {
+    /// The name that users and other programs see.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Scheduled => "scheduled",
+            Self::Compaction => "compaction",
+            Self::Shutdown => "shutdown",
+            Self::Safety => "safety",
+            Self::Reset => "reset",
+        }
+    }
+
+    /// The reason of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Manual, Self::Scheduled, Self::Compaction, Self::Shutdown, Self::Safety, Self::Reset]
+            .into_iter()
+            .find(|reason| reason.name() == name)
+    }
+}
+
+/// A pack that the snapshot uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct PackRef {
+    /// Number within the lineage; never used for another pack.
+    #[n(0)]
+    pub number: u32,
+    /// Its name.
+    #[n(1)]
+    pub name: PackName,
+    /// Size of the object.
+    #[n(2)]
+    pub bytes: u64,
+    /// Bytes at its end that hold the sealed footer and its length.
+    #[n(3)]
+    pub footer_bytes: u32,
+    /// Bytes of frames of which this snapshot uses at least one chunk.
+    #[n(4)]
+    pub used_bytes: u64,
+}
+
+/// Where the tree is.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct TreeRef {
+    /// Bytes.
+    #[n(0)]
+    pub bytes: u64,
+    /// SHA-256 of those bytes.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub sha256: [u8; 32],
+    /// Chunks.
+    #[n(2)]
+    pub runs: Vec<Run>,
+    /// How much of the end of each pack to fetch to get the tree's frames together with the footer:
+    /// `(pack, bytes)`. A hint that saves requests; nothing depends on it.
+    #[n(3)]
+    pub tails: Vec<(u32, u64)>,
+}
+
+/// A root as it was on the machine that made the snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RootRecord {
+    /// 0 state directory, 1 workspace, 2 agent directory, 3 configuration files.
+    #[n(0)]
+    pub kind: u8,
+    /// Absolute path there.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub path: Vec<u8>,
+}
+
+/// What a snapshot holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Counts {
+    /// Regular files.
+    #[n(0)]
+    pub files: u64,
+    /// Directories.
+    #[n(1)]
+    pub directories: u64,
+    /// Symbolic links.
+    #[n(2)]
+    pub symlinks: u64,
+    /// Content of all files.
+    #[n(3)]
+    pub bytes: u64,
+}
+
+/// Something that could not be backed up as it should.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Remark {
+    /// The path for people.
+    #[n(0)]
+    pub path: String,
+    /// A stable code.
+    #[n(1)]
+    pub code: String,
+    /// A sentence.
+    #[n(2)]
+    pub message: String,
+}
+
+/// The sealed body of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Manifest {
+    /// Position in the lineage, from 1.
+    #[n(0)]
+    pub sequence: u64,
+    /// SHA-256 of the previous manifest object of the lineage.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub previous: Option<[u8; 32]>,
+    /// Why it was made.
+    #[n(2)]
+    pub reason: Reason,
+    /// When the state was captured, local clock, milliseconds since 1970.
+    #[n(3)]
+    pub local_time_ms: i64,
+    /// The same by the server's clock as it was last seen.
+    #[n(4)]
+    pub server_time_ms: i64,
+    /// Version of the host, where known.
+    #[n(5)]
+    pub host_version: Option<String>,
+    /// Version of this program.
+    #[n(6)]
+    pub program_version: String,
+    /// Whether secrets are in it.
+    #[n(7)]
+    pub includes_secrets: bool,
+    /// Roots, in the order that the tree's entries number them.
+    #[n(8)]
+    pub roots: Vec<RootRecord>,
+    /// What it holds.
+    #[n(9)]
+    pub counts: Counts,
+    /// Packs that it uses, by rising number.
+    #[n(10)]
+    pub packs: Vec<PackRef>,
+    /// Its tree.
+    #[n(11)]
+    pub tree: TreeRef,
+    /// What could not be backed up.
+    #[n(12)]
+    pub remarks: Vec<Remark>,
+}
+
+/// No manifest object is larger.
+pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+const MAX_BODY_BYTES: usize = 256 << 20;
+const MAX_SLOTS: usize = 64;
+
+impl Manifest {
+    /// The body before sealing.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        deflate(&cbor(self))
+    }
+
+    /// Reads an opened body and checks that its pack table is in order.
+    ///
+    /// # Errors
+    /// [`Malformed`] for other bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let manifest: Self = minicbor::decode(&inflate(bytes, MAX_BODY_BYTES)?)?;
+        if !manifest.packs.is_sorted_by(|a, b| a.number < b.number) {
+            return Err(Malformed::new("packs are not in order"));
+        }
+        Ok(manifest)
+    }
+
+    /// The pack of that number.
+    #[must_use]
+    pub fn pack(&self, number: u32) -> Option<&PackRef> {
+        let index = self.packs.binary_search_by_key(&number, |pack| pack.number).ok()?;
+        self.packs.get(index)
+    }
+
+    /// The clear part of the object: header, then the number of key slots and each with its length.
+    #[must_use]
+    pub fn encode_clear(header: &Header, slots: &[Vec<u8>]) -> Vec<u8> {
+        let mut out = header.encode().to_vec();
+        out.push(u8::try_from(slots.len().min(MAX_SLOTS)).unwrap_or(0));
+        for slot in slots.iter().take(MAX_SLOTS) {
+            out.extend_from_slice(&u16::try_from(slot.len()).unwrap_or(0).to_le_bytes());
+            out.extend_from_slice(slot);
+        }
+        out
+    }
+
+    /// Splits an object into header, the key slots that can be read, the whole clear part and the sealed body.
+    ///
+    /// # Errors
+    /// [`Malformed`] for other bytes. A damaged slot is left out, not an error.
+    pub fn split(bytes: &[u8]) -> Result<(Header, Vec<KeySlot>, &[u8], &[u8]), Malformed> {
+        let (header, rest) = Header::decode(bytes, ObjectKind::Manifest)?;
+        let short = || Malformed::new("ends within its key slots");
+        let (count, mut rest) = rest.split_first().ok_or_else(short)?;
+        if usize::from(*count) > MAX_SLOTS {
+            return Err(Malformed::new("has too many key slots"));
+        }
+        let mut slots = Vec::new();
+        for _ in 0..*count {
+            let (length, after) = rest.split_first_chunk::<2>().ok_or_else(short)?;
+            let (slot, after) = after.split_at_checked(usize::from(u16::from_le_bytes(*length))).ok_or_else(short)?;
+            slots.extend(KeySlot::decode(slot).ok());
+            rest = after;
+        }
+        let (clear, body) = bytes.split_at_checked(bytes.len() - rest.len()).ok_or_else(short)?;
+        Ok((header, slots, clear, body))
+    }
+}

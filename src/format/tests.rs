@@ -1,0 +1,106 @@
+use super::*;
+use crate::crypto::MasterKey;
+use crate::entry::{EntryKind, RelPath};
+
+fn header(kind: ObjectKind) -> Header {
+    Header { kind, sealed: true, repository: RepositoryId([1; 16]), salt: [2; 32], commitment: [3; 32] }
+}
+
+#[test]
+fn header_is_96_golden_bytes() {
+    let bytes = header(ObjectKind::Pack).encode();
+    assert_eq!(hex::encode(&bytes[..16]), "4f434c4157423200020202010000000000"[..32].to_owned());
+    assert_eq!(Header::decode(&bytes, ObjectKind::Pack).unwrap().0, header(ObjectKind::Pack));
+    assert!(Header::decode(&bytes, ObjectKind::Manifest).is_err());
+    assert!(Header::decode(&bytes[..95], ObjectKind::Pack).is_err());
+    let mut newer = bytes;
+    newer[9] = 3;
+    assert_eq!(Header::decode(&newer, ObjectKind::Pack), Err(Malformed::Version(3)));
+}
+
+#[test]
+fn footer_round_trip_and_lies() {
+    let frame = |chunks, raw| FrameEntry { stored_bytes: 50, raw_bytes: raw, compressed: true, chunks };
+    let footer = Footer {
+        frames: vec![frame(2, 30), frame(1, 5)],
+        chunk_bytes: vec![10, 20, 5],
+        chunk_ids: vec![ChunkId([1; 32]), ChunkId([2; 32]), ChunkId([3; 32])],
+    };
+    assert_eq!(Footer::decode(&footer.encode()).unwrap(), footer);
+    for lie in [
+        Footer { frames: vec![frame(2, 30)], ..footer.clone() },
+        Footer { frames: vec![frame(2, 31), frame(1, 4)], ..footer.clone() },
+        Footer { frames: vec![frame(4, 35)], ..footer.clone() },
+        Footer { chunk_ids: vec![], ..footer.clone() },
+    ] {
+        assert!(Footer::decode(&lie.encode()).is_err());
+    }
+}
+
+#[test]
+fn compressed_parts_are_bounded() {
+    let bomb = deflate(&vec![0; 1 << 20]);
+    assert!(inflate(&bomb, 1 << 20).is_ok());
+    assert!(inflate(&bomb, (1 << 20) - 1).is_err());
+    let mut liar = bomb;
+    liar[..4].copy_from_slice(&10u32.to_le_bytes());
+    assert!(inflate(&liar, 1 << 20).is_err());
+}
+
+#[test]
+fn tree_round_trip_and_order() {
+    let entry = |path: &[u8]| Entry {
+        root: 0,
+        path: RelPath::from_bytes(path.to_vec()),
+        kind: EntryKind::File,
+        mode: 0o644,
+        mtime_ns: -5,
+        size: 7,
+        sha256: [9; 32],
+        runs: vec![Run { pack: 1, first: 2, count: 3, bytes: 7 }],
+        flags: EntryFlags::DATABASE,
+        target: vec![],
+    };
+    let mut bytes = Vec::new();
+    entry(b"a").encode(&mut bytes);
+    entry(b"b\xff").encode(&mut bytes);
+    let read: Vec<_> = TreeReader::new(&bytes).collect::<Result<_, _>>().unwrap();
+    assert_eq!(read, [entry(b"a"), entry(b"b\xff")]);
+    entry(b"a").encode(&mut bytes);
+    assert!(TreeReader::new(&bytes).collect::<Result<Vec<_>, _>>().is_err());
+    assert!(TreeReader::new(&bytes[..5]).collect::<Result<Vec<_>, _>>().is_err());
+}
+
+#[test]
+fn snapshot_names() {
+    let id = SnapshotId::new(1_771_459_200, MachineId([0xa, 0x1b, 0x2c, 0x3d]), false);
+    assert_eq!(id.to_string(), "2026-02-19T00-00-00Z-0a1b2c3d");
+    assert_eq!(SnapshotId::parse("2026-02-19T00-00-00Z-0a1b2c3d"), Some(id.clone()));
+    assert_eq!(id.seconds(), Some(1_771_459_200));
+    let safety = SnapshotId::new(1_771_459_200, id.machine, true);
+    assert_eq!(SnapshotId::parse(&safety.to_string()), Some(safety));
+    for bad in ["", "x", "2026-02-19T00-00-00Z", "2026-02-30T00-00-00Z-0a1b2c3d", "2026-02-19T00-00-00Z-0A1B2C3D"] {
+        assert_eq!(SnapshotId::parse(bad), None, "{bad}");
+    }
+    for legacy in ["2026-11-22T07-15-12-904Z-9681abb5", "2026-11-22T07-15-50Z", "safety-2026-11-22T07-15-18Z"] {
+        assert_eq!(SnapshotName::parse(legacy), Some(SnapshotName::Legacy(legacy.to_owned())));
+    }
+    assert_eq!(SnapshotName::parse("packs"), None);
+    assert_eq!(SnapshotName::parse("keys"), None);
+}
+
+#[test]
+fn slots_open_with_their_secret_only() {
+    let master = MasterKey::new([5; 32]);
+    let slot =
+        KeySlot::seal(&master, RepositoryId([1; 16]), "secret", SecretKind::Passphrase, [7; 32], 0).unwrap();
+    let again = KeySlot::decode(&slot.encode()).unwrap();
+    assert_eq!(again.open("secret").unwrap().expose(), master.expose());
+    assert!(again.open("other").is_none());
+    let mut hostile = slot.encode();
+    // The cost follows the header: map, key 1, log_n. 63 would ask for more memory than there is.
+    let at = HEADER_BYTES + 4;
+    assert_eq!(hostile[at], 17);
+    hostile[at] = 23;
+    assert!(KeySlot::decode(&hostile).is_ok_and(|slot| slot.open("secret").is_none()));
+}

@@ -1,0 +1,202 @@
+//! Fetching what is wanted from packs with few requests.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+
+use super::{LocalRepository, PackIndex, Snapshot};
+use crate::error::{Error, Result};
+use crate::format::{PackRef, Run};
+use crate::store::{ObjectKey, ObjectStore};
+
+/// Frames closer than this are fetched together: on a home line 256 KiB take as long as a request.
+const GAP_BYTES: u64 = 256 << 10;
+/// No single request is for more, so that memory stays bounded and a broken one is cheap to repeat.
+const MAX_RANGE_BYTES: u64 = 20 << 20;
+/// A pack up to this size is fetched whole at once instead of footer first.
+const SMALL_PACK_BYTES: u64 = 1 << 20;
+/// Requests at the same time.
+const PARALLEL: usize = 4;
+
+/// Parts of a pack that are in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Regions(Vec<(u64, Bytes)>);
+
+impl Regions {
+    /// Bytes of the pack, when they are here.
+    #[must_use]
+    pub fn slice(&self, offset: u64, length: u64) -> Option<Bytes> {
+        self.0.iter().find_map(|(start, bytes)| {
+            let from = usize::try_from(offset.checked_sub(*start)?).ok()?;
+            let to = from.checked_add(usize::try_from(length).ok()?)?;
+            (to <= bytes.len()).then(|| bytes.slice(from..to))
+        })
+    }
+}
+
+/// The packs of one snapshot.
+#[derive(Clone, Debug)]
+pub struct PackSource {
+    store: Arc<dyn ObjectStore>,
+    snapshot: Arc<Snapshot>,
+    local: Option<LocalRepository>,
+}
+
+impl PackSource {
+    /// Over a snapshot; footers are taken from `local` where it has them, and kept there.
+    #[must_use]
+    pub fn new(store: Arc<dyn ObjectStore>, snapshot: Arc<Snapshot>, local: Option<LocalRepository>) -> Self {
+        Self { store, snapshot, local }
+    }
+
+    /// The snapshot.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The pack of that number.
+    ///
+    /// # Errors
+    /// `B2_DAMAGED` when the manifest does not have it.
+    pub fn pack(&self, number: u32) -> Result<PackRef> {
+        self.snapshot.manifest.pack(number).copied().ok_or_else(|| {
+            Error::damaged(self.snapshot.id.object(), format!("names a pack {number} that is not in its table"))
+        })
+    }
+
+    fn open(&self, reference: &PackRef, tail: &[u8]) -> Result<PackIndex> {
+        PackIndex::open(&self.snapshot.key, self.snapshot.repository, self.snapshot.id.machine, reference, tail)
+    }
+
+    /// Opens a pack's footer; `want_bytes` are fetched from the pack's end along with it where that costs
+    /// no further request.
+    ///
+    /// # Errors
+    /// `B2_OBJECT_MISSING`, `B2_DAMAGED`, and those of the store.
+    pub async fn index(&self, reference: &PackRef, want_bytes: u64) -> Result<(PackIndex, Regions)> {
+        if let Some(local) = &self.local {
+            // A cached footer that does not open is fetched again.
+            let tail = local.tail(reference.name)?;
+            if let Some(index) = tail.and_then(|tail| self.open(reference, &tail).ok()) {
+                return Ok((index, Regions::default()));
+            }
+        }
+        let footer = u64::from(reference.footer_bytes);
+        if footer > reference.bytes {
+            return Err(Error::damaged(self.snapshot.id.object(), "a pack is smaller than its footer"));
+        }
+        let whole = reference.bytes <= SMALL_PACK_BYTES || want_bytes >= reference.bytes;
+        let length = if whole { reference.bytes } else { footer.max(want_bytes).min(reference.bytes) };
+        let start = reference.bytes - length;
+        let bytes = self.get(reference, start, length).await?;
+        let tail = bytes.slice(bytes.len() - usize::try_from(footer).unwrap_or(0)..);
+        let index = self.open(reference, &tail)?;
+        if let Some(local) = &self.local {
+            local.save_tail(reference.name, &tail)?;
+        }
+        Ok((index, Regions(vec![(start, bytes)])))
+    }
+
+    async fn get(&self, reference: &PackRef, start: u64, length: u64) -> Result<Bytes> {
+        let object = reference.name.object(self.snapshot.id.machine);
+        self.store.get_range(&ObjectKey::new(object)?, start, length).await
+    }
+
+    /// Fetches the frames (sorted) that `have` does not hold, neighbours together, several requests at once.
+    /// A range that cannot be had is left out: its frames are then missing from the result, and the first
+    /// error is given beside it.
+    pub async fn regions(
+        &self,
+        reference: &PackRef,
+        index: &PackIndex,
+        frames: &[usize],
+        have: Regions,
+    ) -> (Regions, Option<Error>) {
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for (offset, _, entry) in frames.iter().filter_map(|frame| index.frame(*frame)) {
+            let end = offset + u64::from(entry.stored_bytes);
+            if have.slice(offset, end - offset).is_some() {
+                continue;
+            }
+            match ranges.last_mut() {
+                Some((start, last)) if offset <= *last + GAP_BYTES && end - *start <= MAX_RANGE_BYTES => *last = end,
+                _ => ranges.push((offset, end)),
+            }
+        }
+        let requests = ranges.into_iter().map(|(start, end)| async move {
+            self.get(reference, start, end - start).await.map(|bytes| (start, bytes))
+        });
+        let mut answers = futures_util::stream::iter(requests).buffer_unordered(PARALLEL);
+        let (mut regions, mut failed) = (have, None);
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Ok(region) => regions.0.push(region),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        (regions, failed)
+    }
+
+    /// The tree of the snapshot, checked against its hash.
+    ///
+    /// # Errors
+    /// `B2_DAMAGED`, `B2_OBJECT_MISSING`, and those of the store.
+    pub async fn tree(&self) -> Result<Vec<u8>> {
+        let tree = &self.snapshot.manifest.tree;
+        let bad = |message: &str| Error::damaged(self.snapshot.id.object(), format!("its tree {message}"));
+        let total: u64 = tree.runs.iter().map(|run| run.bytes).fold(0, u64::saturating_add);
+        if total != tree.bytes || total > MAX_TREE_BYTES {
+            return Err(bad("has another size"));
+        }
+        let mut packs: Vec<u32> = tree.runs.iter().map(|run| run.pack).collect();
+        packs.sort_unstable();
+        packs.dedup();
+        let parts = packs.into_iter().map(|number| self.tree_part(number));
+        let mut parts = futures_util::stream::iter(parts).buffer_unordered(PARALLEL);
+        let mut chunks = std::collections::HashMap::new();
+        while let Some(part) = parts.next().await {
+            chunks.extend(part?);
+        }
+        let mut bytes = Vec::new();
+        for run in &tree.runs {
+            let part: &Vec<u8> = chunks.get(&(run.pack, run.first)).ok_or_else(|| bad("is not complete"))?;
+            bytes.extend_from_slice(part);
+        }
+        if crate::crypto::sha256(&bytes) != tree.sha256 {
+            return Err(bad("is not what was written"));
+        }
+        Ok(bytes)
+    }
+
+    /// The content of all runs of the tree that lie in one pack.
+    async fn tree_part(&self, number: u32) -> Result<Vec<((u32, u32), Vec<u8>)>> {
+        let tree = &self.snapshot.manifest.tree;
+        let reference = self.pack(number)?;
+        let want = tree.tails.iter().find(|(pack, _)| *pack == number).map_or(0, |(_, bytes)| *bytes);
+        let (index, have) = self.index(&reference, want).await?;
+        let runs: Vec<Run> = tree.runs.iter().copied().filter(|run| run.pack == number).collect();
+        let frames = index.frames_of(&runs);
+        let (regions, failed) = self.regions(&reference, &index, &frames, have).await;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let object = reference.name.object(self.snapshot.id.machine);
+        runs.iter()
+            .map(|run| {
+                let mut bytes = Vec::new();
+                index
+                    .read_run(run, &regions, &mut |piece| {
+                        bytes.extend_from_slice(piece);
+                        Ok(())
+                    })
+                    .map_err(|malformed| malformed.of(&object))?;
+                Ok(((run.pack, run.first), bytes))
+            })
+            .collect()
+    }
+}
+
+/// No tree is larger: room for some millions of entries.
+const MAX_TREE_BYTES: u64 = 1 << 30;

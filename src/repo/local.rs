@@ -1,0 +1,311 @@
+//! What this machine remembers, in `<state>/b2-backup/`: who it is, the master key, the newest manifest, a
+//! cache of footers. All but the machine id and a pending commit can be made anew from the bucket and a secret.
+//!
+//! Memory is kept per bucket, prefix and kind of repository: what one bucket is known to hold says nothing
+//! about another.
+
+use std::fs;
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use minicbor::{Decode, Encode};
+
+use super::files::{private_dir, read_checked, remove, write_atomic, write_checked};
+use crate::ambient::{Entropy, random};
+use crate::crypto::{MasterKey, sha256};
+use crate::error::{Error, Result};
+use crate::format::{MachineId, PackName, RepositoryId};
+
+/// The local folder of a state directory.
+#[derive(Clone, Debug)]
+pub struct Local {
+    root: PathBuf,
+    state_dir: PathBuf,
+}
+
+/// Held while an operation works on the state directory; released when dropped or when the process ends.
+#[derive(Debug)]
+pub struct LockFile {
+    _file: fs::File,
+}
+
+impl Local {
+    /// The local folder below a state directory; nothing is created.
+    #[must_use]
+    pub fn at(state_dir: &Path) -> Self {
+        Self { root: state_dir.join("b2-backup"), state_dir: state_dir.to_owned() }
+    }
+
+    /// Takes the lock of this state directory, creating the folder.
+    ///
+    /// # Errors
+    /// `B2_LOCKED` when another process has it.
+    pub fn lock(&self) -> Result<LockFile> {
+        private_dir(&self.root)?;
+        let path = self.root.join("lock");
+        let mut file = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|error| Error::io("open", &path, error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _only_for_people = file.read_to_string(&mut holder);
+                tracing::info!(holder = holder.trim(), "the state directory is locked");
+                return Err(Error::Locked { state_dir: self.state_dir.clone(), lock: path });
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(Error::io("lock", &path, error)),
+        }
+        // For people who wonder who holds it; the lock itself is the kernel's.
+        let note = format!("process {}\n", std::process::id());
+        let _only_for_people =
+            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(note.as_bytes()));
+        Ok(LockFile { _file: file })
+    }
+
+    /// This machine's id, if it has one.
+    ///
+    /// # Errors
+    /// `B2_IO` when it cannot be read.
+    pub fn machine(&self) -> Result<Option<MachineId>> {
+        let bytes = read_checked(&self.root.join("machine"))?;
+        Ok(bytes.and_then(|bytes| MachineId::parse(std::str::from_utf8(&bytes).ok()?)))
+    }
+
+    /// Makes a new machine id and remembers it.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn new_machine(&self, entropy: &dyn Entropy) -> Result<MachineId> {
+        let machine = MachineId(random(entropy)?);
+        private_dir(&self.root)?;
+        write_checked(&self.root.join("machine"), machine.to_string().as_bytes())?;
+        Ok(machine)
+    }
+
+    /// An empty folder for temporary files. What an earlier, killed process left there is removed.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn temporary(&self) -> Result<PathBuf> {
+        let path = self.root.join("tmp");
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("empty", &path, error));
+            }
+            _ => {}
+        }
+        private_dir(&path)?;
+        Ok(path)
+    }
+
+    /// Memory of one bucket and prefix (`identity`, see `ObjectStore::identity`).
+    #[must_use]
+    pub fn repository(&self, identity: &str, sealed: bool) -> LocalRepository {
+        let text = format!("{identity}\n{}", if sealed { "sealed" } else { "plain" });
+        let name = hex::encode(sha256(text.as_bytes()).get(..8).unwrap_or_default());
+        LocalRepository { dir: self.root.join("repositories").join(name) }
+    }
+}
+
+/// A key slot as this machine knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct SlotRecord {
+    /// Name below `keys/`.
+    #[n(0)]
+    pub name: String,
+    /// `MasterKey::secret_check` of the secret that opens it.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub check: [u8; 32],
+    /// The object.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub bytes: Vec<u8>,
+    /// Whether the bucket is known to have it.
+    #[n(3)]
+    pub stored: bool,
+}
+
+/// The repository that this machine writes to.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RepositoryRecord {
+    /// Which repository.
+    #[n(0)]
+    pub repository: RepositoryId,
+    /// Its slots, as far as this machine made or opened them.
+    #[n(1)]
+    pub slots: Vec<SlotRecord>,
+}
+
+/// The newest committed manifest of this machine's lineage.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Newest {
+    /// Id of the snapshot.
+    #[n(0)]
+    pub snapshot: String,
+    /// Its sequence number.
+    #[n(1)]
+    pub sequence: u64,
+    /// SHA-256 of the manifest object.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub sha256: [u8; 32],
+    /// The lowest pack number that was never used.
+    #[n(3)]
+    pub next_pack: u32,
+    /// Every snapshot of this lineage that this machine wrote and did not delete.
+    #[n(4)]
+    pub written: Vec<String>,
+    /// The manifest object.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub object: Vec<u8>,
+}
+
+/// Memory of one bucket and prefix.
+#[derive(Clone, Debug)]
+pub struct LocalRepository {
+    dir: PathBuf,
+}
+
+impl LocalRepository {
+    /// Its folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Creates the folder.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn create(&self) -> Result<()> {
+        private_dir(&self.dir.join("footers"))
+    }
+
+    fn load<T: for<'b> Decode<'b, ()>>(&self, name: &str) -> Result<Option<T>> {
+        let bytes = read_checked(&self.dir.join(name))?;
+        Ok(bytes.and_then(|bytes| minicbor::decode(&bytes).ok()))
+    }
+
+    fn save<T: Encode<()>>(&self, name: &str, value: &T) -> Result<()> {
+        let bytes = minicbor::to_vec(value).unwrap_or_default();
+        write_checked(&self.dir.join(name), &bytes)
+    }
+
+    /// The master key that is kept here, so that a rotated secret does not lock old snapshots.
+    ///
+    /// # Errors
+    /// `B2_IO`.
+    pub fn key(&self) -> Result<Option<MasterKey>> {
+        let bytes = read_checked(&self.dir.join("key"))?.map(zeroize::Zeroizing::new);
+        Ok(bytes.and_then(|bytes| bytes.as_slice().try_into().ok()).map(MasterKey::new))
+    }
+
+    /// Keeps the master key, mode 0600.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn save_key(&self, key: &MasterKey) -> Result<()> {
+        write_checked(&self.dir.join("key"), key.expose())
+    }
+
+    /// Which repository this machine writes to.
+    ///
+    /// # Errors
+    /// `B2_IO`.
+    pub fn record(&self) -> Result<Option<RepositoryRecord>> {
+        self.load("repository")
+    }
+
+    /// Remembers which repository this machine writes to.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn save_record(&self, record: &RepositoryRecord) -> Result<()> {
+        self.save("repository", record)
+    }
+
+    /// The newest committed manifest.
+    ///
+    /// # Errors
+    /// `B2_IO`.
+    pub fn newest(&self) -> Result<Option<Newest>> {
+        self.load("newest")
+    }
+
+    /// Remembers the newest committed manifest.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn save_newest(&self, newest: &Newest) -> Result<()> {
+        self.save("newest", newest)
+    }
+
+    /// Forgets the lineage: the machine was cloned, or the bucket lost it.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn forget_lineage(&self) -> Result<()> {
+        for name in ["newest", "files"] {
+            remove(&self.dir.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// What the state looked like at the newest manifest.
+    ///
+    /// # Errors
+    /// `B2_IO`.
+    pub fn files(&self) -> Result<Option<Vec<u8>>> {
+        read_checked(&self.dir.join("files"))
+    }
+
+    /// Where `files` is kept.
+    #[must_use]
+    pub(super) fn files_path(&self) -> PathBuf {
+        self.dir.join("files")
+    }
+
+    /// The footer of a pack as the bucket has it; it is checked when it is opened, like any other.
+    ///
+    /// # Errors
+    /// `B2_IO`.
+    pub fn tail(&self, pack: PackName) -> Result<Option<Vec<u8>>> {
+        let path = self.dir.join("footers").join(pack.to_string());
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &path, error)),
+        }
+    }
+
+    /// Keeps a footer. Not synced: a torn one is found when it is opened, and fetched again.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn save_tail(&self, pack: PackName, tail: &[u8]) -> Result<()> {
+        private_dir(&self.dir.join("footers"))?;
+        write_atomic(&self.dir.join("footers").join(pack.to_string()), &[tail], false)
+    }
+
+    /// Removes the footers of packs that are not in `keep`.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn retain_tails(&self, keep: &dyn Fn(PackName) -> bool) -> Result<()> {
+        let dir = self.dir.join("footers");
+        let Ok(entries) = fs::read_dir(&dir) else { return Ok(()) };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            if !name.to_str().and_then(PackName::parse).is_some_and(keep) {
+                remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,21 @@
+//! The repository: packs written and read, manifests committed, what is known, spool and local memory.
+//! Does not know where files come from or go to.
+
+mod fetch;
+mod files;
+mod keys;
+mod known;
+mod local;
+mod pack_reader;
+mod pack_writer;
+mod snapshot;
+mod spool;
+
+pub use fetch::{PackSource, Regions};
+pub use keys::{KeyRing, Secrets};
+pub use known::Known;
+pub use local::{Local, LocalRepository, LockFile, Newest, RepositoryRecord, SlotRecord};
+pub use pack_reader::PackIndex;
+pub use pack_writer::{Frame, PackBuilder, SealedPack};
+pub use snapshot::{Snapshot, find, read};
+pub use spool::{Captured, Spool};

@@ -1,0 +1,200 @@
+//! What a push has made and the bucket does not have yet. Survives a kill: the next push goes on from here.
+//!
+//! A pack is a file named after its reference, `.pack` until it is uploaded, then an empty `.sent`. A snapshot
+//! whose content is fixed is in `captured`, written last.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use minicbor::{Decode, Encode};
+
+use super::files::{private_dir, read_checked, remove, sync_dir, write_atomic, write_checked};
+use super::local::{LocalRepository, Newest};
+use super::pack_writer::SealedPack;
+use crate::error::{Error, Result};
+use crate::format::{PackName, PackRef};
+
+/// A snapshot that only has to be uploaded and committed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Captured {
+    /// What will be remembered once the manifest is in the bucket; holds the manifest itself.
+    #[n(0)]
+    pub newest: Newest,
+    /// The manifest whose packs this one builds on.
+    #[n(1)]
+    pub base: Option<String>,
+    /// Files, directories, symlinks and bytes, for the report.
+    #[n(2)]
+    pub counts: crate::format::Counts,
+    /// What was left out, for the report of the run that finishes it.
+    #[n(3)]
+    pub remarks: Vec<crate::format::Remark>,
+}
+
+/// The spool of one repository.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    dir: PathBuf,
+    local: LocalRepository,
+}
+
+impl Spool {
+    /// Opens the spool, creating its folder.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn open(local: &LocalRepository) -> Result<Self> {
+        let dir = local.dir().join("spool");
+        private_dir(&dir)?;
+        Ok(Self { dir, local: local.clone() })
+    }
+
+    fn path(&self, pack: &PackRef, extension: &str) -> PathBuf {
+        let PackRef { number, name, bytes, footer_bytes, .. } = pack;
+        self.dir.join(format!("{number}-{name}-{bytes}-{footer_bytes}.{extension}"))
+    }
+
+    /// Keeps a sealed pack, and its footer in the local cache.
+    ///
+    /// # Errors
+    /// `B2_DISK_FULL` and other file-system codes.
+    pub fn add(&self, pack: &SealedPack) -> Result<()> {
+        self.local.save_tail(pack.reference.name, &pack.tail)?;
+        write_atomic(&self.path(&pack.reference, "pack"), &[&pack.bytes], false)
+    }
+
+    /// The bytes of a pack that is not uploaded yet.
+    ///
+    /// # Errors
+    /// `B2_IO`.
+    pub fn read(&self, pack: &PackRef) -> Result<Vec<u8>> {
+        let path = self.path(pack, "pack");
+        fs::read(&path).map_err(|error| Error::io("read", &path, error))
+    }
+
+    /// Notes that the bucket has a pack, and frees its space.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn mark_sent(&self, pack: &PackRef) -> Result<()> {
+        write_atomic(&self.path(pack, "sent"), &[], false)?;
+        remove(&self.path(pack, "pack"))
+    }
+
+    /// Forgets a pack that turned out to be useless.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn drop_pack(&self, pack: &PackRef) -> Result<()> {
+        remove(&self.path(pack, "pack"))?;
+        remove(&self.path(pack, "sent"))
+    }
+
+    /// All packs by rising number, and whether each is uploaded.
+    ///
+    /// # Errors
+    /// `B2_IO`.
+    pub fn packs(&self) -> Result<Vec<(PackRef, bool)>> {
+        let failed = |error| Error::io("list", &self.dir, error);
+        let mut packs: Vec<(PackRef, bool)> = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            match parse(&path) {
+                Some(pack) => packs.push(pack),
+                // Left by a kill in the middle of a write.
+                None if path.extension().is_some_and(|e| e == "new") => remove(&path)?,
+                None => {}
+            }
+        }
+        // A kill between the two steps of `mark_sent` leaves both files: the mark counts.
+        packs.sort_by_key(|(pack, sent)| (pack.number, !*sent));
+        packs.dedup_by_key(|(pack, _)| pack.name);
+        Ok(packs)
+    }
+
+    /// Fixes the content of a snapshot: packs, memory of the files, then the record, all durable.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn seal(&self, captured: &Captured, files: &[u8]) -> Result<()> {
+        for (pack, sent) in self.packs()? {
+            if !sent {
+                let path = self.path(&pack, "pack");
+                let file = fs::File::open(&path).map_err(|error| Error::io("open", &path, error))?;
+                file.sync_all().map_err(|error| Error::io("sync", &path, error))?;
+            }
+        }
+        write_checked(&self.dir.join("files"), files)?;
+        let record = minicbor::to_vec(captured).unwrap_or_default();
+        write_checked(&self.dir.join("captured"), &record)
+    }
+
+    /// The snapshot that waits to be committed.
+    ///
+    /// # Errors
+    /// `B2_IO`.
+    pub fn captured(&self) -> Result<Option<Captured>> {
+        let bytes = read_checked(&self.dir.join("captured"))?;
+        Ok(bytes.and_then(|bytes| minicbor::decode(&bytes).ok()))
+    }
+
+    /// The manifest is in the bucket: remembers it as the newest and empties the spool.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn committed(&self, captured: &Captured) -> Result<()> {
+        // `newest` first: without `files` the next push reads everything again and finds it known. The
+        // other way round it would take files for stored that only this snapshot stores.
+        self.local.save_newest(&captured.newest)?;
+        let (from, to) = (self.dir.join("files"), self.local.files_path());
+        match fs::rename(&from, &to) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("rename", &from, error));
+            }
+            _ => {}
+        }
+        self.clear()
+    }
+
+    /// Gives up the snapshot that waits, but keeps its packs: their chunks can be used by the next one.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn give_up_captured(&self) -> Result<()> {
+        remove(&self.dir.join("captured"))?;
+        remove(&self.dir.join("files"))
+    }
+
+    /// Empties the spool.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn clear(&self) -> Result<()> {
+        // The record goes first: a snapshot without its packs must never look committable.
+        remove(&self.dir.join("captured"))?;
+        sync_dir(&self.dir)?;
+        let failed = |error| Error::io("list", &self.dir, error);
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+            remove(&entry.map_err(failed)?.path())?;
+        }
+        Ok(())
+    }
+}
+
+fn parse(path: &Path) -> Option<(PackRef, bool)> {
+    let sent = match path.extension()?.to_str()? {
+        "sent" => true,
+        "pack" => false,
+        _ => return None,
+    };
+    let mut parts = path.file_stem()?.to_str()?.split('-');
+    let pack = PackRef {
+        number: parts.next()?.parse().ok()?,
+        name: PackName::parse(parts.next()?)?,
+        bytes: parts.next()?.parse().ok()?,
+        footer_bytes: parts.next()?.parse().ok()?,
+        used_bytes: 0,
+    };
+    parts.next().is_none().then_some((pack, sent))
+}
