@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(&Cutter::tree(42).lengths(&data, true)[..4], GOLDEN_TREE_CUTS);
     }
     const GOLDEN_FILE_CUTS: &[usize] = &[76854, 95115, 134540, 64944];
-    const GOLDEN_TREE_CUTS: &[usize] = &[0, 0, 0, 0];
+    const GOLDEN_TREE_CUTS: &[usize] = &[5725, 9060, 19078, 2990];
 
     #[test]
     fn databases_are_cut_by_page() {

@@ -1,6 +1,15 @@
 //! The state on this machine: which directories belong to it, what in them is backed up, walking them,
 //! telling what changed, and capturing databases. Knows no store and no repository.
 
+pub mod database;
+pub mod host_config;
+pub mod policy;
+mod policy_rules;
+pub mod roots;
+mod scrub;
+pub mod sqlite;
+pub mod walk;
+
 use std::path::{Path, PathBuf};
 
 pub use crate::entry::{EntryKind, RelPath};

@@ -1,0 +1,399 @@
+//! What of the state belongs in a snapshot, and why the rest does not.
+//!
+//! Everything belongs, minus the table in `policy_rules.rs`, plus the user's `include` globs, minus the
+//! user's `exclude` globs. Decisions depend on names alone: no file is touched here.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::policy_rules::{
+    Area, Class, PRIVATE_MARKER, PRIVATE_REASON, PROJECT_LOCKS, RULES, Rule,
+};
+use super::{EntryKind, RelPath, RootKind};
+use crate::error::{Error, Result};
+
+/// What happens to an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It belongs in the snapshot.
+    Include,
+    /// It is left out.
+    Exclude {
+        /// Why, in a few words for people.
+        reason: &'static str,
+    },
+}
+
+/// A place inside the state directory that is configured as a workspace or as an agent's directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inside {
+    /// `RootKind::Workspace` or `RootKind::AgentDir`.
+    pub kind: RootKind,
+    /// Path below the state directory.
+    pub path: RelPath,
+}
+
+/// The rules of one snapshot. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    rules: Arc<Rules>,
+    inside: Arc<[Inside]>,
+}
+
+#[derive(Debug)]
+struct Rules {
+    state: Matcher,
+    agent_dir: Matcher,
+    host_names: Matcher,
+    any_names: Matcher,
+    include: GlobSet,
+    /// The fixed directories that the `include` globs begin with.
+    include_bases: Vec<Vec<u8>>,
+    exclude: GlobSet,
+}
+
+/// Globs with the rule that each belongs to.
+#[derive(Debug)]
+struct Matcher {
+    set: GlobSet,
+    rules: Vec<Rule>,
+}
+
+impl Matcher {
+    fn first(&self, candidate: &Candidate<'_>) -> Option<Rule> {
+        let first = self.set.matches_candidate(candidate).into_iter().min()?;
+        self.rules.get(first).copied()
+    }
+}
+
+/// The rules of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Region {
+    Host,
+    AgentDir,
+    Workspace,
+    Config,
+}
+
+const USER_REASON: &str = "excluded by the setting `exclude`";
+
+impl Policy {
+    /// Makes the rules.
+    ///
+    /// Globs are matched against the whole path below its root: `*` stays within one directory, `**` does
+    /// not, and a glob that names a directory means everything in it too. `exclude` wins over `include`;
+    /// `include` wins over the table, but for this plugin's own folder and the host's lock files.
+    ///
+    /// # Errors
+    /// `B2_CONFIG` with the field and the glob when one does not parse.
+    pub fn new(include: &[String], exclude: &[String], include_secrets: bool) -> Result<Self> {
+        let matcher = |areas: &[Area]| matcher(areas, include_secrets);
+        let rules = Rules {
+            state: matcher(&[Area::State, Area::AgentDir])?,
+            agent_dir: matcher(&[Area::AgentDir])?,
+            host_names: matcher(&[Area::AnyName, Area::HostName])?,
+            any_names: matcher(&[Area::AnyName])?,
+            include: user_globs("include", include)?,
+            include_bases: include.iter().map(|glob| fixed_base(clean(glob))).collect(),
+            exclude: user_globs("exclude", exclude)?,
+        };
+        Ok(Self { rules: Arc::new(rules), inside: Arc::default() })
+    }
+
+    /// Makes these places inside the state directory follow the rules of workspaces and agents.
+    #[must_use]
+    pub fn with_inside(self, inside: Vec<Inside>) -> Self {
+        Self { inside: inside.into(), ..self }
+    }
+
+    /// Whether `path`, below a root of `kind`, belongs in a snapshot.
+    #[must_use]
+    pub fn decide(&self, kind: RootKind, path: &RelPath, entry: EntryKind) -> Decision {
+        match self.reason(kind, path.as_bytes(), entry) {
+            None => Decision::Include,
+            Some((reason, _)) => Decision::Exclude { reason },
+        }
+    }
+
+    /// Whether nothing below the directory `path` can belong in a snapshot.
+    ///
+    /// A directory that is left out is entered all the same when an `include` glob may match below it.
+    #[must_use]
+    pub fn prunes(&self, kind: RootKind, path: &RelPath) -> bool {
+        match self.reason(kind, path.as_bytes(), EntryKind::Directory) {
+            None => false,
+            Some((_, true)) => true,
+            Some((_, false)) => !self.may_include_below(path.as_bytes()),
+        }
+    }
+
+    /// Whether a file of this name makes its directory private: it is never backed up, whatever the user says.
+    #[must_use]
+    pub fn marks_private(name: &[u8]) -> Option<&'static str> {
+        (name == PRIVATE_MARKER.as_bytes()).then_some(PRIVATE_REASON)
+    }
+
+    /// Why an entry is left out, and whether no `include` can change that.
+    fn reason(
+        &self,
+        kind: RootKind,
+        path: &[u8],
+        entry: EntryKind,
+    ) -> Option<(&'static str, bool)> {
+        let os_path = as_path(path);
+        let candidate = Candidate::new(&os_path);
+        let rule = self.rule(kind, path, &candidate, entry);
+        if let Some(rule) = rule
+            && rule.class.is_hard()
+        {
+            return Some((rule.reason, true));
+        }
+        if self.rules.exclude.is_match_candidate(&candidate) {
+            return Some((USER_REASON, true));
+        }
+        let rule = rule?;
+        if self.rules.include.is_match_candidate(&candidate) {
+            None
+        } else {
+            Some((rule.reason, false))
+        }
+    }
+
+    fn rule(
+        &self,
+        kind: RootKind,
+        path: &[u8],
+        candidate: &Candidate<'_>,
+        entry: EntryKind,
+    ) -> Option<Rule> {
+        let (region, below) = self.region(kind, path);
+        let by_path = match region {
+            Region::Config => return None,
+            Region::Workspace => None,
+            Region::Host => self.rules.state.first(candidate),
+            Region::AgentDir => self.rules.agent_dir.first(&Candidate::new(&as_path(below))),
+        };
+        if by_path.is_some() || entry == EntryKind::Directory {
+            return by_path;
+        }
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+        if PROJECT_LOCKS.iter().any(|lock| lock.as_bytes() == name) {
+            return None;
+        }
+        let names = if region == Region::Workspace {
+            &self.rules.any_names
+        } else {
+            &self.rules.host_names
+        };
+        let rule = names.first(&Candidate::new(&as_path(name)))?;
+        // Any name may be the name of a branch, and so of a file, but for `*.lock`, which git forbids.
+        let ignored = in_git(path) && rule.glob != "*.lock";
+        (!ignored).then_some(rule)
+    }
+
+    /// The rules that hold for a path, and the path below the place they begin at.
+    fn region<'a>(&self, kind: RootKind, path: &'a [u8]) -> (Region, &'a [u8]) {
+        match kind {
+            RootKind::Workspace => return (Region::Workspace, path),
+            RootKind::AgentDir => return (Region::AgentDir, path),
+            RootKind::Config => return (Region::Config, path),
+            RootKind::State => {}
+        }
+        for inside in self.inside.iter() {
+            // The place itself is an entry of its parent, but must not fall to a rule there.
+            if path == inside.path.as_bytes() {
+                return (Region::Workspace, path);
+            }
+            if let Some(below) = below(path, inside.path.as_bytes()) {
+                let agent = inside.kind == RootKind::AgentDir;
+                return (if agent { Region::AgentDir } else { Region::Workspace }, below);
+            }
+        }
+        let top = path.split(|byte| *byte == b'/').next().unwrap_or(path);
+        let workspace =
+            top == b"workspace" || top == b"workspaces" || top.starts_with(b"workspace-");
+        (if workspace { Region::Workspace } else { Region::Host }, path)
+    }
+
+    fn may_include_below(&self, directory: &[u8]) -> bool {
+        let inside = self.inside.iter().map(|inside| inside.path.as_bytes());
+        inside.into_iter().any(|path| below(path, directory).is_some())
+            || self.rules.include_bases.iter().any(|base| {
+                base.is_empty()
+                    || base == directory
+                    || below(base, directory).is_some()
+                    || below(directory, base).is_some()
+            })
+    }
+}
+
+/// What of `path` lies below `directory`.
+fn below<'a>(path: &'a [u8], directory: &[u8]) -> Option<&'a [u8]> {
+    path.strip_prefix(directory)?.strip_prefix(b"/")
+}
+
+/// Whether a path lies in a git directory, bare or not.
+fn in_git(path: &[u8]) -> bool {
+    let mut parts = path.rsplit(|byte| *byte == b'/');
+    parts.next();
+    parts.any(|part| part.ends_with(b".git"))
+}
+
+#[cfg(unix)]
+fn as_path(bytes: &[u8]) -> std::borrow::Cow<'_, Path> {
+    use std::os::unix::ffi::OsStrExt as _;
+    std::borrow::Cow::Borrowed(Path::new(std::ffi::OsStr::from_bytes(bytes)))
+}
+
+#[cfg(not(unix))]
+fn as_path(bytes: &[u8]) -> std::borrow::Cow<'_, Path> {
+    std::borrow::Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into())
+}
+
+fn matcher(areas: &[Area], include_secrets: bool) -> Result<Matcher> {
+    let mut set = GlobSetBuilder::new();
+    let mut rules = Vec::new();
+    let wanted = RULES.iter().filter(|rule| {
+        areas.contains(&rule.area) && !(include_secrets && rule.class == Class::Secret)
+    });
+    for rule in wanted {
+        // In the state directory the agents' directories are at a fixed place.
+        let prefix = if rule.area == Area::AgentDir && areas.contains(&Area::State) {
+            "agents/*/agent/"
+        } else {
+            ""
+        };
+        let whole = format!("{prefix}{}", rule.glob);
+        let with_content = matches!(rule.area, Area::State | Area::AgentDir);
+        for text in
+            std::iter::once(whole.clone()).chain(with_content.then(|| format!("{whole}/**")))
+        {
+            let glob =
+                glob(&text).map_err(|error| Error::internal(format!("rule {text}: {error}")))?;
+            set.add(glob);
+            rules.push(*rule);
+        }
+    }
+    let set = set.build().map_err(|error| Error::internal(format!("rules: {error}")))?;
+    Ok(Matcher { set, rules })
+}
+
+fn glob(text: &str) -> std::result::Result<globset::Glob, globset::Error> {
+    GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build()
+}
+
+fn user_globs(field: &str, globs: &[String]) -> Result<GlobSet> {
+    let wrong = |text: &str, message: &str| {
+        Error::config(field, format!("the glob {text:?} cannot be used: {message}"))
+    };
+    let mut set = GlobSetBuilder::new();
+    for text in globs {
+        let cleaned = clean(text);
+        if cleaned.is_empty() {
+            return Err(wrong(text, "it is empty; write `**` for everything"));
+        }
+        for text_with_content in [cleaned.to_owned(), format!("{cleaned}/**")] {
+            set.add(
+                glob(&text_with_content).map_err(|error| wrong(text, &error.kind().to_string()))?,
+            );
+        }
+    }
+    set.build().map_err(|error| Error::config(field, error.to_string()))
+}
+
+/// People write `./docs/` and `/docs` for `docs`.
+fn clean(glob: &str) -> &str {
+    glob.trim_start_matches("./").trim_matches('/')
+}
+
+/// The directories before the first component that is not plain text.
+fn fixed_base(glob: &str) -> Vec<u8> {
+    let plain = |part: &&str| !part.contains(['*', '?', '[', ']', '{', '}', '\\', '!']);
+    let parts: Vec<&str> = glob.split('/').take_while(plain).collect();
+    parts.join("/").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(policy: &Policy, kind: RootKind, path: &str) -> Option<&'static str> {
+        let directory = path.ends_with('/');
+        let entry = if directory { EntryKind::Directory } else { EntryKind::File };
+        match policy.decide(
+            kind,
+            &RelPath::from_bytes(path.trim_end_matches('/').as_bytes().to_vec()),
+            entry,
+        ) {
+            Decision::Include => None,
+            Decision::Exclude { reason } => Some(reason),
+        }
+    }
+
+    fn globs(list: &[&str]) -> Vec<String> {
+        list.iter().map(|glob| (*glob).to_owned()).collect()
+    }
+
+    #[test]
+    fn include_brings_back_but_not_everything() {
+        let policy = Policy::new(
+            &globs(&["media/inbound/**", "b2-backup/**", "**/*.lock.sqlite"]),
+            &globs(&["**/*.log"]),
+            false,
+        )
+        .unwrap();
+        let state = |path| reason(&policy, RootKind::State, path);
+        assert_eq!(state("media/inbound/a.jpg"), None);
+        assert_eq!(state("media/outbound/a.jpg"), Some("media files"));
+        assert_eq!(state("media/inbound/a.log"), Some(USER_REASON));
+        assert_eq!(state("b2-backup/machine"), Some("local folder of this plugin"));
+        assert_eq!(state("x.lock.sqlite"), Some("lock file of OpenClaw"));
+        let policy = Policy::new(&globs(&["media/inbound/**"]), &[], false).unwrap();
+        let prunes = |path: &str| {
+            policy.prunes(RootKind::State, &RelPath::from_bytes(path.as_bytes().to_vec()))
+        };
+        assert!(!prunes("media"));
+        assert!(!prunes("media/inbound"));
+        assert!(prunes("media/outbound"));
+        assert!(prunes("cache"));
+        assert!(!prunes("workspace"));
+    }
+
+    #[test]
+    fn globs_name_directories_and_stay_in_theirs() {
+        let policy =
+            Policy::new(&[], &globs(&["./workspace/big/", "*.md", "**/target"]), false).unwrap();
+        let state = |path| reason(&policy, RootKind::State, path).is_some();
+        assert!(state("workspace/big/") && state("workspace/big/a/b") && state("a.md"));
+        assert!(state("workspace/x/target/debug/y"));
+        assert!(!state("workspace/bigger") && !state("workspace/a.md"));
+    }
+
+    #[test]
+    fn a_glob_that_does_not_parse_is_named() {
+        for (include, exclude, field) in
+            [(&["a[" as &str] as &[&str], &[] as &[&str], "include"), (&[], &["{a"], "exclude")]
+        {
+            let error = Policy::new(&globs(include), &globs(exclude), false).unwrap_err();
+            assert_eq!(error.code(), "B2_CONFIG");
+            assert!(error.to_string().contains(field), "{error}");
+        }
+        assert_eq!(Policy::new(&globs(&["/"]), &[], false).unwrap_err().code(), "B2_CONFIG");
+    }
+
+    #[test]
+    fn configured_places_inside_the_state_keep_their_content() {
+        let inside = vec![
+            Inside { kind: RootKind::Workspace, path: RelPath::from_bytes(b"tools/mine".to_vec()) },
+            Inside { kind: RootKind::AgentDir, path: RelPath::from_bytes(b"other".to_vec()) },
+        ];
+        let policy = Policy::new(&[], &[], false).unwrap().with_inside(inside);
+        assert_eq!(reason(&policy, RootKind::State, "tools/mine/cache/x"), None);
+        assert_eq!(reason(&policy, RootKind::State, "tools/mine/"), None);
+        assert!(reason(&policy, RootKind::State, "tools/other").is_some());
+        assert!(!policy.prunes(RootKind::State, &RelPath::from_bytes(b"tools".to_vec())));
+        assert!(reason(&policy, RootKind::State, "other/auth.json").is_some());
+    }
+}

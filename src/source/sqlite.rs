@@ -1,0 +1,353 @@
+//! Captures databases while others use them, and removes secrets from the captured copy.
+//!
+//! Only for a process that holds none of these databases open (see `database.rs`). The source is never
+//! written to; the copy is page for page, because pages that stay in place are what deduplicates.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio_util::sync::CancellationToken;
+
+use super::database::Redact;
+use super::scrub;
+use crate::error::{Error, Result};
+
+/// Pages copied between two looks at deadline and cancellation: 4 MiB at the usual page size.
+const PAGES_PER_STEP: i32 = 1024;
+/// Pause before trying a locked database again.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Tables of the shared database whose rows are secrets: those the host itself redacts.
+const SHARED_TABLES: &[&str] = &[
+    "apns_registrations",
+    "audit_identity_keys",
+    "channel_ingress_events",
+    "channel_pairing_requests",
+    "clawhub_promotion_claims",
+    "config_revision_keys",
+    "device_auth_tokens",
+    "device_bootstrap_tokens",
+    "device_identities",
+    "device_pairing_join_codes",
+    "device_pairing_paired",
+    "gateway_origin_device_tokens",
+    "mcp_oauth_pending_authorizations",
+    "mcp_oauth_stores",
+    "native_hook_relay_bridges",
+    "secret_store_entries",
+    "web_push_subscriptions",
+    "worker_environment_credentials",
+];
+/// Tables of an agent's database whose rows are secrets.
+const AGENT_TABLES: &[&str] = &["auth_profile_state", "auth_profile_store", "session_suggestions"];
+/// A table of settings of which only some are secret.
+const SETTINGS_TABLE: &str = "config_machine_state";
+/// The secret ones, as GLOB patterns of SQL.
+const SECRET_SETTINGS: &[&str] = &["authProfiles*", "nodeHost*", "webPush.vapidKeys*"];
+
+/// How to capture.
+#[derive(Clone, Copy, Debug)]
+pub struct CaptureOptions<'a> {
+    /// Which secrets to remove from the copy.
+    pub redact: Redact,
+    /// How long to go on trying while others lock the database, and how long copying may take in all.
+    pub deadline: Duration,
+    /// Stops the capture.
+    pub cancel: &'a CancellationToken,
+}
+
+/// What was captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// Size of a page, bytes.
+    pub page_bytes: u32,
+    /// Number of pages.
+    pub pages: u32,
+    /// Rows with secrets that the copy does not have.
+    pub removed_rows: u64,
+}
+
+/// Copies the database `source`, as it is at one moment, to the new file `copy` (mode 0600).
+///
+/// What is committed only in the write-ahead log is in the copy. Writers go on meanwhile. On an error no
+/// copy is left behind.
+///
+/// # Errors
+/// `B2_DATABASE` when it is locked beyond the deadline, damaged, or no database; `B2_CANCELLED`; `B2_IO`
+/// and its like when `source` is gone, `copy` exists, or the disk is full.
+pub fn capture(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Result<Captured> {
+    std::fs::metadata(source).map_err(|error| Error::io("read", source, error))?;
+    create_private(copy)?;
+    let captured = copy_pages(source, copy, options).and_then(|()| {
+        let removed_rows =
+            if options.redact == Redact::None { 0 } else { redact(source, copy, options.redact)? };
+        let (page_bytes, pages) = scrub::page_count(copy)?;
+        Ok(Captured { page_bytes, pages, removed_rows })
+    });
+    if captured.is_err() {
+        // The error that led here says more than one about an unfinished copy.
+        let _unfinished = std::fs::remove_file(copy);
+    }
+    captured
+}
+
+fn create_private(path: &Path) -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path).map(drop).map_err(|error| Error::io("create", path, error))
+}
+
+/// Keeps to the deadline and to the wish to stop.
+struct Patience<'a> {
+    source: &'a Path,
+    until: Instant,
+    options: &'a CaptureOptions<'a>,
+}
+
+impl Patience<'_> {
+    fn check(&self) -> Result<()> {
+        if self.options.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        if Instant::now() < self.until {
+            return Ok(());
+        }
+        let message = format!(
+            "could not be copied within {} ms: locked, or too large",
+            self.options.deadline.as_millis()
+        );
+        Err(Error::Database { path: self.source.to_path_buf(), message })
+    }
+
+    /// Waits before the next try.
+    fn wait(&self) -> Result<()> {
+        self.check()?;
+        std::thread::sleep(RETRY_PAUSE);
+        self.check()
+    }
+}
+
+fn copy_pages(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Result<()> {
+    let patience = Patience { source, until: Instant::now() + options.deadline, options };
+    patience.check()?;
+    let from = open_pinned(source, &patience)?;
+    let failed = |error| failed(source, copy, error);
+    let mut to = open(copy, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+    // The copy is thrown away on any error, so nothing need protect it while it is made.
+    to.execute_batch("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;").map_err(failed)?;
+    let backup = Backup::new(&from, &mut to).map_err(failed)?;
+    loop {
+        patience.check()?;
+        match backup.step(PAGES_PER_STEP).map_err(failed)? {
+            StepResult::Done => break,
+            StepResult::More => {}
+            // Busy, Locked, and what SQLite may add: somebody else is at it.
+            _ => patience.wait()?,
+        }
+    }
+    drop(backup);
+    to.close().map_err(|(_, error)| failed(error))
+}
+
+fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::ZERO)?;
+    Ok(connection)
+}
+
+/// Opens the source and begins a read transaction. Without it every commit of others would start the
+/// copy over; with it the copy is of this moment.
+fn open_pinned(source: &Path, patience: &Patience<'_>) -> Result<Connection> {
+    let pin = |connection: Connection| {
+        connection.execute_batch("BEGIN")?;
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        Ok(connection)
+    };
+    let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    loop {
+        let error = match open(source, read_only).and_then(pin) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => patience.wait()?,
+            // A database in WAL mode needs a `-shm` file, which a directory that cannot be written to
+            // does not let us make. With no log there is nobody writing, and the file is all there is.
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) if !has_log(source) => {
+                let uri = immutable_uri(source).ok_or_else(|| failed(source, source, error))?;
+                let flags = read_only | OpenFlags::SQLITE_OPEN_URI;
+                return open(Path::new(&uri), flags)
+                    .and_then(pin)
+                    .map_err(|error| failed(source, source, error));
+            }
+            _ => return Err(failed(source, source, error)),
+        }
+    }
+}
+
+/// Whether a write-ahead log or a rollback journal with something in it lies beside a database.
+fn has_log(database: &Path) -> bool {
+    ["-wal", "-journal"].iter().any(|suffix| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(suffix);
+        std::fs::metadata(PathBuf::from(name)).is_ok_and(|meta| meta.len() > 0)
+    })
+}
+
+fn immutable_uri(path: &Path) -> Option<String> {
+    use std::fmt::Write as _;
+    #[cfg(unix)]
+    let bytes = {
+        use std::os::unix::ffi::OsStrExt as _;
+        path.as_os_str().as_bytes()
+    };
+    #[cfg(not(unix))]
+    let text = format!("/{}", path.to_str()?.replace('\\', "/"));
+    #[cfg(not(unix))]
+    let bytes = text.as_bytes();
+    let mut uri = String::from("file:");
+    for byte in bytes {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                uri.push(char::from(*byte))
+            }
+            _ => write!(uri, "%{byte:02X}").ok()?,
+        }
+    }
+    uri.push_str("?immutable=1");
+    Some(uri)
+}
+
+/// What SQLite says, with the file it is about: only a full disk is about the copy.
+fn failed(source: &Path, copy: &Path, error: rusqlite::Error) -> Error {
+    if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+        return Error::DiskFull { action: "write", path: copy.to_path_buf() };
+    }
+    let message = match error {
+        // Without the text of the statement, which is of no use to the user.
+        rusqlite::Error::SqlInputError { error, msg, .. } => format!("{msg} ({error})"),
+        other => other.to_string(),
+    };
+    Error::Database { path: source.to_path_buf(), message }
+}
+
+/// Deletes the secrets from the copy, from its free pages and from the unused parts of its other pages.
+fn redact(source: &Path, copy: &Path, kind: Redact) -> Result<u64> {
+    // A database in WAL mode would be given a log as soon as it is written to.
+    let versions = scrub::replace_file_versions(copy, [1, 1])?;
+    let failed = |error| failed(source, copy, error);
+    let mut connection = open(copy, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+    let (removed, roots) = delete_rows(&mut connection, kind).map_err(failed)?;
+    connection.close().map_err(|(_, error)| failed(error))?;
+    scrub::scrub(copy, &roots).map_err(|error| match error {
+        // The user knows the database, not our copy of it.
+        Error::Database { message, .. } => Error::Database { path: source.to_path_buf(), message },
+        other => other,
+    })?;
+    scrub::replace_file_versions(copy, versions)?;
+    Ok(removed)
+}
+
+fn delete_rows(connection: &mut Connection, kind: Redact) -> rusqlite::Result<(u64, Vec<u32>)> {
+    // Nothing in the schema may make a deletion do more than delete.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.execute_batch(
+        "PRAGMA trusted_schema=OFF; PRAGMA foreign_keys=OFF; PRAGMA ignore_check_constraints=ON;
+         PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY; PRAGMA main.secure_delete=ON;",
+    )?;
+    let transaction = connection.transaction()?;
+    let mut removed = 0;
+    for table in if kind == Redact::Agent { AGENT_TABLES } else { SHARED_TABLES } {
+        if is_plain_table(&transaction, table)? {
+            removed += transaction.execute(&format!("DELETE FROM main.{table}"), [])?;
+        }
+    }
+    if kind == Redact::Shared && is_plain_table(&transaction, SETTINGS_TABLE)? {
+        removed += delete_settings(&transaction)?;
+    }
+    transaction.commit()?;
+    let roots = connection
+        .prepare("SELECT rootpage FROM main.sqlite_schema WHERE rootpage > 0")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<u32>>>()?;
+    Ok((u64::try_from(removed).unwrap_or(u64::MAX), roots))
+}
+
+/// Whether there is such a table, and it is no view and no virtual table.
+fn is_plain_table(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = ?1 AND rootpage > 0";
+    connection.query_row(sql, [table], |row| row.get::<_, i64>(0)).map(|count| count > 0)
+}
+
+/// Deletes the secret rows of [`SETTINGS_TABLE`]. All rows go and those that stay come back, because a
+/// deletion of single rows leaves what they were before earlier updates in the unused part of their page.
+fn delete_settings(connection: &Connection) -> rusqlite::Result<usize> {
+    let without_rowid = connection.query_row(
+        "SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'",
+        [SETTINGS_TABLE],
+        |row| row.get::<_, bool>(0),
+    )?;
+    let mut columns = connection
+        .prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid")?
+        .query_map([SETTINGS_TABLE], |row| row.get::<_, String>(0))?
+        .map(|name| name.map(|name| quoted(&name)))
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    let key = connection.query_row(
+        "SELECT name FROM pragma_table_xinfo(?1) WHERE name = 'state_key' OR pk = 1 ORDER BY name <> 'state_key'",
+        [SETTINGS_TABLE],
+        |row| row.get::<_, String>(0),
+    )?;
+    if !without_rowid {
+        columns.push("rowid".to_owned());
+    }
+    let from: Vec<String> =
+        columns.iter().enumerate().map(|(i, column)| format!("{column} AS c{i}")).collect();
+    let back: Vec<String> = (0..columns.len()).map(|i| format!("c{i}")).collect();
+    let secret: Vec<String> = SECRET_SETTINGS
+        .iter()
+        .map(|glob| format!("CAST({} AS TEXT) GLOB '{glob}'", quoted(&key)))
+        .collect();
+    // `IS NOT TRUE`: a row without a key is no secret.
+    let kept = format!(
+        "CREATE TEMP TABLE b2_kept AS SELECT {} FROM main.{SETTINGS_TABLE} WHERE ({}) IS NOT TRUE",
+        from.join(", "),
+        secret.join(" OR ")
+    );
+    connection.execute(&kept, [])?;
+    let deleted = connection.execute(&format!("DELETE FROM main.{SETTINGS_TABLE}"), [])?;
+    let insert = format!(
+        "INSERT INTO main.{SETTINGS_TABLE} ({}) SELECT {} FROM temp.b2_kept ORDER BY {}",
+        columns.join(", "),
+        back.join(", "),
+        if without_rowid { "1".to_owned() } else { format!("c{}", columns.len() - 1) }
+    );
+    let inserted = connection.execute(&insert, [])?;
+    connection.execute_batch("DROP TABLE temp.b2_kept")?;
+    Ok(deleted.saturating_sub(inserted))
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn uris_are_encoded() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"/a b/%23#?\xff.db"));
+        assert_eq!(immutable_uri(path).unwrap(), "file:/a%20b/%2523%23%3F%FF.db?immutable=1");
+    }
+}

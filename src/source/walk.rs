@@ -1,0 +1,484 @@
+//! Finds what belongs to the state, by names and `stat` alone: no file is ever opened here, so the locks
+//! of a host in this very process are safe. The only user of jwalk.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jwalk::{DirEntry, Parallelism, WalkDirGeneric};
+use tokio_util::sync::CancellationToken;
+
+use super::database::is_database_name;
+use super::policy::{Decision, Policy};
+use super::{EntryKind, Fingerprint, Found, RelPath, Root, RootKind, Skipped};
+use crate::error::{Error, Result};
+
+/// Something on disk that is left out on purpose. Of a directory that is left out, not its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excluded {
+    /// Index of the root in the list of roots.
+    pub root: u16,
+    /// Path below the root.
+    pub path: RelPath,
+    /// Why, in a few words for people.
+    pub reason: &'static str,
+}
+
+/// Everything found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// What belongs in the snapshot, by root, then by the bytes of the path.
+    pub found: Vec<Found>,
+    /// What does not, in the same order; empty unless asked for.
+    pub excluded: Vec<Excluded>,
+    /// What should be in the snapshot and could not be looked at.
+    pub skipped: Vec<Skipped>,
+}
+
+/// What the threads find out about one entry.
+#[derive(Debug, Default)]
+enum Verdict {
+    /// Gone since its directory was read, or of no interest.
+    #[default]
+    Nothing,
+    Found(Box<Found>),
+    /// A directory that is left out itself, but something below it may not be.
+    Passage(Box<Found>, &'static str),
+    Excluded(RelPath, &'static str),
+    /// The whole directory around this entry is left out.
+    Private(RelPath, &'static str),
+    Skipped(Skipped),
+}
+
+/// Walks all roots.
+///
+/// Blocks; call it from a plain thread, not from a pool's. `list_excluded` keeps what is left out, for
+/// showing it to the user. What vanishes meanwhile is as if it had never been there.
+///
+/// # Errors
+/// `B2_CANCELLED`; `B2_IO` and its like when the state directory itself cannot be read.
+pub fn walk(
+    roots: &[Root],
+    policy: &Policy,
+    list_excluded: bool,
+    cancel: &CancellationToken,
+) -> Result<Walk> {
+    let mut walk = Walk::default();
+    for (index, root) in roots.iter().enumerate() {
+        let index = u16::try_from(index).map_err(|_| Error::internal("more than 65535 roots"))?;
+        let context = Context {
+            root: index,
+            kind: root.kind,
+            base: root.path.clone(),
+            policy: policy.clone(),
+            list_excluded,
+            cancel: cancel.clone(),
+        };
+        let first_found = walk.found.len();
+        let passages = if root.kind == RootKind::Config {
+            walk_named(&context, root, &mut walk);
+            Vec::new()
+        } else {
+            walk_tree(context, &mut walk)?
+        };
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let found = walk.found.get_mut(first_found..).unwrap_or_default();
+        found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        open_passages(index, passages, list_excluded, first_found, &mut walk);
+    }
+    walk.excluded.sort_unstable_by(|a, b| (a.root, &a.path).cmp(&(b.root, &b.path)));
+    Ok(walk)
+}
+
+/// What the threads need to know.
+struct Context {
+    root: u16,
+    kind: RootKind,
+    base: PathBuf,
+    policy: Policy,
+    list_excluded: bool,
+    cancel: CancellationToken,
+}
+
+type Passages = Vec<(Found, &'static str)>;
+
+/// A directory that is left out comes back if something below it is in the snapshot.
+fn open_passages(
+    root: u16,
+    passages: Passages,
+    list_excluded: bool,
+    first_found: usize,
+    walk: &mut Walk,
+) {
+    let mut opened = Vec::new();
+    let mut closed = HashSet::new();
+    for (passage, reason) in passages {
+        let mut inside = passage.path.as_bytes().to_vec();
+        inside.push(b'/');
+        let found = walk.found.get(first_found..).unwrap_or_default();
+        let next = found.partition_point(|entry| entry.path.as_bytes() < inside.as_slice());
+        if found.get(next).is_some_and(|entry| entry.path.as_bytes().starts_with(&inside)) {
+            opened.push(passage);
+        } else {
+            closed.insert(passage.path.clone());
+            if list_excluded {
+                walk.excluded.push(Excluded { root: passage.root, path: passage.path, reason });
+            }
+        }
+    }
+    if !closed.is_empty() {
+        // The directory that is left out stands for all that is left out in it.
+        walk.excluded.retain(|entry| entry.root != root || !is_below(&entry.path, &closed));
+    }
+    if !opened.is_empty() {
+        walk.found.append(&mut opened);
+        let found = walk.found.get_mut(first_found..).unwrap_or_default();
+        found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    }
+}
+
+/// Whether a directory above `path` is in `directories`.
+fn is_below(path: &RelPath, directories: &HashSet<RelPath>) -> bool {
+    let bytes = path.as_bytes();
+    let above = bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'/')
+        .filter_map(|(at, _)| bytes.get(..at));
+    above
+        .into_iter()
+        .any(|directory| directories.contains(&RelPath::from_bytes(directory.to_vec())))
+}
+
+/// Looks at the named files of a directory of configuration.
+fn walk_named(context: &Context, root: &Root, walk: &mut Walk) {
+    for name in &root.only {
+        let path = RelPath::from_bytes(name.clone());
+        let full = super::absolute(&root.path, &path);
+        let Ok(meta) = std::fs::symlink_metadata(&full) else { continue };
+        let verdict = context.judge(&full, path, &meta.file_type(), || Ok(meta.clone())).0;
+        take(verdict, context, walk, &mut Vec::new(), &mut HashSet::new());
+    }
+}
+
+fn walk_tree(context: Context, walk: &mut Walk) -> Result<Passages> {
+    let base = context.base.clone();
+    // A root that is gone or unreadable is an error of its own, not an empty snapshot.
+    if let Err(error) = std::fs::read_dir(&base) {
+        if context.kind == RootKind::State {
+            return Err(Error::io("read", &base, error));
+        }
+        walk.skipped.push(unreadable(&base, &error));
+        return Ok(Vec::new());
+    }
+    let threads =
+        std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get).min(4);
+    // A pool of its own: in a busy one jwalk yields an error and nothing else.
+    let parallelism =
+        if threads > 1 { Parallelism::RayonNewPool(threads) } else { Parallelism::Serial };
+    let context = Arc::new(context);
+    let worker = Arc::clone(&context);
+    let entries = WalkDirGeneric::<((), Verdict)>::new(&base)
+        .skip_hidden(false)
+        .follow_links(false)
+        .parallelism(parallelism)
+        .process_read_dir(move |depth, directory, (), children| {
+            if depth.is_some() {
+                worker.judge_all(directory, children);
+            }
+        })
+        .try_into_iter()
+        .map_err(|error| Error::internal(format!("walking {}: {error}", base.display())))?;
+    let mut passages = Vec::new();
+    let mut private = HashSet::new();
+    let first_found = walk.found.len();
+    for entry in entries {
+        if context.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        match entry {
+            Ok(mut entry) => {
+                let error =
+                    entry.read_children.as_ref().and_then(|children| children.error()?.io_error());
+                if let Some(error) =
+                    error.filter(|error| error.kind() != std::io::ErrorKind::NotFound)
+                {
+                    walk.skipped.push(unreadable(&entry.path(), error));
+                }
+                take(
+                    std::mem::take(&mut entry.client_state),
+                    &context,
+                    walk,
+                    &mut passages,
+                    &mut private,
+                );
+            }
+            Err(error)
+                if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => {}
+            Err(error) => {
+                let path = error.path().unwrap_or(&base).to_path_buf();
+                walk.skipped.push(unreadable(&path, &error));
+            }
+        }
+    }
+    if !private.is_empty() {
+        let mut index = 0;
+        walk.found.retain(|entry| {
+            index += 1;
+            index <= first_found || !private.contains(&entry.path)
+        });
+        passages.retain(|(entry, _)| !private.contains(&entry.path));
+    }
+    Ok(passages)
+}
+
+fn take(
+    verdict: Verdict,
+    context: &Context,
+    walk: &mut Walk,
+    passages: &mut Passages,
+    private: &mut HashSet<RelPath>,
+) {
+    match verdict {
+        Verdict::Nothing => {}
+        Verdict::Found(found) => walk.found.push(*found),
+        Verdict::Passage(found, reason) => passages.push((*found, reason)),
+        Verdict::Private(path, reason) => {
+            if context.list_excluded {
+                walk.excluded.push(Excluded { root: context.root, path: path.clone(), reason });
+            }
+            private.insert(path);
+        }
+        Verdict::Excluded(path, reason) => {
+            if context.list_excluded {
+                walk.excluded.push(Excluded { root: context.root, path, reason });
+            }
+        }
+        Verdict::Skipped(skipped) => walk.skipped.push(skipped),
+    }
+}
+
+fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Skipped {
+    let shown = RelPath::from_bytes(bytes_of(path.as_os_str()).into_owned()).escaped();
+    Skipped {
+        message: format!("cannot read {shown}: {error}"),
+        path: shown,
+        code: "B2_SKIPPED_UNREADABLE",
+    }
+}
+
+type Entry = DirEntry<((), Verdict)>;
+
+impl Context {
+    /// Decides about all entries of a directory, and which of its directories are entered.
+    fn judge_all(&self, directory: &Path, children: &mut Vec<jwalk::Result<Entry>>) {
+        if self.cancel.is_cancelled() {
+            children.clear();
+            return;
+        }
+        let relative = directory.strip_prefix(&self.base).unwrap_or(directory);
+        let relative = bytes_of(relative.as_os_str());
+        let marker = children.iter_mut().flatten().find_map(|child| {
+            Policy::marks_private(&bytes_of(&child.file_name))
+                .map(|reason| (&mut child.client_state, reason))
+        });
+        if let Some((state, reason)) = marker
+            && !relative.is_empty()
+        {
+            *state = Verdict::Private(RelPath::from_bytes(relative.into_owned()), reason);
+            children.retain_mut(|child| {
+                child.as_mut().is_ok_and(|child| {
+                    child.read_children = None;
+                    matches!(child.client_state, Verdict::Private(_, _))
+                })
+            });
+            return;
+        }
+        for child in children.iter_mut().flatten() {
+            let name = bytes_of(&child.file_name);
+            let mut path = Vec::with_capacity(relative.len() + 1 + name.len());
+            if !relative.is_empty() {
+                path.extend_from_slice(&relative);
+                path.push(b'/');
+            }
+            path.extend_from_slice(&name);
+            let full = child.path();
+            let stat = || std::fs::symlink_metadata(&full);
+            let (verdict, enter) =
+                self.judge(&full, RelPath::from_bytes(path), &child.file_type, stat);
+            if !enter {
+                child.read_children = None;
+            }
+            child.client_state = verdict;
+        }
+    }
+
+    /// Decides about one entry, and whether to enter it.
+    fn judge(
+        &self,
+        full: &Path,
+        path: RelPath,
+        file_type: &std::fs::FileType,
+        stat: impl FnOnce() -> std::io::Result<std::fs::Metadata>,
+    ) -> (Verdict, bool) {
+        let kind = if file_type.is_dir() {
+            EntryKind::Directory
+        } else if file_type.is_symlink() {
+            EntryKind::Symlink
+        } else if file_type.is_file() {
+            EntryKind::File
+        } else {
+            return (Verdict::Excluded(path, special(*file_type)), false);
+        };
+        let reason = match self.policy.decide(self.kind, &path, kind) {
+            Decision::Include => None,
+            Decision::Exclude { reason }
+                if kind == EntryKind::Directory && !self.policy.prunes(self.kind, &path) =>
+            {
+                Some(reason)
+            }
+            Decision::Exclude { reason } => return (Verdict::Excluded(path, reason), false),
+        };
+        let examined = stat().and_then(|meta| self.examine(full, path, kind, &meta));
+        match (examined, reason) {
+            (Ok(Some(found)), None) => (Verdict::Found(Box::new(found)), true),
+            (Ok(Some(found)), Some(reason)) => (Verdict::Passage(Box::new(found), reason), true),
+            (Ok(None), _) => (Verdict::Nothing, false),
+            (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => {
+                (Verdict::Nothing, false)
+            }
+            (Err(error), _) => (Verdict::Skipped(unreadable(full, &error)), false),
+        }
+    }
+
+    /// What the snapshot records. `None` when it became something else since its directory was read.
+    fn examine(
+        &self,
+        full: &Path,
+        path: RelPath,
+        kind: EntryKind,
+        meta: &std::fs::Metadata,
+    ) -> std::io::Result<Option<Found>> {
+        let target = if kind == EntryKind::Symlink {
+            Some(bytes_of(std::fs::read_link(full)?.as_os_str()).into_owned())
+        } else {
+            None
+        };
+        let same = match kind {
+            EntryKind::File => meta.is_file(),
+            EntryKind::Directory => meta.is_dir(),
+            EntryKind::Symlink => meta.is_symlink(),
+        };
+        if !same {
+            return Ok(None);
+        }
+        let name = path.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let database_name = kind == EntryKind::File && is_database_name(name);
+        let mut fingerprint = fingerprint_of(meta);
+        if database_name {
+            fingerprint.log = log_of(full);
+        }
+        Ok(Some(Found {
+            root: self.root,
+            mode: mode_of(meta),
+            path,
+            kind,
+            target,
+            fingerprint,
+            database_name,
+        }))
+    }
+}
+
+/// What would tell that a file changed, by `stat` alone, for looking at a single file again.
+///
+/// # Errors
+/// The system's error when the file is gone or cannot be looked at.
+pub fn fingerprint(path: &Path, database_name: bool) -> std::io::Result<Fingerprint> {
+    let mut fingerprint = fingerprint_of(&std::fs::symlink_metadata(path)?);
+    if database_name {
+        fingerprint.log = log_of(path);
+    }
+    Ok(fingerprint)
+}
+
+/// Size, mtime and inode of the log beside a database: committed rows may be only there.
+fn log_of(database: &Path) -> (u64, i64, u64) {
+    let beside = |suffix: &str| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(suffix);
+        let meta = std::fs::symlink_metadata(PathBuf::from(name)).ok()?;
+        let fingerprint = fingerprint_of(&meta);
+        Some((fingerprint.size, fingerprint.mtime_ns, fingerprint.inode))
+    };
+    beside("-wal").or_else(|| beside("-journal")).unwrap_or_default()
+}
+
+#[cfg(unix)]
+fn fingerprint_of(meta: &std::fs::Metadata) -> Fingerprint {
+    use std::os::unix::fs::MetadataExt as _;
+    // Times beyond the year 2262 do not fit, and are cut off.
+    let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
+    Fingerprint {
+        size: if meta.is_dir() { 0 } else { meta.size() },
+        mtime_ns: ns(meta.mtime(), meta.mtime_nsec()),
+        ctime_ns: ns(meta.ctime(), meta.ctime_nsec()),
+        inode: meta.ino(),
+        device: meta.dev(),
+        log: Default::default(),
+    }
+}
+
+#[cfg(not(unix))]
+fn fingerprint_of(meta: &std::fs::Metadata) -> Fingerprint {
+    let since_1970 =
+        meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let mtime_ns =
+        since_1970.and_then(|time| i64::try_from(time.as_nanos()).ok()).unwrap_or_default();
+    Fingerprint {
+        size: if meta.is_dir() { 0 } else { meta.len() },
+        mtime_ns,
+        ..Fingerprint::default()
+    }
+}
+
+#[cfg(unix)]
+fn mode_of(meta: &std::fs::Metadata) -> u32 {
+    use std::os::unix::fs::MetadataExt as _;
+    meta.mode() & 0o7777
+}
+
+#[cfg(not(unix))]
+fn mode_of(meta: &std::fs::Metadata) -> u32 {
+    if meta.permissions().readonly() { 0o444 } else { 0o644 }
+}
+
+#[cfg(unix)]
+fn special(file_type: std::fs::FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt as _;
+    if file_type.is_socket() {
+        "socket"
+    } else if file_type.is_fifo() {
+        "named pipe"
+    } else {
+        "device"
+    }
+}
+
+#[cfg(not(unix))]
+fn special(_: std::fs::FileType) -> &'static str {
+    "neither file nor directory"
+}
+
+#[cfg(unix)]
+fn bytes_of(name: &std::ffi::OsStr) -> std::borrow::Cow<'_, [u8]> {
+    use std::os::unix::ffi::OsStrExt as _;
+    std::borrow::Cow::Borrowed(name.as_bytes())
+}
+
+#[cfg(not(unix))]
+fn bytes_of(name: &std::ffi::OsStr) -> std::borrow::Cow<'_, [u8]> {
+    std::borrow::Cow::Owned(name.to_string_lossy().replace('\\', "/").into_bytes())
+}
