@@ -46,6 +46,12 @@ impl Frame {
         Ok(Self { payload, compressed, raw_bytes, chunk_bytes, chunk_ids })
     }
 
+    /// Bytes of its chunks before compression.
+    #[must_use]
+    pub fn raw_bytes(&self) -> u64 {
+        u64::from(self.raw_bytes)
+    }
+
     /// Bytes it will take in a pack.
     #[must_use]
     pub fn stored_bytes(&self) -> usize {

@@ -73,6 +73,14 @@ impl Spool {
         fs::read(&path).map_err(|error| Error::io("read", &path, error))
     }
 
+    /// The footer of a pack that was added.
+    ///
+    /// # Errors
+    /// `B2_IO`; `B2_INTERNAL` when it is gone.
+    pub fn tail(&self, pack: &PackRef) -> Result<Vec<u8>> {
+        self.local.tail(pack.name)?.ok_or_else(|| Error::internal("a footer is gone from the local cache"))
+    }
+
     /// Notes that the bucket has a pack, and frees its space.
     ///
     /// # Errors

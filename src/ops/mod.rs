@@ -1,0 +1,55 @@
+//! One file for each thing a user can ask for.
+
+mod list;
+mod plan;
+mod push;
+mod restore;
+mod session;
+mod status;
+mod tree;
+mod verify;
+
+pub use list::{ListReport, SnapshotInfo, list};
+pub use plan::{PlanEntry, PlanReport, plan};
+pub use push::{PushOptions, PushReport, push};
+pub use restore::{RestoreOptions, RestoreReport, restore};
+pub use session::{Ambient, Session, Settings};
+pub use status::{StatusReport, status};
+pub use verify::{VerifyOptions, VerifyProblem, VerifyReport, verify};
+
+use crate::source::Skipped;
+
+/// Something that could not be backed up or restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileProblem {
+    /// The path for people, or the object where there is no path.
+    pub path: String,
+    /// A stable code.
+    pub code: String,
+    /// A sentence.
+    pub message: String,
+}
+
+impl FileProblem {
+    fn new(path: impl Into<String>, error: &crate::error::Error) -> Self {
+        Self { path: path.into(), code: error.code().to_owned(), message: error.to_string() }
+    }
+}
+
+impl From<Skipped> for FileProblem {
+    fn from(skipped: Skipped) -> Self {
+        Self { path: skipped.path, code: skipped.code.to_owned(), message: skipped.message }
+    }
+}
+
+impl From<crate::format::Remark> for FileProblem {
+    fn from(remark: crate::format::Remark) -> Self {
+        Self { path: remark.path, code: remark.code, message: remark.message }
+    }
+}
+
+impl From<FileProblem> for crate::format::Remark {
+    fn from(problem: FileProblem) -> Self {
+        Self { path: problem.path, code: problem.code, message: problem.message }
+    }
+}

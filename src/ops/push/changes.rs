@@ -1,0 +1,153 @@
+//! What the state looks like now, and what of it has to be read.
+
+use super::memory::Memory;
+use super::writer::Writer;
+use super::{FileProblem, PushReport};
+use crate::error::{Error, Result};
+use crate::format::{Counts, Entry, Manifest, TreeRef};
+use crate::ops::session::{Session, Settings};
+use crate::repo::Snapshot;
+use crate::source::database::open_in_this_process;
+use crate::source::policy::Policy;
+use crate::source::roots::roots;
+use crate::source::walk::{Walk, walk};
+use crate::source::{EntryKind, Found, Root, absolute};
+
+/// The state as it is now.
+#[derive(Debug)]
+pub(in crate::ops) struct Scan {
+    pub(in crate::ops) roots: Vec<Root>,
+    pub(in crate::ops) walk: Walk,
+    pub(in crate::ops) skipped: Vec<FileProblem>,
+    /// The settings that decide what belongs to a snapshot, as bytes to compare.
+    pub(super) policy: Vec<u8>,
+    /// The newest manifest and what was remembered with it.
+    pub(super) base: Option<(Manifest, Memory)>,
+}
+
+/// Walks the state.
+pub(in crate::ops) async fn look(settings: &Settings, session: &Session, list: bool) -> Result<(Vec<Root>, Walk, Vec<FileProblem>)> {
+    let (settings, cancel) = (settings.clone(), session.ambient.cancel.clone());
+    Session::blocking(move || {
+        let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
+        let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
+        let policy = policy.with_inside(found.inside);
+        let mut walk = walk(&found.roots, &policy, list, &cancel)?;
+        let skipped = found.warnings.into_iter().chain(std::mem::take(&mut walk.skipped));
+        let skipped = skipped.map(FileProblem::from).collect();
+        Ok((found.roots, walk, skipped))
+    })
+    .await
+}
+
+impl Scan {
+    pub(super) async fn take(session: &Session, writer: &Writer) -> Result<Self> {
+        let (roots, walk, skipped) = look(&session.settings, session, false).await?;
+        let databases: Vec<_> = walk
+            .found
+            .iter()
+            .filter(|found| found.database_name)
+            .filter_map(|found| Some(absolute(&roots.get(usize::from(found.root))?.path, &found.path)))
+            .collect();
+        if let Some(path) = open_in_this_process(&databases) {
+            return Err(Error::DatabaseInProcess { path });
+        }
+        let base = match &writer.base {
+            None => None,
+            Some(newest) => Self::base(session, writer, newest).await?,
+        };
+        let policy = policy_bytes(&session.settings);
+        Ok(Self { roots, walk, skipped, policy, base })
+    }
+
+    /// The newest manifest from local memory. One that does not open here (another key, damage) is no base:
+    /// everything is uploaded again, which is always safe.
+    async fn base(
+        session: &Session,
+        writer: &Writer,
+        newest: &crate::repo::Newest,
+    ) -> Result<Option<(Manifest, Memory)>> {
+        let id = crate::format::SnapshotId::try_from(newest.snapshot.as_str())?;
+        let object = bytes::Bytes::from(newest.object.clone());
+        let Ok(snapshot) = Snapshot::open(&session.ring, &id, &object).await else { return Ok(None) };
+        if snapshot.repository != writer.record.repository || snapshot.sha256 != newest.sha256 {
+            return Ok(None);
+        }
+        let memory = writer.local.files()?.and_then(|bytes| Memory::decode(&bytes, &newest.snapshot));
+        Ok(Some((snapshot.manifest, memory.unwrap_or_default())))
+    }
+}
+
+fn policy_bytes(settings: &Settings) -> Vec<u8> {
+    let parts = (&settings.include, &settings.exclude, settings.include_secrets, env!("CARGO_PKG_VERSION"));
+    format!("{parts:?}").into_bytes()
+}
+
+/// What to do with each entry of the walk.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Unchanged since the newest snapshot.
+    pub(super) same: Vec<(usize, Entry)>,
+    /// To be read, in this order.
+    pub(super) read: Vec<usize>,
+    /// Bytes to be read.
+    pub(super) read_bytes: u64,
+    /// Whether anything at all is different.
+    pub(super) any: bool,
+}
+
+impl Changes {
+    pub(super) fn between(scan: &Scan, session: &Session, writer: &Writer) -> Self {
+        let memory = scan.base.as_ref().filter(|_| writer.base.is_some()).map(|(_, memory)| memory);
+        let memory = memory.filter(|memory| memory.policy == scan.policy && memory.same_roots(&scan.roots));
+        let mut changes = Self::default();
+        for (index, found) in scan.walk.found.iter().enumerate() {
+            match memory.and_then(|memory| memory.unchanged(found)) {
+                // Entries of old memory are counted again where the settings changed what is redacted.
+                Some(entry) => changes.same.push((index, entry.clone())),
+                None => {
+                    changes.read.push(index);
+                    if found.kind == EntryKind::File {
+                        changes.read_bytes += found.fingerprint.size + found.fingerprint.log.0;
+                    }
+                }
+            }
+        }
+        changes.any = memory.is_none_or(|memory| {
+            !changes.read.is_empty() || memory.len() != changes.same.len()
+        });
+        // Databases first, so that all of them are of nearly one moment; then what only they refer to (cold
+        // transcripts are written after their row); then the rest.
+        changes.read.sort_by_key(|index| scan.walk.found.get(*index).map(order));
+        tracing::debug!(read = changes.read.len(), same = changes.same.len(), cancel = session.ambient.cancel.is_cancelled(), "compared");
+        changes
+    }
+
+    /// The report of a push that has nothing to do.
+    pub(super) fn none(&self, scan: &Scan, writer: &mut Writer) -> Option<PushReport> {
+        if self.any {
+            return None;
+        }
+        let Counts { files, bytes, .. } = scan.base.as_ref().map(|(manifest, _)| manifest.counts)?;
+        Some(PushReport {
+            files,
+            bytes,
+            skipped: scan.skipped.clone(),
+            warnings: std::mem::take(&mut writer.warnings),
+            ..PushReport::default()
+        })
+    }
+
+    /// Where the tree of the newest snapshot is.
+    pub(super) fn old_tree(scan: &Scan) -> Option<&TreeRef> {
+        scan.base.as_ref().and_then(|(_, memory)| memory.tree.as_ref())
+    }
+}
+
+fn order(found: &Found) -> u8 {
+    if found.database_name {
+        return 0;
+    }
+    let cold = found.path.as_bytes().windows(15).any(|part| part == b"/sessions/cold/");
+    if cold { 1 } else { 2 }
+}

@@ -1,0 +1,443 @@
+//! From changes to a captured snapshot, with the upload going on beside it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::capture::{Capture, Chunker, Content, Draft, runs};
+use super::changes::{Changes, Scan};
+use super::frames::{Budget, FramePipe, PackMaker};
+use super::memory::{Memory, path_bytes};
+use super::upload;
+use super::writer::Writer;
+use crate::chunk::Cutter;
+use crate::entry::EntryKind;
+use crate::error::{Error, Result};
+use crate::format::{
+    Counts, Entry, Manifest, PackRef, Reason, Remark, RootRecord, Run, SnapshotId, TreeRef,
+};
+use crate::ops::FileProblem;
+use crate::ops::session::{Session, millis};
+use crate::progress::Phase;
+use crate::repo::{Captured, Known, Newest, PackIndex, PackSource, Snapshot};
+use crate::source::{Fingerprint, RootKind};
+
+/// Sealed packs that may wait on disk for the upload.
+const SPOOL_BYTES: u64 = 512 << 20;
+
+/// What is known before the first file is read.
+struct Start {
+    known: Known,
+    /// Opened footers by pack number: of the newest manifest and of adopted packs.
+    indexes: BTreeMap<u32, (PackRef, PackIndex)>,
+    adopted: Vec<(PackRef, bool)>,
+    next_pack: u32,
+}
+
+/// Captures the changes and uploads the packs; only the commit is left.
+pub(super) async fn capture_and_upload(
+    session: &Session,
+    writer: &mut Writer,
+    scan: &Scan,
+    changes: Changes,
+    reason: Reason,
+) -> Result<Captured> {
+    let start = prepare(session, writer, scan).await?;
+    let room = Budget::new(SPOOL_BYTES);
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    for (pack, sent) in &start.adopted {
+        if !sent {
+            let _receiver_is_here = sender.send(*pack);
+        }
+    }
+    let maker = PackMaker {
+        key: writer.key.clone(),
+        repository: writer.record.repository,
+        machine: writer.machine,
+        entropy: Arc::clone(&session.ambient.entropy),
+        spool: writer.spool.clone(),
+        next_pack: start.next_pack,
+    };
+    let uploading = upload::upload_stream(
+        Arc::clone(&session.store),
+        writer.spool.clone(),
+        writer.machine,
+        Arc::clone(&room),
+        receiver,
+    );
+    let pipe = FramePipe::start(session.ambient.cpu.clone(), maker, Arc::clone(&room), sender)?;
+    let plan = Plan::new(session, writer, scan, reason)?;
+    let (owned, cancel) = (Owned::of(scan, changes), session.ambient.cancel.clone());
+    let progress = Arc::clone(&session.ambient.progress);
+    let seed = plan.key.chunker_seed(&plan.repository.0);
+    let capturing = Session::blocking(move || {
+        let result = read_all(plan, owned, start, pipe, seed, cancel, progress);
+        if result.is_err() {
+            room.close();
+        }
+        result
+    });
+    let capturing = async {
+        let captured = capturing.await;
+        if let Ok(captured) = &captured {
+            session.report(Phase::Captured, captured.counts.bytes, Some(captured.counts.bytes), captured.counts.files);
+        }
+        captured
+    };
+    // Both to their end: the one that fails closes the budget that the other waits for. The failure of the
+    // upload comes first, since the other is then only a consequence.
+    let (captured, uploaded) = tokio::join!(capturing, watch(session, uploading));
+    match (captured, uploaded) {
+        (Ok(captured), Ok(())) => Ok(captured),
+        (Err(Error::Cancelled), Err(error)) | (Ok(_), Err(error)) => Err(error),
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Reports the upload while it runs.
+async fn watch(session: &Session, uploading: impl Future<Output = Result<()>>) -> Result<()> {
+    let before = session.store.traffic().sent_bytes;
+    let mut uploading = std::pin::pin!(uploading);
+    loop {
+        let tick = session.ambient.clock.sleep(std::time::Duration::from_millis(250));
+        tokio::select! {
+            done = &mut uploading => return done,
+            () = tick => session.report(Phase::Upload, session.store.traffic().sent_bytes - before, None, 0),
+        }
+    }
+}
+
+async fn prepare(session: &Session, writer: &Writer, scan: &Scan) -> Result<Start> {
+    let mut start = Start {
+        known: Known::default(),
+        indexes: BTreeMap::new(),
+        adopted: Vec::new(),
+        next_pack: writer.lineage.as_ref().map_or(0, |newest| newest.next_pack),
+    };
+    let adopted = upload::adopt(session, writer).await?;
+    if let Some((manifest, _)) = scan.base.as_ref().filter(|_| writer.base.is_some()) {
+        let newest = writer.base.as_ref().ok_or_else(|| Error::internal("no base"))?;
+        let snapshot = Snapshot {
+            id: SnapshotId::try_from(newest.snapshot.as_str())?,
+            repository: writer.record.repository,
+            key: writer.key.clone(),
+            manifest: manifest.clone(),
+            sha256: newest.sha256,
+        };
+        let source = PackSource::new(Arc::clone(&session.store), Arc::new(snapshot), Some(writer.local.clone()));
+        for pack in &manifest.packs {
+            match source.index(pack, 0).await {
+                Ok((index, _)) => {
+                    start.known.add(pack.number, &index);
+                    start.indexes.insert(pack.number, (*pack, index));
+                }
+                // A pack that is lost or damaged is not known: what it held is uploaded again.
+                Err(Error::Damaged { object, message }) => tracing::warn!(object, message, "pack not used"),
+                Err(Error::ObjectMissing { object }) => tracing::warn!(object, "pack is missing"),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    for (pack, index, sent) in adopted {
+        start.next_pack = start.next_pack.max(pack.number + 1);
+        start.known.add(pack.number, &index);
+        start.adopted.push((pack, sent));
+        start.indexes.insert(pack.number, (pack, index));
+    }
+    Ok(start)
+}
+
+/// What the capturing thread needs to know of the writer.
+struct Plan {
+    key: crate::crypto::RepoKey,
+    repository: crate::format::RepositoryId,
+    slots: Vec<Vec<u8>>,
+    entropy: Arc<dyn crate::ambient::Entropy>,
+    spool: crate::repo::Spool,
+    temporary: std::path::PathBuf,
+    redact: bool,
+    id: SnapshotId,
+    lineage: Option<Newest>,
+    base: Option<String>,
+    manifest: Manifest,
+}
+
+impl Plan {
+    fn new(session: &Session, writer: &Writer, scan: &Scan, reason: Reason) -> Result<Self> {
+        let now = millis(session.ambient.clock.now());
+        let safety = reason == Reason::Safety;
+        let lineage = writer.lineage.clone();
+        let last = lineage.as_ref().and_then(|newest| SnapshotId::parse(&newest.snapshot)?.seconds());
+        // Names are unique per machine: a clock that stands or goes back must not name two snapshots alike.
+        let mut seconds = now.div_euclid(1000);
+        let taken = |seconds| {
+            let names = [true, false].map(|safety| SnapshotId::new(seconds, writer.machine, safety).to_string());
+            lineage.as_ref().is_some_and(|newest| newest.written.iter().any(|name| names.contains(name)))
+        };
+        while last == Some(seconds) || taken(seconds) {
+            seconds += 1;
+        }
+        let manifest = Manifest {
+            sequence: lineage.as_ref().map_or(0, |newest| newest.sequence) + 1,
+            previous: lineage.as_ref().map(|newest| newest.sha256),
+            reason,
+            local_time_ms: now,
+            server_time_ms: now + session.store.server_offset_ms(),
+            host_version: session.settings.host_version.clone(),
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            includes_secrets: session.settings.include_secrets,
+            roots: scan
+                .roots
+                .iter()
+                .map(|root| RootRecord {
+                    kind: match root.kind {
+                        RootKind::State => 0,
+                        RootKind::Workspace => 1,
+                        RootKind::AgentDir => 2,
+                        RootKind::Config => 3,
+                    },
+                    path: path_bytes(&root.path),
+                })
+                .collect(),
+            counts: Counts::default(),
+            packs: vec![],
+            tree: TreeRef { bytes: 0, sha256: [0; 32], runs: vec![], tails: vec![] },
+            remarks: vec![],
+        };
+        Ok(Self {
+            key: writer.key.clone(),
+            repository: writer.record.repository,
+            slots: writer.slots(),
+            entropy: Arc::clone(&session.ambient.entropy),
+            spool: writer.spool.clone(),
+            temporary: session.local.temporary()?,
+            redact: !session.settings.include_secrets,
+            id: SnapshotId::new(seconds, writer.machine, safety),
+            lineage,
+            base: writer.base.as_ref().map(|newest| newest.snapshot.clone()),
+            manifest,
+        })
+    }
+}
+
+/// The scan's part that the capturing thread takes along.
+struct Owned {
+    roots: Vec<crate::source::Root>,
+    found: Vec<crate::source::Found>,
+    before: Vec<Option<Entry>>,
+    changes: Changes,
+    skipped: Vec<FileProblem>,
+    policy: Vec<u8>,
+    old_tails: Vec<(u32, u64)>,
+}
+
+impl Owned {
+    fn of(scan: &Scan, changes: Changes) -> Self {
+        let memory = scan.base.as_ref().map(|(_, memory)| memory);
+        let before = |index: &usize| memory.and_then(|memory| memory.entry(scan.walk.found.get(*index)?)).cloned();
+        Self {
+            roots: scan.roots.clone(),
+            found: scan.walk.found.clone(),
+            before: changes.read.iter().map(before).collect(),
+            old_tails: Changes::old_tree(scan).map(|tree| tree.tails.clone()).unwrap_or_default(),
+            changes,
+            skipped: scan.skipped.clone(),
+            policy: scan.policy.clone(),
+        }
+    }
+}
+
+/// Reads everything that changed and leaves packs and the sealed manifest in the spool. Blocks.
+fn read_all(
+    mut plan: Plan,
+    owned: Owned,
+    start: Start,
+    mut pipe: FramePipe,
+    seed: u64,
+    cancel: tokio_util::sync::CancellationToken,
+    progress: crate::progress::Sink,
+) -> Result<Captured> {
+    let ids = plan.key.chunk_ids(&plan.repository.0);
+    let Start { known, mut indexes, adopted: _, next_pack: _ } = start;
+    let mut capture = Capture {
+        chunker: Chunker::new(ids, known, &mut pipe, cancel),
+        roots: &owned.roots,
+        seed,
+        redact: plan.redact,
+        temporary: plan.temporary.clone(),
+        progress,
+        total_bytes: owned.changes.read_bytes,
+        done_bytes: 0,
+        done_files: 0,
+        skipped: owned.skipped.clone(),
+    };
+    let mut drafts: Vec<(usize, Draft, Fingerprint)> = Vec::with_capacity(owned.found.len());
+    for (index, before) in owned.changes.read.iter().zip(&owned.before) {
+        let Some(found) = owned.found.get(*index) else { continue };
+        if let Some(draft) = capture.entry(found.clone(), before.as_ref())? {
+            let print = match &draft {
+                Draft::Read(read, _) => read.fingerprint,
+                Draft::Same(_) => found.fingerprint,
+            };
+            drafts.push((*index, draft, print));
+        }
+    }
+    let fingerprint = |index: usize| owned.found.get(index).map(|found| found.fingerprint).unwrap_or_default();
+    drafts.extend(owned.changes.same.into_iter().map(|(index, entry)| (index, Draft::Same(entry), fingerprint(index))));
+    drafts.sort_unstable_by_key(|(index, ..)| *index);
+
+    let Capture { mut chunker, skipped, .. } = capture;
+    let places = chunker.pipe.places()?;
+    let mut entries = Vec::with_capacity(drafts.len());
+    let mut prints = Vec::with_capacity(drafts.len());
+    for (_, draft, print) in drafts {
+        entries.push(complete(draft, &places)?);
+        prints.push(print);
+    }
+    let mut tree = Vec::new();
+    for entry in &entries {
+        entry.encode(&mut tree);
+    }
+    // Where much is new, a whole new tree costs next to nothing, and a restore finds it in one place.
+    if chunker.new_bytes / 16 > tree.len() as u64 {
+        chunker.known = Known::default();
+    }
+    let first_tree_frame = chunker.pipe.next() as usize;
+    let content = chunker
+        .take(&Cutter::tree(seed), &mut tree.as_slice(), &mut |_| {})
+        .map_err(|_| Error::internal("the tree cannot be chunked"))?;
+    drop(chunker);
+    let places = pipe.places()?;
+    let tree_runs = runs(&content.stretches, &places)?;
+    let end = pipe.finish()?;
+    for pack in &end.packs {
+        let index = opened(&plan, pack)?;
+        indexes.insert(pack.number, (*pack, index));
+    }
+
+    let tails = tails(&owned.old_tails, &tree_runs, places.get(first_tree_frame..).unwrap_or_default(), &indexes);
+    plan.manifest.tree = TreeRef { bytes: content.size, sha256: content.sha256, runs: tree_runs, tails };
+    plan.manifest.counts = count(&entries);
+    plan.manifest.remarks = remarks(&skipped, &entries);
+    plan.manifest.packs = packs_in_use(&entries, &plan.manifest.tree.runs, &indexes)?;
+    let files = Memory::encode(
+        &plan.id.to_string(),
+        &owned.policy,
+        &owned.roots,
+        &plan.manifest.tree,
+        prints.iter().zip(&entries),
+    );
+    seal(&plan, end.next_pack, &files)
+}
+
+/// Fixes the snapshot's content on disk.
+fn seal(plan: &Plan, next_pack: u32, files: &[u8]) -> Result<Captured> {
+    let manifest = &plan.manifest;
+    let object = Snapshot::seal(manifest, &plan.id, &plan.key, plan.repository, &plan.slots, &*plan.entropy)?;
+    let mut written = plan.lineage.as_ref().map(|newest| newest.written.clone()).unwrap_or_default();
+    written.push(plan.id.to_string());
+    let newest = Newest {
+        snapshot: plan.id.to_string(),
+        sequence: manifest.sequence,
+        sha256: crate::crypto::sha256(&object),
+        next_pack,
+        written,
+        object,
+    };
+    let captured = Captured {
+        newest,
+        base: plan.base.clone(),
+        counts: manifest.counts,
+        remarks: manifest.remarks.clone(),
+    };
+    plan.spool.seal(&captured, files)?;
+    Ok(captured)
+}
+
+fn opened(plan: &Plan, pack: &PackRef) -> Result<PackIndex> {
+    let local = plan.spool.tail(pack)?;
+    PackIndex::open(&plan.key, plan.repository, plan.id.machine, pack, &local)
+}
+
+fn complete(draft: Draft, places: &[(u32, u32)]) -> Result<Entry> {
+    let (found, content) = match draft {
+        Draft::Same(entry) => return Ok(entry),
+        Draft::Read(found, content) => (found, content),
+    };
+    let Content { size, sha256, stretches, flags } = content;
+    Ok(Entry {
+        root: found.root,
+        path: found.path,
+        kind: found.kind,
+        mode: found.mode,
+        mtime_ns: found.fingerprint.mtime_ns,
+        size,
+        sha256: if found.kind == EntryKind::File { sha256 } else { [0; 32] },
+        runs: runs(&stretches, places)?,
+        flags,
+        target: found.target.unwrap_or_default(),
+    })
+}
+
+fn count(entries: &[Entry]) -> Counts {
+    let mut counts = Counts::default();
+    for entry in entries {
+        match entry.kind {
+            EntryKind::File => {
+                counts.files += 1;
+                counts.bytes += entry.size;
+            }
+            EntryKind::Directory => counts.directories += 1,
+            EntryKind::Symlink => counts.symlinks += 1,
+        }
+    }
+    counts
+}
+
+fn remarks(skipped: &[FileProblem], entries: &[Entry]) -> Vec<Remark> {
+    let changed = entries.iter().filter(|entry| entry.flags.has(crate::format::EntryFlags::CHANGED_WHILE_READ));
+    let changed = changed.map(|entry| FileProblem {
+        path: entry.path.escaped(),
+        code: "B2_CHANGED_WHILE_READ".to_owned(),
+        message: "changed while it was read, twice; it is in the snapshot as it was read".to_owned(),
+    });
+    skipped.iter().cloned().chain(changed).map(Remark::from).collect()
+}
+
+/// The pack table: packs of which a chunk is used, and how many bytes of their frames are.
+fn packs_in_use(
+    entries: &[Entry],
+    tree: &[Run],
+    indexes: &BTreeMap<u32, (PackRef, PackIndex)>,
+) -> Result<Vec<PackRef>> {
+    let mut frames: BTreeMap<u32, HashSet<usize>> = BTreeMap::new();
+    for run in entries.iter().flat_map(|entry| &entry.runs).chain(tree) {
+        let (_, index) =
+            indexes.get(&run.pack).ok_or_else(|| Error::internal("an entry uses a pack that is not known"))?;
+        frames.entry(run.pack).or_default().extend(index.frames_of(&[*run]));
+    }
+    let packs = frames.into_iter().filter_map(|(number, frames)| {
+        let (pack, index) = indexes.get(&number)?;
+        let stored = frames.into_iter().filter_map(|frame| Some(u64::from(index.frame(frame)?.2.stored_bytes)));
+        Some(PackRef { used_bytes: stored.sum(), ..*pack })
+    });
+    Ok(packs.collect())
+}
+
+/// How much of a pack's end holds the tree, so that a reader fetches it together with the footer.
+fn tails(
+    old: &[(u32, u64)],
+    runs: &[Run],
+    places: &[(u32, u32)],
+    indexes: &BTreeMap<u32, (PackRef, PackIndex)>,
+) -> Vec<(u32, u64)> {
+    let mut tails: BTreeMap<u32, u64> =
+        old.iter().copied().filter(|(number, _)| runs.iter().any(|run| run.pack == *number)).collect();
+    for (number, chunk) in places {
+        let Some((pack, index)) = indexes.get(number) else { continue };
+        let start = index.frame_of(*chunk).and_then(|frame| index.frame(frame)).map(|(offset, ..)| offset);
+        if let Some(bytes) = start.and_then(|start| pack.bytes.checked_sub(start)) {
+            tails.entry(*number).or_insert(bytes);
+        }
+    }
+    tails.into_iter().collect()
+}

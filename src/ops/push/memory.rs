@@ -1,0 +1,148 @@
+//! What the state looked like at the newest snapshot: each entry with its fingerprint, so that an unchanged
+//! file is not read again.
+
+use std::collections::HashMap;
+
+use minicbor::{Decode, Encode};
+
+use crate::entry::RelPath;
+use crate::format::{Entry, TreeRef};
+use crate::source::{Fingerprint, Found, Root};
+
+/// Entries of the newest snapshot by root and path.
+#[derive(Debug, Default)]
+pub(in crate::ops) struct Memory {
+    entries: HashMap<(u16, RelPath), (Fingerprint, Entry)>,
+    /// Settings that decide what belongs to a snapshot; when they change, every entry is looked at again.
+    pub(super) policy: Vec<u8>,
+    /// Paths of the roots.
+    pub(super) roots: Vec<Vec<u8>>,
+    /// The tree of the newest snapshot.
+    pub(super) tree: Option<TreeRef>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Head {
+    #[n(0)]
+    snapshot: String,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    policy: Vec<u8>,
+    #[n(2)]
+    roots: Vec<minicbor::bytes::ByteVec>,
+    #[n(3)]
+    tree: TreeRef,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct Print {
+    #[n(0)]
+    size: u64,
+    #[n(1)]
+    mtime_ns: i64,
+    #[n(2)]
+    ctime_ns: i64,
+    #[n(3)]
+    inode: u64,
+    #[n(4)]
+    device: u64,
+    #[n(5)]
+    log_size: u64,
+    #[n(6)]
+    log_mtime_ns: i64,
+    #[n(7)]
+    log_inode: u64,
+}
+
+impl Memory {
+    /// Reads what was remembered for `snapshot`; anything else, or anything odd, is as if nothing was.
+    pub(in crate::ops) fn decode(bytes: &[u8], snapshot: &str) -> Option<Self> {
+        let mut decoder = minicbor::Decoder::new(bytes);
+        let head: Head = decoder.decode().ok()?;
+        if head.snapshot != snapshot {
+            return None;
+        }
+        let mut memory = Self {
+            entries: HashMap::new(),
+            policy: head.policy,
+            roots: head.roots.into_iter().map(Vec::from).collect(),
+            tree: Some(head.tree),
+        };
+        while decoder.position() < bytes.len() {
+            let p: Print = decoder.decode().ok()?;
+            let entry = Entry::decode(&mut decoder).ok()?;
+            let print = Fingerprint {
+                size: p.size,
+                mtime_ns: p.mtime_ns,
+                ctime_ns: p.ctime_ns,
+                inode: p.inode,
+                device: p.device,
+                log: (p.log_size, p.log_mtime_ns, p.log_inode),
+            };
+            memory.entries.insert((entry.root, entry.path.clone()), (print, entry));
+        }
+        Some(memory)
+    }
+
+    /// The bytes to remember.
+    pub(super) fn encode<'e>(
+        snapshot: &str,
+        policy: &[u8],
+        roots: &[Root],
+        tree: &TreeRef,
+        entries: impl Iterator<Item = (&'e Fingerprint, &'e Entry)>,
+    ) -> Vec<u8> {
+        let head = Head {
+            snapshot: snapshot.to_owned(),
+            policy: policy.to_vec(),
+            roots: roots.iter().map(|root| path_bytes(&root.path).into()).collect(),
+            tree: tree.clone(),
+        };
+        let mut out = minicbor::to_vec(&head).unwrap_or_default();
+        for (f, entry) in entries {
+            let print = Print {
+                size: f.size,
+                mtime_ns: f.mtime_ns,
+                ctime_ns: f.ctime_ns,
+                inode: f.inode,
+                device: f.device,
+                log_size: f.log.0,
+                log_mtime_ns: f.log.1,
+                log_inode: f.log.2,
+            };
+            let _infallible = minicbor::encode(&print, &mut out);
+            entry.encode(&mut out);
+        }
+        out
+    }
+
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether the roots are still the same, in the same order.
+    pub(super) fn same_roots(&self, roots: &[Root]) -> bool {
+        self.roots.len() == roots.len()
+            && self.roots.iter().zip(roots).all(|(old, new)| *old == path_bytes(&new.path))
+    }
+
+    /// The entry at a path, whatever became of the file.
+    pub(super) fn entry(&self, found: &Found) -> Option<&Entry> {
+        self.entries.get(&(found.root, found.path.clone())).map(|(_, entry)| entry)
+    }
+
+    /// The entry of a file that is certainly the same: kind, mode and fingerprint agree.
+    pub(in crate::ops) fn unchanged(&self, found: &Found) -> Option<&Entry> {
+        let (print, entry) = self.entries.get(&(found.root, found.path.clone()))?;
+        let same_target = entry.target == found.target.as_deref().unwrap_or_default();
+        (entry.kind == found.kind && entry.mode == found.mode && *print == found.fingerprint && same_target)
+            .then_some(entry)
+    }
+}
+
+/// A path as bytes.
+pub(super) fn path_bytes(path: &std::path::Path) -> Vec<u8> {
+    path.as_os_str().as_encoded_bytes().to_vec()
+}

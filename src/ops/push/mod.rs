@@ -1,0 +1,143 @@
+//! Push: capture what changed, upload it, commit.
+//!
+//! Two phases (docs/design in `docs/format.md`, Push). Capture leaves sealed packs and the sealed manifest in
+//! the spool; from then on the snapshot's content is fixed. Upload sends the spool and commits, and can be cut
+//! off anywhere: the next push goes on with it.
+
+mod capture;
+mod changes;
+mod commit;
+mod compose;
+mod frames;
+pub(in crate::ops) mod memory;
+mod upload;
+mod writer;
+
+use std::time::Instant;
+
+use super::FileProblem;
+use super::session::Session;
+use crate::error::{Error, Result};
+use crate::format::Reason;
+use crate::progress::Phase;
+use crate::repo::Captured;
+
+use changes::{Changes, Scan};
+use commit::Committed;
+use writer::Writer;
+
+/// How to push.
+#[derive(Clone, Copy, Debug)]
+pub struct PushOptions {
+    /// Why; is recorded in the snapshot.
+    pub reason: Reason,
+}
+
+/// What a push did.
+#[derive(Clone, Debug, Default)]
+pub struct PushReport {
+    /// Id of the new snapshot; `None` when nothing had changed.
+    pub snapshot: Option<String>,
+    /// Id of a snapshot of an earlier, interrupted push that was committed first.
+    pub resumed: Option<String>,
+    /// Files in the snapshot (in the newest one, when nothing had changed).
+    pub files: u64,
+    /// Bytes of content of those files.
+    pub bytes: u64,
+    /// Body bytes sent.
+    pub uploaded_bytes: u64,
+    /// Requests made.
+    pub requests: u64,
+    /// Files that could not be backed up.
+    pub skipped: Vec<FileProblem>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+}
+
+/// Backs the state up.
+///
+/// # Errors
+/// `B2_LOCKED` when another operation runs on this state directory; `B2_CONFIG`, `B2_DATABASE_IN_PROCESS`, and
+/// those of the store and of the file system. Whatever happens, no committed snapshot is harmed, and what was
+/// captured or uploaded is used by the next push.
+///
+/// # Cancel safety
+/// Stops at the session's cancellation token within a moment; dropping the future is like a kill.
+pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport> {
+    let started = Instant::now();
+    let state_dir = &session.settings.state_dir;
+    if !state_dir.is_dir() {
+        return Err(Error::config("stateDir", format!("{} is not a directory", state_dir.display())));
+    }
+    let _lock = session.local.lock()?;
+    let mut report = session.cancellable(run(session, options)).await?;
+    let traffic = session.store.traffic();
+    report.uploaded_bytes = traffic.sent_bytes;
+    report.requests = traffic.requests;
+    report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    report.warnings.splice(0..0, session.warnings.iter().cloned());
+    Ok(report)
+}
+
+async fn run(session: &Session, options: PushOptions) -> Result<PushReport> {
+    let mut writer = Writer::open(session).await?;
+    let mut resumed = None;
+    if let Some(waiting) = writer.spool.captured()? {
+        resumed = resume(session, &mut writer, waiting).await?;
+    }
+    session.report(Phase::Scan, 0, None, 0);
+    let mut scan = Scan::take(session, &writer).await?;
+    // At most twice: the second time builds on nothing, so nothing can vanish under it.
+    for _ in 0..2 {
+        let changes = Changes::between(&scan, session, &writer);
+        if let Some(report) = changes.none(&scan, &mut writer) {
+            return Ok(PushReport { resumed, ..report });
+        }
+        let captured = compose::capture_and_upload(session, &mut writer, &scan, changes, options.reason).await?;
+        match commit::commit(session, &mut writer, &captured, false).await? {
+            Committed::Yes => return Ok(finished(captured, resumed, writer)),
+            Committed::BaseGone => {
+                // Chunks that were taken for known have to be uploaded after all.
+                writer.spool.give_up_captured()?;
+                writer.base = None;
+                scan = Scan::take(session, &writer).await?;
+            }
+        }
+    }
+    Err(Error::internal("a push that builds on nothing lost its base"))
+}
+
+/// Finishes the upload of a push that was cut off.
+async fn resume(session: &Session, writer: &mut Writer, waiting: Captured) -> Result<Option<String>> {
+    let sent = upload::upload_waiting(session, writer).await;
+    let done = match sent {
+        Ok(()) => commit::commit(session, writer, &waiting, true).await?,
+        // A pack of it is damaged in the spool (a power cut): the state is still here to be captured again.
+        Err(Error::Damaged { object, message }) => {
+            tracing::warn!(object, message, "the interrupted snapshot cannot be finished");
+            Committed::BaseGone
+        }
+        Err(error) => return Err(error),
+    };
+    match done {
+        Committed::Yes => Ok(Some(waiting.newest.snapshot)),
+        Committed::BaseGone => {
+            writer.spool.give_up_captured()?;
+            Ok(None)
+        }
+    }
+}
+
+fn finished(captured: Captured, resumed: Option<String>, writer: Writer) -> PushReport {
+    PushReport {
+        snapshot: Some(captured.newest.snapshot),
+        resumed,
+        files: captured.counts.files,
+        bytes: captured.counts.bytes,
+        skipped: captured.remarks.into_iter().map(FileProblem::from).collect(),
+        warnings: writer.warnings,
+        ..PushReport::default()
+    }
+}

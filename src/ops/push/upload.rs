@@ -1,0 +1,130 @@
+//! Sending packs from the spool.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::frames::Budget;
+use super::writer::Writer;
+use crate::error::{Error, Result};
+use crate::format::{MachineId, PackRef};
+use crate::ops::session::Session;
+use crate::progress::Phase;
+use crate::repo::{PackIndex, Spool};
+use crate::store::{ObjectKey, ObjectStore};
+
+/// Packs sent at the same time. A home uplink is filled by one; more only hide the latency of requests.
+const PARALLEL: usize = 3;
+
+/// Sends packs as they come, until the sender is gone.
+pub(super) async fn upload_stream(
+    store: Arc<dyn ObjectStore>,
+    spool: Spool,
+    machine: MachineId,
+    room: Arc<Budget>,
+    mut packs: UnboundedReceiver<PackRef>,
+) -> Result<()> {
+    let stream = futures_util::stream::poll_fn(move |context| packs.poll_recv(context));
+    let mut sending = stream
+        .map(|pack| {
+            let (store, spool, room) = (Arc::clone(&store), spool.clone(), Arc::clone(&room));
+            async move {
+                send(&*store, &spool, machine, pack, false).await?;
+                room.give(pack.bytes);
+                Ok(())
+            }
+        })
+        .buffer_unordered(PARALLEL);
+    while let Some(sent) = sending.next().await {
+        if let Err(error) = sent {
+            // Whoever waits for room must not wait for ever.
+            room.close();
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+async fn send(
+    store: &dyn ObjectStore,
+    spool: &Spool,
+    machine: MachineId,
+    pack: PackRef,
+    check_size: bool,
+) -> Result<()> {
+    let key = ObjectKey::new(pack.name.object(machine))?;
+    let (reading, marking) = (spool.clone(), spool.clone());
+    let bytes = Session::blocking(move || reading.read(&pack)).await?;
+    if check_size && bytes.len() as u64 != pack.bytes {
+        return Err(Error::damaged(key.as_str(), "its file in the spool is cut off"));
+    }
+    store.put(&key, Bytes::from(bytes)).await?;
+    Session::blocking(move || marking.mark_sent(&pack)).await
+}
+
+/// Sends what an interrupted push left in the spool.
+pub(super) async fn upload_waiting(session: &Session, writer: &Writer) -> Result<()> {
+    let packs = writer.spool.packs()?;
+    let total: u64 = packs.iter().filter(|(_, sent)| !sent).map(|(pack, _)| pack.bytes).sum();
+    let before = session.store.traffic().sent_bytes;
+    let waiting = packs.into_iter().filter(|(_, sent)| !sent);
+    let mut sending = futures_util::stream::iter(waiting)
+        .map(|(pack, _)| send(&*session.store, &writer.spool, writer.machine, pack, true))
+        .buffer_unordered(PARALLEL);
+    while let Some(sent) = sending.next().await {
+        sent?;
+        let done = session.store.traffic().sent_bytes - before;
+        session.report(Phase::Upload, done, Some(total.max(done)), 0);
+    }
+    Ok(())
+}
+
+/// Packs of an interrupted push whose snapshot was never fixed: those that are whole in the spool, and those
+/// that the bucket certainly has. Their chunks need not be made again. All others are forgotten.
+pub(super) async fn adopt(session: &Session, writer: &Writer) -> Result<Vec<(PackRef, PackIndex, bool)>> {
+    let packs = writer.spool.packs()?;
+    let mut adopted = Vec::new();
+    let stored = if packs.iter().any(|(_, sent)| *sent) {
+        session.store.list(&crate::format::pack_prefix(writer.machine), false).await?.objects
+    } else {
+        Vec::new()
+    };
+    for (pack, sent) in packs {
+        let name = pack.name.object(writer.machine);
+        let index = if sent {
+            let there = stored.iter().any(|object| object.key == name && object.size == pack.bytes);
+            let tail = writer.local.tail(pack.name)?.filter(|_| there);
+            tail.and_then(|tail| open(writer, &pack, &tail).ok())
+        } else {
+            let bytes = writer.spool.read(&pack)?;
+            whole(writer, &pack, &bytes)
+        };
+        match index {
+            Some(index) => adopted.push((pack, index, sent)),
+            None => writer.spool.drop_pack(&pack)?,
+        }
+    }
+    Ok(adopted)
+}
+
+fn open(writer: &Writer, pack: &PackRef, tail: &[u8]) -> Result<PackIndex> {
+    PackIndex::open(&writer.key, writer.record.repository, writer.machine, pack, tail)
+}
+
+/// The index of a pack of which every frame opens; a power cut may have left only a part of it.
+fn whole(writer: &Writer, pack: &PackRef, bytes: &[u8]) -> Option<PackIndex> {
+    if bytes.len() as u64 != pack.bytes {
+        return None;
+    }
+    let tail = bytes.get(bytes.len().checked_sub(usize::try_from(pack.footer_bytes).ok()?)?..)?;
+    let index = open(writer, pack, tail).ok()?;
+    for frame in 0..index.footer().frames.len() {
+        let (offset, _, entry) = index.frame(frame)?;
+        let start = usize::try_from(offset).ok()?;
+        let stored = bytes.get(start..start + usize::try_from(entry.stored_bytes).ok()?)?;
+        index.open_frame(frame, stored).ok()?;
+    }
+    Some(index)
+}

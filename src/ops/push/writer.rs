@@ -1,0 +1,271 @@
+//! Who writes where: the machine's lineage, the repository's key, and what the bucket says about both.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use crate::ambient::random;
+use crate::crypto::{MasterKey, RepoKey};
+use crate::error::{Error, Result};
+use crate::format::{KeySlot, MachineId, PackName, RepositoryId, SecretKind, SnapshotId, SnapshotName};
+use crate::ops::session::{Session, millis};
+use crate::repo::{LocalRepository, Newest, RepositoryRecord, SlotRecord, Spool};
+use crate::secret::Secret;
+use crate::store::ObjectKey;
+
+/// Everything a push writes with.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) machine: MachineId,
+    pub(super) key: RepoKey,
+    pub(super) record: RepositoryRecord,
+    pub(super) local: LocalRepository,
+    pub(super) spool: Spool,
+    /// The newest manifest that is certainly in the bucket; what it names is known.
+    pub(super) base: Option<Newest>,
+    /// What the lineage goes on from, even where its newest manifest was lost.
+    pub(super) lineage: Option<Newest>,
+    /// When the bucket was last listed.
+    pub(super) listed_at: SystemTime,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Snapshots of `machine` in a listing.
+fn own(names: &[SnapshotName], machine: MachineId) -> impl Iterator<Item = &SnapshotId> {
+    names.iter().filter_map(move |name| match name {
+        SnapshotName::Current(id) if id.machine == machine => Some(id),
+        _ => None,
+    })
+}
+
+impl Writer {
+    /// Opens the repository for writing, making what is missing: machine id, master key, key slot.
+    ///
+    /// One LIST; on a machine's first push a few requests more.
+    pub(super) async fn open(session: &Session) -> Result<Self> {
+        let sealed = session.settings.encrypt;
+        let local = session.local_repository(sealed);
+        local.create()?;
+        let spool = Spool::open(&local)?;
+        let entropy = &*session.ambient.entropy;
+        let machine = session.local.machine()?;
+        let listing = session.store.list("", true).await?;
+        let listed_at = session.ambient.clock.now();
+        let names: Vec<SnapshotName> =
+            listing.prefixes.iter().filter_map(|p| SnapshotName::parse(p.strip_suffix('/')?)).collect();
+        let mut warnings = Vec::new();
+
+        let mut lineage = local.newest()?;
+        let waiting = spool.captured()?;
+        let machine = match machine {
+            None => session.local.new_machine(entropy)?,
+            Some(machine) => {
+                let ours = |id: &SnapshotId| {
+                    let id = id.to_string();
+                    lineage.as_ref().is_some_and(|newest| newest.written.contains(&id))
+                        || waiting.as_ref().is_some_and(|captured| captured.newest.snapshot == id)
+                };
+                let foreign = own(&names, machine).find(|id| !ours(id)).cloned();
+                if let Some(foreign) = foreign {
+                    warnings.push(format!(
+                        "the bucket holds snapshot {foreign} of this machine's lineage which this machine did not \
+                         make: the state was copied to another machine, or its local folder was restored. Both \
+                         go on safely: this one continues as a new machine"
+                    ));
+                    local.forget_lineage()?;
+                    spool.clear()?;
+                    lineage = None;
+                    session.local.new_machine(entropy)?
+                } else {
+                    machine
+                }
+            }
+        };
+
+        let base = Self::find_base(session, lineage.as_ref(), &names, machine, &mut warnings).await?;
+        let has_keys = listing.prefixes.iter().any(|prefix| prefix == "keys/");
+        let (key, record) = Self::repository(session, &local, has_keys, &mut warnings).await?;
+        Ok(Self { machine, key, record, local, spool, base, lineage, listed_at, warnings })
+    }
+
+    /// The newest manifest, if the bucket still has it.
+    async fn find_base(
+        session: &Session,
+        lineage: Option<&Newest>,
+        names: &[SnapshotName],
+        machine: MachineId,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Newest>> {
+        let Some(newest) = lineage else { return Ok(None) };
+        let id = SnapshotId::try_from(newest.snapshot.as_str())?;
+        if own(names, machine).any(|listed| *listed == id) || is_there(session, &id).await? {
+            return Ok(Some(newest.clone()));
+        }
+        let older = own(names, machine).last();
+        warnings.push(match older {
+            Some(older) => format!(
+                "the newest snapshot of this machine, {id}, is gone from the bucket, while {older} is there: the \
+                 bucket was set back in time or the snapshot was deleted by hand. Everything is uploaded again"
+            ),
+            None => format!(
+                "the snapshots of this machine are gone from the bucket (the newest was {id}). Everything is \
+                 uploaded again"
+            ),
+        });
+        Ok(None)
+    }
+
+    /// The key and record of the repository that this machine writes to.
+    async fn repository(
+        session: &Session,
+        local: &LocalRepository,
+        has_keys: bool,
+        warnings: &mut Vec<String>,
+    ) -> Result<(RepoKey, RepositoryRecord)> {
+        let entropy = &*session.ambient.entropy;
+        if !session.settings.encrypt {
+            let record = match local.record()? {
+                Some(record) => record,
+                None => {
+                    let record = RepositoryRecord { repository: RepositoryId(random(entropy)?), slots: vec![] };
+                    local.save_record(&record)?;
+                    record
+                }
+            };
+            return Ok((RepoKey::Plain, record));
+        }
+        let (kind, secret) = session.ring.secrets().preferred().ok_or_else(|| {
+            Error::config("passphrase", "encryption needs a secret: set `passphrase` (or `applicationKey`), or `encrypt: false`")
+        })?;
+        let (master, mut record) = match (local.key()?, local.record()?) {
+            (Some(master), Some(record)) => (master, record),
+            _ => match Self::open_existing(session, has_keys, warnings).await? {
+                Some((master, record)) => {
+                    local.save_key(&master)?;
+                    local.save_record(&record)?;
+                    (master, record)
+                }
+                None => {
+                    let master = MasterKey::new(random(entropy)?);
+                    let record = RepositoryRecord { repository: RepositoryId(random(entropy)?), slots: vec![] };
+                    // Kept before it is used: a snapshot must never depend on a key that was only in memory.
+                    local.save_key(&master)?;
+                    local.save_record(&record)?;
+                    (master, record)
+                }
+            },
+        };
+        session.ring.add(record.repository, master.clone());
+        Self::ensure_slot(session, local, &master, &mut record, kind, secret).await?;
+        Ok((RepoKey::Sealed(master), record))
+    }
+
+    /// Looks for a repository in the bucket that the user's secrets open.
+    async fn open_existing(
+        session: &Session,
+        has_keys: bool,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<(MasterKey, RepositoryRecord)>> {
+        if !has_keys {
+            return Ok(None);
+        }
+        let mut slots = Vec::new();
+        for object in session.store.list("keys/", false).await?.objects {
+            let Ok(key) = ObjectKey::new(object.key.as_str()) else { continue };
+            // A slot that cannot be read is skipped, never fatal.
+            if let Ok(bytes) = session.store.get(&key, 4096).await {
+                slots.extend(KeySlot::decode(&bytes).ok().map(|slot| (object.key, slot, bytes)));
+            }
+        }
+        for (name, slot, bytes) in &slots {
+            let only = std::slice::from_ref(slot);
+            let opened = session.ring.unlock(slot.repository(), true, only).await?;
+            let Some(RepoKey::Sealed(master)) = opened else { continue };
+            let secret = match slot.kind() {
+                SecretKind::ApplicationKey => session.ring.secrets().application_key.as_ref(),
+                SecretKind::Passphrase | SecretKind::Recovery => session.ring.secrets().passphrase.as_ref(),
+            };
+            let record = RepositoryRecord {
+                repository: slot.repository(),
+                slots: vec![SlotRecord {
+                    name: name.strip_prefix("keys/").unwrap_or(name).to_owned(),
+                    check: secret.map_or([0; 32], |secret| master.secret_check(secret.expose())),
+                    bytes: bytes.to_vec(),
+                    stored: true,
+                }],
+            };
+            return Ok(Some((master, record)));
+        }
+        if !slots.is_empty() {
+            warnings.push(
+                "the bucket holds backups that the secrets of this configuration do not open. They open with the \
+                 application key that was in use when they were made, or with their passphrase or recovery code. \
+                 This machine backs up under a key of its own"
+                    .to_owned(),
+            );
+        }
+        Ok(None)
+    }
+
+    /// Makes sure that the secret in use opens the repository: a new or rotated one gets its slot here.
+    async fn ensure_slot(
+        session: &Session,
+        local: &LocalRepository,
+        master: &MasterKey,
+        record: &mut RepositoryRecord,
+        kind: SecretKind,
+        secret: &Secret,
+    ) -> Result<()> {
+        let check = master.secret_check(secret.expose());
+        if !record.slots.iter().any(|slot| slot.check == check) {
+            let salt = random(&*session.ambient.entropy)?;
+            let name = PackName(random(&*session.ambient.entropy)?).to_string();
+            let created = millis(session.ambient.clock.now()) / 1000;
+            let (sealing, repository, text) = (master.clone(), record.repository, secret.clone());
+            let slot = session
+                .ring
+                .cpu()
+                .run(move || KeySlot::seal(&sealing, repository, text.expose(), kind, salt, created))
+                .await?
+                .ok_or_else(|| Error::internal("a key slot cannot be made"))?;
+            record.slots.push(SlotRecord { name, check, bytes: slot.encode(), stored: false });
+            local.save_record(record)?;
+        }
+        for slot in record.slots.iter_mut().filter(|slot| !slot.stored) {
+            let key = ObjectKey::new(format!("keys/{}", slot.name))?;
+            session.store.put(&key, Bytes::from(slot.bytes.clone())).await?;
+            slot.stored = true;
+        }
+        local.save_record(record)
+    }
+
+    /// Lists the bucket again and tells whether the manifest that this push builds on is still there.
+    pub(super) async fn base_is_there(&mut self, session: &Session, base: Option<&str>) -> Result<bool> {
+        let names = crate::repo::find(&*session.store).await?;
+        self.listed_at = session.ambient.clock.now();
+        let Some(base) = base else { return Ok(true) };
+        let id = SnapshotId::try_from(base)?;
+        Ok(own(&names, id.machine).any(|listed| *listed == id) || is_there(session, &id).await?)
+    }
+
+    /// The key slots for the manifest's clear part.
+    pub(super) fn slots(&self) -> Vec<Vec<u8>> {
+        self.record.slots.iter().map(|slot| slot.bytes.clone()).collect()
+    }
+
+    /// The store behind an `Arc`, for tasks.
+    pub(super) fn pack_key(&self, pack: PackName) -> Result<ObjectKey> {
+        ObjectKey::new(pack.object(self.machine))
+    }
+}
+
+/// Asks for a manifest by name: a listing may be stale, so absence from it proves nothing.
+pub(super) async fn is_there(session: &Session, id: &SnapshotId) -> Result<bool> {
+    let key = ObjectKey::new(id.object())?;
+    match Arc::clone(&session.store).get_range(&key, 0, 1).await {
+        Ok(_) => Ok(true),
+        Err(Error::ObjectMissing { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,156 @@
+//! What every operation starts from: settings, an open store, keys, local memory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::ambient::{Clock, Entropy, SystemClock, SystemEntropy};
+use crate::cpu::CpuPool;
+use crate::error::{Error, Result};
+use crate::progress::{Event, Phase, Silent, Sink};
+use crate::repo::{KeyRing, Local, LocalRepository, Secrets};
+use crate::store::{ObjectStore, StoreConfig};
+
+/// What the user configured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// OpenClaw's state directory; need not exist for reading from the bucket.
+    pub state_dir: PathBuf,
+    /// OpenClaw's configuration file, where it is not `openclaw.json` in the state directory.
+    pub config_path: Option<PathBuf>,
+    /// Bucket, keys, prefix.
+    pub store: StoreConfig,
+    /// Protects the repository instead of the application key.
+    pub passphrase: Option<crate::secret::Secret>,
+    /// Whether what is written is sealed.
+    pub encrypt: bool,
+    /// Whether credentials are backed up too.
+    pub include_secrets: bool,
+    /// Globs that bring back what the policy leaves out.
+    pub include: Vec<String>,
+    /// Globs that leave out more.
+    pub exclude: Vec<String>,
+    /// Version of the host, for the manifest.
+    pub host_version: Option<String>,
+}
+
+/// What comes from outside an operation: time, randomness, processors, cancellation, somebody watching.
+#[derive(Clone, Debug)]
+pub struct Ambient {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where computing runs.
+    pub cpu: CpuPool,
+    /// Stops the operation.
+    pub cancel: CancellationToken,
+    /// Watches it.
+    pub progress: Sink,
+    /// Used instead of the configured bucket: for tests.
+    pub store: Option<Arc<dyn ObjectStore>>,
+}
+
+impl Ambient {
+    /// The real ones, nobody watching.
+    ///
+    /// # Errors
+    /// `B2_INTERNAL` when the system gives no threads.
+    pub fn system() -> Result<Self> {
+        Ok(Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            cpu: CpuPool::new(0)?,
+            cancel: CancellationToken::new(),
+            progress: Arc::new(Silent),
+            store: None,
+        })
+    }
+}
+
+/// An open store with the user's keys.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) settings: Settings,
+    pub(super) ambient: Ambient,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) ring: Arc<KeyRing>,
+    pub(super) local: Local,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Session {
+    /// Checks the settings and opens the store. One request where B2 has to be asked for the region, else none.
+    ///
+    /// # Errors
+    /// `B2_CONFIG`, and those of opening the store.
+    pub async fn open(settings: Settings, ambient: Ambient) -> Result<Self> {
+        if settings.include_secrets && !settings.encrypt {
+            return Err(Error::config("includeSecrets", "secrets are only backed up with `encrypt: true`"));
+        }
+        let secrets = Secrets {
+            application_key: settings.store.application_key.clone().filter(|secret| !secret.is_empty()),
+            passphrase: settings.passphrase.clone().filter(|secret| !secret.is_empty()),
+        };
+        ambient.progress.report(Event { phase: Phase::Open, done_bytes: 0, total_bytes: None, done_files: 0 });
+        let (store, warnings) = match &ambient.store {
+            Some(store) => (Arc::clone(store), Vec::new()),
+            None => {
+                let opening =
+                    crate::store::open(&settings.store, Arc::clone(&ambient.clock), Arc::clone(&ambient.entropy));
+                let opened = tokio::select! {
+                    opened = opening => opened?,
+                    () = ambient.cancel.cancelled() => return Err(Error::Cancelled),
+                };
+                (opened.store, opened.warnings)
+            }
+        };
+        let ring = Arc::new(KeyRing::new(secrets, ambient.cpu.clone()));
+        let local = Local::at(&settings.state_dir);
+        let session = Self { settings, ambient, store, ring, local, warnings };
+        session.load_local_keys()?;
+        Ok(session)
+    }
+
+    /// Memory of this bucket, for sealed or for plain repositories.
+    pub(super) fn local_repository(&self, sealed: bool) -> LocalRepository {
+        self.local.repository(&self.store.identity(), sealed)
+    }
+
+    fn load_local_keys(&self) -> Result<()> {
+        let local = self.local_repository(true);
+        if let (Some(record), Some(key)) = (local.record()?, local.key()?) {
+            self.ring.add(record.repository, key);
+        }
+        Ok(())
+    }
+
+    /// Runs an operation until it ends or is cancelled.
+    pub(super) async fn cancellable<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            result = work => result,
+            () = self.ambient.cancel.cancelled() => Err(Error::Cancelled),
+        }
+    }
+
+    /// Tells how far the operation is.
+    pub(super) fn report(&self, phase: Phase, done_bytes: u64, total_bytes: Option<u64>, done_files: u64) {
+        self.ambient.progress.report(Event { phase, done_bytes, total_bytes, done_files });
+    }
+
+    /// Runs blocking work (reading directories, files) off the async threads.
+    pub(super) async fn blocking<T: Send + 'static>(
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        tokio::task::spawn_blocking(work).await.map_err(|_| Error::internal("a background task failed"))?
+    }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn millis(time: std::time::SystemTime) -> i64 {
+    match time.duration_since(std::time::UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+    }
+}
