@@ -14,6 +14,8 @@ const MAX_DEPTH: usize = 10;
 /// A configuration of more bytes than this is none.
 const MAX_BYTES: u64 = 16 << 20;
 const INCLUDE: &str = "$include";
+/// Copies of the configuration that the host keeps beside it, best first.
+const OLDER: &[&str] = &[".last-good", ".bak"];
 
 /// The host's configuration, as far as it could be read.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +39,18 @@ pub struct HostConfig {
 pub fn read(path: &Path, home: Option<&Path>) -> HostConfig {
     let mut reader = Reader { files: Vec::new(), warnings: Vec::new() };
     let exists = std::fs::symlink_metadata(path).is_ok();
-    let value = if exists { reader.file(path, &mut Vec::new()) } else { None };
+    let mut value = if exists { reader.file(path, &mut Vec::new()) } else { None };
+    if exists && value.is_none() {
+        // The host's own copies still know where the workspaces are.
+        value = OLDER.iter().find_map(|suffix| {
+            let mut older = path.as_os_str().to_owned();
+            older.push(suffix);
+            let mut quiet = Reader { files: Vec::new(), warnings: Vec::new() };
+            let value = quiet.file(Path::new(&older), &mut Vec::new())?;
+            reader.files.append(&mut quiet.files);
+            Some(value)
+        });
+    }
     let value = value.unwrap_or_else(|| Value::Object(Map::new()));
     let base = path.parent().unwrap_or(Path::new("/"));
     let places = |names: Vec<&str>| -> Vec<PathBuf> {
@@ -258,6 +271,9 @@ mod tests {
         assert_eq!(broken.warnings.len(), 1);
         assert_eq!(broken.files, std::slice::from_ref(&main));
         assert!(!broken.warnings[0].message.contains("sk-secret"));
+        write(dir.path(), "openclaw.json.bak", "{ agent: { workspace: '/w' } }");
+        let helped = read(&main, None);
+        assert_eq!((helped.warnings.len(), helped.workspaces), (1, vec![PathBuf::from("/w")]));
         write(dir.path(), "openclaw.json", "{ x: 1, $include: ['self.json', 'gone.json'] }");
         write(dir.path(), "self.json", "{ y: 2, z: { $include: './self.json' } }");
         let circle = read(&main, None);

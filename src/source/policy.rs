@@ -175,9 +175,15 @@ impl Policy {
             Region::Host => self.rules.state.first(candidate),
             Region::AgentDir => self.rules.agent_dir.first(&Candidate::new(&as_path(below))),
         };
-        if by_path.is_some() || entry == EntryKind::Directory {
+        if entry == EntryKind::Directory || by_path.is_some_and(|rule| rule.class.is_hard()) {
             return by_path;
         }
+        // A lock file stays out even where an `include` opens its directory.
+        let by_name = self.rule_of_name(region, path);
+        by_name.filter(|rule| rule.class.is_hard()).or(by_path).or(by_name)
+    }
+
+    fn rule_of_name(&self, region: Region, path: &[u8]) -> Option<Rule> {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
         if PROJECT_LOCKS.iter().any(|lock| lock.as_bytes() == name) {
             return None;
@@ -350,6 +356,7 @@ mod tests {
         assert_eq!(state("media/inbound/a.log"), Some(USER_REASON));
         assert_eq!(state("b2-backup/machine"), Some("local folder of this plugin"));
         assert_eq!(state("x.lock.sqlite"), Some("lock file of OpenClaw"));
+        assert_eq!(state("media/inbound/x.lock.sqlite"), Some("lock file of OpenClaw"));
         let policy = Policy::new(&globs(&["media/inbound/**"]), &[], false).unwrap();
         let prunes = |path: &str| {
             policy.prunes(RootKind::State, &RelPath::from_bytes(path.as_bytes().to_vec()))

@@ -50,8 +50,14 @@ pub fn roots_with_home(
         std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_path_buf());
     let config = host_config::read(&config_path, home);
     let home = home.and_then(|home| home.canonicalize().ok());
-    let mut finder =
-        Finder { state, home, found: Vec::new(), inside: Vec::new(), warnings: config.warnings };
+    let mut finder = Finder {
+        state,
+        given: state_dir.to_path_buf(),
+        home,
+        found: Vec::new(),
+        inside: Vec::new(),
+        warnings: config.warnings,
+    };
     for workspace in config.workspaces.iter().chain(&finder.linked_workspaces()) {
         finder.directory(RootKind::Workspace, workspace);
     }
@@ -74,6 +80,8 @@ pub fn roots_with_home(
 
 struct Finder {
     state: PathBuf,
+    /// The state directory as it was given, where it may be a link.
+    given: PathBuf,
     home: Option<PathBuf>,
     found: Vec<Root>,
     inside: Vec<Inside>,
@@ -103,7 +111,11 @@ impl Finder {
         let path = match configured.canonicalize() {
             Ok(path) => path,
             // A workspace inside the state directory that was not made yet needs no warning.
-            Err(_) if configured.starts_with(&self.state) => return,
+            Err(_)
+                if configured.starts_with(&self.state) || configured.starts_with(&self.given) =>
+            {
+                return;
+            }
             Err(error) => return self.warn(configured, &error.to_string()),
         };
         if !path.is_dir() {
