@@ -217,7 +217,7 @@ fn immutable_uri(path: &Path) -> Option<String> {
     for byte in bytes {
         match byte {
             b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-                uri.push(char::from(*byte))
+                uri.push(char::from(*byte));
             }
             _ => write!(uri, "%{byte:02X}").ok()?,
         }
