@@ -1,4 +1,5 @@
 //! The policy over recorded listings of real states.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as the tests do")]
 
 use b2_backup::source::policy::{Decision, Inside, Policy};
 use b2_backup::source::{EntryKind, RelPath, RootKind};

@@ -1,5 +1,6 @@
 //! Walking real directories: odd names, odd files, and what is gone or closed to us.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as the tests do")]
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
