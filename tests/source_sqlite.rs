@@ -1,4 +1,5 @@
 //! Capturing databases that are in use, and what must not be in the copy.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as the tests do")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -159,6 +160,7 @@ fn what_is_no_database_is_said_so() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn a_wal_database_whose_shm_cannot_be_made_is_read_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
@@ -168,15 +170,51 @@ fn a_wal_database_whose_shm_cannot_be_made_is_read_as_it_is() {
     writer.close().unwrap();
     assert_eq!(names(dir.path()), ["a #1.sqlite"]);
     // As in a directory that cannot be written to, but for the superuser too.
-    std::fs::create_dir(dir.path().join("a #1.sqlite-shm")).unwrap();
+    std::os::unix::fs::symlink("/nonexistent/x", dir.path().join("a #1.sqlite-shm")).unwrap();
     let out = tempfile::tempdir().unwrap();
     let copy = out.path().join("copy");
     run(&source, &copy, Redact::None, 1000).unwrap();
     assert_eq!(count(&Connection::open(&copy).unwrap(), "SELECT count(*) FROM t"), 1);
-    // With something in the log the file alone is not the database.
-    std::fs::write(dir.path().join("a #1.sqlite-wal"), b"something").unwrap();
-    let error = run(&source, &out.path().join("second"), Redact::None, 1000).unwrap_err();
-    assert_eq!(error.code(), "B2_DATABASE");
+    assert_eq!(names(out.path()), ["copy"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_log_left_by_a_crash_is_played_back_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let live = dir.path().join("live");
+    let crashed = tempfile::tempdir().unwrap();
+    let writer = wal(&live);
+    writer.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES (1), (2), (3)").unwrap();
+    for (suffix, name) in [("", "w.sqlite"), ("-wal", "w.sqlite-wal")] {
+        std::fs::copy(dir.path().join(format!("live{suffix}")), crashed.path().join(name)).unwrap();
+    }
+    // As in a directory that cannot be written to.
+    std::os::unix::fs::symlink("/nonexistent/x", crashed.path().join("w.sqlite-shm")).unwrap();
+    let old = Connection::open(dir.path().join("old")).unwrap();
+    old.execute_batch("PRAGMA journal_mode=DELETE; PRAGMA cache_size=5; CREATE TABLE t(x); INSERT INTO t VALUES (1)").unwrap();
+    old.execute_batch(
+        "BEGIN; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+         INSERT INTO t SELECT hex(zeroblob(900)) FROM n; UPDATE t SET x = 'overwritten' WHERE rowid = 1;",
+    )
+    .unwrap();
+    for (suffix, name) in [("", "o.sqlite"), ("-journal", "o.sqlite-journal")] {
+        std::fs::copy(dir.path().join(format!("old{suffix}")), crashed.path().join(name)).unwrap();
+    }
+    let before = names(crashed.path());
+    let out = tempfile::tempdir().unwrap();
+    for (name, rows) in [("w.sqlite", 3), ("o.sqlite", 1)] {
+        let copy = out.path().join(name);
+        run(&crashed.path().join(name), &copy, Redact::None, 1000).unwrap();
+        assert_eq!(integrity(&copy), "ok");
+        assert_eq!(
+            count(&Connection::open(&copy).unwrap(), "SELECT count(*) FROM t"),
+            rows,
+            "{name}"
+        );
+    }
+    assert_eq!(names(crashed.path()), before, "the source is left as it was");
+    assert!(names(out.path()).iter().all(|name| !name.ends_with("private")));
 }
 
 #[test]
@@ -224,7 +262,9 @@ fn a_copy_made_under_four_writers_is_of_one_moment() {
         );
     }
     stop.store(true, Ordering::Relaxed);
-    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    for writer in writers {
+        writer.join().unwrap();
+    }
     assert_eq!(count(&setup, "SELECT sum(cents) FROM account"), 200_000);
 }
 

@@ -1,1 +1,292 @@
-//! host
+//! Reads the host's configuration: which other directories and files belong to the state.
+//!
+//! A broken configuration must not stop a backup: going back may be needed just because it is broken.
+//! So what cannot be read is a warning, and the rest is used.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::Skipped;
+
+/// How deep `$include` may nest: the host's own limit.
+const MAX_DEPTH: usize = 10;
+/// A configuration of more bytes than this is none.
+const MAX_BYTES: u64 = 16 << 20;
+const INCLUDE: &str = "$include";
+/// Copies of the configuration that the host keeps beside it, best first.
+const OLDER: &[&str] = &[".last-good", ".bak"];
+
+/// The host's configuration, as far as it could be read.
+#[derive(Clone, Debug, Default)]
+pub struct HostConfig {
+    /// The configuration with everything included. An empty object when there is none.
+    pub value: Value,
+    /// All files it was made from, the main one first, as absolute paths. Also those that are broken.
+    pub files: Vec<PathBuf>,
+    /// Workspaces of agents, absolute.
+    pub workspaces: Vec<PathBuf>,
+    /// Directories of agents, absolute.
+    pub agent_dirs: Vec<PathBuf>,
+    /// What could not be read, with code `B2_SKIPPED_CONFIG`.
+    pub warnings: Vec<Skipped>,
+}
+
+/// Reads `path` and what it includes. A file that is not there is an empty configuration.
+///
+/// `home` is what `~` stands for; relative directories are relative to the directory of `path`.
+#[must_use]
+pub fn read(path: &Path, home: Option<&Path>) -> HostConfig {
+    let mut reader = Reader { files: Vec::new(), warnings: Vec::new() };
+    let exists = std::fs::symlink_metadata(path).is_ok();
+    let mut value = if exists { reader.file(path, &mut Vec::new()) } else { None };
+    if exists && value.is_none() {
+        // The host's own copies still know where the workspaces are.
+        value = OLDER.iter().find_map(|suffix| {
+            let mut older = path.as_os_str().to_owned();
+            older.push(suffix);
+            let mut quiet = Reader { files: Vec::new(), warnings: Vec::new() };
+            let value = quiet.file(Path::new(&older), &mut Vec::new())?;
+            reader.files.append(&mut quiet.files);
+            Some(value)
+        });
+    }
+    let value = value.unwrap_or_else(|| Value::Object(Map::new()));
+    let base = path.parent().unwrap_or(Path::new("/"));
+    let places = |names: Vec<&str>| -> Vec<PathBuf> {
+        let mut places: Vec<PathBuf> =
+            names.into_iter().filter_map(|name| expand(name, base, home)).collect();
+        places.sort();
+        places.dedup();
+        places
+    };
+    let workspaces = places(settings(&value, "workspace"));
+    let agent_dirs = places(settings(&value, "agentDir"));
+    HostConfig { workspaces, agent_dirs, value, files: reader.files, warnings: reader.warnings }
+}
+
+struct Reader {
+    files: Vec<PathBuf>,
+    warnings: Vec<Skipped>,
+}
+
+impl Reader {
+    /// The content of a file with its includes. `above` are the files that include it.
+    fn file(&mut self, path: &Path, above: &mut Vec<PathBuf>) -> Option<Value> {
+        // The same file under two names must not hide a cycle.
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        if above.contains(&real) {
+            return self.warn(path, "it includes itself");
+        }
+        if above.len() > MAX_DEPTH {
+            return self.warn(path, "its includes nest too deeply");
+        }
+        let meta = match std::fs::metadata(path) {
+            Ok(meta) if meta.is_file() && meta.len() <= MAX_BYTES => Ok(()),
+            Ok(_) => Err("it is no file, or too large to be a configuration".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(message) = meta {
+            return self.warn(path, &message);
+        }
+        if !self.files.iter().any(|known| known == path) {
+            self.files.push(path.to_path_buf());
+        }
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => return self.warn(path, &error.to_string()),
+        };
+        let value = match json5::from_str::<Value>(text.trim_start_matches('\u{feff}')) {
+            Ok(value) => value,
+            // The text may hold secrets, and the parser's message may quote it.
+            Err(error) => {
+                let place = error
+                    .position()
+                    .map_or_else(String::new, |at| format!(" at line {}", at.line + 1));
+                return self.warn(path, &format!("it is not valid JSON5{place}"));
+            }
+        };
+        above.push(real);
+        let value = self.resolve(value, path, above);
+        above.pop();
+        Some(value)
+    }
+
+    fn resolve(&mut self, value: Value, file: &Path, above: &mut Vec<PathBuf>) -> Value {
+        match value {
+            Value::Array(items) => Value::Array(
+                items.into_iter().map(|item| self.resolve(item, file, above)).collect(),
+            ),
+            Value::Object(mut object) => {
+                let include = object.remove(INCLUDE);
+                let mut merged = Value::Object(Map::new());
+                let mut only = object.is_empty();
+                let names = match include {
+                    None => Vec::new(),
+                    Some(Value::String(name)) => vec![Value::String(name)],
+                    Some(Value::Array(names)) => names,
+                    Some(_) => {
+                        let _broken: Option<()> =
+                            self.warn(file, "`$include` is neither a name nor a list of names");
+                        Vec::new()
+                    }
+                };
+                only &= names.len() == 1;
+                for name in names {
+                    let Value::String(name) = name else { continue };
+                    let path = file.parent().unwrap_or(Path::new("/")).join(name);
+                    let Some(included) = self.file(&path, above) else { continue };
+                    if only {
+                        // Alone it may be anything, a list too.
+                        return included;
+                    }
+                    merge(&mut merged, included);
+                }
+                let rest = object
+                    .into_iter()
+                    .map(|(key, value)| (key, self.resolve(value, file, above)))
+                    .collect();
+                merge(&mut merged, Value::Object(rest));
+                merged
+            }
+            other => other,
+        }
+    }
+
+    fn warn<T>(&mut self, path: &Path, message: &str) -> Option<T> {
+        let path = path.display().to_string();
+        let message = format!("the configuration {path} was not understood: {message}");
+        self.warnings.push(Skipped { path, code: "B2_SKIPPED_CONFIG", message });
+        None
+    }
+}
+
+/// Objects are merged, lists joined, everything else replaced, as the host does.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(into), Value::Array(from)) => into.extend(from),
+        (into, from) => *into = from,
+    }
+}
+
+/// All places where a directory of an agent can be configured, in all versions of the host.
+fn settings<'a>(config: &'a Value, field: &str) -> Vec<&'a str> {
+    let agents = config.get("agents");
+    let list = agents.and_then(|agents| agents.get("list")).and_then(Value::as_array);
+    let entries = agents.and_then(|agents| agents.get("entries")).and_then(Value::as_object);
+    let defaults = agents.and_then(|agents| agents.get("defaults"));
+    let one = [config.get("agent"), defaults].into_iter().flatten();
+    one.chain(list.into_iter().flatten())
+        .chain(entries.into_iter().flat_map(Map::values))
+        .filter_map(|agent| agent.get(field)?.as_str())
+        .collect()
+}
+
+/// An absolute path from one as people write it. `None` when it is empty or needs an unknown home.
+fn expand(name: &str, base: &Path, home: Option<&Path>) -> Option<PathBuf> {
+    let name = name.trim();
+    if name.is_empty() {
+        return None;
+    }
+    match name.strip_prefix('~') {
+        Some("") => home.map(Path::to_path_buf),
+        Some(rest) if rest.starts_with(['/', '\\']) => {
+            home.map(|home| home.join(rest.trim_start_matches(['/', '\\'])))
+        }
+        _ => Some(base.join(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(dir: &Path, name: &str, text: &str) {
+        std::fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+        std::fs::write(dir.join(name), text).unwrap();
+    }
+
+    #[test]
+    fn finds_all_places_in_all_versions() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "{ // comment
+            agent: { workspace: '/old' },
+            agents: {
+              defaults: { workspace: '~/ws' },
+              list: [{ id: 'a', workspace: 'rel', agentDir: '/dirs/a' }],
+              entries: { b: { agentDir: '~' , workspace: '' }, c: { workspace: '/old' } },
+            },
+        }";
+        write(dir.path(), "openclaw.json", text);
+        let config = read(&dir.path().join("openclaw.json"), Some(Path::new("/home/x")));
+        assert_eq!(
+            config.workspaces,
+            [PathBuf::from("/home/x/ws"), "/old".into(), dir.path().join("rel")]
+                .iter()
+                .cloned()
+                .collect::<std::collections::BTreeSet<_>>()
+                .into_iter()
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(config.agent_dirs, [PathBuf::from("/dirs/a"), "/home/x".into()]);
+        assert!(config.warnings.is_empty());
+    }
+
+    #[test]
+    fn includes_are_merged_and_named() {
+        let dir = tempfile::tempdir().unwrap();
+        write(
+            dir.path(),
+            "openclaw.json",
+            "{ $include: ['a.json5', 'sub/b.json5'], x: 1, agents: { $include: 'sub/agents.json5' } }",
+        );
+        write(dir.path(), "a.json5", "{ x: 5, y: { p: 1, l: [1] } }");
+        write(dir.path(), "sub/b.json5", "{ y: { q: 2, l: [2] }, z: { $include: 'deep.json5' } }");
+        write(dir.path(), "sub/deep.json5", "[1, 2]");
+        write(dir.path(), "sub/agents.json5", "{ defaults: { workspace: '/w' } }");
+        let config = read(&dir.path().join("openclaw.json"), None);
+        assert_eq!(
+            config.value,
+            serde_json::json!({ "x": 1, "y": { "p": 1, "q": 2, "l": [1, 2] }, "z": [1, 2], "agents": { "defaults": { "workspace": "/w" } } })
+        );
+        assert_eq!(config.files.len(), 5);
+        assert_eq!(config.workspaces, [PathBuf::from("/w")]);
+    }
+
+    #[test]
+    fn broken_ones_are_warnings() {
+        let dir = tempfile::tempdir().unwrap();
+        let main = dir.path().join("openclaw.json");
+        let missing = read(&main, None);
+        assert!(
+            missing.warnings.is_empty() && missing.files.is_empty() && missing.value.is_object()
+        );
+        write(dir.path(), "openclaw.json", "{ token: 'sk-secret' oops");
+        let broken = read(&main, None);
+        assert_eq!(broken.warnings.len(), 1);
+        assert_eq!(broken.files, std::slice::from_ref(&main));
+        assert!(!broken.warnings[0].message.contains("sk-secret"));
+        write(dir.path(), "openclaw.json.bak", "{ agent: { workspace: '/w' } }");
+        let helped = read(&main, None);
+        assert_eq!((helped.warnings.len(), helped.workspaces), (1, vec![PathBuf::from("/w")]));
+        write(dir.path(), "openclaw.json", "{ x: 1, $include: ['self.json', 'gone.json'] }");
+        write(dir.path(), "self.json", "{ y: 2, z: { $include: './self.json' } }");
+        let circle = read(&main, None);
+        assert_eq!(circle.warnings.len(), 2);
+        assert_eq!(circle.value["y"], 2);
+        for i in 0..15 {
+            write(
+                dir.path(),
+                &format!("{i}.json"),
+                &format!("{{ n: {i}, $include: '{}.json' }}", i + 1),
+            );
+        }
+        write(dir.path(), "15.json", "{}");
+        assert_eq!(read(&dir.path().join("0.json"), None).warnings.len(), 1);
+    }
+}

@@ -8,6 +8,7 @@ mod policy_rules;
 pub mod roots;
 mod scrub;
 pub mod sqlite;
+mod stat;
 pub mod walk;
 
 use std::path::{Path, PathBuf};

@@ -175,9 +175,15 @@ impl Policy {
             Region::Host => self.rules.state.first(candidate),
             Region::AgentDir => self.rules.agent_dir.first(&Candidate::new(&as_path(below))),
         };
-        if by_path.is_some() || entry == EntryKind::Directory {
+        if entry == EntryKind::Directory || by_path.is_some_and(|rule| rule.class.is_hard()) {
             return by_path;
         }
+        // A lock file stays out even where an `include` opens its directory.
+        let by_name = self.rule_of_name(region, path);
+        by_name.filter(|rule| rule.class.is_hard()).or(by_path).or(by_name)
+    }
+
+    fn rule_of_name(&self, region: Region, path: &[u8]) -> Option<Rule> {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
         if PROJECT_LOCKS.iter().any(|lock| lock.as_bytes() == name) {
             return None;
@@ -313,87 +319,4 @@ fn fixed_base(glob: &str) -> Vec<u8> {
     let plain = |part: &&str| !part.contains(['*', '?', '[', ']', '{', '}', '\\', '!']);
     let parts: Vec<&str> = glob.split('/').take_while(plain).collect();
     parts.join("/").into_bytes()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reason(policy: &Policy, kind: RootKind, path: &str) -> Option<&'static str> {
-        let directory = path.ends_with('/');
-        let entry = if directory { EntryKind::Directory } else { EntryKind::File };
-        match policy.decide(
-            kind,
-            &RelPath::from_bytes(path.trim_end_matches('/').as_bytes().to_vec()),
-            entry,
-        ) {
-            Decision::Include => None,
-            Decision::Exclude { reason } => Some(reason),
-        }
-    }
-
-    fn globs(list: &[&str]) -> Vec<String> {
-        list.iter().map(|glob| (*glob).to_owned()).collect()
-    }
-
-    #[test]
-    fn include_brings_back_but_not_everything() {
-        let policy = Policy::new(
-            &globs(&["media/inbound/**", "b2-backup/**", "**/*.lock.sqlite"]),
-            &globs(&["**/*.log"]),
-            false,
-        )
-        .unwrap();
-        let state = |path| reason(&policy, RootKind::State, path);
-        assert_eq!(state("media/inbound/a.jpg"), None);
-        assert_eq!(state("media/outbound/a.jpg"), Some("media files"));
-        assert_eq!(state("media/inbound/a.log"), Some(USER_REASON));
-        assert_eq!(state("b2-backup/machine"), Some("local folder of this plugin"));
-        assert_eq!(state("x.lock.sqlite"), Some("lock file of OpenClaw"));
-        let policy = Policy::new(&globs(&["media/inbound/**"]), &[], false).unwrap();
-        let prunes = |path: &str| {
-            policy.prunes(RootKind::State, &RelPath::from_bytes(path.as_bytes().to_vec()))
-        };
-        assert!(!prunes("media"));
-        assert!(!prunes("media/inbound"));
-        assert!(prunes("media/outbound"));
-        assert!(prunes("cache"));
-        assert!(!prunes("workspace"));
-    }
-
-    #[test]
-    fn globs_name_directories_and_stay_in_theirs() {
-        let policy =
-            Policy::new(&[], &globs(&["./workspace/big/", "*.md", "**/target"]), false).unwrap();
-        let state = |path| reason(&policy, RootKind::State, path).is_some();
-        assert!(state("workspace/big/") && state("workspace/big/a/b") && state("a.md"));
-        assert!(state("workspace/x/target/debug/y"));
-        assert!(!state("workspace/bigger") && !state("workspace/a.md"));
-    }
-
-    #[test]
-    fn a_glob_that_does_not_parse_is_named() {
-        for (include, exclude, field) in
-            [(&["a[" as &str] as &[&str], &[] as &[&str], "include"), (&[], &["{a"], "exclude")]
-        {
-            let error = Policy::new(&globs(include), &globs(exclude), false).unwrap_err();
-            assert_eq!(error.code(), "B2_CONFIG");
-            assert!(error.to_string().contains(field), "{error}");
-        }
-        assert_eq!(Policy::new(&globs(&["/"]), &[], false).unwrap_err().code(), "B2_CONFIG");
-    }
-
-    #[test]
-    fn configured_places_inside_the_state_keep_their_content() {
-        let inside = vec![
-            Inside { kind: RootKind::Workspace, path: RelPath::from_bytes(b"tools/mine".to_vec()) },
-            Inside { kind: RootKind::AgentDir, path: RelPath::from_bytes(b"other".to_vec()) },
-        ];
-        let policy = Policy::new(&[], &[], false).unwrap().with_inside(inside);
-        assert_eq!(reason(&policy, RootKind::State, "tools/mine/cache/x"), None);
-        assert_eq!(reason(&policy, RootKind::State, "tools/mine/"), None);
-        assert!(reason(&policy, RootKind::State, "tools/other").is_some());
-        assert!(!policy.prunes(RootKind::State, &RelPath::from_bytes(b"tools".to_vec())));
-        assert!(reason(&policy, RootKind::State, "other/auth.json").is_some());
-    }
 }

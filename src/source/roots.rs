@@ -1,1 +1,300 @@
-//! roots
+//! Which directories belong to the state: the state directory first, then what is configured elsewhere.
+
+use std::path::{Path, PathBuf};
+
+use super::policy::Inside;
+use super::{RelPath, Root, RootKind, Skipped, host_config};
+use crate::error::{Error, Result};
+
+/// The roots of a state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roots {
+    /// The state directory, then all others in the order of their paths. None lies in another.
+    pub roots: Vec<Root>,
+    /// Workspaces and agents' directories inside the state directory, for
+    /// [`Policy::with_inside`](super::policy::Policy::with_inside).
+    pub inside: Vec<Inside>,
+    /// What is configured and cannot be used, and why.
+    pub warnings: Vec<Skipped>,
+}
+
+/// Finds the roots. `config_path` is `<state_dir>/openclaw.json` unless given.
+///
+/// Links are resolved: every root is the directory itself.
+///
+/// # Errors
+/// `B2_CONFIG` for the field `stateDir` when it does not exist or is no directory.
+pub fn roots(state_dir: &Path, config_path: Option<&Path>) -> Result<Roots> {
+    roots_with_home(state_dir, config_path, std::env::home_dir().as_deref())
+}
+
+/// As [`roots`], for a given home directory.
+///
+/// # Errors
+/// As [`roots`].
+pub fn roots_with_home(
+    state_dir: &Path,
+    config_path: Option<&Path>,
+    home: Option<&Path>,
+) -> Result<Roots> {
+    let wrong = |message: String| Error::config("stateDir", message);
+    let state = state_dir.canonicalize().map_err(|error| {
+        wrong(format!("cannot use {} as state directory: {error}", state_dir.display()))
+    })?;
+    if !state.is_dir() {
+        return Err(wrong(format!("{} is no directory", state.display())));
+    }
+    let default_config = state_dir.join("openclaw.json");
+    let config_path = config_path.unwrap_or(&default_config);
+    let config_path =
+        std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_path_buf());
+    let config = host_config::read(&config_path, home);
+    let home = home.and_then(|home| home.canonicalize().ok());
+    let mut finder = Finder {
+        state,
+        given: state_dir.to_path_buf(),
+        home,
+        found: Vec::new(),
+        inside: Vec::new(),
+        warnings: config.warnings,
+    };
+    for workspace in config.workspaces.iter().chain(&finder.linked_workspaces()) {
+        finder.directory(RootKind::Workspace, workspace);
+    }
+    for agent_dir in &config.agent_dirs {
+        finder.directory(RootKind::AgentDir, agent_dir);
+    }
+    let mut roots =
+        vec![Root { kind: RootKind::State, path: finder.state.clone(), only: Vec::new() }];
+    roots.append(&mut without_nested(std::mem::take(&mut finder.found)));
+    for file in &config.files {
+        finder.config_file(file, &mut roots);
+    }
+    if let Some(others) = roots.get_mut(1..) {
+        others.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+    finder.inside.sort_by(|a, b| a.path.cmp(&b.path));
+    finder.inside.dedup();
+    Ok(Roots { roots, inside: finder.inside, warnings: finder.warnings })
+}
+
+struct Finder {
+    state: PathBuf,
+    /// The state directory as it was given, where it may be a link.
+    given: PathBuf,
+    home: Option<PathBuf>,
+    found: Vec<Root>,
+    inside: Vec<Inside>,
+    warnings: Vec<Skipped>,
+}
+
+impl Finder {
+    /// Workspaces that are links in the state directory to somewhere else: the walk follows no links.
+    fn linked_workspaces(&self) -> Vec<PathBuf> {
+        let Ok(entries) = std::fs::read_dir(&self.state) else { return Vec::new() };
+        let mut linked: Vec<PathBuf> = entries
+            .flatten()
+            .filter(|entry| {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                (name == "workspace" || name.starts_with("workspace-"))
+                    && entry.file_type().is_ok_and(|kind| kind.is_symlink())
+                    && entry.path().is_dir()
+            })
+            .map(|entry| entry.path())
+            .collect();
+        linked.sort();
+        linked
+    }
+
+    fn directory(&mut self, kind: RootKind, configured: &Path) {
+        let path = match configured.canonicalize() {
+            Ok(path) => path,
+            // A workspace inside the state directory that was not made yet needs no warning.
+            Err(_)
+                if configured.starts_with(&self.state) || configured.starts_with(&self.given) =>
+            {
+                return;
+            }
+            Err(error) => return self.warn(configured, &error.to_string()),
+        };
+        if !path.is_dir() {
+            return self.warn(configured, "it is no directory");
+        }
+        if path == self.state {
+            return self
+                .warn(configured, "it is the state directory itself, which follows its own rules");
+        }
+        if let Ok(below) = path.strip_prefix(&self.state) {
+            let path = relative(below);
+            if !is_usual_agent_dir(&path) && !self.inside.iter().any(|inside| inside.path == path) {
+                self.inside.push(Inside { kind, path });
+            }
+            return;
+        }
+        let refused = if path.parent().is_none() {
+            "it is the whole file system"
+        } else if self.home.as_ref() == Some(&path) {
+            "it is the home directory"
+        } else if self.home.as_ref().is_some_and(|home| home.starts_with(&path)) {
+            "the home directory lies in it"
+        } else if self.state.starts_with(&path) {
+            "the state directory lies in it"
+        } else {
+            return self.found.push(Root { kind, path, only: Vec::new() });
+        };
+        self.warn(configured, refused);
+    }
+
+    /// A file of configuration outside all roots makes a root of its directory, for the named files only.
+    fn config_file(&mut self, file: &Path, roots: &mut Vec<Root>) {
+        // Where the content is: a link is no backup of it.
+        let file = match file.canonicalize() {
+            Ok(file) => file,
+            Err(error) => return self.warn(file, &error.to_string()),
+        };
+        let whole = |root: &&Root| root.kind != RootKind::Config;
+        if roots.iter().filter(whole).any(|root| file.starts_with(&root.path)) {
+            return;
+        }
+        let (Some(directory), Some(name)) = (file.parent(), file.file_name()) else { return };
+        let name = relative(Path::new(name)).as_bytes().to_vec();
+        match roots.iter_mut().find(|root| root.kind == RootKind::Config && root.path == directory)
+        {
+            Some(root) if root.only.contains(&name) => {}
+            Some(root) => root.only.push(name),
+            None => roots.push(Root {
+                kind: RootKind::Config,
+                path: directory.to_path_buf(),
+                only: vec![name],
+            }),
+        }
+    }
+
+    fn warn(&mut self, path: &Path, message: &str) {
+        let path = path.display().to_string();
+        let message = format!("{path} is configured but not backed up: {message}");
+        self.warnings.push(Skipped { path, code: "B2_SKIPPED_ROOT", message });
+    }
+}
+
+/// Leaves out what lies in another root, or is there twice. A workspace outranks an agent's directory.
+fn without_nested(mut roots: Vec<Root>) -> Vec<Root> {
+    roots.sort_by(|a, b| {
+        (&a.path, a.kind != RootKind::Workspace).cmp(&(&b.path, b.kind != RootKind::Workspace))
+    });
+    let mut kept: Vec<Root> = Vec::new();
+    for root in roots {
+        if !kept.iter().any(|outer| root.path.starts_with(&outer.path)) {
+            kept.push(root);
+        }
+    }
+    kept
+}
+
+/// `agents/<id>/agent` follows the rules of agents' directories without being named.
+fn is_usual_agent_dir(path: &RelPath) -> bool {
+    let parts: Vec<&[u8]> = path.as_bytes().split(|byte| *byte == b'/').collect();
+    matches!(parts.as_slice(), [b"agents", _, b"agent"])
+}
+
+fn relative(path: &Path) -> RelPath {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt as _;
+        RelPath::from_bytes(path.as_os_str().as_bytes().to_vec())
+    }
+    #[cfg(not(unix))]
+    {
+        RelPath::from_bytes(path.to_string_lossy().replace('\\', "/").into_bytes())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn find(state: &Path, home: &Path) -> Roots {
+        roots_with_home(state, None, Some(home)).unwrap()
+    }
+
+    #[test]
+    fn outside_places_are_roots_and_inside_ones_are_not() {
+        let temp = tempfile::tempdir().unwrap();
+        let base = temp.path().canonicalize().unwrap();
+        for dir in [
+            "home/.openclaw/workspace",
+            "home/.openclaw/tools/ws",
+            "ws/inner",
+            "agents/a",
+            "etc",
+            "linked",
+        ] {
+            std::fs::create_dir_all(base.join(dir)).unwrap();
+        }
+        let (home, state) = (base.join("home"), base.join("home/.openclaw"));
+        let b = base.display();
+        std::fs::write(
+            state.join("openclaw.json"),
+            format!(
+                "{{ $include: '{b}/etc/more.json', agents: {{ defaults: {{ workspace: '{b}/ws' }}, list: [
+                   {{ workspace: '{b}/ws/inner' }}, {{ workspace: 'tools/ws' }}, {{ workspace: '~' }}, {{ workspace: '/' }},
+                   {{ workspace: '{b}' }}, {{ workspace: '{b}/missing' }}, {{ agentDir: '{b}/agents/a' }} ] }} }}"
+            ),
+        )
+        .unwrap();
+        std::fs::write(base.join("etc/more.json"), "{ x: { $include: 'deep.json' } }").unwrap();
+        std::fs::write(base.join("etc/deep.json"), "{").unwrap();
+        std::os::unix::fs::symlink(base.join("linked"), state.join("workspace-x")).unwrap();
+        let roots = find(&state, &home);
+        let listed: Vec<(RootKind, &Path)> =
+            roots.roots.iter().map(|root| (root.kind, root.path.as_path())).collect();
+        assert_eq!(
+            listed,
+            [
+                (RootKind::State, state.as_path()),
+                (RootKind::AgentDir, &base.join("agents/a")),
+                (RootKind::Config, &base.join("etc")),
+                (RootKind::Workspace, &base.join("linked")),
+                (RootKind::Workspace, &base.join("ws")),
+            ]
+        );
+        assert_eq!(roots.roots[2].only, [b"more.json".to_vec(), b"deep.json".to_vec()]);
+        let inside =
+            Inside { kind: RootKind::Workspace, path: RelPath::from_bytes(b"tools/ws".to_vec()) };
+        assert_eq!(roots.inside, [inside]);
+        let reasons: Vec<&str> =
+            roots.warnings.iter().map(|warning| warning.message.as_str()).collect();
+        assert_eq!(reasons.len(), 5, "{reasons:#?}");
+    }
+
+    #[test]
+    fn a_linked_state_directory_and_a_linked_config_are_resolved() {
+        let temp = tempfile::tempdir().unwrap();
+        let base = temp.path().canonicalize().unwrap();
+        std::fs::create_dir_all(base.join("real")).unwrap();
+        std::fs::create_dir_all(base.join("dotfiles")).unwrap();
+        std::fs::write(base.join("dotfiles/oc.json"), "{}").unwrap();
+        std::os::unix::fs::symlink(base.join("dotfiles/oc.json"), base.join("real/openclaw.json"))
+            .unwrap();
+        std::os::unix::fs::symlink(base.join("real"), base.join("link")).unwrap();
+        let roots = find(&base.join("link"), &base.join("home"));
+        assert_eq!(roots.roots[0].path, base.join("real"));
+        assert_eq!(
+            (roots.roots[1].kind, &roots.roots[1].path),
+            (RootKind::Config, &base.join("dotfiles"))
+        );
+        assert_eq!(roots.roots.len(), 2);
+    }
+
+    #[test]
+    fn a_state_directory_must_be_one() {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::write(temp.path().join("file"), "").unwrap();
+        for name in ["missing", "file"] {
+            let error = roots(&temp.path().join(name), None).unwrap_err();
+            assert_eq!(error.code(), "B2_CONFIG");
+            assert!(error.to_string().contains("stateDir"));
+        }
+    }
+}

@@ -138,7 +138,7 @@ impl Patience<'_> {
 fn copy_pages(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Result<()> {
     let patience = Patience { source, until: Instant::now() + options.deadline, options };
     patience.check()?;
-    let from = open_pinned(source, &patience)?;
+    let (from, _private) = open_pinned(source, copy, &patience)?;
     let failed = |error| failed(source, copy, error);
     let mut to = open(copy, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
     // The copy is thrown away on any error, so nothing need protect it while it is made.
@@ -163,43 +163,108 @@ fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Opens the source and begins a read transaction. Without it every commit of others would start the
-/// copy over; with it the copy is of this moment.
-fn open_pinned(source: &Path, patience: &Patience<'_>) -> Result<Connection> {
-    let pin = |connection: Connection| {
-        connection.execute_batch("BEGIN")?;
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-        Ok(connection)
-    };
+/// Begins a read transaction. Without it every commit of others would start the copy over; with it the
+/// copy is of this moment.
+fn pin(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.execute_batch("BEGIN")?;
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// Opens the source, pinned. With it comes the directory that it must outlive, if there is one.
+fn open_pinned(
+    source: &Path,
+    copy: &Path,
+    patience: &Patience<'_>,
+) -> Result<(Connection, Option<PrivateCopy>)> {
     let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY;
     loop {
         let error = match open(source, read_only).and_then(pin) {
-            Ok(connection) => return Ok(connection),
+            Ok(connection) => return Ok((connection, None)),
             Err(error) => error,
         };
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => patience.wait()?,
-            // A database in WAL mode needs a `-shm` file, which a directory that cannot be written to
-            // does not let us make. With no log there is nobody writing, and the file is all there is.
-            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) if !has_log(source) => {
-                let uri = immutable_uri(source).ok_or_else(|| failed(source, source, error))?;
-                let flags = read_only | OpenFlags::SQLITE_OPEN_URI;
-                return open(Path::new(&uri), flags)
-                    .and_then(pin)
-                    .map_err(|error| failed(source, source, error));
+            // The log of a crashed process needs to be played back, which a reader may not do, or a
+            // `-shm` file is needed in a directory that cannot be written to.
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) if !logs(source).is_empty() => {
+                match PrivateCopy::new(source, copy)? {
+                    Some(private) => {
+                        let opened = open(&private.database(), OpenFlags::SQLITE_OPEN_READ_WRITE)
+                            .and_then(pin);
+                        return Ok((
+                            opened.map_err(|error| failed(source, copy, error))?,
+                            Some(private),
+                        ));
+                    }
+                    None => patience.wait()?,
+                }
             }
-            _ => return Err(failed(source, source, error)),
+            // The same without a log: nobody is writing, and the file is all there is.
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
+                let uri = immutable_uri(source).ok_or_else(|| failed(source, copy, error))?;
+                let opened =
+                    open(Path::new(&uri), read_only | OpenFlags::SQLITE_OPEN_URI).and_then(pin);
+                return Ok((opened.map_err(|error| failed(source, copy, error))?, None));
+            }
+            _ => return Err(failed(source, copy, error)),
         }
     }
 }
 
-/// Whether a write-ahead log or a rollback journal with something in it lies beside a database.
-fn has_log(database: &Path) -> bool {
-    ["-wal", "-journal"].iter().any(|suffix| {
-        let mut name = database.as_os_str().to_owned();
-        name.push(suffix);
-        std::fs::metadata(PathBuf::from(name)).is_ok_and(|meta| meta.len() > 0)
-    })
+/// A database with its log in a directory of its own, where the log can be played back. Removed when dropped.
+struct PrivateCopy(PathBuf);
+
+impl PrivateCopy {
+    /// `None` when the database changed meanwhile.
+    fn new(source: &Path, copy: &Path) -> Result<Option<Self>> {
+        let look = || {
+            super::stat::fingerprint(source, true).map_err(|error| Error::io("read", source, error))
+        };
+        let before = look()?;
+        let directory = with_suffix(copy, ".private");
+        std::fs::create_dir(&directory).map_err(|error| Error::io("create", &directory, error))?;
+        let private = Self(directory);
+        for suffix in std::iter::once("").chain(logs(source)) {
+            let (from, to) =
+                (with_suffix(source, suffix), with_suffix(&private.database(), suffix));
+            create_private(&to)?;
+            let mut to_file = std::fs::OpenOptions::new()
+                .write(true)
+                .open(&to)
+                .map_err(|error| Error::io("write", &to, error))?;
+            let mut from_file =
+                std::fs::File::open(&from).map_err(|error| Error::io("read", &from, error))?;
+            std::io::copy(&mut from_file, &mut to_file)
+                .map_err(|error| Error::io("write", &to, error))?;
+        }
+        Ok((look()? == before).then_some(private))
+    }
+
+    fn database(&self) -> PathBuf {
+        self.0.join("database")
+    }
+}
+
+impl Drop for PrivateCopy {
+    fn drop(&mut self) {
+        // Nobody is left to tell; it lies beside the copy and is cleared away with it.
+        let _left_behind = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The write-ahead log and the rollback journal beside a database, if there is something in them.
+fn logs(database: &Path) -> Vec<&'static str> {
+    let filled = |suffix: &&str| {
+        std::fs::metadata(with_suffix(database, suffix)).is_ok_and(|meta| meta.len() > 0)
+    };
+    ["-wal", "-journal"].into_iter().filter(filled).collect()
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn immutable_uri(path: &Path) -> Option<String> {
@@ -217,7 +282,7 @@ fn immutable_uri(path: &Path) -> Option<String> {
     for byte in bytes {
         match byte {
             b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-                uri.push(char::from(*byte))
+                uri.push(char::from(*byte));
             }
             _ => write!(uri, "%{byte:02X}").ok()?,
         }

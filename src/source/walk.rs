@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::database::is_database_name;
 use super::policy::{Decision, Policy};
-use super::{EntryKind, Fingerprint, Found, RelPath, Root, RootKind, Skipped};
+pub use super::stat::fingerprint;
+use super::stat::{bytes_of, fingerprint_of, log_of, mode_of, special};
+use super::{EntryKind, Found, RelPath, Root, RootKind, Skipped};
 use crate::error::{Error, Result};
 
 /// Something on disk that is left out on purpose. Of a directory that is left out, not its content.
@@ -158,7 +160,7 @@ fn walk_named(context: &Context, root: &Root, walk: &mut Walk) {
         let path = RelPath::from_bytes(name.clone());
         let full = super::absolute(&root.path, &path);
         let Ok(meta) = std::fs::symlink_metadata(&full) else { continue };
-        let verdict = context.judge(&full, path, &meta.file_type(), || Ok(meta.clone())).0;
+        let verdict = context.judge(&full, path, meta.file_type(), || Ok(meta.clone())).0;
         take(verdict, context, walk, &mut Vec::new(), &mut HashSet::new());
     }
 }
@@ -307,7 +309,7 @@ impl Context {
             let full = child.path();
             let stat = || std::fs::symlink_metadata(&full);
             let (verdict, enter) =
-                self.judge(&full, RelPath::from_bytes(path), &child.file_type, stat);
+                self.judge(&full, RelPath::from_bytes(path), child.file_type, stat);
             if !enter {
                 child.read_children = None;
             }
@@ -320,7 +322,7 @@ impl Context {
         &self,
         full: &Path,
         path: RelPath,
-        file_type: &std::fs::FileType,
+        file_type: std::fs::FileType,
         stat: impl FnOnce() -> std::io::Result<std::fs::Metadata>,
     ) -> (Verdict, bool) {
         let kind = if file_type.is_dir() {
@@ -330,7 +332,7 @@ impl Context {
         } else if file_type.is_file() {
             EntryKind::File
         } else {
-            return (Verdict::Excluded(path, special(*file_type)), false);
+            return (Verdict::Excluded(path, special(file_type)), false);
         };
         let reason = match self.policy.decide(self.kind, &path, kind) {
             Decision::Include => None,
@@ -390,95 +392,4 @@ impl Context {
             database_name,
         }))
     }
-}
-
-/// What would tell that a file changed, by `stat` alone, for looking at a single file again.
-///
-/// # Errors
-/// The system's error when the file is gone or cannot be looked at.
-pub fn fingerprint(path: &Path, database_name: bool) -> std::io::Result<Fingerprint> {
-    let mut fingerprint = fingerprint_of(&std::fs::symlink_metadata(path)?);
-    if database_name {
-        fingerprint.log = log_of(path);
-    }
-    Ok(fingerprint)
-}
-
-/// Size, mtime and inode of the log beside a database: committed rows may be only there.
-fn log_of(database: &Path) -> (u64, i64, u64) {
-    let beside = |suffix: &str| {
-        let mut name = database.as_os_str().to_owned();
-        name.push(suffix);
-        let meta = std::fs::symlink_metadata(PathBuf::from(name)).ok()?;
-        let fingerprint = fingerprint_of(&meta);
-        Some((fingerprint.size, fingerprint.mtime_ns, fingerprint.inode))
-    };
-    beside("-wal").or_else(|| beside("-journal")).unwrap_or_default()
-}
-
-#[cfg(unix)]
-fn fingerprint_of(meta: &std::fs::Metadata) -> Fingerprint {
-    use std::os::unix::fs::MetadataExt as _;
-    // Times beyond the year 2262 do not fit, and are cut off.
-    let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
-    Fingerprint {
-        size: if meta.is_dir() { 0 } else { meta.size() },
-        mtime_ns: ns(meta.mtime(), meta.mtime_nsec()),
-        ctime_ns: ns(meta.ctime(), meta.ctime_nsec()),
-        inode: meta.ino(),
-        device: meta.dev(),
-        log: Default::default(),
-    }
-}
-
-#[cfg(not(unix))]
-fn fingerprint_of(meta: &std::fs::Metadata) -> Fingerprint {
-    let since_1970 =
-        meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    let mtime_ns =
-        since_1970.and_then(|time| i64::try_from(time.as_nanos()).ok()).unwrap_or_default();
-    Fingerprint {
-        size: if meta.is_dir() { 0 } else { meta.len() },
-        mtime_ns,
-        ..Fingerprint::default()
-    }
-}
-
-#[cfg(unix)]
-fn mode_of(meta: &std::fs::Metadata) -> u32 {
-    use std::os::unix::fs::MetadataExt as _;
-    meta.mode() & 0o7777
-}
-
-#[cfg(not(unix))]
-fn mode_of(meta: &std::fs::Metadata) -> u32 {
-    if meta.permissions().readonly() { 0o444 } else { 0o644 }
-}
-
-#[cfg(unix)]
-fn special(file_type: std::fs::FileType) -> &'static str {
-    use std::os::unix::fs::FileTypeExt as _;
-    if file_type.is_socket() {
-        "socket"
-    } else if file_type.is_fifo() {
-        "named pipe"
-    } else {
-        "device"
-    }
-}
-
-#[cfg(not(unix))]
-fn special(_: std::fs::FileType) -> &'static str {
-    "neither file nor directory"
-}
-
-#[cfg(unix)]
-fn bytes_of(name: &std::ffi::OsStr) -> std::borrow::Cow<'_, [u8]> {
-    use std::os::unix::ffi::OsStrExt as _;
-    std::borrow::Cow::Borrowed(name.as_bytes())
-}
-
-#[cfg(not(unix))]
-fn bytes_of(name: &std::ffi::OsStr) -> std::borrow::Cow<'_, [u8]> {
-    std::borrow::Cow::Owned(name.to_string_lossy().replace('\\', "/").into_bytes())
 }

@@ -1,0 +1,96 @@
+//! What `stat` says about a file, the same on all systems.
+
+use std::path::{Path, PathBuf};
+
+use super::Fingerprint;
+
+/// What would tell that a file changed, by `stat` alone, for looking at a single file again.
+///
+/// # Errors
+/// The system's error when the file is gone or cannot be looked at.
+pub fn fingerprint(path: &Path, database_name: bool) -> std::io::Result<Fingerprint> {
+    let mut fingerprint = fingerprint_of(&std::fs::symlink_metadata(path)?);
+    if database_name {
+        fingerprint.log = log_of(path);
+    }
+    Ok(fingerprint)
+}
+
+/// Size, mtime and inode of the log beside a database: committed rows may be only there.
+pub(super) fn log_of(database: &Path) -> (u64, i64, u64) {
+    let beside = |suffix: &str| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(suffix);
+        let meta = std::fs::symlink_metadata(PathBuf::from(name)).ok()?;
+        let fingerprint = fingerprint_of(&meta);
+        Some((fingerprint.size, fingerprint.mtime_ns, fingerprint.inode))
+    };
+    beside("-wal").or_else(|| beside("-journal")).unwrap_or_default()
+}
+
+#[cfg(unix)]
+pub(super) fn fingerprint_of(meta: &std::fs::Metadata) -> Fingerprint {
+    use std::os::unix::fs::MetadataExt as _;
+    // Times beyond the year 2262 do not fit, and are cut off.
+    let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
+    Fingerprint {
+        size: if meta.is_dir() { 0 } else { meta.size() },
+        mtime_ns: ns(meta.mtime(), meta.mtime_nsec()),
+        ctime_ns: ns(meta.ctime(), meta.ctime_nsec()),
+        inode: meta.ino(),
+        device: meta.dev(),
+        log: Default::default(),
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn fingerprint_of(meta: &std::fs::Metadata) -> Fingerprint {
+    let since_1970 =
+        meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let mtime_ns =
+        since_1970.and_then(|time| i64::try_from(time.as_nanos()).ok()).unwrap_or_default();
+    Fingerprint {
+        size: if meta.is_dir() { 0 } else { meta.len() },
+        mtime_ns,
+        ..Fingerprint::default()
+    }
+}
+
+#[cfg(unix)]
+pub(super) fn mode_of(meta: &std::fs::Metadata) -> u32 {
+    use std::os::unix::fs::MetadataExt as _;
+    meta.mode() & 0o7777
+}
+
+#[cfg(not(unix))]
+pub(super) fn mode_of(meta: &std::fs::Metadata) -> u32 {
+    if meta.permissions().readonly() { 0o444 } else { 0o644 }
+}
+
+#[cfg(unix)]
+pub(super) fn special(file_type: std::fs::FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt as _;
+    if file_type.is_socket() {
+        "socket"
+    } else if file_type.is_fifo() {
+        "named pipe"
+    } else {
+        "device"
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn special(_: std::fs::FileType) -> &'static str {
+    "neither file nor directory"
+}
+
+#[cfg(unix)]
+pub(super) fn bytes_of(name: &std::ffi::OsStr) -> std::borrow::Cow<'_, [u8]> {
+    use std::os::unix::ffi::OsStrExt as _;
+    std::borrow::Cow::Borrowed(name.as_bytes())
+}
+
+#[cfg(not(unix))]
+pub(super) fn bytes_of(name: &std::ffi::OsStr) -> std::borrow::Cow<'_, [u8]> {
+    std::borrow::Cow::Owned(name.to_string_lossy().replace('\\', "/").into_bytes())
+}
