@@ -3,6 +3,12 @@
 //! Names ([`ObjectKey`]) are relative to the configured prefix, which the store adds by itself.
 //! Every object is written once and never changed; a repeated PUT of the same bytes is harmless.
 
+pub mod b2;
+pub mod folder;
+pub mod memory;
+pub mod open;
+pub mod s3;
+
 use std::fmt::{Debug, Display};
 use std::time::SystemTime;
 
@@ -115,7 +121,7 @@ pub trait ObjectStore: Debug + Send + Sync {
     /// `B2_OBJECT_MISSING`; `B2_STORE` when it is larger than `max_bytes`.
     async fn get(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes>;
 
-    /// Reads exactly `length` bytes from `start`.
+    /// Reads exactly `length` bytes from `start`. Nothing is asked of the server when `length` is 0.
     ///
     /// # Errors
     /// `B2_OBJECT_MISSING`; `B2_DAMAGED` when the object ends before `start + length`.
@@ -138,6 +144,24 @@ pub trait ObjectStore: Debug + Send + Sync {
 
     /// What has passed so far. Grows while a body is being sent, so that it can drive a progress display.
     fn traffic(&self) -> Traffic;
+}
+
+/// The error of a `get` whose object is larger than the caller takes.
+fn too_large(key: &ObjectKey, max_bytes: u64) -> Error {
+    let message = format!("the object is larger than the {max_bytes} bytes it may have");
+    Error::Store { operation: "GET", object: key.to_string(), message }
+}
+
+/// The error of a `get_range` beyond the end of the object.
+fn ends_early(key: &ObjectKey, end: u64) -> Error {
+    Error::damaged(key.as_str(), format!("it ends before byte {end}"))
+}
+
+/// The first byte after a range.
+fn range_end(key: &ObjectKey, start: u64, length: u64) -> Result<u64> {
+    start
+        .checked_add(length)
+        .ok_or_else(|| Error::internal(format!("range of {key} beyond 64 bits")))
 }
 
 #[cfg(test)]

@@ -1,0 +1,464 @@
+//! A folder as a store: `file:///path`, a USB disk, a network share.
+//!
+//! An object is a file. It is written under a temporary name, synced, renamed and its directory synced, so
+//! that a crash leaves the whole object or none. Every path is opened relative to the folder's handle
+//! (cap-std), so that no symbolic link leads out of it, and an unmounted disk is not silently recreated.
+
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+
+use super::{Listing, ObjectInfo, ObjectKey, ObjectStore, ObjectVersion, Traffic};
+use crate::ambient::{Entropy, random};
+use crate::error::{Error, Result};
+
+/// Holds unfinished files; lies beside the prefix, so that no listing sees it.
+pub(super) const TEMP_DIR: &str = ".b2-backup-tmp";
+/// Older unfinished files belong to a process that died.
+const TEMP_MAX_AGE: Duration = Duration::from_hours(24);
+
+/// A store in a folder.
+#[derive(Clone, Debug)]
+pub struct FolderStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    root: Dir,
+    path: PathBuf,
+    prefix: String,
+    entropy: Arc<dyn Entropy>,
+    requests: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl FolderStore {
+    /// Opens the folder, and makes it when its parent exists. `prefix` is a checked relative path.
+    ///
+    /// # Errors
+    /// `B2_BUCKET` when neither the folder nor its parent exists, `B2_PERMISSION`, `B2_DISK_FULL`, `B2_IO`.
+    pub async fn open(path: PathBuf, prefix: String, entropy: Arc<dyn Entropy>) -> Result<Self> {
+        blocking(move || {
+            let root = open_root(&path)?;
+            let temp = Path::new(TEMP_DIR);
+            ignore_existing(root.create_dir(temp))
+                .map_err(|error| Error::io("create", &path.join(temp), error))?;
+            remove_stale(&root);
+            let (requests, sent, received) = Default::default();
+            Ok(Self {
+                inner: Arc::new(Inner { root, path, prefix, entropy, requests, sent, received }),
+            })
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.inner.requests.fetch_add(1, Ordering::Relaxed);
+        let inner = Arc::clone(&self.inner);
+        blocking(move || work(&inner)).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal(format!("file work: {error}")))?
+}
+
+fn open_root(path: &Path) -> Result<Dir> {
+    match Dir::open_ambient_dir(path, ambient_authority()) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        opened => return opened.map_err(|error| Error::io("open", path, error)),
+    }
+    // Only one level: a missing parent is more likely a disk that is not mounted than a wish.
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let message = format!(
+                "{} does not exist and neither does its parent: is the disk mounted?",
+                path.display()
+            );
+            return Err(Error::Bucket { message });
+        }
+        made => ignore_existing(made).map_err(|error| Error::io("create", path, error))?,
+    }
+    Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| Error::io("open", path, error))
+}
+
+fn ignore_existing(made: std::io::Result<()>) -> std::io::Result<()> {
+    match made {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+/// Best effort: what cannot be removed now is removed another time. Ages are compared within the file
+/// system's own clock, which on a network share is not this machine's.
+fn remove_stale(root: &Dir) {
+    let Ok(temp) = root.open_dir(TEMP_DIR) else { return };
+    let Ok(entries) = temp.entries() else { return };
+    let newest = root.metadata(TEMP_DIR).and_then(|meta| meta.modified());
+    for entry in entries.flatten() {
+        let modified = entry.metadata().and_then(|meta| meta.modified());
+        if let (Ok(newest), Ok(modified)) = (&newest, modified)
+            && newest.duration_since(modified).is_ok_and(|age| age > TEMP_MAX_AGE)
+        {
+            drop(temp.remove_file(entry.file_name()));
+        }
+    }
+}
+
+impl Inner {
+    fn relative(&self, key: &str) -> PathBuf {
+        Path::new(&self.prefix).join(key)
+    }
+
+    fn error(&self, action: &'static str, relative: &Path, error: std::io::Error) -> Error {
+        Error::io(action, &self.path.join(relative), error)
+    }
+
+    fn put(&self, key: &ObjectKey, body: &[u8]) -> Result<()> {
+        let target = self.relative(key.as_str());
+        let temp = Path::new(TEMP_DIR).join(hex::encode(random::<16>(&*self.entropy)?));
+        let written = self.write_temp(&temp, body).and_then(|()| self.publish(&temp, &target));
+        if written.is_err() {
+            drop(self.root.remove_file(&temp));
+        }
+        written.map_err(|error| self.error("write", &target, error))?;
+        self.sent.fetch_add(body.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn write_temp(&self, temp: &Path, body: &[u8]) -> std::io::Result<()> {
+        let mut file =
+            self.root.open_with(temp, OpenOptions::new().write(true).create_new(true))?;
+        file.write_all(body)?;
+        file.sync_all()
+    }
+
+    fn publish(&self, temp: &Path, target: &Path) -> std::io::Result<()> {
+        let parent = target.parent().unwrap_or(Path::new(""));
+        if let Err(error) = self.root.rename(temp, &self.root, target) {
+            if error.kind() != ErrorKind::NotFound {
+                return Err(error);
+            }
+            self.create_dirs(parent)?;
+            self.root.rename(temp, &self.root, target)?;
+        }
+        self.sync_dir(parent)
+    }
+
+    /// Makes each missing directory below the folder and syncs the one that holds it.
+    fn create_dirs(&self, dir: &Path) -> std::io::Result<()> {
+        let mut done = PathBuf::new();
+        for part in dir.components() {
+            let holder = done.clone();
+            done.push(part);
+            match self.root.create_dir(&done) {
+                Ok(()) => self.sync_dir(&holder)?,
+                made => ignore_existing(made)?,
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn sync_dir(&self, dir: &Path) -> std::io::Result<()> {
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+        match self.root.open(dir)?.sync_all() {
+            // Some network file systems cannot sync a directory; the rename is as durable as it gets there.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Windows flushes a rename by itself and opens no directory for writing.
+    #[cfg(not(unix))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "same shape as on unix")]
+    fn sync_dir(&self, _dir: &Path) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn open_object(&self, key: &ObjectKey) -> Result<(cap_std::fs::File, u64)> {
+        let path = self.relative(key.as_str());
+        let missing = || Error::ObjectMissing { object: key.to_string() };
+        let file = match self.root.open(&path) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return Err(missing());
+            }
+            opened => opened.map_err(|error| self.error("read", &path, error))?,
+        };
+        let meta = file.metadata().map_err(|error| self.error("read", &path, error))?;
+        if !meta.is_file() {
+            return Err(missing());
+        }
+        Ok((file, meta.len()))
+    }
+
+    fn read(
+        &self,
+        key: &ObjectKey,
+        mut file: cap_std::fs::File,
+        start: u64,
+        length: u64,
+    ) -> Result<Bytes> {
+        let path = self.relative(key.as_str());
+        let size =
+            usize::try_from(length).map_err(|_| Error::internal("object larger than memory"))?;
+        let mut buffer = Vec::with_capacity(size);
+        file.seek(SeekFrom::Start(start))
+            .and_then(|_| file.take(length).read_to_end(&mut buffer))
+            .map_err(|error| self.error("read", &path, error))?;
+        if buffer.len() < size {
+            return Err(super::ends_early(key, start + length));
+        }
+        self.received.fetch_add(length, Ordering::Relaxed);
+        Ok(buffer.into())
+    }
+
+    fn list(&self, prefix: &str, delimited: bool) -> Result<Listing> {
+        let mut listing = Listing::default();
+        // `packs/ab` lies in the directory `packs`; `..` never gets past cap-std.
+        let base = prefix.rfind('/').and_then(|cut| prefix.get(..=cut)).unwrap_or_default();
+        let mut pending = vec![base.to_owned()];
+        while let Some(dir) = pending.pop() {
+            let path = self.relative(&dir);
+            for (name, is_dir) in self.entries(&path)? {
+                let key = format!("{dir}{name}");
+                if is_dir {
+                    let below = format!("{key}/");
+                    if !below.starts_with(prefix) && !prefix.starts_with(&below) {
+                        continue;
+                    }
+                    if delimited && below.len() > prefix.len() {
+                        // A directory without files is no prefix on any other store.
+                        if self.has_objects(&self.relative(&below))? {
+                            listing.prefixes.push(below);
+                        }
+                    } else {
+                        pending.push(below);
+                    }
+                } else if key.starts_with(prefix) {
+                    // Deleted since the directory was read: not there.
+                    let Ok(meta) = self.root.symlink_metadata(self.relative(&key)) else {
+                        continue;
+                    };
+                    let modified = meta.modified().ok().map(cap_std::time::SystemTime::into_std);
+                    listing.objects.push(ObjectInfo { key, size: meta.len(), modified });
+                }
+            }
+        }
+        listing.objects.sort_by(|a, b| a.key.cmp(&b.key));
+        listing.prefixes.sort();
+        Ok(listing)
+    }
+
+    /// Names in a directory and whether each is a directory; links and special files are no objects.
+    fn entries(&self, path: &Path) -> Result<Vec<(String, bool)>> {
+        let entries = match self.root.read_dir(if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        }) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return Ok(vec![]);
+            }
+            entries => entries.map_err(|error| self.error("list", path, error))?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| self.error("list", path, error))?;
+            let (Ok(kind), Ok(name)) = (entry.file_type(), entry.file_name().into_string()) else {
+                continue;
+            };
+            if kind.is_dir() || kind.is_file() {
+                found.push((name, kind.is_dir()));
+            }
+        }
+        Ok(found)
+    }
+
+    fn has_objects(&self, path: &Path) -> Result<bool> {
+        let mut pending = vec![path.to_path_buf()];
+        while let Some(dir) = pending.pop() {
+            for (name, is_dir) in self.entries(&dir)? {
+                if !is_dir {
+                    return Ok(true);
+                }
+                pending.push(dir.join(name));
+            }
+        }
+        Ok(false)
+    }
+
+    fn delete(&self, key: &ObjectKey) -> Result<()> {
+        let path = self.relative(key.as_str());
+        match self.root.remove_file(&path) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                Ok(())
+            }
+            removed => removed
+                .and_then(|()| self.sync_dir(path.parent().unwrap_or(Path::new(""))))
+                .map_err(|error| self.error("delete", &path, error)),
+        }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for FolderStore {
+    fn identity(&self) -> String {
+        format!("file://{}/{}", self.inner.path.display(), self.inner.prefix)
+    }
+
+    async fn put(&self, key: &ObjectKey, body: Bytes) -> Result<()> {
+        let key = key.clone();
+        self.run(move |inner| inner.put(&key, &body)).await
+    }
+
+    async fn get(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes> {
+        let key = key.clone();
+        self.run(move |inner| {
+            let (file, size) = inner.open_object(&key)?;
+            if size > max_bytes {
+                Err(super::too_large(&key, max_bytes))
+            } else {
+                inner.read(&key, file, 0, size)
+            }
+        })
+        .await
+    }
+
+    async fn get_range(&self, key: &ObjectKey, start: u64, length: u64) -> Result<Bytes> {
+        let end = super::range_end(key, start, length)?;
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        let key = key.clone();
+        self.run(move |inner| {
+            let (file, size) = inner.open_object(&key)?;
+            if end > size {
+                Err(super::ends_early(&key, end))
+            } else {
+                inner.read(&key, file, start, length)
+            }
+        })
+        .await
+    }
+
+    async fn list(&self, prefix: &str, delimited: bool) -> Result<Listing> {
+        let prefix = prefix.to_owned();
+        self.run(move |inner| inner.list(&prefix, delimited)).await
+    }
+
+    async fn list_versions(&self, _prefix: &str) -> Result<Option<Vec<ObjectVersion>>> {
+        Ok(None)
+    }
+
+    async fn delete(&self, key: &ObjectKey, _version: Option<&str>) -> Result<()> {
+        let key = key.clone();
+        self.run(move |inner| inner.delete(&key)).await
+    }
+
+    fn server_offset_ms(&self) -> i64 {
+        0
+    }
+
+    fn traffic(&self) -> Traffic {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let inner = &self.inner;
+        Traffic {
+            requests: load(&inner.requests),
+            sent_bytes: load(&inner.sent),
+            received_bytes: load(&inner.received),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ambient::SystemEntropy;
+
+    async fn open(path: &Path) -> Result<FolderStore> {
+        FolderStore::open(path.to_path_buf(), "p/q".into(), Arc::new(SystemEntropy)).await
+    }
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::new(name).unwrap()
+    }
+
+    #[tokio::test]
+    async fn makes_the_folder_but_not_its_parent() {
+        let dir = tempfile::tempdir().unwrap();
+        open(&dir.path().join("new")).await.unwrap();
+        assert_eq!(open(&dir.path().join("x/y")).await.unwrap_err().code(), "B2_BUCKET");
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        assert_eq!(open(&dir.path().join("file")).await.unwrap_err().code(), "B2_IO");
+    }
+
+    #[tokio::test]
+    async fn leaves_no_temporary_file_and_lists_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path()).await.unwrap();
+        store.put(&key("a/b"), Bytes::from_static(b"x")).await.unwrap();
+        assert_eq!(std::fs::read_dir(dir.path().join(TEMP_DIR)).unwrap().count(), 0);
+        store.put(&key("a"), Bytes::from_static(b"x")).await.unwrap_err();
+        assert_eq!(std::fs::read_dir(dir.path().join(TEMP_DIR)).unwrap().count(), 0);
+        std::fs::create_dir_all(dir.path().join("p/q/empty/deep")).unwrap();
+        let listing = store.list("", true).await.unwrap();
+        assert_eq!((listing.objects.len(), listing.prefixes), (0, vec!["a/".to_owned()]));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn follows_no_link_out_of_the_folder() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(outside.path().join("secret"), "s").unwrap();
+        let store = open(dir.path()).await.unwrap();
+        store.put(&key("a"), Bytes::new()).await.unwrap();
+        std::os::unix::fs::symlink(outside.path(), dir.path().join("p/q/out")).unwrap();
+        assert_eq!(store.get(&key("out/secret"), 9).await.unwrap_err().code(), "B2_PERMISSION");
+        assert_eq!(
+            store.put(&key("out/new"), Bytes::new()).await.unwrap_err().code(),
+            "B2_PERMISSION"
+        );
+        assert_eq!(store.list("", false).await.unwrap().objects.len(), 1);
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn old_unfinished_files_are_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path()).await.unwrap();
+        let stale = dir.path().join(TEMP_DIR).join("00");
+        let file = std::fs::File::create(&stale).unwrap();
+        file.set_modified(std::time::SystemTime::now() - 2 * TEMP_MAX_AGE).unwrap();
+        std::fs::write(dir.path().join(TEMP_DIR).join("01"), "").unwrap();
+        open(dir.path()).await.unwrap();
+        assert!(!stale.exists());
+        assert_eq!(std::fs::read_dir(dir.path().join(TEMP_DIR)).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,360 @@
+//! From settings to an open store: a folder, B2, or another S3 server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::ObjectStore;
+use super::b2::{API_URL, DiscoveryRequest, discover, region_of_host};
+use super::folder::{FolderStore, TEMP_DIR};
+use super::s3::http::BaseUrl;
+use super::s3::{RetryPolicy, S3Config, S3Store};
+use crate::ambient::{Clock, Entropy};
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+/// What S3 servers without regions expect.
+pub(super) const DEFAULT_REGION: &str = "us-east-1";
+const MAX_PREFIX_BYTES: usize = 100;
+
+/// The settings of a store.
+#[derive(Clone, Debug, Default)]
+pub struct StoreConfig {
+    /// Name of a bucket, or `file:///path` of a folder.
+    pub bucket: String,
+    /// Setting `keyId`; needed for a bucket.
+    pub key_id: Option<String>,
+    /// Setting `applicationKey`; needed for a bucket.
+    pub application_key: Option<Secret>,
+    /// Setting `region`; found by itself for B2.
+    pub region: Option<String>,
+    /// Setting `endpoint`, `https://` may be left out; B2 without it.
+    pub endpoint: Option<String>,
+    /// Prefix of all names: segments of `[A-Za-z0-9._-]` with `/` between them, 1 to 100 bytes.
+    pub prefix: String,
+    /// Upload rate in bytes per second.
+    pub upload_limit: Option<u64>,
+    /// Base URL of B2's native API when it is not the usual one.
+    pub b2_api_url: Option<String>,
+    /// Hosts that may stand for B2's S3 endpoint; only tests set it, no user can.
+    pub trusted_hosts: Vec<String>,
+    /// When to try again; `None` is the default policy.
+    pub retry: Option<RetryPolicy>,
+}
+
+/// An open store and what its user should know.
+#[derive(Clone, Debug)]
+pub struct OpenedStore {
+    /// The store.
+    pub store: Arc<dyn ObjectStore>,
+    /// What works, but deserves attention.
+    pub warnings: Vec<String>,
+}
+
+/// Opens the store that `config` describes and makes sure that it can be used.
+///
+/// # Errors
+/// `B2_CONFIG` naming the setting; for a bucket all errors of the start-up check, for a folder those of the
+/// file system.
+pub async fn open(
+    config: &StoreConfig,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<OpenedStore> {
+    check_prefix(&config.prefix)?;
+    if config.bucket.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:")) {
+        let store =
+            FolderStore::open(folder_path(&config.bucket)?, config.prefix.clone(), entropy).await?;
+        return Ok(OpenedStore { store: Arc::new(store), warnings: Vec::new() });
+    }
+    check_bucket(&config.bucket)?;
+    let (key_id, application_key) = keys(config)?;
+    let retry = config.retry.unwrap_or_default();
+    let place = place(config)?;
+    let (endpoint, region, warnings) = match place {
+        Place::Other { endpoint, region } => (endpoint, region, Vec::new()),
+        Place::B2 { region } => {
+            let request = DiscoveryRequest {
+                api_url: config.b2_api_url.clone().unwrap_or_else(|| API_URL.into()),
+                key_id: key_id.clone(),
+                application_key: application_key.clone(),
+                bucket: config.bucket.clone(),
+                prefix: config.prefix.clone(),
+                region,
+                trusted_hosts: config.trusted_hosts.clone(),
+            };
+            let found = discover(&request, retry, &clock, &entropy).await?;
+            (found.endpoint, found.region, found.warnings)
+        }
+    };
+    let s3 = S3Config {
+        endpoint,
+        region,
+        bucket: config.bucket.clone(),
+        prefix: config.prefix.clone(),
+        key_id,
+        application_key,
+        upload_limit: config.upload_limit,
+        retry,
+    };
+    let store = S3Store::new(s3, clock, entropy)?;
+    store.probe().await?;
+    Ok(OpenedStore { store: Arc::new(store), warnings })
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// Everything but the region is found by asking B2.
+    B2 {
+        region: Option<String>,
+    },
+    Other {
+        endpoint: String,
+        region: String,
+    },
+}
+
+fn place(config: &StoreConfig) -> Result<Place> {
+    let region = present(config.region.as_deref()).map(checked_region).transpose()?;
+    let Some(endpoint) = present(config.endpoint.as_deref()) else {
+        return Ok(Place::B2 { region });
+    };
+    let endpoint =
+        if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") };
+    let base = BaseUrl::new("endpoint", &endpoint)?;
+    if let Some(named) = region_of_host(&base.authority) {
+        return match region {
+            Some(region) if region != named => {
+                let message = format!(
+                    "{region} does not fit the endpoint, which is in {named}: leave region out"
+                );
+                Err(Error::config("region", message))
+            }
+            _ => Ok(Place::B2 { region: Some(named.to_owned()) }),
+        };
+    }
+    if base.authority.ends_with(".backblazeb2.com") {
+        let message = format!(
+            "{} is no S3 endpoint of B2: it looks like s3.us-west-004.backblazeb2.com",
+            base.authority
+        );
+        return Err(Error::config("endpoint", message));
+    }
+    Ok(Place::Other {
+        endpoint: base.text,
+        region: region.unwrap_or_else(|| DEFAULT_REGION.into()),
+    })
+}
+
+fn present(setting: Option<&str>) -> Option<&str> {
+    setting.map(str::trim).filter(|text| !text.is_empty())
+}
+
+fn checked_region(region: &str) -> Result<String> {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if region.len() > 60 || !region.bytes().all(good) {
+        return Err(Error::config(
+            "region",
+            format!("{region:?} is no region: it looks like us-west-004"),
+        ));
+    }
+    Ok(region.to_owned())
+}
+
+fn keys(config: &StoreConfig) -> Result<(String, Secret)> {
+    let Some(key_id) = present(config.key_id.as_deref()) else {
+        return Err(Error::config(
+            "keyId",
+            "is missing: the id of an application key for the bucket",
+        ));
+    };
+    let application_key =
+        config.application_key.as_ref().filter(|key| !key.expose().trim().is_empty());
+    let Some(application_key) = application_key else {
+        return Err(Error::config(
+            "applicationKey",
+            "is missing: the application key that belongs to keyId",
+        ));
+    };
+    let visible = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
+    if !visible(key_id) {
+        return Err(Error::config("keyId", "holds characters that no key id has"));
+    }
+    // A key pasted with a line break is the usual case; its value is not repeated.
+    let application_key = Secret::new(application_key.expose().trim().to_owned());
+    if !visible(application_key.expose()) {
+        return Err(Error::config(
+            "applicationKey",
+            "holds characters that no application key has",
+        ));
+    }
+    Ok((key_id.to_owned(), application_key))
+}
+
+fn check_bucket(bucket: &str) -> Result<()> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+    let ends = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
+    let edges = ends(bucket.bytes().next()) && ends(bucket.bytes().last());
+    if (3..=63).contains(&bucket.len())
+        && bucket.bytes().all(good)
+        && edges
+        && !bucket.contains("..")
+    {
+        return Ok(());
+    }
+    let message = format!(
+        "{bucket:?} is neither a bucket name (3 to 63 letters, digits and -) nor file:///path"
+    );
+    Err(Error::config("bucket", message))
+}
+
+fn check_prefix(prefix: &str) -> Result<()> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let segment =
+        |text: &str| !matches!(text, "" | "." | ".." | TEMP_DIR) && text.bytes().all(good);
+    if prefix.len() <= MAX_PREFIX_BYTES && prefix.split('/').all(segment) {
+        return Ok(());
+    }
+    let message = format!(
+        "{prefix:?}: needs 1 to {MAX_PREFIX_BYTES} of A-Z a-z 0-9 . _ - with single slashes inside"
+    );
+    Err(Error::config("prefix", message))
+}
+
+/// The folder of `file:///path`.
+fn folder_path(url: &str) -> Result<PathBuf> {
+    let wrong = |message: &str| Error::config("bucket", format!("{url:?} {message}"));
+    let Some(path) =
+        url.get(5..).and_then(|rest| rest.strip_prefix("//")).filter(|path| path.starts_with('/'))
+    else {
+        return Err(wrong("must be file:///path with three slashes"));
+    };
+    if path.contains(['?', '#']) {
+        return Err(wrong("must not hold ? or #: write %3F or %23"));
+    }
+    let path = decode(path).ok_or_else(|| wrong("is not properly percent-encoded UTF-8"))?;
+    if path.contains('\0') || path.split('/').any(|part| part == "..") {
+        return Err(wrong("must be a plain absolute path"));
+    }
+    // file:///C:/backup
+    #[cfg(windows)]
+    let path = path.trim_start_matches('/').to_owned();
+    Ok(PathBuf::from(path))
+}
+
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
+        bytes.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(error: &Error) -> &str {
+        match error {
+            Error::Config { field, .. } => field,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn config(region: Option<&str>, endpoint: Option<&str>) -> StoreConfig {
+        StoreConfig {
+            region: region.map(str::to_owned),
+            endpoint: endpoint.map(str::to_owned),
+            ..StoreConfig::default()
+        }
+    }
+
+    #[test]
+    fn folders_are_file_urls() {
+        assert_eq!(folder_path("file:///a/b%20c").unwrap(), PathBuf::from("/a/b c"));
+        assert_eq!(folder_path("FILE:///%C3%BC").unwrap(), PathBuf::from("/ü"));
+        for bad in [
+            "file:",
+            "file:/a",
+            "file://host/a",
+            "file:a",
+            "file:///a%2",
+            "file:///%ff",
+            "file:///a?b",
+            "file:///a/../b",
+            "file:///%00",
+        ] {
+            assert_eq!(field(&folder_path(bad).unwrap_err()), "bucket", "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_are_checked() {
+        for good in ["a", "openclaw", "a/b.c_d-E/9"] {
+            check_prefix(good).unwrap();
+        }
+        for bad in ["", "/a", "a/", "a//b", "a b", "..", "a/./b", "ü", TEMP_DIR, &"x".repeat(101)]
+        {
+            assert_eq!(field(&check_prefix(bad).unwrap_err()), "prefix", "{bad}");
+        }
+        for good in ["abc", "my-bucket", "My.Bucket9"] {
+            check_bucket(good).unwrap();
+        }
+        for bad in ["", "ab", "-abc", "abc-", "a_b", "a/b", "a..b", "s3://abc", &"x".repeat(64)] {
+            assert_eq!(field(&check_bucket(bad).unwrap_err()), "bucket", "{bad}");
+        }
+    }
+
+    #[test]
+    fn places_are_told_apart() {
+        let b2 = |region: Option<&str>| Place::B2 { region: region.map(str::to_owned) };
+        assert_eq!(place(&config(None, None)).unwrap(), b2(None));
+        assert_eq!(
+            place(&config(Some("eu-central-003"), Some(" "))).unwrap(),
+            b2(Some("eu-central-003"))
+        );
+        let endpoint = Some("s3.us-west-004.backblazeb2.com");
+        assert_eq!(place(&config(None, endpoint)).unwrap(), b2(Some("us-west-004")));
+        let other = |region: &str| Place::Other {
+            endpoint: "https://minio.example.com:9000".into(),
+            region: region.into(),
+        };
+        assert_eq!(
+            place(&config(None, Some("minio.example.com:9000"))).unwrap(),
+            other("us-east-1")
+        );
+        assert_eq!(
+            place(&config(Some("r-1"), Some("https://minio.example.com:9000/"))).unwrap(),
+            other("r-1")
+        );
+        for (region, endpoint, wrong) in [
+            (Some("us east"), None, "region"),
+            (Some("us-east-005"), endpoint, "region"),
+            (None, Some("http://minio.example.com"), "endpoint"),
+            (None, Some("https://f004.backblazeb2.com"), "endpoint"),
+            (None, Some("https://h/bucket"), "endpoint"),
+        ] {
+            assert_eq!(field(&place(&config(region, endpoint)).unwrap_err()), wrong);
+        }
+    }
+
+    #[test]
+    fn keys_are_required_and_never_repeated() {
+        let mut config = config(None, None);
+        assert_eq!(field(&keys(&config).unwrap_err()), "keyId");
+        config.key_id = Some("id".into());
+        assert_eq!(field(&keys(&config).unwrap_err()), "applicationKey");
+        config.application_key = Some(Secret::new("geheim wort".into()));
+        let error = keys(&config).unwrap_err();
+        assert_eq!(field(&error), "applicationKey");
+        assert!(!error.to_string().contains("geheim"));
+        config.application_key = Some(Secret::new("K001\n".into()));
+        assert_eq!(keys(&config).unwrap().1.expose(), "K001");
+    }
+}
