@@ -42,7 +42,10 @@ impl CpuPool {
     ///
     /// # Errors
     /// `B2_INTERNAL` when the job panicked.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
         self.pool.spawn(move || {
             if !sender.is_closed() {

@@ -69,7 +69,8 @@ impl Cutter {
                 }
             }
             Self::Content { min, mean, max, seed } => {
-                let chunker = FastCDC::with_level_and_seed(data, min, mean, max, Normalization::Level1, seed);
+                let chunker =
+                    FastCDC::with_level_and_seed(data, min, mean, max, Normalization::Level1, seed);
                 while data.len() - start >= max || (last && start < data.len()) {
                     let remaining = data.len() - start;
                     let length = if remaining <= min {
@@ -96,7 +97,9 @@ mod tests {
         let mut x = 1u64;
         (0..length)
             .map(|_| {
-                x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                x = x
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 (x >> 56) as u8
             })
             .collect()

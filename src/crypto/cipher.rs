@@ -83,7 +83,12 @@ impl Cipher {
         let tag: [u8; TAG_BYTES] = (&*tag).try_into().map_err(|_| Broken)?;
         match &self.0 {
             Some(cipher) => cipher
-                .decrypt_inout_detached(&nonce(domain, counter), context, part.into(), &Tag::from(tag))
+                .decrypt_inout_detached(
+                    &nonce(domain, counter),
+                    context,
+                    part.into(),
+                    &Tag::from(tag),
+                )
                 .map_err(|_| Broken)?,
             None if checksum(domain, counter, context, part) == tag => {}
             None => return Err(Broken),

@@ -22,7 +22,8 @@ impl ScryptCost {
     /// help somebody guess.
     #[must_use]
     pub fn is_bounded(self) -> bool {
-        let memory = u64::from(self.r).checked_mul(128).and_then(|b| b.checked_shl(u32::from(self.log_n)));
+        let memory =
+            u64::from(self.r).checked_mul(128).and_then(|b| b.checked_shl(u32::from(self.log_n)));
         (14..=21).contains(&self.log_n)
             && (1..=32).contains(&self.r)
             && (1..=4).contains(&self.p)
@@ -48,8 +49,19 @@ mod tests {
 
     #[test]
     fn hostile_costs_are_refused_before_memory_is_taken() {
-        for (log_n, r, p) in [(29, 8, 1), (21, 8, 1), (63, 1, 1), (17, u32::MAX, 1), (17, 8, 99), (0, 8, 1), (1, 8, 1)] {
-            assert!(stretch(b"x", &[0; 32], ScryptCost { log_n, r, p }).is_none(), "{log_n} {r} {p}");
+        for (log_n, r, p) in [
+            (29, 8, 1),
+            (21, 8, 1),
+            (63, 1, 1),
+            (17, u32::MAX, 1),
+            (17, 8, 99),
+            (0, 8, 1),
+            (1, 8, 1),
+        ] {
+            assert!(
+                stretch(b"x", &[0; 32], ScryptCost { log_n, r, p }).is_none(),
+                "{log_n} {r} {p}"
+            );
         }
         assert!(ScryptCost::WRITE.is_bounded());
     }

@@ -66,7 +66,12 @@ impl RepoKey {
 
     /// The cipher and the commitment of one object: `label` is the object's kind, `salt` its own 32 random bytes.
     #[must_use]
-    pub fn object(&self, label: &str, repository: &[u8; 16], salt: &[u8; 32]) -> (Cipher, [u8; 32]) {
+    pub fn object(
+        &self,
+        label: &str,
+        repository: &[u8; 16],
+        salt: &[u8; 32],
+    ) -> (Cipher, [u8; 32]) {
         match self {
             Self::Sealed(master) => derive_object(&master.0[..], label, repository, salt),
             Self::Plain => (Cipher::plain(), [0; 32]),
@@ -214,7 +219,10 @@ mod tests {
     #[test]
     fn hkdf_follows_rfc_5869() {
         // RFC 5869, test case 1: proves that crate and argument order are what the document says.
-        let hkdf = Hkdf::<Sha256>::new(Some(&hex::decode("000102030405060708090a0b0c").unwrap()), &[0x0b; 22]);
+        let hkdf = Hkdf::<Sha256>::new(
+            Some(&hex::decode("000102030405060708090a0b0c").unwrap()),
+            &[0x0b; 22],
+        );
         let mut out = [0; 42];
         hkdf.expand(&hex::decode("f0f1f2f3f4f5f6f7f8f9").unwrap(), &mut out).unwrap();
         assert_eq!(

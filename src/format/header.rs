@@ -54,7 +54,16 @@ impl Header {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(MAGIC);
         let flags = if self.sealed { FLAG_SEALED } else { 0 };
-        out.extend_from_slice(&[FORMAT_VERSION, FORMAT_VERSION, self.kind as u8, flags, 0, 0, 0, 0]);
+        out.extend_from_slice(&[
+            FORMAT_VERSION,
+            FORMAT_VERSION,
+            self.kind as u8,
+            flags,
+            0,
+            0,
+            0,
+            0,
+        ]);
         out.extend_from_slice(&self.repository.0);
         out.extend_from_slice(&self.salt);
         out.extend_from_slice(&self.commitment);

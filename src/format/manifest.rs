@@ -238,7 +238,9 @@ impl Manifest {
         let mut slots = Vec::new();
         for _ in 0..*count {
             let (length, after) = rest.split_first_chunk::<2>().ok_or_else(short)?;
-            let (slot, after) = after.split_at_checked(usize::from(u16::from_le_bytes(*length))).ok_or_else(short)?;
+            let (slot, after) = after
+                .split_at_checked(usize::from(u16::from_le_bytes(*length)))
+                .ok_or_else(short)?;
             slots.extend(KeySlot::decode(slot).ok());
             rest = after;
         }

@@ -9,8 +9,12 @@ mod slot;
 mod tree;
 
 pub use header::{FORMAT_VERSION, HEADER_BYTES, Header, ObjectKind};
-pub use manifest::{Counts, MAX_MANIFEST_BYTES, Manifest, PackRef, Reason, Remark, RootRecord, TreeRef};
-pub use names::{ChunkId, MachineId, PackName, RepositoryId, SnapshotId, SnapshotName, pack_prefix};
+pub use manifest::{
+    Counts, MAX_MANIFEST_BYTES, Manifest, PackRef, Reason, Remark, RootRecord, TreeRef,
+};
+pub use names::{
+    ChunkId, MachineId, PackName, RepositoryId, SnapshotId, SnapshotName, pack_prefix,
+};
 pub use pack::{Footer, FrameEntry, MAX_FOOTER_BYTES, MAX_PACK_BYTES, MAX_PACK_CHUNKS};
 pub use slot::{KeySlot, SecretKind};
 pub use tree::{Entry, EntryFlags, Run, TreeReader};
@@ -71,16 +75,17 @@ fn deflate(plain: &[u8]) -> Vec<u8> {
 }
 
 fn inflate(bytes: &[u8], max: usize) -> Result<Vec<u8>, Malformed> {
-    let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(|| Malformed::new("compressed part is too short"))?;
+    let (length, rest) = bytes
+        .split_first_chunk::<4>()
+        .ok_or_else(|| Malformed::new("compressed part is too short"))?;
     let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
     if length > max {
         return Err(Malformed::new(format!("declares {length} bytes, at most {max} are allowed")));
     }
     match rest.split_first() {
         Some((0, plain)) if plain.len() == length => Ok(plain.to_vec()),
-        Some((1, small)) => {
-            crate::chunk::decompress(small, length).ok_or_else(|| Malformed::new("does not decompress"))
-        }
+        Some((1, small)) => crate::chunk::decompress(small, length)
+            .ok_or_else(|| Malformed::new("does not decompress")),
         _ => Err(Malformed::new("unknown compression")),
     }
 }

@@ -72,7 +72,8 @@ impl KeySlot {
     #[must_use]
     pub fn open(&self, secret: &str) -> Option<MasterKey> {
         let cost = ScryptCost { log_n: self.wire.log_n, r: self.wire.r, p: self.wire.p };
-        let (cipher, commitment) = slot_cipher(secret, &self.header.salt, cost, self.header.repository)?;
+        let (cipher, commitment) =
+            slot_cipher(secret, &self.header.salt, cost, self.header.repository)?;
         if commitment != self.header.commitment {
             return None;
         }

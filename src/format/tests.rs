@@ -3,7 +3,13 @@ use crate::crypto::MasterKey;
 use crate::entry::{EntryKind, RelPath};
 
 fn header(kind: ObjectKind) -> Header {
-    Header { kind, sealed: true, repository: RepositoryId([1; 16]), salt: [2; 32], commitment: [3; 32] }
+    Header {
+        kind,
+        sealed: true,
+        repository: RepositoryId([1; 16]),
+        salt: [2; 32],
+        commitment: [3; 32],
+    }
 }
 
 #[test]
@@ -20,7 +26,8 @@ fn header_is_96_golden_bytes() {
 
 #[test]
 fn footer_round_trip_and_lies() {
-    let frame = |chunks, raw| FrameEntry { stored_bytes: 50, raw_bytes: raw, compressed: true, chunks };
+    let frame =
+        |chunks, raw| FrameEntry { stored_bytes: 50, raw_bytes: raw, compressed: true, chunks };
     let footer = Footer {
         frames: vec![frame(2, 30), frame(1, 5)],
         chunk_bytes: vec![10, 20, 5],
@@ -79,10 +86,18 @@ fn snapshot_names() {
     assert_eq!(id.seconds(), Some(1_771_459_200));
     let safety = SnapshotId::new(1_771_459_200, id.machine, true);
     assert_eq!(SnapshotId::parse(&safety.to_string()), Some(safety));
-    for bad in ["", "x", "2026-02-19T00-00-00Z", "2026-02-30T00-00-00Z-0a1b2c3d", "2026-02-19T00-00-00Z-0A1B2C3D"] {
+    for bad in [
+        "",
+        "x",
+        "2026-02-19T00-00-00Z",
+        "2026-02-30T00-00-00Z-0a1b2c3d",
+        "2026-02-19T00-00-00Z-0A1B2C3D",
+    ] {
         assert_eq!(SnapshotId::parse(bad), None, "{bad}");
     }
-    for legacy in ["2026-11-22T07-15-12-904Z-9681abb5", "2026-11-22T07-15-50Z", "safety-2026-11-22T07-15-18Z"] {
+    for legacy in
+        ["2026-11-22T07-15-12-904Z-9681abb5", "2026-11-22T07-15-50Z", "safety-2026-11-22T07-15-18Z"]
+    {
         assert_eq!(SnapshotName::parse(legacy), Some(SnapshotName::Legacy(legacy.to_owned())));
     }
     assert_eq!(SnapshotName::parse("packs"), None);
@@ -93,7 +108,8 @@ fn snapshot_names() {
 fn slots_open_with_their_secret_only() {
     let master = MasterKey::new([5; 32]);
     let slot =
-        KeySlot::seal(&master, RepositoryId([1; 16]), "secret", SecretKind::Passphrase, [7; 32], 0).unwrap();
+        KeySlot::seal(&master, RepositoryId([1; 16]), "secret", SecretKind::Passphrase, [7; 32], 0)
+            .unwrap();
     let again = KeySlot::decode(&slot.encode()).unwrap();
     assert_eq!(again.open("secret").unwrap().expose(), master.expose());
     assert!(again.open("other").is_none());

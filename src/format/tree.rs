@@ -134,7 +134,9 @@ impl Entry {
             other => return Err(Malformed::new(format!("unknown kind of entry {other}"))),
         };
         let sha256 = match (kind, wire.sha256) {
-            (EntryKind::File, bytes) => bytes.try_into().map_err(|_| Malformed::new("hash of wrong length"))?,
+            (EntryKind::File, bytes) => {
+                bytes.try_into().map_err(|_| Malformed::new("hash of wrong length"))?
+            }
             (_, []) => [0; 32],
             _ => return Err(Malformed::new("a hash where no content is")),
         };

@@ -87,18 +87,33 @@ impl Session {
     /// `B2_CONFIG`, and those of opening the store.
     pub async fn open(settings: Settings, ambient: Ambient) -> Result<Self> {
         if settings.include_secrets && !settings.encrypt {
-            return Err(Error::config("includeSecrets", "secrets are only backed up with `encrypt: true`"));
+            return Err(Error::config(
+                "includeSecrets",
+                "secrets are only backed up with `encrypt: true`",
+            ));
         }
         let secrets = Secrets {
-            application_key: settings.store.application_key.clone().filter(|secret| !secret.is_empty()),
+            application_key: settings
+                .store
+                .application_key
+                .clone()
+                .filter(|secret| !secret.is_empty()),
             passphrase: settings.passphrase.clone().filter(|secret| !secret.is_empty()),
         };
-        ambient.progress.report(Event { phase: Phase::Open, done_bytes: 0, total_bytes: None, done_files: 0 });
+        ambient.progress.report(Event {
+            phase: Phase::Open,
+            done_bytes: 0,
+            total_bytes: None,
+            done_files: 0,
+        });
         let (store, warnings) = match &ambient.store {
             Some(store) => (Arc::clone(store), Vec::new()),
             None => {
-                let opening =
-                    crate::store::open(&settings.store, Arc::clone(&ambient.clock), Arc::clone(&ambient.entropy));
+                let opening = crate::store::open(
+                    &settings.store,
+                    Arc::clone(&ambient.clock),
+                    Arc::clone(&ambient.entropy),
+                );
                 let opened = tokio::select! {
                     opened = opening => opened?,
                     () = ambient.cancel.cancelled() => return Err(Error::Cancelled),
@@ -135,7 +150,13 @@ impl Session {
     }
 
     /// Tells how far the operation is.
-    pub(super) fn report(&self, phase: Phase, done_bytes: u64, total_bytes: Option<u64>, done_files: u64) {
+    pub(super) fn report(
+        &self,
+        phase: Phase,
+        done_bytes: u64,
+        total_bytes: Option<u64>,
+        done_files: u64,
+    ) {
         self.ambient.progress.report(Event { phase, done_bytes, total_bytes, done_files });
     }
 
@@ -143,7 +164,9 @@ impl Session {
     pub(super) async fn blocking<T: Send + 'static>(
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        tokio::task::spawn_blocking(work).await.map_err(|_| Error::internal("a background task failed"))?
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| Error::internal("a background task failed"))?
     }
 }
 

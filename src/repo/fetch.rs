@@ -46,7 +46,11 @@ pub struct PackSource {
 impl PackSource {
     /// Over a snapshot; footers are taken from `local` where it has them, and kept there.
     #[must_use]
-    pub fn new(store: Arc<dyn ObjectStore>, snapshot: Arc<Snapshot>, local: Option<LocalRepository>) -> Self {
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        snapshot: Arc<Snapshot>,
+        local: Option<LocalRepository>,
+    ) -> Self {
         Self { store, snapshot, local }
     }
 
@@ -62,12 +66,21 @@ impl PackSource {
     /// `B2_DAMAGED` when the manifest does not have it.
     pub fn pack(&self, number: u32) -> Result<PackRef> {
         self.snapshot.manifest.pack(number).copied().ok_or_else(|| {
-            Error::damaged(self.snapshot.id.object(), format!("names a pack {number} that is not in its table"))
+            Error::damaged(
+                self.snapshot.id.object(),
+                format!("names a pack {number} that is not in its table"),
+            )
         })
     }
 
     fn open(&self, reference: &PackRef, tail: &[u8]) -> Result<PackIndex> {
-        PackIndex::open(&self.snapshot.key, self.snapshot.repository, self.snapshot.id.machine, reference, tail)
+        PackIndex::open(
+            &self.snapshot.key,
+            self.snapshot.repository,
+            self.snapshot.id.machine,
+            reference,
+            tail,
+        )
     }
 
     /// Opens a pack's footer; `want_bytes` are fetched from the pack's end along with it where that costs
@@ -75,7 +88,11 @@ impl PackSource {
     ///
     /// # Errors
     /// `B2_OBJECT_MISSING`, `B2_DAMAGED`, and those of the store.
-    pub async fn index(&self, reference: &PackRef, want_bytes: u64) -> Result<(PackIndex, Regions)> {
+    pub async fn index(
+        &self,
+        reference: &PackRef,
+        want_bytes: u64,
+    ) -> Result<(PackIndex, Regions)> {
         if let Some(local) = &self.local {
             // A cached footer that does not open is fetched again.
             let tail = local.tail(reference.name)?;
@@ -85,10 +102,14 @@ impl PackSource {
         }
         let footer = u64::from(reference.footer_bytes);
         if footer > reference.bytes {
-            return Err(Error::damaged(self.snapshot.id.object(), "a pack is smaller than its footer"));
+            return Err(Error::damaged(
+                self.snapshot.id.object(),
+                "a pack is smaller than its footer",
+            ));
         }
         let whole = reference.bytes <= SMALL_PACK_BYTES || want_bytes >= reference.bytes;
-        let length = if whole { reference.bytes } else { footer.max(want_bytes).min(reference.bytes) };
+        let length =
+            if whole { reference.bytes } else { footer.max(want_bytes).min(reference.bytes) };
         let start = reference.bytes - length;
         let bytes = self.get(reference, start, length).await?;
         let tail = bytes.slice(bytes.len() - usize::try_from(footer).unwrap_or(0)..);
@@ -121,7 +142,11 @@ impl PackSource {
                 continue;
             }
             match ranges.last_mut() {
-                Some((start, last)) if offset <= *last + GAP_BYTES && end - *start <= MAX_RANGE_BYTES => *last = end,
+                Some((start, last))
+                    if offset <= *last + GAP_BYTES && end - *start <= MAX_RANGE_BYTES =>
+                {
+                    *last = end
+                }
                 _ => ranges.push((offset, end)),
             }
         }
@@ -145,7 +170,9 @@ impl PackSource {
     /// `B2_DAMAGED`, `B2_OBJECT_MISSING`, and those of the store.
     pub async fn tree(&self) -> Result<Vec<u8>> {
         let tree = &self.snapshot.manifest.tree;
-        let bad = |message: &str| Error::damaged(self.snapshot.id.object(), format!("its tree {message}"));
+        let bad = |message: &str| {
+            Error::damaged(self.snapshot.id.object(), format!("its tree {message}"))
+        };
         let total: u64 = tree.runs.iter().map(|run| run.bytes).fold(0, u64::saturating_add);
         if total != tree.bytes || total > MAX_TREE_BYTES {
             return Err(bad("has another size"));
@@ -161,7 +188,8 @@ impl PackSource {
         }
         let mut bytes = Vec::new();
         for run in &tree.runs {
-            let part: &Vec<u8> = chunks.get(&(run.pack, run.first)).ok_or_else(|| bad("is not complete"))?;
+            let part: &Vec<u8> =
+                chunks.get(&(run.pack, run.first)).ok_or_else(|| bad("is not complete"))?;
             bytes.extend_from_slice(part);
         }
         if crate::crypto::sha256(&bytes) != tree.sha256 {
@@ -174,7 +202,8 @@ impl PackSource {
     async fn tree_part(&self, number: u32) -> Result<Vec<((u32, u32), Vec<u8>)>> {
         let tree = &self.snapshot.manifest.tree;
         let reference = self.pack(number)?;
-        let want = tree.tails.iter().find(|(pack, _)| *pack == number).map_or(0, |(_, bytes)| *bytes);
+        let want =
+            tree.tails.iter().find(|(pack, _)| *pack == number).map_or(0, |(_, bytes)| *bytes);
         let (index, have) = self.index(&reference, want).await?;
         let runs: Vec<Run> = tree.runs.iter().copied().filter(|run| run.pack == number).collect();
         let frames = index.frames_of(&runs);

@@ -78,7 +78,9 @@ pub(super) fn read_checked(path: &Path) -> Result<Option<Vec<u8>>> {
     };
     let head = MAGIC.len() + 32;
     let whole = bytes.get(..MAGIC.len()) == Some(MAGIC)
-        && bytes.get(head..).is_some_and(|payload| bytes.get(MAGIC.len()..head) == Some(&sha256(payload)[..]));
+        && bytes
+            .get(head..)
+            .is_some_and(|payload| bytes.get(MAGIC.len()..head) == Some(&sha256(payload)[..]));
     if !whole {
         tracing::warn!(path = %path.display(), "local file is damaged and is made anew");
         return Ok(None);
@@ -90,7 +92,9 @@ pub(super) fn read_checked(path: &Path) -> Result<Option<Vec<u8>>> {
 /// Removes a file that may be gone already.
 pub(super) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", path, error))
+        }
         _ => Ok(()),
     }
 }

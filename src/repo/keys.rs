@@ -27,7 +27,9 @@ impl Secrets {
     #[must_use]
     pub fn preferred(&self) -> Option<(SecretKind, &Secret)> {
         let passphrase = self.passphrase.as_ref().map(|secret| (SecretKind::Passphrase, secret));
-        passphrase.or_else(|| self.application_key.as_ref().map(|secret| (SecretKind::ApplicationKey, secret)))
+        passphrase.or_else(|| {
+            self.application_key.as_ref().map(|secret| (SecretKind::ApplicationKey, secret))
+        })
     }
 
     fn for_slot(&self, kind: SecretKind) -> Option<&Secret> {

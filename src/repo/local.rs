@@ -62,8 +62,10 @@ impl Local {
         }
         // For people who wonder who holds it; the lock itself is the kernel's.
         let note = format!("process {}\n", std::process::id());
-        let _only_for_people =
-            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(note.as_bytes()));
+        let _only_for_people = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(note.as_bytes()));
         Ok(LockFile { _file: file })
     }
 

@@ -5,8 +5,8 @@ use crate::chunk;
 use crate::crypto::{Cipher, Domain, RepoKey};
 use crate::error::{Error, Result};
 use crate::format::{
-    Footer, FrameEntry, HEADER_BYTES, Header, MAX_FOOTER_BYTES, MAX_PACK_BYTES, MachineId, Malformed,
-    ObjectKind, PackName, PackRef, RepositoryId, Run,
+    Footer, FrameEntry, HEADER_BYTES, Header, MAX_FOOTER_BYTES, MAX_PACK_BYTES, MachineId,
+    Malformed, ObjectKind, PackName, PackRef, RepositoryId, Run,
 };
 
 /// An opened footer: knows where every chunk of the pack is, and opens frames.
@@ -56,28 +56,40 @@ impl PackIndex {
         tail: &[u8],
     ) -> Result<Self, Malformed> {
         let bad = |message: &str| Malformed::Bytes(message.to_owned());
-        let at = tail.len().checked_sub(4 + HEADER_BYTES).ok_or_else(|| bad("footer is too short"))?;
+        let at =
+            tail.len().checked_sub(4 + HEADER_BYTES).ok_or_else(|| bad("footer is too short"))?;
         let (header, _) = Header::decode(tail.get(at..).unwrap_or_default(), ObjectKind::Pack)?;
         if header.sealed != key.is_sealed() || header.repository != repository {
             return Err(bad("belongs to another repository"));
         }
-        let (cipher, commitment) = key.object(ObjectKind::Pack.label(), &repository.0, &header.salt);
+        let (cipher, commitment) =
+            key.object(ObjectKind::Pack.label(), &repository.0, &header.salt);
         if commitment != header.commitment {
             return Err(bad("its header was changed"));
         }
         Self::open_with(&cipher, Self::context(&header, machine, name), tail)
     }
 
-    pub(super) fn open_with(cipher: &Cipher, context: Vec<u8>, tail: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn open_with(
+        cipher: &Cipher,
+        context: Vec<u8>,
+        tail: &[u8],
+    ) -> Result<Self, Malformed> {
         let bad = |message: &str| Malformed::Bytes(message.to_owned());
-        let (rest, length) = tail.split_last_chunk::<4>().ok_or_else(|| bad("footer is too short"))?;
-        if usize::try_from(u32::from_le_bytes(*length)) != Ok(tail.len()) || tail.len() > MAX_FOOTER_BYTES {
+        let (rest, length) =
+            tail.split_last_chunk::<4>().ok_or_else(|| bad("footer is too short"))?;
+        if usize::try_from(u32::from_le_bytes(*length)) != Ok(tail.len())
+            || tail.len() > MAX_FOOTER_BYTES
+        {
             return Err(bad("footer has another length"));
         }
-        let (sealed, _header) =
-            rest.split_at_checked(rest.len().saturating_sub(HEADER_BYTES)).ok_or_else(|| bad("footer is too short"))?;
+        let (sealed, _header) = rest
+            .split_at_checked(rest.len().saturating_sub(HEADER_BYTES))
+            .ok_or_else(|| bad("footer is too short"))?;
         let mut plain = sealed.to_vec();
-        cipher.open(Domain::Footer, 0, &context, &mut plain).map_err(|_| bad("its footer was changed"))?;
+        cipher
+            .open(Domain::Footer, 0, &context, &mut plain)
+            .map_err(|_| bad("its footer was changed"))?;
         let footer = Footer::decode(&plain)?;
         let (mut offset, mut chunk) = (HEADER_BYTES as u64, 0);
         let mut starts = Vec::with_capacity(footer.frames.len());
@@ -96,6 +108,12 @@ impl PackIndex {
     #[must_use]
     pub fn footer(&self) -> &Footer {
         &self.footer
+    }
+
+    /// Whether a pack's header is the one that its footer was sealed with.
+    #[must_use]
+    pub fn has_header(&self, header: &[u8]) -> bool {
+        self.context.get(..HEADER_BYTES) == Some(header)
     }
 
     fn frames_end(&self) -> u64 {
@@ -136,7 +154,9 @@ impl PackIndex {
             return Err(bad());
         }
         let mut payload = stored.to_vec();
-        self.cipher.open(Domain::Frame, frame as u64, &self.context, &mut payload).map_err(|_| bad())?;
+        self.cipher
+            .open(Domain::Frame, frame as u64, &self.context, &mut payload)
+            .map_err(|_| bad())?;
         let raw_bytes = usize::try_from(entry.raw_bytes).map_err(|_| bad())?;
         if entry.compressed {
             chunk::decompress(&payload, raw_bytes).ok_or_else(bad)
@@ -174,25 +194,36 @@ impl PackIndex {
         sink: &mut dyn FnMut(&[u8]) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
         let bad = |message: &str| Malformed::Bytes(message.to_owned());
-        let lengths =
-            self.chunk_lengths(run.first, run.count).ok_or_else(|| bad("has fewer chunks than are asked for"))?;
+        let lengths = self
+            .chunk_lengths(run.first, run.count)
+            .ok_or_else(|| bad("has fewer chunks than are asked for"))?;
         if lengths.iter().map(|length| u64::from(*length)).sum::<u64>() != run.bytes {
             return Err(bad("its chunks have other lengths"));
         }
         for frame in self.frames_of(&[*run]) {
-            let (offset, first, entry) = self.frame(frame).ok_or_else(|| bad("has no such frame"))?;
+            let (offset, first, entry) =
+                self.frame(frame).ok_or_else(|| bad("has no such frame"))?;
             let stored = regions
                 .slice(offset, u64::from(entry.stored_bytes))
                 .ok_or_else(|| bad("a frame could not be fetched"))?;
             let plain = self.open_frame(frame, &stored)?;
-            sink(self.part_of(&plain, first, entry.chunks, run).ok_or_else(|| bad("has no such chunks"))?)?;
+            sink(
+                self.part_of(&plain, first, entry.chunks, run)
+                    .ok_or_else(|| bad("has no such chunks"))?,
+            )?;
         }
         Ok(())
     }
 
     /// The part of an opened frame (`chunks` chunks from `first`) that belongs to a run.
     #[must_use]
-    pub fn part_of<'b>(&self, plain: &'b [u8], first: u32, chunks: u32, run: &Run) -> Option<&'b [u8]> {
+    pub fn part_of<'b>(
+        &self,
+        plain: &'b [u8],
+        first: u32,
+        chunks: u32,
+        run: &Run,
+    ) -> Option<&'b [u8]> {
         let from = run.first.max(first);
         let to = run.first.checked_add(run.count)?.min(first.checked_add(chunks)?);
         let sum = |from: u32, to: u32| -> Option<usize> {

@@ -5,8 +5,8 @@ use crate::chunk;
 use crate::crypto::{Cipher, Domain, RepoKey};
 use crate::error::{Error, Result};
 use crate::format::{
-    ChunkId, Footer, FrameEntry, HEADER_BYTES, Header, MachineId, MAX_PACK_CHUNKS, ObjectKind, PackName,
-    PackRef, RepositoryId,
+    ChunkId, Footer, FrameEntry, HEADER_BYTES, Header, MAX_PACK_CHUNKS, MachineId, ObjectKind,
+    PackName, PackRef, RepositoryId,
 };
 
 use super::pack_reader::PackIndex;
@@ -33,11 +33,14 @@ impl Frame {
     /// # Errors
     /// `B2_INTERNAL` when what was compressed does not decompress to the same bytes.
     pub fn compress(raw: Vec<u8>, chunk_bytes: Vec<u32>, chunk_ids: Vec<ChunkId>) -> Result<Self> {
-        let raw_bytes = u32::try_from(raw.len()).map_err(|_| Error::internal("a frame is too large"))?;
+        let raw_bytes =
+            u32::try_from(raw.len()).map_err(|_| Error::internal("a frame is too large"))?;
         let (payload, compressed) = match chunk::compress(&raw) {
             Some(small) => {
                 if chunk::decompress(&small, raw.len()).as_deref() != Some(&raw[..]) {
-                    return Err(Error::internal("a frame does not decompress to what it was made of"));
+                    return Err(Error::internal(
+                        "a frame does not decompress to what it was made of",
+                    ));
                 }
                 (small, true)
             }
@@ -94,8 +97,13 @@ impl PackBuilder {
         salt: [u8; 32],
     ) -> Self {
         let (cipher, commitment) = key.object(ObjectKind::Pack.label(), &repository.0, &salt);
-        let header =
-            Header { kind: ObjectKind::Pack, sealed: key.is_sealed(), repository, salt, commitment };
+        let header = Header {
+            kind: ObjectKind::Pack,
+            sealed: key.is_sealed(),
+            repository,
+            salt,
+            commitment,
+        };
         let context = PackIndex::context(&header, machine, name);
         let mut bytes = Vec::with_capacity(TARGET_BYTES + (2 << 20));
         bytes.extend_from_slice(&header.encode());
@@ -126,9 +134,12 @@ impl PackBuilder {
         let counter = self.footer.frames.len() as u64;
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&frame.payload);
-        self.cipher.seal(Domain::Frame, counter, &self.context, &mut self.bytes, start).map_err(broken)?;
+        self.cipher
+            .seal(Domain::Frame, counter, &self.context, &mut self.bytes, start)
+            .map_err(broken)?;
         let mut again = self.bytes.get(start..).unwrap_or_default().to_vec();
-        let stored_bytes = u32::try_from(again.len()).map_err(|_| Error::internal("a frame is too large"))?;
+        let stored_bytes =
+            u32::try_from(again.len()).map_err(|_| Error::internal("a frame is too large"))?;
         self.cipher.open(Domain::Frame, counter, &self.context, &mut again).map_err(broken)?;
         if again != frame.payload {
             return Err(Error::internal("a frame opens to other bytes"));
@@ -162,7 +173,8 @@ impl PackBuilder {
         self.bytes.extend_from_slice(&tail);
         let opened = PackIndex::open_with(&self.cipher, self.context, &tail)
             .map_err(|_| Error::internal("a footer does not open again"))?;
-        let frames: u64 = self.footer.frames.iter().map(|frame| u64::from(frame.stored_bytes)).sum();
+        let frames: u64 =
+            self.footer.frames.iter().map(|frame| u64::from(frame.stored_bytes)).sum();
         if *opened.footer() != self.footer
             || self.bytes.len() as u64 != HEADER_BYTES as u64 + frames + u64::from(footer_bytes)
         {

@@ -7,7 +7,8 @@ use crate::ambient::{Entropy, random};
 use crate::crypto::{Domain, RepoKey, sha256};
 use crate::error::{Error, Result};
 use crate::format::{
-    Header, MAX_MANIFEST_BYTES, Malformed, Manifest, ObjectKind, RepositoryId, SnapshotId, SnapshotName,
+    Header, MAX_MANIFEST_BYTES, Malformed, Manifest, ObjectKind, RepositoryId, SnapshotId,
+    SnapshotName,
 };
 use crate::store::{ObjectKey, ObjectStore};
 
@@ -69,7 +70,13 @@ impl Snapshot {
             ),
         })?;
         let manifest = open_body(&key, &header, clear, body, &name).map_err(|m| m.of(&name))?;
-        Ok(Self { id: id.clone(), repository: header.repository, key, manifest, sha256: sha256(object) })
+        Ok(Self {
+            id: id.clone(),
+            repository: header.repository,
+            key,
+            manifest,
+            sha256: sha256(object),
+        })
     }
 
     /// Seals a manifest into the bytes of its object, and opens them again before they are given out.
@@ -86,8 +93,13 @@ impl Snapshot {
     ) -> Result<Vec<u8>> {
         let salt = random(entropy)?;
         let (cipher, commitment) = key.object(ObjectKind::Manifest.label(), &repository.0, &salt);
-        let header =
-            Header { kind: ObjectKind::Manifest, sealed: key.is_sealed(), repository, salt, commitment };
+        let header = Header {
+            kind: ObjectKind::Manifest,
+            sealed: key.is_sealed(),
+            repository,
+            salt,
+            commitment,
+        };
         let mut object = Manifest::encode_clear(&header, slots);
         let name = id.object();
         let context = context(&object, &name);
@@ -116,7 +128,8 @@ fn open_body(
     name: &str,
 ) -> Result<Manifest, Malformed> {
     let bad = |message: &str| Malformed::Bytes(message.to_owned());
-    let (cipher, commitment) = key.object(ObjectKind::Manifest.label(), &header.repository.0, &header.salt);
+    let (cipher, commitment) =
+        key.object(ObjectKind::Manifest.label(), &header.repository.0, &header.salt);
     if commitment != header.commitment {
         return Err(bad("its header was changed"));
     }

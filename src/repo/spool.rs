@@ -78,7 +78,9 @@ impl Spool {
     /// # Errors
     /// `B2_IO`; `B2_INTERNAL` when it is gone.
     pub fn tail(&self, pack: &PackRef) -> Result<Vec<u8>> {
-        self.local.tail(pack.name)?.ok_or_else(|| Error::internal("a footer is gone from the local cache"))
+        self.local
+            .tail(pack.name)?
+            .ok_or_else(|| Error::internal("a footer is gone from the local cache"))
     }
 
     /// Notes that the bucket has a pack, and frees its space.
@@ -129,7 +131,8 @@ impl Spool {
         for (pack, sent) in self.packs()? {
             if !sent {
                 let path = self.path(&pack, "pack");
-                let file = fs::File::open(&path).map_err(|error| Error::io("open", &path, error))?;
+                let file =
+                    fs::File::open(&path).map_err(|error| Error::io("open", &path, error))?;
                 file.sync_all().map_err(|error| Error::io("sync", &path, error))?;
             }
         }

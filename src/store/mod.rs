@@ -9,6 +9,8 @@ pub mod memory;
 pub mod open;
 pub mod s3;
 
+pub use open::{OpenedStore, StoreConfig, open};
+
 use std::fmt::{Debug, Display};
 use std::time::SystemTime;
 

@@ -78,8 +78,21 @@ pub(super) struct Chunker<'a> {
 }
 
 impl<'a> Chunker<'a> {
-    pub(super) fn new(ids: ChunkIds, known: Known, pipe: &'a mut FramePipe, cancel: CancellationToken) -> Self {
-        Self { ids, known, pipe, cancel, fresh: HashMap::new(), frame: Default::default(), new_bytes: 0 }
+    pub(super) fn new(
+        ids: ChunkIds,
+        known: Known,
+        pipe: &'a mut FramePipe,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self {
+            ids,
+            known,
+            pipe,
+            cancel,
+            fresh: HashMap::new(),
+            frame: Default::default(),
+            new_bytes: 0,
+        }
     }
 
     /// Takes the content of one reader, from its start to its end.
@@ -97,7 +110,8 @@ impl<'a> Chunker<'a> {
                 return Err(ReadError::Fatal(Error::Cancelled));
             }
             let before = buffer.len();
-            let got = reader.take(READ_BYTES as u64).read_to_end(&mut buffer).map_err(ReadError::File)?;
+            let got =
+                reader.take(READ_BYTES as u64).read_to_end(&mut buffer).map_err(ReadError::File)?;
             let last = got < READ_BYTES;
             hash.update(buffer.get(before..).unwrap_or_default());
             content.size += got as u64;
@@ -185,7 +199,11 @@ pub(super) struct Capture<'a, 'p> {
 
 impl Capture<'_, '_> {
     /// Reads one entry. `None` when it is gone, or cannot be read (then it is in `skipped`).
-    pub(super) fn entry(&mut self, mut found: Found, before: Option<&Entry>) -> Result<Option<Draft>> {
+    pub(super) fn entry(
+        &mut self,
+        mut found: Found,
+        before: Option<&Entry>,
+    ) -> Result<Option<Draft>> {
         if found.kind != EntryKind::File {
             return Ok(Some(Draft::Read(found, Content::default())));
         }
@@ -230,11 +248,20 @@ impl Capture<'_, '_> {
     }
 
     fn skip(&mut self, found: &Found, code: &str, message: String) {
-        self.skipped.push(FileProblem { path: found.path.escaped(), code: code.to_owned(), message });
+        self.skipped.push(FileProblem {
+            path: found.path.escaped(),
+            code: code.to_owned(),
+            message,
+        });
     }
 
-    fn take(&mut self, cutter: &Cutter, reader: &mut dyn std::io::Read) -> Result<Content, ReadError> {
-        let (progress, total, files) = (Arc::clone(&self.progress), self.total_bytes, self.done_files);
+    fn take(
+        &mut self,
+        cutter: &Cutter,
+        reader: &mut dyn std::io::Read,
+    ) -> Result<Content, ReadError> {
+        let (progress, total, files) =
+            (Arc::clone(&self.progress), self.total_bytes, self.done_files);
         let mut done = self.done_bytes;
         let content = self.chunker.take(cutter, reader, &mut |bytes| {
             done += bytes;
@@ -276,9 +303,11 @@ impl Capture<'_, '_> {
     /// Captures a database into a private copy and reads that.
     fn database(&mut self, path: &Path, found: &Found, root: &Root) -> Result<Content, ReadError> {
         let copy = self.temporary.join("database.sqlite");
-        let redact = host_database(&found.path, root.kind).filter(|_| self.redact).unwrap_or(Redact::None);
+        let redact =
+            host_database(&found.path, root.kind).filter(|_| self.redact).unwrap_or(Redact::None);
         let cancel = self.chunker.cancel.clone();
-        let options = sqlite::CaptureOptions { redact, deadline: DATABASE_DEADLINE, cancel: &cancel };
+        let options =
+            sqlite::CaptureOptions { redact, deadline: DATABASE_DEADLINE, cancel: &cancel };
         let captured = sqlite::capture(path, &copy, &options).map_err(|error| match error {
             Error::Database { .. } => ReadError::Database(error),
             error => ReadError::Fatal(error),
@@ -291,7 +320,8 @@ impl Capture<'_, '_> {
             other => other,
         })?;
         drop(file);
-        std::fs::remove_file(&copy).map_err(|error| ReadError::Fatal(Error::io("remove", &copy, error)))?;
+        std::fs::remove_file(&copy)
+            .map_err(|error| ReadError::Fatal(Error::io("remove", &copy, error)))?;
         content.flags = EntryFlags::DATABASE;
         if redact != Redact::None {
             content.flags = content.flags.with(EntryFlags::REDACTED);

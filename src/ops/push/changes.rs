@@ -26,7 +26,11 @@ pub(in crate::ops) struct Scan {
 }
 
 /// Walks the state.
-pub(in crate::ops) async fn look(settings: &Settings, session: &Session, list: bool) -> Result<(Vec<Root>, Walk, Vec<FileProblem>)> {
+pub(in crate::ops) async fn look(
+    settings: &Settings,
+    session: &Session,
+    list: bool,
+) -> Result<(Vec<Root>, Walk, Vec<FileProblem>)> {
     let (settings, cancel) = (settings.clone(), session.ambient.cancel.clone());
     Session::blocking(move || {
         let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
@@ -47,7 +51,9 @@ impl Scan {
             .found
             .iter()
             .filter(|found| found.database_name)
-            .filter_map(|found| Some(absolute(&roots.get(usize::from(found.root))?.path, &found.path)))
+            .filter_map(|found| {
+                Some(absolute(&roots.get(usize::from(found.root))?.path, &found.path))
+            })
             .collect();
         if let Some(path) = open_in_this_process(&databases) {
             return Err(Error::DatabaseInProcess { path });
@@ -69,17 +75,21 @@ impl Scan {
     ) -> Result<Option<(Manifest, Memory)>> {
         let id = crate::format::SnapshotId::try_from(newest.snapshot.as_str())?;
         let object = bytes::Bytes::from(newest.object.clone());
-        let Ok(snapshot) = Snapshot::open(&session.ring, &id, &object).await else { return Ok(None) };
+        let Ok(snapshot) = Snapshot::open(&session.ring, &id, &object).await else {
+            return Ok(None);
+        };
         if snapshot.repository != writer.record.repository || snapshot.sha256 != newest.sha256 {
             return Ok(None);
         }
-        let memory = writer.local.files()?.and_then(|bytes| Memory::decode(&bytes, &newest.snapshot));
+        let memory =
+            writer.local.files()?.and_then(|bytes| Memory::decode(&bytes, &newest.snapshot));
         Ok(Some((snapshot.manifest, memory.unwrap_or_default())))
     }
 }
 
 fn policy_bytes(settings: &Settings) -> Vec<u8> {
-    let parts = (&settings.include, &settings.exclude, settings.include_secrets, env!("CARGO_PKG_VERSION"));
+    let parts =
+        (&settings.include, &settings.exclude, settings.include_secrets, env!("CARGO_PKG_VERSION"));
     format!("{parts:?}").into_bytes()
 }
 
@@ -99,7 +109,8 @@ pub(super) struct Changes {
 impl Changes {
     pub(super) fn between(scan: &Scan, session: &Session, writer: &Writer) -> Self {
         let memory = scan.base.as_ref().filter(|_| writer.base.is_some()).map(|(_, memory)| memory);
-        let memory = memory.filter(|memory| memory.policy == scan.policy && memory.same_roots(&scan.roots));
+        let memory =
+            memory.filter(|memory| memory.policy == scan.policy && memory.same_roots(&scan.roots));
         let mut changes = Self::default();
         for (index, found) in scan.walk.found.iter().enumerate() {
             match memory.and_then(|memory| memory.unchanged(found)) {
@@ -113,13 +124,17 @@ impl Changes {
                 }
             }
         }
-        changes.any = memory.is_none_or(|memory| {
-            !changes.read.is_empty() || memory.len() != changes.same.len()
-        });
+        changes.any = memory
+            .is_none_or(|memory| !changes.read.is_empty() || memory.len() != changes.same.len());
         // Databases first, so that all of them are of nearly one moment; then what only they refer to (cold
         // transcripts are written after their row); then the rest.
         changes.read.sort_by_key(|index| scan.walk.found.get(*index).map(order));
-        tracing::debug!(read = changes.read.len(), same = changes.same.len(), cancel = session.ambient.cancel.is_cancelled(), "compared");
+        tracing::debug!(
+            read = changes.read.len(),
+            same = changes.same.len(),
+            cancel = session.ambient.cancel.is_cancelled(),
+            "compared"
+        );
         changes
     }
 
@@ -128,7 +143,8 @@ impl Changes {
         if self.any {
             return None;
         }
-        let Counts { files, bytes, .. } = scan.base.as_ref().map(|(manifest, _)| manifest.counts)?;
+        let Counts { files, bytes, .. } =
+            scan.base.as_ref().map(|(manifest, _)| manifest.counts)?;
         Some(PushReport {
             files,
             bytes,

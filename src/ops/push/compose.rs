@@ -79,7 +79,12 @@ pub(super) async fn capture_and_upload(
     let capturing = async {
         let captured = capturing.await;
         if let Ok(captured) = &captured {
-            session.report(Phase::Captured, captured.counts.bytes, Some(captured.counts.bytes), captured.counts.files);
+            session.report(
+                Phase::Captured,
+                captured.counts.bytes,
+                Some(captured.counts.bytes),
+                captured.counts.files,
+            );
         }
         captured
     };
@@ -123,7 +128,11 @@ async fn prepare(session: &Session, writer: &Writer, scan: &Scan) -> Result<Star
             manifest: manifest.clone(),
             sha256: newest.sha256,
         };
-        let source = PackSource::new(Arc::clone(&session.store), Arc::new(snapshot), Some(writer.local.clone()));
+        let source = PackSource::new(
+            Arc::clone(&session.store),
+            Arc::new(snapshot),
+            Some(writer.local.clone()),
+        );
         for pack in &manifest.packs {
             match source.index(pack, 0).await {
                 Ok((index, _)) => {
@@ -131,7 +140,9 @@ async fn prepare(session: &Session, writer: &Writer, scan: &Scan) -> Result<Star
                     start.indexes.insert(pack.number, (*pack, index));
                 }
                 // A pack that is lost or damaged is not known: what it held is uploaded again.
-                Err(Error::Damaged { object, message }) => tracing::warn!(object, message, "pack not used"),
+                Err(Error::Damaged { object, message }) => {
+                    tracing::warn!(object, message, "pack not used")
+                }
                 Err(Error::ObjectMissing { object }) => tracing::warn!(object, "pack is missing"),
                 Err(error) => return Err(error),
             }
@@ -166,12 +177,16 @@ impl Plan {
         let now = millis(session.ambient.clock.now());
         let safety = reason == Reason::Safety;
         let lineage = writer.lineage.clone();
-        let last = lineage.as_ref().and_then(|newest| SnapshotId::parse(&newest.snapshot)?.seconds());
+        let last =
+            lineage.as_ref().and_then(|newest| SnapshotId::parse(&newest.snapshot)?.seconds());
         // Names are unique per machine: a clock that stands or goes back must not name two snapshots alike.
         let mut seconds = now.div_euclid(1000);
         let taken = |seconds| {
-            let names = [true, false].map(|safety| SnapshotId::new(seconds, writer.machine, safety).to_string());
-            lineage.as_ref().is_some_and(|newest| newest.written.iter().any(|name| names.contains(name)))
+            let names = [true, false]
+                .map(|safety| SnapshotId::new(seconds, writer.machine, safety).to_string());
+            lineage
+                .as_ref()
+                .is_some_and(|newest| newest.written.iter().any(|name| names.contains(name)))
         };
         while last == Some(seconds) || taken(seconds) {
             seconds += 1;
@@ -233,7 +248,9 @@ struct Owned {
 impl Owned {
     fn of(scan: &Scan, changes: Changes) -> Self {
         let memory = scan.base.as_ref().map(|(_, memory)| memory);
-        let before = |index: &usize| memory.and_then(|memory| memory.entry(scan.walk.found.get(*index)?)).cloned();
+        let before = |index: &usize| {
+            memory.and_then(|memory| memory.entry(scan.walk.found.get(*index)?)).cloned()
+        };
         Self {
             roots: scan.roots.clone(),
             found: scan.walk.found.clone(),
@@ -281,8 +298,15 @@ fn read_all(
             drafts.push((*index, draft, print));
         }
     }
-    let fingerprint = |index: usize| owned.found.get(index).map(|found| found.fingerprint).unwrap_or_default();
-    drafts.extend(owned.changes.same.into_iter().map(|(index, entry)| (index, Draft::Same(entry), fingerprint(index))));
+    let fingerprint =
+        |index: usize| owned.found.get(index).map(|found| found.fingerprint).unwrap_or_default();
+    drafts.extend(
+        owned
+            .changes
+            .same
+            .into_iter()
+            .map(|(index, entry)| (index, Draft::Same(entry), fingerprint(index))),
+    );
     drafts.sort_unstable_by_key(|(index, ..)| *index);
 
     let Capture { mut chunker, skipped, .. } = capture;
@@ -314,8 +338,14 @@ fn read_all(
         indexes.insert(pack.number, (*pack, index));
     }
 
-    let tails = tails(&owned.old_tails, &tree_runs, places.get(first_tree_frame..).unwrap_or_default(), &indexes);
-    plan.manifest.tree = TreeRef { bytes: content.size, sha256: content.sha256, runs: tree_runs, tails };
+    let tails = tails(
+        &owned.old_tails,
+        &tree_runs,
+        places.get(first_tree_frame..).unwrap_or_default(),
+        &indexes,
+    );
+    plan.manifest.tree =
+        TreeRef { bytes: content.size, sha256: content.sha256, runs: tree_runs, tails };
     plan.manifest.counts = count(&entries);
     plan.manifest.remarks = remarks(&skipped, &entries);
     plan.manifest.packs = packs_in_use(&entries, &plan.manifest.tree.runs, &indexes)?;
@@ -332,8 +362,16 @@ fn read_all(
 /// Fixes the snapshot's content on disk.
 fn seal(plan: &Plan, next_pack: u32, files: &[u8]) -> Result<Captured> {
     let manifest = &plan.manifest;
-    let object = Snapshot::seal(manifest, &plan.id, &plan.key, plan.repository, &plan.slots, &*plan.entropy)?;
-    let mut written = plan.lineage.as_ref().map(|newest| newest.written.clone()).unwrap_or_default();
+    let object = Snapshot::seal(
+        manifest,
+        &plan.id,
+        &plan.key,
+        plan.repository,
+        &plan.slots,
+        &*plan.entropy,
+    )?;
+    let mut written =
+        plan.lineage.as_ref().map(|newest| newest.written.clone()).unwrap_or_default();
     written.push(plan.id.to_string());
     let newest = Newest {
         snapshot: plan.id.to_string(),
@@ -394,11 +432,14 @@ fn count(entries: &[Entry]) -> Counts {
 }
 
 fn remarks(skipped: &[FileProblem], entries: &[Entry]) -> Vec<Remark> {
-    let changed = entries.iter().filter(|entry| entry.flags.has(crate::format::EntryFlags::CHANGED_WHILE_READ));
+    let changed = entries
+        .iter()
+        .filter(|entry| entry.flags.has(crate::format::EntryFlags::CHANGED_WHILE_READ));
     let changed = changed.map(|entry| FileProblem {
         path: entry.path.escaped(),
         code: "B2_CHANGED_WHILE_READ".to_owned(),
-        message: "changed while it was read, twice; it is in the snapshot as it was read".to_owned(),
+        message: "changed while it was read, twice; it is in the snapshot as it was read"
+            .to_owned(),
     });
     skipped.iter().cloned().chain(changed).map(Remark::from).collect()
 }
@@ -411,13 +452,16 @@ fn packs_in_use(
 ) -> Result<Vec<PackRef>> {
     let mut frames: BTreeMap<u32, HashSet<usize>> = BTreeMap::new();
     for run in entries.iter().flat_map(|entry| &entry.runs).chain(tree) {
-        let (_, index) =
-            indexes.get(&run.pack).ok_or_else(|| Error::internal("an entry uses a pack that is not known"))?;
+        let (_, index) = indexes
+            .get(&run.pack)
+            .ok_or_else(|| Error::internal("an entry uses a pack that is not known"))?;
         frames.entry(run.pack).or_default().extend(index.frames_of(&[*run]));
     }
     let packs = frames.into_iter().filter_map(|(number, frames)| {
         let (pack, index) = indexes.get(&number)?;
-        let stored = frames.into_iter().filter_map(|frame| Some(u64::from(index.frame(frame)?.2.stored_bytes)));
+        let stored = frames
+            .into_iter()
+            .filter_map(|frame| Some(u64::from(index.frame(frame)?.2.stored_bytes)));
         Some(PackRef { used_bytes: stored.sum(), ..*pack })
     });
     Ok(packs.collect())
@@ -430,11 +474,15 @@ fn tails(
     places: &[(u32, u32)],
     indexes: &BTreeMap<u32, (PackRef, PackIndex)>,
 ) -> Vec<(u32, u64)> {
-    let mut tails: BTreeMap<u32, u64> =
-        old.iter().copied().filter(|(number, _)| runs.iter().any(|run| run.pack == *number)).collect();
+    let mut tails: BTreeMap<u32, u64> = old
+        .iter()
+        .copied()
+        .filter(|(number, _)| runs.iter().any(|run| run.pack == *number))
+        .collect();
     for (number, chunk) in places {
         let Some((pack, index)) = indexes.get(number) else { continue };
-        let start = index.frame_of(*chunk).and_then(|frame| index.frame(frame)).map(|(offset, ..)| offset);
+        let start =
+            index.frame_of(*chunk).and_then(|frame| index.frame(frame)).map(|(offset, ..)| offset);
         if let Some(bytes) = start.and_then(|start| pack.bytes.checked_sub(start)) {
             tails.entry(*number).or_insert(bytes);
         }

@@ -106,7 +106,13 @@ impl FramePipe {
         let thread = std::thread::Builder::new()
             .name("b2-packs".into())
             .spawn(move || {
-                let mut packer = Packer { maker, current: None, end: PackMakerEnd::default(), spool_room, uploads };
+                let mut packer = Packer {
+                    maker,
+                    current: None,
+                    end: PackMakerEnd::default(),
+                    spool_room,
+                    uploads,
+                };
                 if let Err(error) = packer.run(&receiver, &budget, &places) {
                     let mut state = places.0.lock().unwrap_or_else(PoisonError::into_inner);
                     state.failed = Some(error);
@@ -126,7 +132,12 @@ impl FramePipe {
     }
 
     /// Sends a frame on its way.
-    pub(super) fn push(&mut self, raw: Vec<u8>, lengths: Vec<u32>, ids: Vec<ChunkId>) -> Result<()> {
+    pub(super) fn push(
+        &mut self,
+        raw: Vec<u8>,
+        lengths: Vec<u32>,
+        ids: Vec<ChunkId>,
+    ) -> Result<()> {
         let number = self.next;
         self.next = number.checked_add(1).ok_or_else(|| Error::internal("too many frames"))?;
         if self.in_flight.take(raw.len() as u64).is_err() {
@@ -162,7 +173,8 @@ impl FramePipe {
         let Self { frames, placed, .. } = self;
         drop(frames);
         let end = thread.map(std::thread::JoinHandle::join).transpose();
-        let end = end.map_err(|_| Error::internal("the pack-making thread failed"))?.unwrap_or_default();
+        let end =
+            end.map_err(|_| Error::internal("the pack-making thread failed"))?.unwrap_or_default();
         let failed = placed.0.lock().unwrap_or_else(PoisonError::into_inner).failed.take();
         failed.map_or(Ok(end), Err)
     }
@@ -210,11 +222,19 @@ impl Packer {
             none => {
                 let maker = &mut self.maker;
                 let number = maker.next_pack;
-                maker.next_pack =
-                    number.checked_add(1).ok_or_else(|| Error::internal("pack numbers are used up"))?;
+                maker.next_pack = number
+                    .checked_add(1)
+                    .ok_or_else(|| Error::internal("pack numbers are used up"))?;
                 let name = PackName(random(&*maker.entropy)?);
                 let salt = random(&*maker.entropy)?;
-                none.insert(PackBuilder::new(&maker.key, maker.repository, maker.machine, number, name, salt))
+                none.insert(PackBuilder::new(
+                    &maker.key,
+                    maker.repository,
+                    maker.machine,
+                    number,
+                    name,
+                    salt,
+                ))
             }
         };
         Ok((pack.number(), pack.add(frame)?))

@@ -137,7 +137,10 @@ impl Memory {
     pub(in crate::ops) fn unchanged(&self, found: &Found) -> Option<&Entry> {
         let (print, entry) = self.entries.get(&(found.root, found.path.clone()))?;
         let same_target = entry.target == found.target.as_deref().unwrap_or_default();
-        (entry.kind == found.kind && entry.mode == found.mode && *print == found.fingerprint && same_target)
+        (entry.kind == found.kind
+            && entry.mode == found.mode
+            && *print == found.fingerprint
+            && same_target)
             .then_some(entry)
     }
 }

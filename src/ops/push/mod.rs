@@ -22,6 +22,7 @@ use crate::format::Reason;
 use crate::progress::Phase;
 use crate::repo::Captured;
 
+pub(in crate::ops) use changes::look;
 use changes::{Changes, Scan};
 use commit::Committed;
 use writer::Writer;
@@ -69,7 +70,10 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
     let started = Instant::now();
     let state_dir = &session.settings.state_dir;
     if !state_dir.is_dir() {
-        return Err(Error::config("stateDir", format!("{} is not a directory", state_dir.display())));
+        return Err(Error::config(
+            "stateDir",
+            format!("{} is not a directory", state_dir.display()),
+        ));
     }
     let _lock = session.local.lock()?;
     let mut report = session.cancellable(run(session, options)).await?;
@@ -95,7 +99,9 @@ async fn run(session: &Session, options: PushOptions) -> Result<PushReport> {
         if let Some(report) = changes.none(&scan, &mut writer) {
             return Ok(PushReport { resumed, ..report });
         }
-        let captured = compose::capture_and_upload(session, &mut writer, &scan, changes, options.reason).await?;
+        let captured =
+            compose::capture_and_upload(session, &mut writer, &scan, changes, options.reason)
+                .await?;
         match commit::commit(session, &mut writer, &captured, false).await? {
             Committed::Yes => return Ok(finished(captured, resumed, writer)),
             Committed::BaseGone => {
@@ -110,7 +116,11 @@ async fn run(session: &Session, options: PushOptions) -> Result<PushReport> {
 }
 
 /// Finishes the upload of a push that was cut off.
-async fn resume(session: &Session, writer: &mut Writer, waiting: Captured) -> Result<Option<String>> {
+async fn resume(
+    session: &Session,
+    writer: &mut Writer,
+    waiting: Captured,
+) -> Result<Option<String>> {
     let sent = upload::upload_waiting(session, writer).await;
     let done = match sent {
         Ok(()) => commit::commit(session, writer, &waiting, true).await?,

@@ -83,7 +83,10 @@ pub(super) async fn upload_waiting(session: &Session, writer: &Writer) -> Result
 
 /// Packs of an interrupted push whose snapshot was never fixed: those that are whole in the spool, and those
 /// that the bucket certainly has. Their chunks need not be made again. All others are forgotten.
-pub(super) async fn adopt(session: &Session, writer: &Writer) -> Result<Vec<(PackRef, PackIndex, bool)>> {
+pub(super) async fn adopt(
+    session: &Session,
+    writer: &Writer,
+) -> Result<Vec<(PackRef, PackIndex, bool)>> {
     let packs = writer.spool.packs()?;
     let mut adopted = Vec::new();
     let stored = if packs.iter().any(|(_, sent)| *sent) {

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use crate::ambient::random;
 use crate::crypto::{MasterKey, RepoKey};
 use crate::error::{Error, Result};
-use crate::format::{KeySlot, MachineId, PackName, RepositoryId, SecretKind, SnapshotId, SnapshotName};
+use crate::format::{
+    KeySlot, MachineId, PackName, RepositoryId, SecretKind, SnapshotId, SnapshotName,
+};
 use crate::ops::session::{Session, millis};
 use crate::repo::{LocalRepository, Newest, RepositoryRecord, SlotRecord, Spool};
 use crate::secret::Secret;
@@ -52,8 +54,11 @@ impl Writer {
         let machine = session.local.machine()?;
         let listing = session.store.list("", true).await?;
         let listed_at = session.ambient.clock.now();
-        let names: Vec<SnapshotName> =
-            listing.prefixes.iter().filter_map(|p| SnapshotName::parse(p.strip_suffix('/')?)).collect();
+        let names: Vec<SnapshotName> = listing
+            .prefixes
+            .iter()
+            .filter_map(|p| SnapshotName::parse(p.strip_suffix('/')?))
+            .collect();
         let mut warnings = Vec::new();
 
         let mut lineage = local.newest()?;
@@ -83,7 +88,8 @@ impl Writer {
             }
         };
 
-        let base = Self::find_base(session, lineage.as_ref(), &names, machine, &mut warnings).await?;
+        let base =
+            Self::find_base(session, lineage.as_ref(), &names, machine, &mut warnings).await?;
         let has_keys = listing.prefixes.iter().any(|prefix| prefix == "keys/");
         let (key, record) = Self::repository(session, &local, has_keys, &mut warnings).await?;
         Ok(Self { machine, key, record, local, spool, base, lineage, listed_at, warnings })
@@ -128,7 +134,10 @@ impl Writer {
             let record = match local.record()? {
                 Some(record) => record,
                 None => {
-                    let record = RepositoryRecord { repository: RepositoryId(random(entropy)?), slots: vec![] };
+                    let record = RepositoryRecord {
+                        repository: RepositoryId(random(entropy)?),
+                        slots: vec![],
+                    };
                     local.save_record(&record)?;
                     record
                 }
@@ -148,7 +157,10 @@ impl Writer {
                 }
                 None => {
                     let master = MasterKey::new(random(entropy)?);
-                    let record = RepositoryRecord { repository: RepositoryId(random(entropy)?), slots: vec![] };
+                    let record = RepositoryRecord {
+                        repository: RepositoryId(random(entropy)?),
+                        slots: vec![],
+                    };
                     // Kept before it is used: a snapshot must never depend on a key that was only in memory.
                     local.save_key(&master)?;
                     local.save_record(&record)?;
@@ -184,7 +196,9 @@ impl Writer {
             let Some(RepoKey::Sealed(master)) = opened else { continue };
             let secret = match slot.kind() {
                 SecretKind::ApplicationKey => session.ring.secrets().application_key.as_ref(),
-                SecretKind::Passphrase | SecretKind::Recovery => session.ring.secrets().passphrase.as_ref(),
+                SecretKind::Passphrase | SecretKind::Recovery => {
+                    session.ring.secrets().passphrase.as_ref()
+                }
             };
             let record = RepositoryRecord {
                 repository: slot.repository(),
@@ -226,7 +240,9 @@ impl Writer {
             let slot = session
                 .ring
                 .cpu()
-                .run(move || KeySlot::seal(&sealing, repository, text.expose(), kind, salt, created))
+                .run(move || {
+                    KeySlot::seal(&sealing, repository, text.expose(), kind, salt, created)
+                })
                 .await?
                 .ok_or_else(|| Error::internal("a key slot cannot be made"))?;
             record.slots.push(SlotRecord { name, check, bytes: slot.encode(), stored: false });
@@ -241,7 +257,11 @@ impl Writer {
     }
 
     /// Lists the bucket again and tells whether the manifest that this push builds on is still there.
-    pub(super) async fn base_is_there(&mut self, session: &Session, base: Option<&str>) -> Result<bool> {
+    pub(super) async fn base_is_there(
+        &mut self,
+        session: &Session,
+        base: Option<&str>,
+    ) -> Result<bool> {
         let names = crate::repo::find(&*session.store).await?;
         self.listed_at = session.ambient.clock.now();
         let Some(base) = base else { return Ok(true) };
@@ -252,11 +272,6 @@ impl Writer {
     /// The key slots for the manifest's clear part.
     pub(super) fn slots(&self) -> Vec<Vec<u8>> {
         self.record.slots.iter().map(|slot| slot.bytes.clone()).collect()
-    }
-
-    /// The store behind an `Arc`, for tasks.
-    pub(super) fn pack_key(&self, pack: PackName) -> Result<ObjectKey> {
-        ObjectKey::new(pack.object(self.machine))
     }
 }
 

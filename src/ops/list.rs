@@ -1,0 +1,117 @@
+//! List: every snapshot of every machine.
+
+use futures_util::StreamExt as _;
+
+use super::session::Session;
+use crate::error::Result;
+use crate::format::{SnapshotId, SnapshotName};
+use crate::repo::{Snapshot, find, read};
+
+/// Manifests read at the same time.
+const PARALLEL: usize = 6;
+
+/// One snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// Its name.
+    pub id: String,
+    /// `regular` or `safety`.
+    pub kind: &'static str,
+    /// Why it was made, where it can be read.
+    pub reason: Option<&'static str>,
+    /// Whose it is; empty for format 1.
+    pub machine: String,
+    /// Whether this machine made it.
+    pub this_machine: bool,
+    /// When, ISO 8601, by the clock of the machine that made it.
+    pub created_at: String,
+    /// Files in it.
+    pub files: u64,
+    /// Bytes of content of those files.
+    pub bytes: u64,
+    /// Whether only somebody with the key can have made it.
+    pub authenticated: bool,
+    /// Format of the repository: 1 is the original plugin's.
+    pub format: u8,
+    /// Why more is not known.
+    pub problem: Option<String>,
+}
+
+/// What `list` shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListReport {
+    /// Oldest first.
+    pub snapshots: Vec<SnapshotInfo>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Lists all snapshots. One LIST, and a GET for each manifest.
+///
+/// # Errors
+/// Those of the store. A manifest that cannot be read is listed with its problem.
+pub async fn list(session: &Session) -> Result<ListReport> {
+    session.cancellable(run(session)).await
+}
+
+async fn run(session: &Session) -> Result<ListReport> {
+    let names = find(&*session.store).await?;
+    let this_machine = session.local.machine()?;
+    let reading = names.into_iter().map(|name| async move {
+        match name {
+            SnapshotName::Legacy(name) => legacy(name),
+            SnapshotName::Current(id) => {
+                let mine = Some(id.machine) == this_machine;
+                let snapshot = read(&*session.store, &session.ring, &id).await;
+                SnapshotInfo { this_machine: mine, ..info(&id, snapshot) }
+            }
+        }
+    });
+    let mut snapshots: Vec<SnapshotInfo> =
+        futures_util::stream::iter(reading).buffered(PARALLEL).collect().await;
+    snapshots.sort_by(|a, b| (&a.created_at, &a.id).cmp(&(&b.created_at, &b.id)));
+    Ok(ListReport { snapshots, warnings: session.warnings.clone() })
+}
+
+fn info(id: &SnapshotId, snapshot: Result<Snapshot>) -> SnapshotInfo {
+    let mut info = SnapshotInfo {
+        id: id.to_string(),
+        kind: if id.safety { "safety" } else { "regular" },
+        machine: id.machine.to_string(),
+        created_at: time(id.seconds().unwrap_or_default() * 1000),
+        format: 2,
+        ..SnapshotInfo::default()
+    };
+    match snapshot {
+        Ok(Snapshot { manifest, key, .. }) => {
+            info.reason = Some(manifest.reason.name());
+            info.created_at = time(manifest.local_time_ms);
+            info.files = manifest.counts.files;
+            info.bytes = manifest.counts.bytes;
+            info.authenticated = key.is_sealed();
+        }
+        Err(error) => info.problem = Some(format!("{error} ({})", error.code())),
+    }
+    info
+}
+
+fn legacy(name: String) -> SnapshotInfo {
+    let safety = name.starts_with("safety-");
+    let stamp = name.strip_prefix("safety-").unwrap_or(&name);
+    let (date, clock) = stamp.split_at_checked(10).unwrap_or((stamp, ""));
+    let clock = clock.get(1..9).unwrap_or_default().replace('-', ":");
+    SnapshotInfo {
+        kind: if safety { "safety" } else { "regular" },
+        created_at: format!("{date}T{clock}.000Z"),
+        format: 1,
+        problem: Some("made by the original plugin; this version does not read it".to_owned()),
+        id: name,
+        ..SnapshotInfo::default()
+    }
+}
+
+/// ISO 8601 with milliseconds.
+pub(super) fn time(ms: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}

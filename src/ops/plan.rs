@@ -1,0 +1,88 @@
+//! Plan: what a push would take, and what not, and why (`push --dry-run --list`).
+
+use std::collections::BTreeMap;
+
+use super::FileProblem;
+use super::push::{look, memory::Memory};
+use super::session::Session;
+use crate::error::Result;
+use crate::source::EntryKind;
+
+/// A path of the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanEntry {
+    /// The path for people; outside the state directory with its root before it.
+    pub path: String,
+    /// Whether it belongs in a snapshot.
+    pub included: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// Size in bytes; 0 for what is left out or is no file.
+    pub bytes: u64,
+    /// Whether it has to be read because it may have changed.
+    pub changed: bool,
+}
+
+/// What a push would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanReport {
+    /// Files that belong in a snapshot.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that have to be read.
+    pub changed_files: u64,
+    /// Their bytes.
+    pub changed_bytes: u64,
+    /// Every path, sorted.
+    pub entries: Vec<PlanEntry>,
+    /// What could not be looked at.
+    pub skipped: Vec<FileProblem>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Walks the state and compares it with local memory. Opens no file, makes no request, writes nothing.
+///
+/// # Errors
+/// `B2_CONFIG` and those of the file system.
+pub async fn plan(session: &Session) -> Result<PlanReport> {
+    let (roots, walk, skipped) =
+        session.cancellable(look(&session.settings, session, true)).await?;
+    let local = session.local_repository(session.settings.encrypt);
+    let memory = match local.newest()? {
+        Some(newest) => local.files()?.and_then(|bytes| Memory::decode(&bytes, &newest.snapshot)),
+        None => None,
+    };
+    let mut report =
+        PlanReport { skipped, warnings: session.warnings.clone(), ..PlanReport::default() };
+    let shown = |root: u16, path: &crate::entry::RelPath| match roots.get(usize::from(root)) {
+        Some(place) if root > 0 => format!("{}/{path}", place.path.display()),
+        _ => path.to_string(),
+    };
+    let mut entries = BTreeMap::new();
+    for found in &walk.found {
+        let changed = memory.as_ref().and_then(|memory| memory.unchanged(found)).is_none();
+        let bytes = if found.kind == EntryKind::File { found.fingerprint.size } else { 0 };
+        if found.kind == EntryKind::File {
+            report.files += 1;
+            report.bytes += bytes;
+            if changed {
+                report.changed_files += 1;
+                report.changed_bytes += bytes;
+            }
+        }
+        let path = shown(found.root, &found.path);
+        let entry = PlanEntry { path: path.clone(), included: true, reason: None, bytes, changed };
+        entries.insert((found.root, path), entry);
+    }
+    for excluded in &walk.excluded {
+        let path = shown(excluded.root, &excluded.path);
+        let reason = Some(excluded.reason.to_owned());
+        let entry =
+            PlanEntry { path: path.clone(), included: false, reason, bytes: 0, changed: false };
+        entries.insert((excluded.root, path), entry);
+    }
+    report.entries = entries.into_values().collect();
+    Ok(report)
+}

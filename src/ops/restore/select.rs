@@ -1,0 +1,109 @@
+//! Which entries the user asked for.
+
+use std::collections::HashSet;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::entry::EntryKind;
+use crate::error::{Error, Result};
+use crate::format::Entry;
+
+/// Paths and globs.
+#[derive(Clone, Debug)]
+pub(super) struct Selection {
+    exact: Vec<Vec<u8>>,
+    globs: GlobSet,
+    all: bool,
+}
+
+impl Selection {
+    /// A path names an entry and everything below it. One with `*`, `?`, `[` or `{` is a glob as well.
+    pub(super) fn new(paths: &[String]) -> Result<Self> {
+        let mut globs = GlobSetBuilder::new();
+        let mut exact = Vec::new();
+        for path in paths {
+            let path = path.strip_prefix("./").unwrap_or(path).trim_end_matches('/');
+            if path.is_empty() {
+                return Err(Error::config(
+                    "--path",
+                    "an empty path; leave it out to restore everything",
+                ));
+            }
+            exact.push(path.as_bytes().to_vec());
+            if path.contains(['*', '?', '[', '{']) {
+                // A glob that does not parse can still be a file's plain name.
+                if let Ok(glob) = GlobBuilder::new(path).literal_separator(true).build() {
+                    globs.add(glob);
+                }
+            }
+        }
+        let globs = globs.build().map_err(|error| Error::config("--path", error.to_string()))?;
+        Ok(Self { exact, globs, all: paths.is_empty() })
+    }
+
+    fn matches(&self, path: &[u8]) -> bool {
+        let below = |wanted: &Vec<u8>| {
+            path.strip_prefix(wanted.as_slice())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        };
+        let glob = |path: &[u8]| self.globs.is_match(bytes_path(path).as_ref());
+        self.exact.iter().any(below)
+            || glob(path)
+            // A glob that matches a directory stands for everything in it, too.
+            || path.iter().enumerate().any(|(at, byte)| *byte == b'/' && path.get(..at).is_some_and(glob))
+    }
+
+    /// The entries that are wanted, and the directories above them.
+    pub(super) fn choose(&self, entries: Vec<Entry>) -> Result<Vec<Entry>> {
+        if self.all {
+            return Ok(entries);
+        }
+        let wanted: Vec<bool> =
+            entries.iter().map(|entry| self.matches(entry.path.as_bytes())).collect();
+        let mut parents: HashSet<(u16, Vec<u8>)> = HashSet::new();
+        for (entry, _) in entries.iter().zip(&wanted).filter(|(_, wanted)| **wanted) {
+            let path = entry.path.as_bytes();
+            for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+                parents.insert((entry.root, path.get(..at).unwrap_or_default().to_vec()));
+            }
+        }
+        let keep = |(entry, wanted): (Entry, bool)| {
+            let parent = entry.kind == EntryKind::Directory
+                && parents.contains(&(entry.root, entry.path.as_bytes().to_vec()));
+            (wanted || parent).then_some(entry)
+        };
+        Ok(entries.into_iter().zip(wanted).filter_map(keep).collect())
+    }
+}
+
+#[cfg(unix)]
+fn bytes_path(path: &[u8]) -> std::borrow::Cow<'_, std::path::Path> {
+    use std::os::unix::ffi::OsStrExt as _;
+    std::borrow::Cow::Borrowed(std::path::Path::new(std::ffi::OsStr::from_bytes(path)))
+}
+
+#[cfg(not(unix))]
+fn bytes_path(path: &[u8]) -> std::borrow::Cow<'_, std::path::Path> {
+    std::borrow::Cow::Owned(String::from_utf8_lossy(path).into_owned().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_globs() {
+        let matches = |wanted: &str, path: &str| {
+            Selection::new(&[wanted.into()]).unwrap().matches(path.as_bytes())
+        };
+        assert!(matches("workspace/MEMORY.md", "workspace/MEMORY.md"));
+        assert!(!matches("workspace/MEMORY.md", "workspace/MEMORY.md.bak"));
+        assert!(matches("./workspace/", "workspace/a/b"));
+        assert!(matches("workspace/*.md", "workspace/x.md"));
+        assert!(!matches("workspace/*.md", "workspace/a/x.md"));
+        assert!(matches("workspace/**", "workspace/a/x.md"));
+        assert!(matches("work*", "workspace/a/x.md"));
+        assert!(matches("odd[name.md", "odd[name.md"));
+        assert!(Selection::new(&["/".into()]).is_err());
+    }
+}

@@ -1,0 +1,281 @@
+//! The directory that is restored into. All access goes through a handle of it, so that nothing can lead out.
+
+use std::fs::FileTimes;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirBuilder, OpenOptions};
+
+use crate::crypto::ContentHash;
+use crate::entry::RelPath;
+use crate::error::{Error, Result};
+use crate::format::{Entry, RootRecord};
+
+/// Where roots other than the state directory go, below the target.
+const OTHER_ROOTS: &str = ".b2-roots";
+
+/// An open, empty directory.
+#[derive(Debug)]
+pub(super) struct Target {
+    path: PathBuf,
+    dir: Dir,
+    /// Directory of each root, below the target; empty for the state directory.
+    roots: Mutex<Vec<PathBuf>>,
+}
+
+impl Target {
+    /// Creates the directory, or takes an empty one.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        std::fs::create_dir_all(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotADirectory => {
+                Error::TargetNotEmpty { path: path.to_owned() }
+            }
+            _ => Error::io("create", path, error),
+        })?;
+        let failed = |error| Error::io("open", path, error);
+        let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(failed)?;
+        if dir.entries().map_err(failed)?.next().is_some() {
+            return Err(Error::TargetNotEmpty { path: path.to_owned() });
+        }
+        Ok(Self { path: path.to_owned(), dir, roots: Mutex::default() })
+    }
+
+    /// Removes everything in it.
+    pub(super) fn clear(&self) -> Result<()> {
+        let failed = |error| Error::io("empty", &self.path, error);
+        for entry in self.dir.entries().map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            if self.dir.symlink_metadata(&name).map_err(failed)?.is_dir() {
+                self.dir.remove_dir_all(&name).map_err(failed)?;
+            } else {
+                self.dir.remove_file(&name).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides where each root goes. The first is the state directory, and goes to the target itself.
+    pub(super) fn place_roots(&self, records: &[RootRecord]) -> Result<()> {
+        let places = records.iter().enumerate().map(|(index, record)| {
+            if index == 0 {
+                return PathBuf::new();
+            }
+            let name = record.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            let safe = |byte: &u8| {
+                if byte.is_ascii_alphanumeric() || b"-_".contains(byte) {
+                    *byte as char
+                } else {
+                    '_'
+                }
+            };
+            let name: String = name.iter().take(80).map(safe).collect();
+            Path::new(OTHER_ROOTS).join(format!("{index}-{name}"))
+        });
+        *self.roots.lock().unwrap_or_else(PoisonError::into_inner) = places.collect();
+        Ok(())
+    }
+
+    /// `original path -> directory` of each root, where there are several.
+    pub(super) fn describe(&self, records: &[RootRecord]) -> Vec<String> {
+        let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = |(record, place): (&RootRecord, &PathBuf)| {
+            let original = RelPath::from_bytes(record.path.clone()).escaped();
+            format!("{original} -> {}", self.path.join(place).display())
+        };
+        if records.len() < 2 {
+            Vec::new()
+        } else {
+            records.iter().zip(roots.iter()).map(text).collect()
+        }
+    }
+
+    fn place(&self, entry: &Entry) -> PathBuf {
+        let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        let root = roots.get(usize::from(entry.root)).cloned().unwrap_or_default();
+        crate::source::absolute(&root, &entry.path)
+    }
+
+    fn failed(&self, action: &'static str, place: &Path, error: std::io::Error) -> Error {
+        Error::io(action, &self.path.join(place), error)
+    }
+
+    /// Makes the directories above an entry that the snapshot does not hold (a single path was asked for).
+    fn make_parents(&self, place: &Path) -> Result<()> {
+        match place.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => self
+                .dir
+                .create_dir_all(parent)
+                .map_err(|error| self.failed("create", parent, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a directory that only its owner may enter until it is finished.
+    pub(super) fn make_dir(&self, entry: &Entry) -> Result<()> {
+        let place = self.place(entry);
+        self.make_parents(&place)?;
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        {
+            use cap_std::fs::DirBuilderExt as _;
+            builder.mode(0o700);
+        }
+        match self.dir.create_dir_with(&place, &builder) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                Err(self.failed("create", &place, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn create(&self, place: &Path, fresh: bool) -> Result<std::fs::File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true);
+        if fresh {
+            options.create_new(true);
+        }
+        #[cfg(unix)]
+        {
+            use cap_std::fs::OpenOptionsExt as _;
+            options.mode(0o600);
+        }
+        match self.dir.open_with(place, &options) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.make_parents(place)?;
+                self.dir.open_with(place, &options)
+            }
+            other => other,
+        }
+        .map(cap_std::fs::File::into_std)
+        .map_err(|error| self.failed("create", place, error))
+    }
+
+    /// Writes a file of which all content is here, and finishes it.
+    pub(super) fn write_whole(&self, entry: &Entry, content: &[u8]) -> Result<()> {
+        let place = self.place(entry);
+        let mut file = self.create(&place, true)?;
+        file.write_all(content).map_err(|error| self.failed("write", &place, error))?;
+        self.set_meta(&file, entry, &place)
+    }
+
+    /// Writes a part of a file.
+    pub(super) fn write_part(&self, entry: &Entry, part: &[u8], offset: u64) -> Result<()> {
+        let place = self.place(entry);
+        let file = self.create(&place, false)?;
+        write_at(&file, part, offset).map_err(|error| self.failed("write", &place, error))
+    }
+
+    /// Reads a file that came in parts; when it is what it should be, finishes it.
+    pub(super) fn finish_file(&self, entry: &Entry) -> Result<bool> {
+        let place = self.place(entry);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let file = match self.dir.open_with(&place, &options) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(|error| self.failed("open", &place, error))?,
+        };
+        let mut file = file.into_std();
+        let (mut hash, mut size) = (ContentHash::default(), 0);
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let got = file.read(&mut buffer).map_err(|error| self.failed("read", &place, error))?;
+            if got == 0 {
+                break;
+            }
+            hash.update(buffer.get(..got).unwrap_or_default());
+            size += got as u64;
+        }
+        if size != entry.size || hash.finish() != entry.sha256 {
+            return Ok(false);
+        }
+        self.set_meta(&file, entry, &place)?;
+        Ok(true)
+    }
+
+    /// Removes a file of which something is wrong, if anything of it is there.
+    pub(super) fn remove(&self, entry: &Entry) -> Result<()> {
+        let place = self.place(entry);
+        match self.dir.remove_file(&place) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(self.failed("remove", &place, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a symlink as it was; what it points to is not looked at.
+    pub(super) fn make_symlink(&self, entry: &Entry) -> Result<()> {
+        let place = self.place(entry);
+        self.make_parents(&place)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt as _;
+            let text = std::ffi::OsStr::from_bytes(&entry.target);
+            self.dir
+                .symlink_contents(text, &place)
+                .map_err(|error| self.failed("link", &place, error))?;
+            set_link_time(&self.dir, &place, entry.mtime_ns)
+                .map_err(|error| self.failed("set time of", &place, error))
+        }
+        #[cfg(not(unix))]
+        {
+            // Windows needs a privilege for links; a text file with the target is left instead.
+            self.write_whole(entry, &entry.target)
+        }
+    }
+
+    /// Sets mode and time of a directory whose content is complete.
+    pub(super) fn finish_dir(&self, entry: &Entry) -> Result<()> {
+        let place = self.place(entry);
+        let dir = self.dir.open_dir(&place).map_err(|error| self.failed("open", &place, error))?;
+        self.set_meta(&dir.into_std_file(), entry, &place)
+    }
+
+    fn set_meta(&self, file: &std::fs::File, entry: &Entry, place: &Path) -> Result<()> {
+        let failed = |error| self.failed("set mode and time of", place, error);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            file.set_permissions(std::fs::Permissions::from_mode(entry.mode)).map_err(failed)?;
+        }
+        let time = time_of(entry.mtime_ns);
+        file.set_times(FileTimes::new().set_modified(time).set_accessed(time)).map_err(failed)
+    }
+}
+
+fn time_of(ns: i64) -> SystemTime {
+    let distance = Duration::from_nanos(ns.unsigned_abs());
+    let time =
+        if ns < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
+    time.unwrap_or(UNIX_EPOCH)
+}
+
+#[cfg(unix)]
+fn write_at(file: &std::fs::File, part: &[u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, part, offset)
+}
+
+#[cfg(windows)]
+fn write_at(file: &std::fs::File, mut part: &[u8], mut offset: u64) -> std::io::Result<()> {
+    while !part.is_empty() {
+        let wrote = std::os::windows::fs::FileExt::seek_write(file, part, offset)?;
+        part = part.get(wrote..).unwrap_or_default();
+        offset += wrote as u64;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn set_link_time(dir: &Dir, place: &Path, ns: i64) -> std::io::Result<()> {
+    use rustix::fs::{AtFlags, Timespec, Timestamps, utimensat};
+    let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.map_or_else(|| dir.try_clone(), |parent| dir.open_dir(parent))?;
+    let time =
+        Timespec { tv_sec: ns.div_euclid(1_000_000_000), tv_nsec: ns.rem_euclid(1_000_000_000) };
+    let times = Timestamps { last_access: time, last_modification: time };
+    let name = place.file_name().unwrap_or_default();
+    utimensat(&parent, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(std::io::Error::from)
+}

@@ -1,0 +1,127 @@
+//! Choosing a snapshot and reading its entries, with everything checked before anything is done with them.
+
+use std::collections::HashSet;
+
+use super::session::Session;
+use crate::entry::EntryKind;
+use crate::error::{Error, Result};
+use crate::format::{Entry, SnapshotId, SnapshotName, TreeReader};
+use crate::repo::{PackSource, Snapshot, find, read};
+
+/// Finds the snapshot that the user means: an id, or `latest`.
+///
+/// `latest` is this machine's newest; on a machine without snapshots the newest of all. It never takes one
+/// that is not authenticated, unless the configuration says that nothing is encrypted.
+pub(super) async fn choose(
+    session: &Session,
+    wanted: &str,
+    confirmed: bool,
+) -> Result<(Snapshot, Vec<String>)> {
+    if wanted != "latest" {
+        return named(session, wanted, confirmed).await.map(|snapshot| (snapshot, Vec::new()));
+    }
+    let names = find(&*session.store).await?;
+    let this_machine = session.local.machine()?;
+    let mut ids: Vec<SnapshotId> = names
+        .into_iter()
+        .filter_map(|name| match name {
+            SnapshotName::Current(id) if !id.safety => Some(id),
+            _ => None,
+        })
+        .collect();
+    if ids.iter().any(|id| Some(id.machine) == this_machine) {
+        ids.retain(|id| Some(id.machine) == this_machine);
+    }
+    ids.sort_by_key(|id| id.seconds());
+    let mut warnings = Vec::new();
+    let mut failed = None;
+    for id in ids.iter().rev() {
+        match read(&*session.store, &session.ring, id).await {
+            Ok(snapshot) if snapshot.key.is_sealed() || !session.settings.encrypt => {
+                return Ok((snapshot, warnings));
+            }
+            Ok(_) => {
+                let error = Error::NotAuthenticated { snapshot: id.to_string() };
+                warnings.push(format!("{id} is passed over: {error}"));
+                failed = failed.or(Some(error));
+            }
+            Err(
+                error @ (Error::Damaged { .. }
+                | Error::WrongKey { .. }
+                | Error::SnapshotNotFound { .. }
+                | Error::Version { .. }),
+            ) => {
+                warnings.push(format!("{id} is passed over: {error}"));
+                failed = failed.or(Some(error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(failed.unwrap_or_else(|| Error::SnapshotNotFound {
+        snapshot: "latest".to_owned(),
+        message: format!("there are no snapshots below {}", session.store.identity()),
+    }))
+}
+
+async fn named(session: &Session, wanted: &str, confirmed: bool) -> Result<Snapshot> {
+    let id = match SnapshotName::parse(wanted) {
+        Some(SnapshotName::Current(id)) => id,
+        Some(SnapshotName::Legacy(_)) => {
+            return Err(Error::SnapshotNotFound {
+                snapshot: wanted.to_owned(),
+                message:
+                    "it was made by the original plugin, whose format this version does not read"
+                        .to_owned(),
+            });
+        }
+        None => SnapshotId::try_from(wanted)?,
+    };
+    let snapshot = read(&*session.store, &session.ring, &id).await?;
+    if session.settings.encrypt && !snapshot.key.is_sealed() && !confirmed {
+        return Err(Error::NotAuthenticated { snapshot: id.to_string() });
+    }
+    Ok(snapshot)
+}
+
+/// All entries of a snapshot, checked: paths that stay below their root, parents that are directories, and
+/// runs that add up to the size of their file.
+pub(super) async fn entries(source: &PackSource) -> Result<Vec<Entry>> {
+    let bytes = source.tree().await?;
+    let name = source.snapshot().id.object();
+    let roots = source.snapshot().manifest.roots.len();
+    let entries: Vec<Entry> = TreeReader::new(&bytes)
+        .collect::<Result<_, _>>()
+        .map_err(|malformed| malformed.of(&name))?;
+    let no_directory: HashSet<(u16, &[u8])> = entries
+        .iter()
+        .filter(|entry| entry.kind != EntryKind::Directory)
+        .map(|entry| (entry.root, entry.path.as_bytes()))
+        .collect();
+    for entry in &entries {
+        let path = entry.path.as_bytes();
+        let refuse = |message: &str| {
+            Err(Error::UnsafePath { path: entry.path.escaped(), message: message.to_owned() })
+        };
+        if usize::from(entry.root) >= roots {
+            return refuse("it belongs to no root");
+        }
+        if path.split(|byte| *byte == b'/').any(|part| matches!(part, b"" | b"." | b"..")) {
+            return refuse("it would leave its directory");
+        }
+        let ancestors = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        for (at, _) in ancestors {
+            if no_directory.contains(&(entry.root, path.get(..at).unwrap_or_default())) {
+                return refuse("something above it is not a directory");
+            }
+        }
+        let runs = entry.runs.iter().map(|run| run.bytes).fold(0, u64::saturating_add);
+        let expected = if entry.kind == EntryKind::File { entry.size } else { 0 };
+        if runs != expected {
+            return Err(Error::damaged(
+                &name,
+                format!("{} has another size than its content", entry.path),
+            ));
+        }
+    }
+    Ok(entries)
+}
