@@ -183,3 +183,45 @@ fn redaction_leaves_the_other_pages_in_place() {
     let different = a.chunks(4096).zip(b.chunks(4096)).filter(|(x, y)| x != y).count();
     assert!(a.len() == b.len() && different <= 3, "{different} of {}", a.len() / 4096);
 }
+
+#[test]
+fn a_damaged_database_is_an_error_and_no_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("a.sqlite");
+    let db = Connection::open(&source).unwrap();
+    db.execute_batch(
+        "PRAGMA page_size=512; CREATE TABLE t(x); CREATE INDEX i ON t(x); CREATE TABLE gone(x)",
+    )
+    .unwrap();
+    for i in 0..60 {
+        db.execute("INSERT INTO t VALUES (?1)", ["y".repeat(i * 20)]).unwrap();
+        db.execute("INSERT INTO gone VALUES (?1)", ["z".repeat(i * 20)]).unwrap();
+    }
+    db.execute_batch("DROP TABLE gone; DELETE FROM t WHERE rowid % 7 = 0").unwrap();
+    drop(db);
+    let whole = std::fs::read(&source).unwrap();
+    let copy = dir.path().join("copy");
+    let (mut random, mut refused) = (7_u64, 0);
+    for _ in 0..600 {
+        let mut bytes = whole.clone();
+        for _ in 0..4 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let at = usize::try_from(random >> 33).unwrap() % bytes.len();
+            // Page headers are where it hurts.
+            let at = if random & 0x100 == 0 { at } else { at / 512 * 512 + at % 16 };
+            bytes[at] = u8::try_from(random >> 25 & 0xff).unwrap();
+        }
+        std::fs::write(&source, bytes).unwrap();
+        match run(&source, &copy, Redact::Shared, 500) {
+            Ok(_) => std::fs::remove_file(&copy).unwrap(),
+            Err(error) => {
+                refused += 1;
+                assert!(matches!(error.code(), "B2_DATABASE" | "B2_IO"), "{error}");
+                assert!(!copy.exists());
+            }
+        }
+    }
+    assert!(refused > 0);
+}
