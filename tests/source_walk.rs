@@ -210,7 +210,7 @@ fn unreadable_directories_are_told() {
     write(dir.path(), "workspace/closed/x", "");
     write(dir.path(), "workspace/open/x", "");
     let closed = dir.path().join("workspace/closed");
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
     // The superuser may read it all the same.
     let effective = std::fs::read_dir(&closed).is_err();
     let walk = run(&[root(RootKind::State, dir.path())], &plain());

@@ -58,7 +58,9 @@ pub fn host_database(path: &RelPath, kind: RootKind) -> Option<Redact> {
         (RootKind::State, [b"state", name]) if name.starts_with(b"openclaw.sqlite") => {
             Some(Redact::Shared)
         }
-        (RootKind::State, [b"agents", _, b"agent", name]) | (RootKind::AgentDir, [name])
+        (RootKind::State, [top, ..]) if top.starts_with(b"workspace") => None,
+        // An agent's directory can be configured to be anywhere.
+        (RootKind::State | RootKind::AgentDir, [.., name])
             if name.starts_with(b"openclaw-agent.sqlite") =>
         {
             Some(Redact::Agent)
@@ -132,6 +134,8 @@ mod tests {
             Some(Redact::Agent)
         );
         assert_eq!(host("openclaw-agent.sqlite", RootKind::AgentDir), Some(Redact::Agent));
+        assert_eq!(host("other/openclaw-agent.sqlite", RootKind::State), Some(Redact::Agent));
+        assert_eq!(host("workspace/openclaw-agent.sqlite", RootKind::State), None);
         assert_eq!(host("workspace/state/openclaw.sqlite", RootKind::State), None);
         assert_eq!(host("state/openclaw.sqlite", RootKind::Workspace), None);
         assert_eq!(host("state/openclaw-quarantine.sqlite", RootKind::State), None);

@@ -5,6 +5,7 @@ pub mod database;
 pub mod host_config;
 pub mod policy;
 mod policy_rules;
+mod private_copy;
 pub mod roots;
 mod scrub;
 pub mod sqlite;

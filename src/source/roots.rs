@@ -214,8 +214,8 @@ fn relative(path: &Path) -> RelPath {
 mod tests {
     use super::*;
 
-    fn find(state: &Path, home: &Path) -> Roots {
-        roots_with_home(state, None, Some(home)).unwrap()
+    fn find(state: &Path, home: &Path) -> Result<Roots> {
+        roots_with_home(state, None, Some(home))
     }
 
     #[test]
@@ -246,7 +246,7 @@ mod tests {
         std::fs::write(base.join("etc/more.json"), "{ x: { $include: 'deep.json' } }").unwrap();
         std::fs::write(base.join("etc/deep.json"), "{").unwrap();
         std::os::unix::fs::symlink(base.join("linked"), state.join("workspace-x")).unwrap();
-        let roots = find(&state, &home);
+        let roots = find(&state, &home).unwrap();
         let listed: Vec<(RootKind, &Path)> =
             roots.roots.iter().map(|root| (root.kind, root.path.as_path())).collect();
         assert_eq!(
@@ -278,7 +278,7 @@ mod tests {
         std::os::unix::fs::symlink(base.join("dotfiles/oc.json"), base.join("real/openclaw.json"))
             .unwrap();
         std::os::unix::fs::symlink(base.join("real"), base.join("link")).unwrap();
-        let roots = find(&base.join("link"), &base.join("home"));
+        let roots = find(&base.join("link"), &base.join("home")).unwrap();
         assert_eq!(roots.roots[0].path, base.join("real"));
         assert_eq!(
             (roots.roots[1].kind, &roots.roots[1].path),

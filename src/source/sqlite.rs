@@ -3,7 +3,7 @@
 //! Only for a process that holds none of these databases open (see `database.rs`). The source is never
 //! written to; the copy is page for page, because pages that stay in place are what deduplicates.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio_util::sync::CancellationToken;
 
 use super::database::Redact;
+use super::private_copy::{PrivateCopy, create_private, logs};
 use super::scrub;
 use crate::error::{Error, Result};
 
@@ -94,17 +95,6 @@ pub fn capture(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Resu
     captured
 }
 
-fn create_private(path: &Path) -> Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options.open(path).map(drop).map_err(|error| Error::io("create", path, error))
-}
-
 /// Keeps to the deadline and to the wish to stop.
 struct Patience<'a> {
     source: &'a Path,
@@ -138,7 +128,7 @@ impl Patience<'_> {
 fn copy_pages(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Result<()> {
     let patience = Patience { source, until: Instant::now() + options.deadline, options };
     patience.check()?;
-    let (from, _private) = open_pinned(source, copy, &patience)?;
+    let (_private, from) = open_pinned(source, copy, &patience)?;
     let failed = |error| failed(source, copy, error);
     let mut to = open(copy, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
     // The copy is thrown away on any error, so nothing need protect it while it is made.
@@ -171,20 +161,24 @@ fn pin(connection: Connection) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Opens the source, pinned. With it comes the directory that it must outlive, if there is one.
+/// Opens the source, pinned. Before it comes the directory that must outlive it, if there is one.
 fn open_pinned(
     source: &Path,
     copy: &Path,
     patience: &Patience<'_>,
-) -> Result<(Connection, Option<PrivateCopy>)> {
+) -> Result<(Option<PrivateCopy>, Connection)> {
     let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY;
     loop {
         let error = match open(source, read_only).and_then(pin) {
-            Ok(connection) => return Ok((connection, None)),
+            Ok(connection) => return Ok((None, connection)),
             Err(error) => error,
         };
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => patience.wait()?,
+            Some(
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed,
+            ) => patience.wait()?,
             // The log of a crashed process needs to be played back, which a reader may not do, or a
             // `-shm` file is needed in a directory that cannot be written to.
             Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) if !logs(source).is_empty() => {
@@ -192,10 +186,8 @@ fn open_pinned(
                     Some(private) => {
                         let opened = open(&private.database(), OpenFlags::SQLITE_OPEN_READ_WRITE)
                             .and_then(pin);
-                        return Ok((
-                            opened.map_err(|error| failed(source, copy, error))?,
-                            Some(private),
-                        ));
+                        let connection = opened.map_err(|error| failed(source, copy, error))?;
+                        return Ok((Some(private), connection));
                     }
                     None => patience.wait()?,
                 }
@@ -205,66 +197,11 @@ fn open_pinned(
                 let uri = immutable_uri(source).ok_or_else(|| failed(source, copy, error))?;
                 let opened =
                     open(Path::new(&uri), read_only | OpenFlags::SQLITE_OPEN_URI).and_then(pin);
-                return Ok((opened.map_err(|error| failed(source, copy, error))?, None));
+                return Ok((None, opened.map_err(|error| failed(source, copy, error))?));
             }
             _ => return Err(failed(source, copy, error)),
         }
     }
-}
-
-/// A database with its log in a directory of its own, where the log can be played back. Removed when dropped.
-struct PrivateCopy(PathBuf);
-
-impl PrivateCopy {
-    /// `None` when the database changed meanwhile.
-    fn new(source: &Path, copy: &Path) -> Result<Option<Self>> {
-        let look = || {
-            super::stat::fingerprint(source, true).map_err(|error| Error::io("read", source, error))
-        };
-        let before = look()?;
-        let directory = with_suffix(copy, ".private");
-        std::fs::create_dir(&directory).map_err(|error| Error::io("create", &directory, error))?;
-        let private = Self(directory);
-        for suffix in std::iter::once("").chain(logs(source)) {
-            let (from, to) =
-                (with_suffix(source, suffix), with_suffix(&private.database(), suffix));
-            create_private(&to)?;
-            let mut to_file = std::fs::OpenOptions::new()
-                .write(true)
-                .open(&to)
-                .map_err(|error| Error::io("write", &to, error))?;
-            let mut from_file =
-                std::fs::File::open(&from).map_err(|error| Error::io("read", &from, error))?;
-            std::io::copy(&mut from_file, &mut to_file)
-                .map_err(|error| Error::io("write", &to, error))?;
-        }
-        Ok((look()? == before).then_some(private))
-    }
-
-    fn database(&self) -> PathBuf {
-        self.0.join("database")
-    }
-}
-
-impl Drop for PrivateCopy {
-    fn drop(&mut self) {
-        // Nobody is left to tell; it lies beside the copy and is cleared away with it.
-        let _left_behind = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The write-ahead log and the rollback journal beside a database, if there is something in them.
-fn logs(database: &Path) -> Vec<&'static str> {
-    let filled = |suffix: &&str| {
-        std::fs::metadata(with_suffix(database, suffix)).is_ok_and(|meta| meta.len() > 0)
-    };
-    ["-wal", "-journal"].into_iter().filter(filled).collect()
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 fn immutable_uri(path: &Path) -> Option<String> {

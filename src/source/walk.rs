@@ -204,10 +204,13 @@ fn walk_tree(context: Context, walk: &mut Walk) -> Result<Passages> {
             Ok(mut entry) => {
                 let error =
                     entry.read_children.as_ref().and_then(|children| children.error()?.io_error());
-                if let Some(error) =
-                    error.filter(|error| error.kind() != std::io::ErrorKind::NotFound)
-                {
-                    walk.skipped.push(unreadable(&entry.path(), error));
+                match error.map(std::io::Error::kind) {
+                    // A directory that is gone before it was read.
+                    Some(std::io::ErrorKind::NotFound) => continue,
+                    Some(_) => {
+                        walk.skipped.extend(error.map(|error| unreadable(&entry.path(), error)));
+                    }
+                    None => {}
                 }
                 take(
                     std::mem::take(&mut entry.client_state),
