@@ -106,7 +106,9 @@ pub enum Error {
         message: String,
     },
     /// Written by a newer version of this program.
-    #[error("{object} needs format version {needed}, this program reads up to {known}: update the plugin")]
+    #[error(
+        "{object} needs format version {needed}, this program reads up to {known}: update the plugin"
+    )]
     Version {
         /// The object's key.
         object: String,
@@ -116,7 +118,9 @@ pub enum Error {
         known: u8,
     },
     /// A plain snapshot where only authenticated ones may be used unasked.
-    #[error("{snapshot} is not authenticated: anyone who can write to the bucket can have made it; name it and confirm to use it")]
+    #[error(
+        "{snapshot} is not authenticated: anyone who can write to the bucket can have made it; name it and confirm to use it"
+    )]
     NotAuthenticated {
         /// The snapshot's id.
         snapshot: String,
@@ -252,7 +256,9 @@ impl Error {
         let path = path.to_path_buf();
         match source.kind() {
             K::StorageFull | K::QuotaExceeded => Self::DiskFull { action, path },
-            K::PermissionDenied | K::ReadOnlyFilesystem => Self::Permission { action, path, source },
+            K::PermissionDenied | K::ReadOnlyFilesystem => {
+                Self::Permission { action, path, source }
+            }
             _ => Self::Io { action, path, source },
         }
     }
@@ -279,7 +285,8 @@ mod tests {
 
     #[test]
     fn io_errors_are_sorted() {
-        let code = |kind: std::io::ErrorKind| Error::io("write", Path::new("/x"), kind.into()).code();
+        let code =
+            |kind: std::io::ErrorKind| Error::io("write", Path::new("/x"), kind.into()).code();
         assert_eq!(code(std::io::ErrorKind::StorageFull), "B2_DISK_FULL");
         assert_eq!(code(std::io::ErrorKind::ReadOnlyFilesystem), "B2_PERMISSION");
         assert_eq!(code(std::io::ErrorKind::PermissionDenied), "B2_PERMISSION");
