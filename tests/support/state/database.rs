@@ -202,7 +202,7 @@ pub(crate) fn put_events(
         let line = first.take().unwrap_or_else(|| transcript.next_line());
         let length = line.json.len();
         let (plain, packed) = if events.cold && length > 512 {
-            (None, Some(zstd::bulk::compress(line.json.as_bytes(), 1)?))
+            (None, Some(zstd::bulk::compress(line.json.as_bytes(), 3)?))
         } else {
             (Some(line.json.as_str()), None)
         };

@@ -22,6 +22,10 @@ use super::transcript::{EPOCH_MS, Transcript};
 use super::tree::Tree;
 use super::{Layout, Live, Result};
 
+/// How much of the conversations in the newer layout is in cold sessions, by bytes. Kept by reckoning rather than by a
+/// coin for each session: whether the few large ones are cold changes how far a whole state compresses.
+const COLD_SHARE: f64 = 0.62;
+
 /// What to generate.
 #[derive(Debug, Clone)]
 pub(crate) struct StateOptions {
@@ -368,13 +372,16 @@ fn write_db(
     wal: bool,
 ) -> Result<Live> {
     let transcripts: usize = sessions.iter().map(|session| session.bytes).sum();
+    let (mut seen_bytes, mut cold_bytes) = (0, 0);
     let mut live = Live::default();
     for (agent, share) in shape.agents {
         let path = tree.make_room(&format!("agents/{agent}/agent/openclaw-agent.sqlite"))?;
         let connection = open(&path, &format!("{MEMORY_SCHEMA}{EVENTS_SCHEMA}"))?;
         for session in sessions.iter().filter(|session| session.agent == *agent) {
             connection.execute_batch("BEGIN")?;
-            let cold = rng.chance(0.5);
+            let cold = (cold_bytes as f64) < COLD_SHARE * (seen_bytes + session.bytes) as f64;
+            seen_bytes += session.bytes;
+            cold_bytes += if cold { session.bytes } else { 0 };
             let events = Events { session: &session.id, bytes: session.bytes, cold, from: 0 };
             put_events(&connection, text, rng, &events)?;
             connection.execute_batch("COMMIT")?;
