@@ -18,7 +18,7 @@ use super::database::{
     EVENTS_SCHEMA, Events, MEMORY_SCHEMA, MemoryIndex, Passage, Precision, STATE_SCHEMA,
     checkpoint, leave_in_wal, open, put_events, put_values,
 };
-use super::generate::{config, session_list};
+use super::documents::{config, session_list};
 use super::rng::Rng;
 use super::text::Text;
 use super::transcript::{EPOCH_MS, Transcript};

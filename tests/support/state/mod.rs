@@ -12,6 +12,7 @@ use rusqlite::Connection;
 mod database;
 mod day;
 mod digest;
+mod documents;
 mod generate;
 mod rng;
 mod text;
