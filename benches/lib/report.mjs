@@ -106,9 +106,34 @@ function lastDays(groups) {
   return [...last.values()];
 }
 
-/** The issue's targets against what was measured; a target whose figures are missing is left out. */
+/** A target's figure: `undefined` when it could not be measured, or its command failed. */
+const figure = (group, name) => (group === undefined || group.failed ? undefined : group[name]);
+
+const times = (number, factor) => (number === undefined ? undefined : number * factor);
+
+const minus = (a, b) => (a === undefined || b === undefined ? undefined : a - b);
+
+/** The issue's targets against what was measured. What is not there to be compared is said, not left out. */
 export function targets(groups) {
-  const get = (state, op, peer = 'ours') =>
+  if (!groups.some((group) => group.peer === 'ours' && group.op === 'first')) {
+    return 'No targets: our own figures are not among the results.';
+  }
+  const start =
+    groups.find((group) => group.op === 'start-addon') ?? groups.find((group) => group.op === 'start');
+  const states = new Map(
+    groups
+      .filter((group) => group.op === 'first')
+      .map(({ layout, mb: size, net }) => [`${layout}${size}${net}`, { layout, mb: size, net }]),
+  );
+  const rows = [...states.values()].flatMap((state) => {
+    const name = `${state.layout} ${state.mb} ${state.net}`;
+    return judgements(groups, state, start).map((cells) => `| ${[name, ...cells].join(' | ')} |`);
+  });
+  return ['| state | target | measured | limit | |', '|---|---|---|---|---|', ...rows].join('\n');
+}
+
+function judgements(groups, state, start) {
+  const get = (op, peer = 'ours') =>
     groups.find(
       (group) =>
         group.layout === state.layout &&
@@ -117,55 +142,41 @@ export function targets(groups) {
         group.op === op &&
         group.peer === peer,
     );
-  const start =
-    groups.find((group) => group.op === 'start-addon') ?? groups.find((group) => group.op === 'start');
-  const states = new Map(
-    groups
-      .filter((group) => group.op === 'first')
-      .map(({ layout, mb: size, net }) => [`${layout}${size}${net}`, { layout, mb: size, net }]),
-  );
-  const lines = [];
-  const judge = (state, what, is, limit, unit) => {
-    if (is === undefined || limit === undefined || Number.isNaN(is) || Number.isNaN(limit)) return;
-    const verdict = is <= limit ? 'met' : 'MISSED';
-    const round = (number) => (unit === '' ? number : number.toFixed(2));
-    lines.push(
-      `| ${state.layout} ${state.mb} ${state.net} | ${what} | ${round(is)} ${unit} | ${round(limit)} ${unit} | ${verdict} |`,
-    );
+  const rival = (op, name) => figure(get(op, 'rustic'), name);
+  const [first, unchanged, day, restore, one] = Object.keys(OPS).map((op) => get(op));
+  const legacy = state.layout === 'legacy';
+  const rows = [];
+  const judge = (what, is, limit, unit) => {
+    const show = (number) =>
+      number === undefined ? '-' : `${unit === '' ? number : number.toFixed(2)} ${unit}`.trim();
+    const known = is !== undefined && limit !== undefined;
+    rows.push([what, show(is), show(limit), known ? (is <= limit ? 'met' : 'MISSED') : 'not measured']);
   };
-  for (const state of states.values()) {
-    const legacy = state.layout === 'legacy';
-    const [first, unchanged, day, restore, one] = Object.keys(OPS).map((op) => get(state, op));
-    const rival = (op) => get(state, op, 'rustic');
-    if (state.mb === 200) {
-      judge(state, 'first push stored', first?.stored / 1e6, legacy ? 100 : 130, 'MB');
-      judge(state, 'a day uploads', day?.up / 1e6, legacy ? 3.5 : 5, 'MB');
-      const tenth = get(state, 'day 10');
-      if (legacy) judge(state, 'ten days stored', tenth?.stored / 1e6, 135, 'MB');
-    }
-    if (state.net === 'lan') {
-      // On a slow line everyone waits for the same bytes.
-      judge(state, 'first push wall, half of rustic', first?.wall, rival('first')?.wall * 0.5, 's');
-      judge(state, 'restore wall, half of rustic', restore?.wall, rival('restore')?.wall * 0.5, 's');
-    }
-    judge(state, 'first push CPU, 0.8 of rustic', first?.cpu, rival('first')?.cpu * 0.8, 's');
-    judge(state, 'no change requests', unchanged?.requests, 2, '');
-    judge(state, 'no change CPU after start', unchanged?.cpu - start?.cpu, 0.15, 's');
-    judge(state, 'a day requests', day?.requests, 6, '');
-    judge(state, 'one file requests', one?.requests, 5, '');
+  if (state.mb === 200) {
+    judge('first push stored', times(figure(first, 'stored'), 1e-6), legacy ? 100 : 130, 'MB');
+    judge('a day uploads', times(figure(day, 'up'), 1e-6), legacy ? 3.5 : 5, 'MB');
+    const tenth = get('day 10');
+    if (legacy && tenth) judge('ten days stored', times(figure(tenth, 'stored'), 1e-6), 135, 'MB');
+  }
+  // On a slow line everyone waits for the same bytes.
+  if (state.net === 'lan') {
+    judge('first push wall, half of rustic', figure(first, 'wall'), times(rival('first', 'wall'), 0.5), 's');
+    judge('restore wall, half of rustic', figure(restore, 'wall'), times(rival('restore', 'wall'), 0.5), 's');
+  }
+  judge('first push CPU, 0.8 of rustic', figure(first, 'cpu'), times(rival('first', 'cpu'), 0.8), 's');
+  judge('no change requests', figure(unchanged, 'requests'), 2, '');
+  judge('no change CPU after start', minus(figure(unchanged, 'cpu'), figure(start, 'cpu')), 0.15, 's');
+  judge('a day requests', figure(day, 'requests'), 6, '');
+  judge('one file requests', figure(one, 'requests'), 5, '');
+  for (const [op, group] of Object.entries({ first, restore })) {
     if (state.mb >= 500) {
-      for (const [name, group] of Object.entries({ first, restore })) {
-        judge(state, `${OPS[name]} memory above Node`, group?.rss - start?.rss, 150, 'MB');
-      }
-    }
-    for (const [name, group] of Object.entries({ restore, one })) {
-      if (group !== undefined) {
-        lines.push(
-          `| ${state.layout} ${state.mb} ${state.net} | ${OPS[name]} verified | ${group.verify} | same | ${group.verify === 'same' ? 'met' : 'MISSED'} |`,
-        );
-      }
+      judge(`${OPS[op]} memory above Node`, minus(figure(group, 'rss'), figure(start, 'rss')), 150, 'MB');
     }
   }
-  if (lines.length === 0) return 'No targets: our own figures are not among the results.';
-  return ['| state | target | measured | limit | |', '|---|---|---|---|---|', ...lines].join('\n');
+  for (const [op, group] of Object.entries({ first, unchanged, day, restore, one })) {
+    if (group?.failed) rows.push([`${OPS[op]} succeeds`, 'failed', 'done', 'MISSED']);
+    else if (group?.verify)
+      rows.push([`${OPS[op]} verified`, group.verify, 'same', group.verify === 'same' ? 'met' : 'MISSED']);
+  }
+  return rows;
 }
