@@ -56,6 +56,7 @@ pub(super) async fn capture_and_upload(
         entropy: Arc::clone(&session.ambient.entropy),
         spool: writer.spool.clone(),
         next_pack: start.next_pack,
+        lock: Arc::clone(&writer.lock),
     };
     let uploading = upload::upload_stream(
         Arc::clone(&session.store),
@@ -66,7 +67,9 @@ pub(super) async fn capture_and_upload(
     );
     let pipe = FramePipe::start(session.ambient.cpu.clone(), maker, Arc::clone(&room), sender)?;
     let plan = Plan::new(session, writer, scan, reason)?;
-    let (owned, cancel) = (Owned::of(scan, changes), session.ambient.cancel.clone());
+    let owned = Owned::of(scan, changes);
+    let stop = StopOnDrop { cancel: session.ambient.cancel.child_token(), room: Arc::clone(&room) };
+    let cancel = stop.cancel.clone();
     let progress = Arc::clone(&session.ambient.progress);
     let seed = plan.key.chunker_seed(&plan.repository.0);
     let capturing = Session::blocking(move || {
@@ -95,6 +98,19 @@ pub(super) async fn capture_and_upload(
         (Ok(captured), Ok(())) => Ok(captured),
         (Err(Error::Cancelled), Err(error)) | (Ok(_), Err(error)) => Err(error),
         (Err(error), _) => Err(error),
+    }
+}
+
+/// Ends the capturing threads when nobody waits for them any more.
+struct StopOnDrop {
+    cancel: tokio_util::sync::CancellationToken,
+    room: Arc<Budget>,
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+        self.room.close();
     }
 }
 

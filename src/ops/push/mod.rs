@@ -13,6 +13,7 @@ pub(in crate::ops) mod memory;
 mod upload;
 mod writer;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::FileProblem;
@@ -20,7 +21,7 @@ use super::session::Session;
 use crate::error::{Error, Result};
 use crate::format::Reason;
 use crate::progress::Phase;
-use crate::repo::Captured;
+use crate::repo::{Captured, LockFile};
 
 pub(in crate::ops) use changes::look;
 use changes::{Changes, Scan};
@@ -75,8 +76,8 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
             format!("{} is not a directory", state_dir.display()),
         ));
     }
-    let _lock = session.local.lock()?;
-    let mut report = session.cancellable(run(session, options)).await?;
+    let lock = Arc::new(session.local.lock()?);
+    let mut report = session.cancellable(run(session, options, lock)).await?;
     let traffic = session.store.traffic();
     report.uploaded_bytes = traffic.sent_bytes;
     report.requests = traffic.requests;
@@ -85,8 +86,8 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
     Ok(report)
 }
 
-async fn run(session: &Session, options: PushOptions) -> Result<PushReport> {
-    let mut writer = Writer::open(session).await?;
+async fn run(session: &Session, options: PushOptions, lock: Arc<LockFile>) -> Result<PushReport> {
+    let mut writer = Writer::open(session, lock).await?;
     let mut resumed = None;
     if let Some(waiting) = writer.spool.captured()? {
         resumed = resume(session, &mut writer, waiting).await?;

@@ -12,13 +12,14 @@ use crate::format::{
     KeySlot, MachineId, PackName, RepositoryId, SecretKind, SnapshotId, SnapshotName,
 };
 use crate::ops::session::{Session, millis};
-use crate::repo::{LocalRepository, Newest, RepositoryRecord, SlotRecord, Spool};
+use crate::repo::{LocalRepository, LockFile, Newest, RepositoryRecord, SlotRecord, Spool};
 use crate::secret::Secret;
 use crate::store::ObjectKey;
 
 /// Everything a push writes with.
 #[derive(Debug)]
 pub(super) struct Writer {
+    pub(super) lock: Arc<LockFile>,
     pub(super) machine: MachineId,
     pub(super) key: RepoKey,
     pub(super) record: RepositoryRecord,
@@ -45,7 +46,7 @@ impl Writer {
     /// Opens the repository for writing, making what is missing: machine id, master key, key slot.
     ///
     /// One LIST; on a machine's first push a few requests more.
-    pub(super) async fn open(session: &Session) -> Result<Self> {
+    pub(super) async fn open(session: &Session, lock: Arc<LockFile>) -> Result<Self> {
         let sealed = session.settings.encrypt;
         let local = session.local_repository(sealed);
         local.create()?;
@@ -92,7 +93,7 @@ impl Writer {
             Self::find_base(session, lineage.as_ref(), &names, machine, &mut warnings).await?;
         let has_keys = listing.prefixes.iter().any(|prefix| prefix == "keys/");
         let (key, record) = Self::repository(session, &local, has_keys, &mut warnings).await?;
-        Ok(Self { machine, key, record, local, spool, base, lineage, listed_at, warnings })
+        Ok(Self { lock, machine, key, record, local, spool, base, lineage, listed_at, warnings })
     }
 
     /// The newest manifest, if the bucket still has it.

@@ -1,0 +1,57 @@
+//! Days of use, pushed each night; every snapshot restored on a blank machine.
+
+use std::sync::Arc;
+
+use b2_backup::store::memory::MemoryStore;
+use tempfile::tempdir;
+
+#[path = "support/machine.rs"]
+mod machine;
+#[path = "support/state/mod.rs"]
+mod state;
+
+use machine::Machine;
+use state::{DayOptions, Layout, StateOptions, day, digest, generate};
+
+/// Twelve pushes with a day of use between them; then each snapshot comes back, on a machine that has nothing.
+async fn twelve_days(layout: Layout) {
+    let dir = tempdir().unwrap();
+    let live = dir.path().join("state");
+    let options = StateOptions { seed: 1, mb: 5, layout, out: live.clone(), wal: true };
+    let mut open = generate(&options).unwrap();
+    let store = Arc::new(MemoryStore::default());
+    let machine = Machine::new(&live, store.clone());
+    let mut days = Vec::new();
+    for number in 1..=12 {
+        let report = machine.push().await.unwrap();
+        assert_eq!(report.skipped, [], "day {number}");
+        days.push((report.snapshot.unwrap(), digest(&live, true).unwrap().to_string()));
+        drop(open);
+        open = day(&live, &DayOptions { seed: number, state_seed: 1, scale: 0.05, wal: true }).unwrap();
+    }
+    drop(open);
+    let listed = machine.list().await;
+    assert_eq!(listed.snapshots.len(), 12);
+    assert!(listed.snapshots.iter().all(|snapshot| snapshot.authenticated && snapshot.this_machine));
+    for (number, (snapshot, expected)) in days.iter().enumerate() {
+        let blank = machine.blank(dir.path().join(format!("blank-{number}")));
+        let to = dir.path().join(format!("restored-{number}"));
+        let report = blank.restore(snapshot, &to).await.unwrap();
+        assert_eq!(report.failed, [], "{snapshot}");
+        assert_eq!(&digest(&to, false).unwrap().to_string(), expected, "day {number}");
+        assert!(!blank.settings.state_dir.exists(), "reading must not create a state directory");
+    }
+    let verified = machine.verify(true).await;
+    assert_eq!(verified.problems, []);
+    assert_eq!(verified.snapshots, 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twelve_days_legacy() {
+    twelve_days(Layout::Legacy).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twelve_days_databases() {
+    twelve_days(Layout::Db).await;
+}
