@@ -59,7 +59,7 @@ export function serveJob({
   input.on('data', (chunk: Uint8Array) => lines.push(chunk));
   // The parent holds the other end for as long as it lives and wants an answer.
   const orphaned = (): void => {
-    if (!started) return exit(1);
+    if (!started) exit(1);
     cancel();
     setTimeout(() => exit(1), orphanGraceMs).unref();
   };
