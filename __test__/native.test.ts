@@ -8,13 +8,24 @@ const linux = { platform: 'linux', arch: 'x64', libc: 'glibc' };
 describe('the loader', () => {
   it('gives the addon', async () => {
     const native = fakeNative({});
-    expect(await importNative(async () => native, () => linux)).toBe(native);
+    expect(
+      await importNative(
+        async () => native,
+        () => linux,
+      ),
+    ).toBe(native);
   });
 
   it.each([
     [linux, 'on linux x64 glibc: install the package @openclaw/b2-backup-linux-x64-gnu '],
-    [{ ...linux, libc: 'musl' }, 'on linux x64 musl: install the package @openclaw/b2-backup-linux-x64-musl '],
-    [{ platform: 'darwin', arch: 'arm64' }, 'on darwin arm64: install the package @openclaw/b2-backup-darwin-arm64 '],
+    [
+      { ...linux, libc: 'musl' },
+      'on linux x64 musl: install the package @openclaw/b2-backup-linux-x64-musl ',
+    ],
+    [
+      { platform: 'darwin', arch: 'arm64' },
+      'on darwin arm64: install the package @openclaw/b2-backup-darwin-arm64 ',
+    ],
     [{ platform: 'win32', arch: 'x64' }, 'install the package @openclaw/b2-backup-win32-x64-msvc '],
     [{ platform: 'freebsd', arch: 'x64' }, 'on freebsd x64: there is no prebuilt package for this platform'],
   ])('names what is missing on %j', async (platform, message) => {

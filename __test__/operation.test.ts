@@ -128,6 +128,9 @@ describe('errors', () => {
           },
         }),
     });
-    await expect(engine.readHostConfig('/c')).rejects.toMatchObject({ name: 'BackupError', code: 'B2_CONFIG' });
+    await expect(engine.readHostConfig('/c')).rejects.toMatchObject({
+      name: 'BackupError',
+      code: 'B2_CONFIG',
+    });
   });
 });

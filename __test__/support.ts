@@ -1,7 +1,8 @@
 /** Stand-ins for the addon and the world. */
-import type { NativeModule } from '../ts/native.ts';
+
 import type { CliDeps, StopSignal } from '../ts/cli/deps.ts';
 import type { Engine } from '../ts/engine.ts';
+import type { NativeModule } from '../ts/native.ts';
 
 export class FakeCancelHandle {
   cancelled = false;
