@@ -56,8 +56,8 @@ export async function directorySize(directory) {
 
 /**
  * Compares what was restored with what was there. `out` names what a push leaves out: it, and what lies in it,
- * must not be restored. `times` are those of the original files. Databases are only compared in their modes: their content is compared by digest, and
- * their `-wal` and `-shm` are part of it.
+ * must not be restored. `times` are those of the original files. Of databases only the modes are compared here:
+ * their content is compared by digest, and their `-wal` and `-shm` are part of it.
  */
 export async function compareTrees(expectedRoot, actualRoot, { out, times }) {
   const [expected, actual] = [await tree(expectedRoot), await tree(actualRoot)];
