@@ -107,7 +107,7 @@ describe('usage', () => {
       expect(out).toContain('Usage: b2-backup');
       const lines = out.split('\n');
       expect(lines.length).toBeLessThanOrEqual(40);
-      expect(Math.max(...lines.map((text) => text.length))).toBeLessThanOrEqual(110);
+      expect(Math.max(...lines.map((text) => text.length))).toBeLessThanOrEqual(80);
     }
   });
 

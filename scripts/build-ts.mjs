@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { bin, failed, root, run } from './run.mjs';
 
 export async function buildTs() {
+  console.log('setup: compiling the TypeScript');
   await rm(join(root, 'dist'), { recursive: true, force: true });
   await run(bin('tsc'), ['-p', 'tsconfig.json']);
   await chmod(join(root, 'dist', 'cli.js'), 0o755);

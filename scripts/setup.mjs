@@ -7,26 +7,26 @@ import { buildTs } from './build-ts.mjs';
 import { bin, CommandFailed, failed, root, run, works } from './run.mjs';
 
 export async function setup() {
-  if (await packagesAreOld()) {
-    console.log('setup: installing the npm packages (build tools only)');
-    await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
-  }
+  await installPackages();
+  await buildAddon();
+  await buildTs();
+}
+
+/** The build tools. There is nothing else: the package has no dependencies at run time. */
+export async function installPackages() {
+  if (!(await packagesAreOld())) return;
+  console.log('setup: installing the npm packages (build tools only)');
+  await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+}
+
+/** The addon and its generated loader. Cargo decides what is to be done. */
+export async function buildAddon(...options) {
   if (!(await works('cargo', ['--version']))) {
     throw new CommandFailed('cargo is not installed: this project needs Rust 1.95 or newer');
   }
   console.log('setup: building the addon (the first time takes some minutes; later, seconds)');
-  await run(bin('napi'), [
-    'build',
-    '--platform',
-    '--esm',
-    '--no-const-enum',
-    '--js',
-    'index.js',
-    '--dts',
-    'index.d.ts',
-  ]);
-  console.log('setup: compiling the TypeScript');
-  await buildTs();
+  const generated = ['--esm', '--no-const-enum', '--js', 'index.js', '--dts', 'index.d.ts'];
+  await run(bin('napi'), ['build', '--platform', ...generated, ...options]);
 }
 
 async function packagesAreOld() {

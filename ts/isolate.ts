@@ -131,6 +131,8 @@ class Worker implements Cancellable {
       return this.#outcome(how);
     } finally {
       clearTimeout(this.#killer);
+      // A grandchild that holds a pipe must not keep this process alive.
+      for (const stream of this.#child.stdio ?? []) stream?.destroy();
     }
   }
 
