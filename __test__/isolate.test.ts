@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,6 +102,25 @@ describe('a job in a process of its own', () => {
       name: 'BackupError',
       code: expect.stringMatching(/^B2_(?!WORKER_DIED|INTERNAL)/),
     });
+  });
+});
+
+describe('the real worker', () => {
+  const path = new URL('../dist/worker.js', import.meta.url).pathname;
+
+  it('ends with its parent, and not by a signal to the group', async () => {
+    const child = spawn(process.execPath, [path], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'] });
+    let noise = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      noise += text;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) child.kill(signal);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(child.exitCode ?? child.signalCode).toBeNull();
+    child.stdin.end();
+    const [code] = (await once(child, 'exit')) as [number | null];
+    expect({ code, noise }).toEqual({ code: 1, noise: '' });
   });
 });
 

@@ -73,8 +73,8 @@ export class ProgressLine {
   #draw(at: number): void {
     if (this.#event === undefined) return;
     this.#drawnAt = at;
-    // The last column stays free: some terminals wrap when it is written.
-    const width = Math.max(10, (this.#out.columns ?? 80) - 1);
+    // The last column stays free: some terminals wrap when it is written. A width of 0 means "unknown".
+    const width = Math.max(10, (this.#out.columns || 80) - 1);
     this.#out.write(CLEAR + describe(this.#event, this.#rate(at)).slice(0, width));
   }
 
