@@ -111,14 +111,14 @@ describe('the real worker', () => {
   it('ends with its parent, and not by a signal to the group', async () => {
     const child = spawn(process.execPath, [path], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'] });
     let noise = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       noise += text;
     });
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) child.kill(signal);
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(child.exitCode ?? child.signalCode).toBeNull();
-    child.stdin.end();
+    child.stdin?.end();
     const [code] = (await once(child, 'exit')) as [number | null];
     expect({ code, noise }).toEqual({ code: 1, noise: '' });
   });

@@ -16,7 +16,9 @@ export async function setup() {
 export async function installPackages() {
   if (!(await packagesAreOld())) return;
   console.log('setup: installing the npm packages (build tools only)');
-  await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  // Not `npm ci`: it refuses a lock file without the optional packages of every other platform, and not every
+  // registry mirror has them all. This installs what the lock file says, too, and leaves that file alone.
+  await run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
 }
 
 /** The addon and its generated loader. Cargo decides what is to be done. */
