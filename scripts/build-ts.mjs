@@ -1,8 +1,7 @@
 // Compiles ts/ to dist/. An emptied dist/ holds no file of a source that is gone.
 import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { bin, failed, root, run } from './run.mjs';
+import { bin, failed, isMain, root, run } from './run.mjs';
 
 export async function buildTs() {
   console.log('setup: compiling the TypeScript');
@@ -11,4 +10,4 @@ export async function buildTs() {
   await chmod(join(root, 'dist', 'cli.js'), 0o755);
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) await buildTs().catch(failed);
+if (isMain(import.meta.url)) await buildTs().catch(failed);

@@ -1,13 +1,20 @@
 // What the scripts share: running programs, and where things are. No dependencies: this runs before npm ci.
 import { spawn } from 'node:child_process';
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /** The top of the project. */
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
 const windows = process.platform === 'win32';
+
+/** Whether a module is the script that was started. */
+export function isMain(url) {
+  const [, script] = process.argv;
+  return script !== undefined && pathToFileURL(realpathSync(script)).href === url;
+}
 
 /** A program that npm installed here. */
 export function bin(name) {

@@ -1,10 +1,8 @@
 // Makes a fresh clone ready: npm packages, the addon (quick profile), the TypeScript. Does only what is needed.
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import process from 'node:process';
-import { pathToFileURL } from 'node:url';
 import { buildTs } from './build-ts.mjs';
-import { bin, CommandFailed, failed, root, run, works } from './run.mjs';
+import { bin, CommandFailed, failed, isMain, root, run, works } from './run.mjs';
 
 export async function setup() {
   await installPackages();
@@ -43,4 +41,4 @@ async function packagesAreOld() {
   }
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) await setup().catch(failed);
+if (isMain(import.meta.url)) await setup().catch(failed);
