@@ -1,0 +1,148 @@
+/** The library, through the real addon and the real worker process. */
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type * as Library from '../ts/index.ts';
+import type { ProgressEvent, Settings } from '../ts/index.ts';
+import { addon } from './addon-support.ts';
+
+const built = new URL('../dist/index.js', import.meta.url).href;
+
+describe.skipIf(addon === undefined)('the library (needs the built addon)', () => {
+  let directory: string;
+  let settings: Settings;
+  let library: typeof Library;
+
+  beforeEach(async () => {
+    library = (await import(/* @vite-ignore */ built)) as typeof Library;
+    directory = mkdtempSync(join(tmpdir(), 'b2-addon-'));
+    const stateDir = join(directory, 'state');
+    mkdirSync(join(stateDir, 'workspace', 'empty'), { recursive: true });
+    writeFileSync(join(stateDir, 'openclaw.json'), '{}');
+    writeFileSync(join(stateDir, 'workspace', 'MEMORY.md'), 'remember the milk\n');
+    writeFileSync(join(stateDir, 'workspace', 'odd name %#+\n.md'), 'odd');
+    settings = {
+      stateDir,
+      bucket: `file://${join(directory, 'bucket')}`,
+      passphrase: 'swordfish',
+      encrypt: true,
+    };
+    mkdirSync(join(directory, 'bucket'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  it('pushes, lists, restores, verifies and tells the status', async () => {
+    const events: ProgressEvent[] = [];
+    const first = await library.push(
+      settings,
+      { reason: 'manual' },
+      { onProgress: (event) => events.push(event) },
+    );
+    expect(first).toMatchObject({ changed: true, skipped: [] });
+    expect(first.snapshot).toMatch(/^\d{4}-\d\d-\d\dT/);
+    for (const event of events)
+      expect(event).toMatchObject({ phase: expect.any(String), doneFiles: expect.any(Number) });
+
+    expect((await library.push(settings)).changed).toBe(false);
+
+    const { snapshots } = await library.list(settings);
+    expect(snapshots).toMatchObject([
+      {
+        id: first.snapshot,
+        kind: 'regular',
+        reason: 'manual',
+        thisMachine: true,
+        authenticated: true,
+        format: 2,
+      },
+    ]);
+
+    const to = join(directory, 'restored');
+    const blank = { ...settings, stateDir: join(directory, 'blank') };
+    const restored = await library.restore(blank, { snapshot: 'latest', to });
+    expect(restored).toMatchObject({ snapshot: first.snapshot, failed: [] });
+    const memory = readdirSync(to, { recursive: true, encoding: 'utf8' }).find((path) =>
+      path.endsWith('MEMORY.md'),
+    );
+    expect(readFileSync(join(to, memory ?? ''), 'utf8')).toBe('remember the milk\n');
+
+    expect(await library.verify(settings, { readData: true })).toMatchObject({ snapshots: 1, problems: [] });
+    expect(await library.status(settings)).toMatchObject({
+      stateDir: settings.stateDir,
+      encrypt: true,
+      lastSnapshot: first.snapshot,
+      snapshots: 1,
+      pending: false,
+    });
+  });
+
+  it('plans without making anything', async () => {
+    const plan = await library.plan(settings);
+    expect(plan.entries.find(({ path }) => path.endsWith('MEMORY.md'))).toMatchObject({
+      included: true,
+      changed: true,
+    });
+    expect(readdirSync(join(directory, 'bucket'))).toEqual([]);
+  });
+
+  it('rejects with codes, from both processes', async () => {
+    await library.push(settings);
+    const wrong = { ...settings, stateDir: join(directory, 'blank'), passphrase: 'haddock' };
+    const to = join(directory, 'restored');
+    await expect(library.restore(wrong, { snapshot: 'latest', to })).rejects.toMatchObject({
+      name: 'BackupError',
+      code: 'B2_WRONG_KEY',
+    });
+    await expect(
+      library.restore(settings, { snapshot: '2001-01-01T00-00-00Z-00000000', to }),
+    ).rejects.toMatchObject({
+      code: 'B2_SNAPSHOT_NOT_FOUND',
+    });
+    await expect(
+      library.restore(settings, { snapshot: 'latest', to: settings.stateDir }),
+    ).rejects.toMatchObject({
+      code: 'B2_TARGET_NOT_EMPTY',
+    });
+    await expect(library.push({ ...settings, stateDir: join(directory, 'nothing') })).rejects.toMatchObject({
+      name: 'BackupError',
+      code: expect.stringMatching(/^B2_(CONFIG|IO)$/),
+    });
+  });
+
+  it.skipIf(process.getuid?.() === 0)('lists a file that cannot be read, and backs up the rest', async () => {
+    chmodSync(join(settings.stateDir, 'workspace', 'MEMORY.md'), 0);
+    const { skipped, changed } = await library.push(settings);
+    expect(changed).toBe(true);
+    expect(skipped).toMatchObject([{ path: expect.stringContaining('MEMORY.md'), code: 'B2_PERMISSION' }]);
+  });
+
+  it('stops when asked to, and goes on later', async () => {
+    for (let at = 0; at < 200; at += 1) {
+      writeFileSync(
+        join(settings.stateDir, 'workspace', `${at}.bin`),
+        Buffer.alloc(200_000, `${at}-${Math.random()}`),
+      );
+    }
+    const controller = new AbortController();
+    const onProgress = (): void => controller.abort(new Error('enough'));
+    const running = library.push(settings, {}, { signal: controller.signal, onProgress });
+    setTimeout(() => controller.abort(new Error('enough')), 300);
+    // It may have been quicker.
+    const outcome = await running.catch((error: unknown) => error);
+    if (outcome instanceof Error) expect(outcome.message).toBe('enough');
+    await library.push(settings);
+    const to = join(directory, 'restored');
+    expect(await library.restore(settings, { snapshot: 'latest', to })).toMatchObject({ failed: [] });
+    expect(statSync(to).isDirectory()).toBe(true);
+  });
+});

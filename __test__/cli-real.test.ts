@@ -1,0 +1,109 @@
+/** The command as a user runs it: `node dist/cli.js`. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { addon, CLI } from './addon-support.ts';
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'b2-cli-'));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+async function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  const child = spawn(process.execPath, [CLI, ...args], {
+    env: { PATH: process.env['PATH'], HOME: directory, TZ: 'UTC', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let out = '';
+  let err = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
+  });
+  const [exit] = (await once(child, 'close')) as [number | null];
+  return { exit, out, err };
+}
+
+describe.skipIf(!existsSync(CLI))('the command (needs dist/)', () => {
+  it('tells its version and helps', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
+    expect(await cli(['--version'])).toEqual({ exit: 0, out: `${version}\n`, err: '' });
+    expect((await cli([])).out).toContain('Usage: b2-backup');
+  });
+
+  it('says what is not configured', async () => {
+    const { exit, err } = await cli(['push']);
+    expect(exit).toBe(1);
+    expect(err).toContain(`not set; put them into ${join(directory, '.openclaw', 'openclaw.json')}`);
+  });
+
+  it('does not crash when its reader goes away', async () => {
+    const child = spawn(process.execPath, [CLI, 'help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.destroy();
+    let err = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      err += text;
+    });
+    const [exit] = (await once(child, 'close')) as [number | null];
+    expect({ exit, err }).toEqual({ exit: 0, err: '' });
+  });
+});
+
+describe.skipIf(addon === undefined)('the command, with the addon', () => {
+  it('backs up and brings back', async () => {
+    const state = join(directory, '.openclaw');
+    mkdirSync(join(state, 'workspace'), { recursive: true });
+    mkdirSync(join(directory, 'bucket'));
+    // JSON5, as people write it.
+    writeFileSync(
+      join(state, 'openclaw.json'),
+      `{ plugins: { entries: { "b2-backup": { config: { bucket: "file://${join(directory, 'bucket')}", }, }, }, }, }`,
+    );
+    writeFileSync(join(state, 'workspace', 'MEMORY.md'), 'remember the milk\n');
+    const env = { B2_BACKUP_PASSPHRASE: 'swordfish' };
+
+    const pushed = await cli(['push', '--json'], env);
+    expect(pushed).toMatchObject({ exit: 0, err: '' });
+    const { snapshot } = JSON.parse(pushed.out) as { snapshot: string };
+    expect(JSON.parse(pushed.out)).toMatchObject({ ok: true, changed: true, skipped: [] });
+    expect(JSON.parse((await cli(['push', '--json'], env)).out)).toMatchObject({ ok: true, snapshot: null });
+
+    expect((await cli(['list'], env)).out).toContain(snapshot);
+    expect((await cli(['push', '--dry-run', '--list'], env)).out).toContain('workspace/MEMORY.md');
+    expect((await cli(['verify', '--read-data'], env)).exit).toBe(0);
+    expect((await cli(['status'], env)).out).toContain(snapshot);
+
+    const to = join(directory, 'restored');
+    const blank = ['--state-dir', join(directory, 'blank'), '--config', join(state, 'openclaw.json')];
+    const restored = await cli(
+      [...blank, 'restore', snapshot, '--to', to, '--path', 'workspace/MEMORY.md', '--json'],
+      env,
+    );
+    expect(restored).toMatchObject({ exit: 0, err: '' });
+    expect(JSON.parse(restored.out)).toMatchObject({ ok: true, snapshot, files: 1, failed: [] });
+
+    const again = await cli(['restore', 'latest', '--to', to], env);
+    expect(again.exit).toBe(1);
+    expect(again.err).toMatch(/^b2-backup: .* \(B2_TARGET_NOT_EMPTY\)\n$/);
+  });
+
+  it('explains a broken configuration', async () => {
+    const config = join(directory, 'broken.json');
+    writeFileSync(config, '{ plugins: ');
+    const { exit, out } = await cli(['status', '--json', '--config', config]);
+    expect(exit).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({
+      ok: false,
+      code: 'B2_CONFIG',
+      message: expect.stringContaining(config),
+    });
+  });
+});

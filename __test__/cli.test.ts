@@ -1,0 +1,436 @@
+import { describe, expect, it, vi } from 'vitest';
+import { TOPICS } from '../ts/cli/arguments.ts';
+import { main } from '../ts/cli/main.ts';
+import type { Engine } from '../ts/engine.ts';
+import { BackupError } from '../ts/errors.ts';
+import type { Operation } from '../ts/operation.ts';
+import { type World, world } from './support.ts';
+
+const PUSHED = {
+  snapshot: '2026-02-19T00-00-00Z-1f2e3d4c',
+  changed: true,
+  files: 1234,
+  bytes: 30_100_000,
+  uploadedBytes: 2_345_678,
+  requests: 4,
+  skipped: [],
+  warnings: [],
+  durationMs: 1234,
+};
+const { snapshot: _, ...UNCHANGED } = { ...PUSHED, changed: false, uploadedBytes: 0, requests: 2 };
+const PROBLEM = { path: 'workspace/a\nb', code: 'B2_PERMISSION', message: 'no permission to read it' };
+const SNAPSHOT = {
+  id: '2026-02-19T00-00-00Z-1f2e3d4c',
+  kind: 'regular',
+  reason: 'manual',
+  machine: '1f2e3d4c',
+  thisMachine: true,
+  createdAt: '2026-02-19T00:00:00Z',
+  files: 1234,
+  bytes: 30_100_000,
+  authenticated: true,
+  format: 2,
+};
+const RESTORED = {
+  snapshot: SNAPSHOT.id,
+  files: 10,
+  bytes: 1000,
+  downloadedBytes: 500,
+  requests: 3,
+  failed: [],
+  roots: [],
+  warnings: [],
+  durationMs: 100,
+};
+const VERIFIED = {
+  snapshots: 2,
+  packs: 3,
+  bytes: 1000,
+  problems: [],
+  requests: 4,
+  downloadedBytes: 1000,
+  durationMs: 10,
+};
+
+async function run(
+  line: string,
+  engine: Partial<Engine> = {},
+  adapt: (deps: World) => World = (deps) => deps,
+) {
+  const deps = adapt(world(engine));
+  const exit = await main(line.split(' ').filter(Boolean), deps);
+  return { exit, out: deps.stdout.text, err: deps.stderr.text, deps };
+}
+
+/** `--json`: one document on stdout, nothing on stderr. */
+async function json(line: string, engine: Partial<Engine> = {}) {
+  const { exit, out, err } = await run(`--json ${line}`, engine);
+  expect(err).toBe('');
+  expect(out.endsWith('\n')).toBe(true);
+  expect(out.trimEnd()).not.toContain('\n');
+  return { exit, document: JSON.parse(out) as Record<string, unknown> };
+}
+
+describe('usage', () => {
+  it.each([
+    ['frobnicate', 'there is no command "frobnicate"; see b2-backup help'],
+    ['push --lis', "unknown option '--lis'"],
+    ['push --list', '--list goes with --dry-run; see b2-backup help push'],
+    ['push now', 'push does not take "now"'],
+    ['list --to /x', 'list has no option --to; see b2-backup help list'],
+    ['restore --to /x', 'restore needs a snapshot'],
+    ['restore latest', 'restore needs --to and a new or empty directory'],
+    ['restore latest --to', "option '--to <value>' argument missing"],
+    ['restore a b --to /x', 'restore does not take "b"'],
+    ['verify --read-data=1', "option '--read-data' does not take an argument"],
+    ['status --state-dir=', '--state-dir needs a value'],
+  ])('refuses "%s" with exit status 2', async (line, message) => {
+    const { exit, out, err } = await run(line);
+    expect(exit).toBe(2);
+    expect(out).toBe('');
+    expect(err).toMatch(/^b2-backup: .* \(B2_USAGE\)\n$/);
+    expect(err).toContain(message);
+    const { exit: alsoExit, document } = await json(line);
+    expect(alsoExit).toBe(2);
+    expect(document).toMatchObject({ ok: false, code: 'B2_USAGE' });
+  });
+
+  it('explains every command on one screen', async () => {
+    for (const line of [
+      '',
+      'help',
+      '--help',
+      ...TOPICS.flatMap((name) => [`help ${name}`, `${name} --help`]),
+    ]) {
+      const { exit, out } = await run(line);
+      expect(exit).toBe(0);
+      expect(out).toContain('Usage: b2-backup');
+      const lines = out.split('\n');
+      expect(lines.length).toBeLessThanOrEqual(40);
+      expect(Math.max(...lines.map((text) => text.length))).toBeLessThanOrEqual(80);
+    }
+  });
+
+  it('tells its version', async () => {
+    expect(await run('--version')).toMatchObject({ exit: 0, out: '1.2.3\n' });
+    expect((await json('--version')).document).toEqual({ ok: true, version: '1.2.3' });
+  });
+});
+
+describe('settings', () => {
+  it('reach the engine', async () => {
+    const push = vi.fn<Engine['push']>(async () => PUSHED);
+    await run('push --state-dir state', { push });
+    expect(push).toHaveBeenCalledWith(
+      expect.objectContaining({ stateDir: '/work/state', bucket: 'my-bucket' }),
+      { reason: 'manual' },
+      expect.anything(),
+    );
+  });
+
+  it('that are missing are one line', async () => {
+    const unset = (deps: World): World => ({ ...deps, env: {} });
+    const { exit, err } = await run('status', {}, unset);
+    expect(exit).toBe(1);
+    expect(err).toMatch(
+      /^b2-backup: configuration: bucket, keyId and applicationKey: not set; [^\n]*\(B2_CONFIG\)\n$/,
+    );
+  });
+
+  it('with a warning say so, on stderr or in the document', async () => {
+    const engine: Partial<Engine> = {
+      list: async () => ({ snapshots: [], warnings: ['two'] }),
+      readHostConfig: async () => ({ config: { buckt: 1 }, warning: null }),
+    };
+    const withFile = (deps: World): World => ({ ...deps, fileExists: () => true });
+    const { err } = await run('list', engine, withFile);
+    expect(err).toBe(
+      'warning: plugins.entries["b2-backup"].config.buckt: there is no such setting; it is ignored\nwarning: two\n',
+    );
+    const { out, err: quietErr } = await run('list --json', engine, withFile);
+    expect(JSON.parse(out).warnings).toHaveLength(2);
+    expect(quietErr).toBe('');
+    expect((await run('list --quiet', engine, withFile)).err).toBe('');
+  });
+});
+
+describe('push', () => {
+  it('tells what it did', async () => {
+    const { exit, out, err } = await run('push', { push: async () => PUSHED });
+    expect(exit).toBe(0);
+    expect(err).toBe('');
+    expect(out).toBe(`Snapshot 2026-02-19T00-00-00Z-1f2e3d4c
+  state     1,234 files, 30.1 MB
+  uploaded  2.3 MB in 4 requests
+  took      1.2 s
+`);
+  });
+
+  it('tells that nothing changed', async () => {
+    const { exit, out } = await run('push', { push: async () => UNCHANGED });
+    expect(exit).toBe(0);
+    expect(out).toMatch(/^Nothing has changed since the last snapshot\n/);
+    const { document } = await json('push', { push: async () => UNCHANGED });
+    expect(document).toMatchObject({ ok: true, snapshot: null, changed: false });
+  });
+
+  it('has the promised fields', async () => {
+    const { document } = await json('push', { push: async () => PUSHED });
+    expect(document).toMatchObject({ ok: true, ...PUSHED });
+  });
+
+  it('is silent with --quiet', async () => {
+    expect(await run('push -q', { push: async () => PUSHED })).toMatchObject({ exit: 0, out: '', err: '' });
+  });
+
+  it('ends with 3 and lists what could not be backed up, also with --quiet', async () => {
+    const push: Engine['push'] = async () => ({ ...PUSHED, skipped: [PROBLEM] });
+    const { exit, err } = await run('push --quiet', { push });
+    expect(exit).toBe(3);
+    expect(err).toBe(
+      '1 file could not be backed up:\n  workspace/a\\x0ab: no permission to read it (B2_PERMISSION)\n',
+    );
+    expect(await json('push', { push })).toMatchObject({
+      exit: 3,
+      document: { ok: true, skipped: [PROBLEM] },
+    });
+  });
+
+  it('only plans with --dry-run', async () => {
+    const plan: Engine['plan'] = async () => ({
+      files: 2,
+      bytes: 2000,
+      changedFiles: 1,
+      changedBytes: 1000,
+      entries: [
+        { path: 'a', included: true, bytes: 1000, changed: true },
+        { path: 'b', included: true, bytes: 1000, changed: false },
+        { path: 'media', included: false, reason: 'regenerable', bytes: 5_000_000, changed: false },
+      ],
+      skipped: [],
+      warnings: [],
+    });
+    const { exit, out } = await run('push --dry-run --list', { plan });
+    expect(exit).toBe(0);
+    expect(out).toBe(`        SIZE  PATH
+new   1.0 kB  a
+same  1.0 kB  b
+out   5.0 MB  media  (regenerable)
+
+A push would back up
+  state           2 files, 2.0 kB
+  new or changed  1 file, 1.0 kB before compression
+`);
+    expect((await run('push --dry-run', { plan })).out).toContain('--list');
+    expect((await json('push --dry-run', { plan })).document).not.toHaveProperty('entries');
+    const { document } = await json('push --dry-run --list', { plan });
+    expect(document['entries']).toEqual([
+      { path: 'a', included: true, reason: null, bytes: 1000, changed: true },
+      { path: 'b', included: true, reason: null, bytes: 1000, changed: false },
+      { path: 'media', included: false, reason: 'regenerable', bytes: 5_000_000, changed: false },
+    ]);
+  });
+});
+
+describe('list', () => {
+  const { reason: __, ...unknownReason } = SNAPSHOT;
+  const snapshots = [
+    { ...SNAPSHOT, authenticated: false },
+    { ...unknownReason, kind: 'safety', machine: 'aaaaaaaa\u001b', thisMachine: false },
+    { ...unknownReason, problem: 'none of the secrets opens it' },
+  ];
+
+  it('shows a table', async () => {
+    const { exit, out } = await run('list', { list: async () => ({ snapshots, warnings: [] }) });
+    expect(exit).toBe(0);
+    const plain = out.replace(/ +/g, ' ');
+    expect(plain).toContain('SNAPSHOT TAKEN WHY MACHINE FILES SIZE\n');
+    expect(plain).toContain(
+      '-1f2e3d4c 2026-02-19 00:00 manual 1f2e3d4c (this) 1,234 30.1 MB not authenticated\n',
+    );
+    expect(plain).toContain(' safety aaaaaaaa\\x1b 1,234 30.1 MB\n');
+    expect(plain).toContain(' - 1f2e3d4c (this) - - none of the secrets opens it\n');
+  });
+
+  it('says when there are none', async () => {
+    const { out } = await run('list', { list: async () => ({ snapshots: [], warnings: [] }) });
+    expect(out).toContain('no snapshots yet');
+  });
+
+  it('has null where a reason is unknown', async () => {
+    const { document } = await json('list', { list: async () => ({ snapshots, warnings: [] }) });
+    expect(document['snapshots']).toMatchObject([
+      { id: SNAPSHOT.id, kind: 'regular', reason: 'manual', format: 2, authenticated: false, problem: null },
+      { kind: 'safety', reason: null },
+      { reason: null, problem: 'none of the secrets opens it' },
+    ]);
+  });
+});
+
+describe('restore', () => {
+  it('passes everything on', async () => {
+    const restore = vi.fn<Engine['restore']>(async () => RESTORED);
+    await run('restore latest --to out --path a --path b/c --allow-unauthenticated', { restore });
+    expect(restore.mock.calls[0]?.[1]).toEqual({
+      snapshot: 'latest',
+      to: '/work/out',
+      paths: ['a', 'b/c'],
+      allowUnauthenticated: true,
+    });
+    await run('restore latest --to /out', { restore });
+    expect(restore.mock.calls[1]?.[1]).toEqual({ snapshot: 'latest', to: '/out' });
+  });
+
+  it('tells what it did, and what could not be', async () => {
+    const restore: Engine['restore'] = async () => ({ ...RESTORED, failed: [PROBLEM, PROBLEM] });
+    const { exit, out, err } = await run('restore latest --to /out', { restore });
+    expect(exit).toBe(3);
+    expect(out).toContain(`Restored ${SNAPSHOT.id} to /out\n`);
+    expect(err).toMatch(/^2 files could not be restored:\n/);
+    expect(await json('restore latest --to /out', { restore })).toMatchObject({
+      exit: 3,
+      document: {
+        ok: true,
+        snapshot: SNAPSHOT.id,
+        files: 10,
+        bytes: 1000,
+        downloadedBytes: 500,
+        requests: 3,
+      },
+    });
+  });
+});
+
+describe('verify', () => {
+  it('reads data only when asked', async () => {
+    const verify = vi.fn<Engine['verify']>(async () => VERIFIED);
+    expect((await run('verify', { verify })).out).toContain('No problems found');
+    expect((await run('verify --read-data', { verify })).exit).toBe(0);
+    expect(verify.mock.calls.map((call) => call[1])).toEqual([{ readData: false }, { readData: true }]);
+  });
+
+  it('fails when something is damaged, and says what it costs', async () => {
+    const problem = {
+      object: 'packs/x',
+      code: 'B2_DAMAGED',
+      message: 'checksum',
+      snapshots: [SNAPSHOT.id],
+      paths: Array.from({ length: 25 }, (___, at) => `f${at}`),
+    };
+    const verify: Engine['verify'] = async () => ({ ...VERIFIED, problems: [problem] });
+    const { exit, out, err } = await run('verify -q', { verify });
+    expect(exit).toBe(1);
+    expect(out).toContain('1 problem found');
+    expect(err).toContain('packs/x: checksum (B2_DAMAGED)\n  in 2026-02-19');
+    expect(err).toContain('and 5 more files');
+    expect(await json('verify', { verify })).toMatchObject({
+      exit: 1,
+      document: { ok: false, code: 'B2_DAMAGED', message: '1 problem found', problems: [problem] },
+    });
+  });
+});
+
+describe('status', () => {
+  const report = {
+    stateDir: '/s',
+    bucket: 'b',
+    prefix: 'p',
+    encrypt: true,
+    snapshots: 0,
+    storedBytes: 0,
+    pending: true,
+    warnings: [],
+  };
+
+  it('shows what is there, and what is not yet', async () => {
+    const { exit, out } = await run('status', { status: async () => report });
+    expect(exit).toBe(0);
+    expect(out).toContain('none yet');
+    expect(out).toContain('the next push finishes it');
+    expect((await json('status', { status: async () => report })).document).toMatchObject({
+      ok: true,
+      machine: null,
+      lastSnapshot: null,
+      pending: true,
+    });
+  });
+});
+
+describe('failures', () => {
+  it('are one line with the code, and exit status 1', async () => {
+    const list: Engine['list'] = () =>
+      Promise.reject(new BackupError('cannot reach x:\nreset', { code: 'B2_NETWORK' }));
+    expect(await run('list', { list })).toMatchObject({
+      exit: 1,
+      out: '',
+      err: 'b2-backup: cannot reach x:\\x0areset (B2_NETWORK)\n',
+    });
+    expect(await json('list', { list })).toEqual({
+      exit: 1,
+      document: { ok: false, code: 'B2_NETWORK', message: 'cannot reach x:\nreset' },
+    });
+  });
+
+  it('include defects', async () => {
+    const list: Engine['list'] = () => Promise.reject(new TypeError('x is undefined'));
+    expect((await run('list', { list })).err).toContain('(B2_INTERNAL)');
+  });
+});
+
+describe('signals', () => {
+  const untilAborted = (operation: Operation | undefined): Promise<never> =>
+    new Promise((__, reject) => {
+      operation?.signal?.addEventListener('abort', () => reject(operation.signal?.reason));
+    });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('%s cancels and ends with %d; the second one ends at once', async (signal, status) => {
+    const deps = world({ push: (__, ___, operation) => untilAborted(operation) });
+    const running = main(['push'], deps);
+    await vi.waitUntil(() => deps.signals.count === 2);
+    deps.signals.send(signal);
+    deps.signals.send(signal);
+    expect(await running).toBe(status);
+    expect(deps.exits).toEqual([status]);
+    expect(deps.stderr.text).toBe(
+      'Stopping; once more to stop at once.\nb2-backup: cancelled (B2_CANCELLED)\n',
+    );
+    expect(deps.signals.count).toBe(0);
+  });
+
+  it('keep to the document with --json', async () => {
+    const deps = world({ push: (__, ___, operation) => untilAborted(operation) });
+    const running = main(['push', '--json'], deps);
+    await vi.waitUntil(() => deps.signals.count === 2);
+    deps.signals.send('SIGTERM');
+    expect(await running).toBe(143);
+    expect(JSON.parse(deps.stdout.text)).toEqual({ ok: false, code: 'B2_CANCELLED', message: 'cancelled' });
+    expect(deps.stderr.text).toBe('');
+  });
+});
+
+describe('progress', () => {
+  const push: Engine['push'] = async (__, ___, operation) => {
+    operation?.onProgress?.({ phase: 'scan', doneBytes: 0, doneFiles: 5 });
+    return PUSHED;
+  };
+  const onTerminal = (deps: World): World => {
+    deps.stderr.isTTY = true;
+    return deps;
+  };
+
+  it('is shown on a terminal and cleaned up', async () => {
+    const { err } = await run('push', { push }, onTerminal);
+    expect(err).toBe('\r\u001b[2KLooking for changes: 5 files\r\u001b[2K');
+  });
+
+  it.each(['push --json', 'push --quiet'])('is not shown by %s', async (line) => {
+    expect((await run(line, { push }, onTerminal)).err).toBe('');
+  });
+
+  it('is not shown where there is no terminal', async () => {
+    expect((await run('push', { push })).err).toBe('');
+  });
+});

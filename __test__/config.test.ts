@@ -1,0 +1,185 @@
+import { describe, expect, it } from 'vitest';
+import { loadSettings, type SettingsSource } from '../ts/config.ts';
+
+const FULL = { bucket: 'my-bucket', keyId: 'id', applicationKey: 'key' };
+
+function load(file: unknown, over: Partial<SettingsSource> = {}) {
+  return loadSettings({
+    env: {},
+    home: '/home/me',
+    cwd: '/work',
+    fileExists: () => true,
+    readHostConfig: async () => ({ config: file, warning: null }),
+    ...over,
+  });
+}
+
+describe('where settings come from', () => {
+  it('takes defaults for what is not given', async () => {
+    const { settings, warnings } = await load(FULL);
+    expect(settings).toEqual({
+      ...FULL,
+      stateDir: '/home/me/.openclaw',
+      configPath: '/home/me/.openclaw/openclaw.json',
+      prefix: 'openclaw-backup',
+      encrypt: true,
+      includeSecrets: false,
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  it('works without a file', async () => {
+    const env = { B2_BUCKET: 'b-b', B2_APPLICATION_KEY_ID: 'i', B2_APPLICATION_KEY: 'k' };
+    const { settings } = await load(undefined, { env, fileExists: () => false });
+    expect(settings).toMatchObject({ bucket: 'b-b', keyId: 'i', applicationKey: 'k' });
+    expect(settings).not.toHaveProperty('configPath');
+  });
+
+  it('puts the environment before the file, and an empty variable behind', async () => {
+    const env = {
+      B2_BUCKET: 'other-bucket',
+      B2_REGION: 'us-west-004',
+      B2_ENDPOINT: 'https://s3.example.com',
+      B2_PREFIX: 'p',
+      B2_BACKUP_PASSPHRASE: ' words ',
+      B2_APPLICATION_KEY: '',
+    };
+    const { settings } = await load({ ...FULL, region: 'eu' }, { env });
+    expect(settings).toMatchObject({
+      bucket: 'other-bucket',
+      region: 'us-west-004',
+      endpoint: 'https://s3.example.com',
+      prefix: 'p',
+      passphrase: ' words ',
+      applicationKey: 'key',
+    });
+  });
+
+  it.each([
+    [{ stateDir: 'here' }, '/work/here'],
+    [{ env: { OPENCLAW_STATE_DIR: '~/state' } }, '/home/me/state'],
+    [{ stateDir: '/a', env: { OPENCLAW_STATE_DIR: '/b' } }, '/a'],
+  ])('finds the state directory: %j', async (over, expected) => {
+    expect((await load(FULL, over)).settings.stateDir).toBe(expected);
+  });
+
+  it('finds the configuration: option, environment, state directory', async () => {
+    const env = { OPENCLAW_CONFIG_PATH: '/etc/claw.json' };
+    expect((await load(FULL, { env })).settings.configPath).toBe('/etc/claw.json');
+    expect((await load(FULL, { env, configPath: 'c.json' })).settings.configPath).toBe('/work/c.json');
+  });
+
+  it('refuses a named configuration that does not exist', async () => {
+    const missing = { configPath: '/nowhere.json', fileExists: () => false };
+    await expect(load(FULL, missing)).rejects.toMatchObject({
+      code: 'B2_CONFIG',
+      message: 'configuration: --config: there is no file /nowhere.json',
+    });
+  });
+
+  it('passes every setting on', async () => {
+    const all = {
+      ...FULL,
+      include: ['a'],
+      exclude: ['b/**'],
+      uploadLimit: 1000,
+      encrypt: true,
+      includeSecrets: true,
+    };
+    expect((await load(all)).settings).toMatchObject(all);
+  });
+
+  it('knows the settings of the gateway and warns about others', async () => {
+    const file = { ...FULL, schedule: 'daily', keepSnapshots: 3, autoRestore: false, buckt: 'x' };
+    const { warnings } = await load(file);
+    expect(warnings).toEqual([
+      'plugins.entries["b2-backup"].config.buckt: there is no such setting; it is ignored',
+    ]);
+  });
+
+  it('passes on what the reader of the file warns about', async () => {
+    const readHostConfig = async () => ({ config: FULL, warning: '$include is missing' });
+    expect((await load(FULL, { readHostConfig })).warnings).toEqual(['$include is missing']);
+  });
+});
+
+describe('secret references', () => {
+  const ref = (source: string) => ({ source, provider: 'default', id: 'MY_KEY' });
+
+  it('resolves those to the environment', async () => {
+    const { settings } = await load(
+      { ...FULL, applicationKey: ref('env') },
+      { env: { MY_KEY: 'from the environment' } },
+    );
+    expect(settings.applicationKey).toBe('from the environment');
+  });
+
+  it('does not look at one that the environment overrides', async () => {
+    const env = { B2_APPLICATION_KEY: 'k' };
+    expect((await load({ ...FULL, applicationKey: ref('exec') }, { env })).settings.applicationKey).toBe('k');
+  });
+
+  it.each([
+    [ref('env'), 'applicationKey: refers to the environment variable MY_KEY, which is not set'],
+    [ref('exec'), 'set the environment variable B2_APPLICATION_KEY instead'],
+    [{ nonsense: 1 }, 'applicationKey: must be a string or a secret reference'],
+  ])('refuses %j', async (applicationKey, message) => {
+    await expect(load({ ...FULL, applicationKey })).rejects.toMatchObject({
+      code: 'B2_CONFIG',
+      message: expect.stringContaining(message),
+    });
+  });
+});
+
+describe('wrong settings', () => {
+  it.each<[unknown, string]>([
+    [[], 'plugins.entries["b2-backup"].config: must be an object, not a list'],
+    ['x', 'must be an object, not a string'],
+    [{ ...FULL, keyId: 7 }, 'keyId: must be a string or a secret reference, not a number'],
+    [{ ...FULL, applicationKey: true }, 'applicationKey: must be'],
+    [{ ...FULL, passphrase: 1 }, 'passphrase: must be'],
+    [{ ...FULL, passphrase: '' }, 'passphrase: is empty'],
+    [{ ...FULL, region: { a: 1 } }, 'region: must be a string, not an object'],
+    [{ ...FULL, prefix: ' ' }, 'prefix: is empty'],
+    [{ ...FULL, encrypt: 'yes' }, 'encrypt: must be true or false, not a string'],
+    [{ ...FULL, includeSecrets: 1 }, 'includeSecrets: must be true or false'],
+    [{ ...FULL, include: 'a' }, 'include: must be a list of patterns, not a string'],
+    [{ ...FULL, exclude: ['a', 3] }, 'exclude[1]: must be a pattern'],
+    [{ ...FULL, uploadLimit: -1 }, 'uploadLimit: must be a whole number'],
+    [{ ...FULL, uploadLimit: 0 }, 'uploadLimit:'],
+    [{ ...FULL, uploadLimit: 1.5 }, 'uploadLimit:'],
+    [{ ...FULL, uploadLimit: '2MB' }, 'uploadLimit:'],
+    [{ ...FULL, bucket: 'b2://my-bucket' }, 'bucket: must be the name of a bucket'],
+    [{ ...FULL, bucket: '/mnt/backup' }, 'a folder is written as "file:///mnt/backup"'],
+    [{ ...FULL, bucket: 'file://mnt' }, 'bucket: a folder is written with its full path'],
+    [{ ...FULL, bucket: 'my bucket' }, 'bucket: "my bucket" cannot be a bucket'],
+    [{ ...FULL, endpoint: 's3.example.com' }, 'endpoint: must be a URL'],
+    [{ ...FULL, endpoint: 'ftp://x' }, 'endpoint: must be a URL'],
+    [{ ...FULL, endpoint: 'https://u:p@x' }, 'endpoint: must not hold a user or password'],
+    [{ ...FULL, encrypt: false, includeSecrets: true }, 'includeSecrets: needs encryption'],
+    [{ bucket: 'my-bucket', keyId: 'id' }, 'applicationKey: not set; put it into'],
+    [null, 'bucket, keyId and applicationKey: not set; put them into'],
+    [{ bucket: 'file:///mnt/b' }, 'passphrase: not set; a folder brings no key'],
+  ])('%j', async (file, message) => {
+    await expect(load(file)).rejects.toMatchObject({
+      name: 'BackupError',
+      code: 'B2_CONFIG',
+      message: expect.stringContaining(message),
+    });
+  });
+
+  it('never repeats a secret', async () => {
+    const file = { ...FULL, applicationKey: ['hunter2'] };
+    await expect(load(file)).rejects.toMatchObject({ message: expect.not.stringContaining('hunter2') });
+  });
+});
+
+describe('folders', () => {
+  it.each([
+    { bucket: 'file:///mnt/b', passphrase: 'p' },
+    { bucket: 'file:///mnt/b', applicationKey: 'k' },
+    { bucket: 'file:///mnt/b', encrypt: false },
+  ])('need no key: %j', async (file) => {
+    expect((await load(file)).settings).toMatchObject(file);
+  });
+});

@@ -1,0 +1,91 @@
+/** Stand-ins for the addon and the world. */
+
+import type { CliDeps, StopSignal } from '../ts/cli/deps.ts';
+import type { Engine } from '../ts/engine.ts';
+import type { NativeModule } from '../ts/native.ts';
+
+export class FakeCancelHandle {
+  cancelled = false;
+  readonly #listeners: (() => void)[] = [];
+
+  cancel(): void {
+    this.cancelled = true;
+    for (const listener of this.#listeners) listener();
+  }
+
+  onCancel(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+}
+
+/** An addon that has only what the test gives it. */
+export function fakeNative(parts: Record<string, unknown>): NativeModule {
+  return { CancelHandle: FakeCancelHandle, ...parts } as unknown as NativeModule;
+}
+
+/** An error as the addon makes them. */
+export function coded(code: string, message: string, retryable = false): Error {
+  return Object.assign(new Error(message), { code, retryable });
+}
+
+export class Capture {
+  text = '';
+  isTTY = false;
+  columns = 80;
+
+  write(text: string): void {
+    this.text += text;
+  }
+}
+
+export class FakeSignals {
+  readonly listeners = new Map<StopSignal, Set<() => void>>();
+
+  on(signal: StopSignal, listener: () => void): void {
+    const set = this.listeners.get(signal) ?? new Set();
+    this.listeners.set(signal, set.add(listener));
+  }
+
+  off(signal: StopSignal, listener: () => void): void {
+    this.listeners.get(signal)?.delete(listener);
+  }
+
+  send(signal: StopSignal): void {
+    for (const listener of this.listeners.get(signal) ?? []) listener();
+  }
+
+  get count(): number {
+    return [...this.listeners.values()].reduce((sum, set) => sum + set.size, 0);
+  }
+}
+
+export interface World extends CliDeps {
+  readonly stdout: Capture;
+  readonly stderr: Capture;
+  readonly signals: FakeSignals;
+  readonly exits: number[];
+}
+
+export const CONFIGURED = {
+  B2_BUCKET: 'my-bucket',
+  B2_APPLICATION_KEY_ID: 'id',
+  B2_APPLICATION_KEY: 'key',
+} as const;
+
+export function world(engine: Partial<Engine> = {}, env: NodeJS.ProcessEnv = CONFIGURED): World {
+  const exits: number[] = [];
+  return {
+    env,
+    stdout: new Capture(),
+    stderr: new Capture(),
+    engine: engine as Engine,
+    signals: new FakeSignals(),
+    exits,
+    exit: (code) => exits.push(code),
+    now: () => 0,
+    home: '/home/me',
+    cwd: '/work',
+    fileExists: () => false,
+    version: '1.2.3',
+  };
+}

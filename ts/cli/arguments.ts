@@ -1,0 +1,168 @@
+/** From `argv` to a command. Knows the shape of the command line, not what the commands do. */
+import { parseArgs } from 'node:util';
+import { BackupError } from '../errors.js';
+
+/** What every command takes. */
+export interface GlobalOptions {
+  readonly stateDir?: string | undefined;
+  readonly config?: string | undefined;
+  readonly json: boolean;
+  readonly quiet: boolean;
+}
+
+/** One thing to do. */
+export type Command =
+  | { readonly name: 'push'; readonly dryRun: boolean; readonly list: boolean }
+  | { readonly name: 'list' }
+  | {
+      readonly name: 'restore';
+      readonly snapshot: string;
+      readonly to: string;
+      readonly paths: readonly string[];
+      readonly allowUnauthenticated: boolean;
+    }
+  | { readonly name: 'verify'; readonly readData: boolean }
+  | { readonly name: 'status' }
+  | { readonly name: 'help'; readonly topic: Topic | undefined }
+  | { readonly name: 'version' };
+
+/** The commands that work on a backup. */
+export type WorkCommand = Exclude<Command, { name: 'help' | 'version' }>;
+
+/** What there is help on. */
+export type Topic = WorkCommand['name'];
+
+/** A parsed command line. */
+export interface Invocation {
+  readonly command: Command;
+  readonly global: GlobalOptions;
+}
+
+const OPTIONS = {
+  'state-dir': { type: 'string' },
+  config: { type: 'string' },
+  json: { type: 'boolean' },
+  quiet: { type: 'boolean', short: 'q' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'V' },
+  'dry-run': { type: 'boolean' },
+  list: { type: 'boolean' },
+  to: { type: 'string' },
+  path: { type: 'string', multiple: true },
+  'allow-unauthenticated': { type: 'boolean' },
+  'read-data': { type: 'boolean' },
+} as const;
+
+type OptionName = keyof typeof OPTIONS;
+
+const EVERYWHERE: readonly OptionName[] = ['state-dir', 'config', 'json', 'quiet', 'help', 'version'];
+
+const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
+  push: ['dry-run', 'list'],
+  list: [],
+  restore: ['to', 'path', 'allow-unauthenticated'],
+  verify: ['read-data'],
+  status: [],
+};
+
+/** The commands, in the order in which help shows them. */
+export const TOPICS = Object.keys(OWN) as readonly Topic[];
+
+/** Whether the output is to be JSON, also when the rest of the command line makes no sense. */
+export function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return (end === -1 ? argv : argv.slice(0, end)).includes('--json');
+}
+
+/** @throws {BackupError} B2_USAGE */
+export function parse(argv: readonly string[]): Invocation {
+  const { values, positionals } = parseOptions(argv);
+  const global: GlobalOptions = {
+    stateDir: nonEmpty(values, 'state-dir'),
+    config: nonEmpty(values, 'config'),
+    json: values.json === true,
+    quiet: values.quiet === true,
+  };
+  if (values.version === true) return { command: { name: 'version' }, global };
+  const [name, ...rest] = positionals;
+  if (name === undefined || name === 'help') {
+    return { command: { name: 'help', topic: rest[0] === undefined ? undefined : topic(rest[0]) }, global };
+  }
+  const command = topic(name);
+  if (values.help === true) return { command: { name: 'help', topic: command }, global };
+  for (const option of Object.keys(values) as OptionName[]) {
+    if (!EVERYWHERE.includes(option) && !OWN[command].includes(option)) {
+      throw usage(`${command} has no option --${option}`, command);
+    }
+  }
+  return { command: commandOf(command, values, rest), global };
+}
+
+type Values = ReturnType<typeof parseOptions>['values'];
+
+function parseOptions(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true, strict: true });
+  } catch (error) {
+    if (error instanceof TypeError) throw usage(firstSentence(error.message), undefined);
+    throw error;
+  }
+}
+
+function commandOf(name: Topic, values: Values, rest: readonly string[]): Command {
+  const expected = name === 'restore' ? 1 : 0;
+  const surplus = rest[expected];
+  if (surplus !== undefined) throw usage(`${name} does not take "${surplus}"`, name);
+  switch (name) {
+    case 'push': {
+      const dryRun = values['dry-run'] === true;
+      if (values.list === true && !dryRun) throw usage('--list goes with --dry-run', name);
+      return { name, dryRun, list: values.list === true };
+    }
+    case 'restore': {
+      const snapshot = rest[0];
+      if (snapshot === undefined || snapshot === '') {
+        throw usage('restore needs a snapshot: its name from b2-backup list, or latest', name);
+      }
+      const to = nonEmpty(values, 'to');
+      if (to === undefined) throw usage('restore needs --to and a new or empty directory', name);
+      const paths = values.path ?? [];
+      if (paths.includes('')) throw usage('--path needs a value', name);
+      return {
+        name,
+        snapshot,
+        to,
+        paths,
+        allowUnauthenticated: values['allow-unauthenticated'] === true,
+      };
+    }
+    case 'verify':
+      return { name, readData: values['read-data'] === true };
+    case 'list':
+    case 'status':
+      return { name };
+  }
+}
+
+function nonEmpty(values: Values, option: 'state-dir' | 'config' | 'to'): string | undefined {
+  const value = values[option];
+  if (value === '') throw usage(`--${option} needs a value`, undefined);
+  return value;
+}
+
+function topic(name: string): Topic {
+  const found = TOPICS.find((known) => known === name);
+  if (found === undefined) throw usage(`there is no command "${name}"`, undefined);
+  return found;
+}
+
+/** Node explains at length; its first sentence says what is wrong. */
+function firstSentence(message: string): string {
+  const sentence = message.split(/\.\s|\n/, 1)[0] ?? message;
+  return sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, '');
+}
+
+function usage(message: string, about: Topic | undefined): BackupError {
+  const help = about === undefined ? 'b2-backup help' : `b2-backup help ${about}`;
+  return new BackupError(`${message}; see ${help}`, { code: 'B2_USAGE' });
+}

@@ -1,0 +1,35 @@
+/** Everything the command line touches outside itself, so that tests can be the world. */
+import type { Engine } from '../engine.js';
+
+/** A standard stream, as far as it is used. */
+export interface Output {
+  write(text: string): unknown;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+}
+
+/** The signals that ask to stop. */
+export type StopSignal = 'SIGINT' | 'SIGTERM';
+
+/** The process's signals. */
+export interface Signals {
+  on(signal: StopSignal, listener: () => void): unknown;
+  off(signal: StopSignal, listener: () => void): unknown;
+}
+
+/** The world. */
+export interface CliDeps {
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly engine: Engine;
+  readonly signals: Signals;
+  /** Ends the process at once. */
+  readonly exit: (code: number) => void;
+  /** Milliseconds of any clock that does not jump. */
+  readonly now: () => number;
+  readonly home: string;
+  readonly cwd: string;
+  readonly fileExists: (path: string) => boolean;
+  readonly version: string;
+}

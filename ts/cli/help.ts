@@ -1,0 +1,117 @@
+/** Help that teaches: one screen each. */
+import type { Topic } from './arguments.js';
+
+const GENERAL = `b2-backup backs an OpenClaw state up to Backblaze B2, S3 or a folder, and
+brings it back.
+
+Usage: b2-backup COMMAND [OPTIONS]
+
+Commands:
+  push               back up what has changed since the last snapshot
+  list               show the snapshots of every machine
+  restore SNAPSHOT   bring a snapshot, or parts of it, into an empty directory
+  verify             check that every snapshot can be restored
+  status             show what is configured and what the bucket holds
+  help COMMAND       explain a command, with examples
+
+Options for every command:
+  --state-dir DIR    the OpenClaw state
+                     (default: OPENCLAW_STATE_DIR, then ~/.openclaw)
+  --config FILE      the configuration (default: OPENCLAW_CONFIG_PATH, then
+                     openclaw.json in the state)
+  --json             print one JSON document and nothing else
+  -q, --quiet        print only problems, and what was asked for
+  -h, --help         this help
+  -V, --version      the version
+
+Settings come from plugins.entries["b2-backup"].config in the configuration:
+keyId, applicationKey and bucket are needed. The environment goes before it:
+  B2_APPLICATION_KEY_ID  B2_APPLICATION_KEY  B2_BUCKET  B2_BACKUP_PASSPHRASE
+  B2_REGION  B2_ENDPOINT  B2_PREFIX
+A bucket "file:///path" is a folder; it needs no key, but a passphrase.
+
+Exit status: 0 done, 1 failed, 2 usage, 3 done but some files could not be
+(they are listed).
+`;
+
+const TOPIC_TEXTS: Readonly<Record<Topic, string>> = {
+  push: `Back up what has changed since the last snapshot.
+
+Usage: b2-backup push [--dry-run [--list]]
+
+Each snapshot is complete: it restores alone, on a blank machine, with the
+bucket and the key. What travels is what changed. When nothing changed, no
+snapshot is made. It is safe while OpenClaw runs, and safe to interrupt: the
+next push goes on where this one stopped.
+
+  --dry-run   only tell what a push would back up
+  --list      with --dry-run: name each file, and what is left out and why
+
+Examples:
+  b2-backup push
+  b2-backup push --dry-run --list
+  B2_BUCKET=file:///mnt/usb/claw B2_BACKUP_PASSPHRASE='...' b2-backup push
+`,
+  list: `Show the snapshots of every machine in the bucket.
+
+Usage: b2-backup list
+
+Safety snapshots are those made before a rollback. "not authenticated" means
+that the snapshot is not encrypted, so that anyone who can write to the bucket
+can have made it.
+
+Examples:
+  b2-backup list
+  b2-backup list --json
+`,
+  restore: `Bring a snapshot, or parts of it, into an empty directory.
+
+Usage: b2-backup restore SNAPSHOT|latest --to DIR [--path PATH]...
+
+It never touches the live state: DIR must be new or empty. Every byte is
+checked. What cannot be restored is listed, and the rest is restored all the
+same (exit status 3).
+
+  --to DIR      where to; made when it does not exist
+  --path PATH   only this file or directory of the state; may be given again
+  --allow-unauthenticated
+                also take a snapshot that is not encrypted, which anyone who
+                can write to the bucket can have made
+
+Examples:
+  b2-backup restore latest --to ~/restored
+  b2-backup restore 2026-02-19T00-00-00Z-1f2e3d4c --to /tmp/look \\
+    --path workspace/MEMORY.md
+
+On a new machine: install b2-backup, set the same key (or passphrase) and
+bucket, and restore latest.
+`,
+  verify: `Check that every snapshot can be restored.
+
+Usage: b2-backup verify [--read-data]
+
+Without options it checks the structure: that every manifest opens and every
+pack it needs is there, in the right size. That is quick and cheap.
+
+  --read-data   download everything and open every byte
+
+Exit status 1 when something is damaged; what is affected is listed.
+
+Examples:
+  b2-backup verify
+  b2-backup verify --read-data
+`,
+  status: `Show what is configured and what the bucket holds.
+
+Usage: b2-backup status
+
+Examples:
+  b2-backup status
+  b2-backup status --json
+`,
+};
+
+/** The text on a command, or on all. */
+export function helpText(topic: Topic | undefined): string {
+  return topic === undefined ? GENERAL : TOPIC_TEXTS[topic];
+}

@@ -1,0 +1,64 @@
+/** `b2-backup list` */
+import type { SnapshotInfo } from '../../index.js';
+import { type Context, EXIT, type Outcome } from './outcome.js';
+import { formatBytes, formatCount, formatTime, printable, table } from './render.js';
+
+const COLUMNS = [
+  { title: 'SNAPSHOT' },
+  { title: 'TAKEN' },
+  { title: 'WHY' },
+  { title: 'MACHINE' },
+  { title: 'FILES', right: true },
+  { title: 'SIZE', right: true },
+  { title: '' },
+] as const;
+
+export async function list({ engine, settings, operation, style }: Context): Promise<Outcome> {
+  const { snapshots, warnings } = await engine.list(settings, operation);
+  return {
+    exit: EXIT.done,
+    document: {
+      ok: true,
+      snapshots: snapshots.map((snapshot) => ({
+        id: snapshot.id,
+        kind: snapshot.kind,
+        reason: snapshot.reason ?? null,
+        machine: snapshot.machine,
+        thisMachine: snapshot.thisMachine,
+        createdAt: snapshot.createdAt,
+        files: snapshot.files,
+        bytes: snapshot.bytes,
+        authenticated: snapshot.authenticated,
+        format: snapshot.format,
+        problem: snapshot.problem ?? null,
+      })),
+      warnings,
+    },
+    lines:
+      snapshots.length === 0
+        ? ['There are no snapshots yet. "b2-backup push" makes the first.']
+        : table(COLUMNS, snapshots.map(row), style),
+    chatter: false,
+    problems: [],
+    warnings,
+  };
+}
+
+function row(snapshot: SnapshotInfo): string[] {
+  // What cannot be read has no figures.
+  const figures =
+    snapshot.problem === undefined ? [formatCount(snapshot.files), formatBytes(snapshot.bytes)] : ['-', '-'];
+  return [
+    printable(snapshot.id),
+    formatTime(snapshot.createdAt),
+    printable(snapshot.reason ?? (snapshot.kind === 'safety' ? 'safety' : '-')),
+    printable(snapshot.machine) + (snapshot.thisMachine ? ' (this)' : ''),
+    ...figures,
+    remark(snapshot),
+  ];
+}
+
+function remark({ problem, authenticated }: SnapshotInfo): string {
+  if (problem !== undefined) return printable(problem);
+  return authenticated ? '' : 'not authenticated';
+}

@@ -1,0 +1,159 @@
+/** Runs one command line: parse, load settings, do, print, and give the exit status. */
+import { loadSettings } from '../config.js';
+import { BackupError, toBackupError } from '../errors.js';
+import type { Operation } from '../operation.js';
+import { type GlobalOptions, parse, type WorkCommand, wantsJson } from './arguments.js';
+import type { CliDeps, StopSignal } from './deps.js';
+import { helpText } from './help.js';
+import { list } from './list.js';
+import { type Context, EXIT, type Outcome } from './outcome.js';
+import { ProgressLine } from './progress-line.js';
+import { dryRun, push } from './push.js';
+import { createStyle, printable, type Style, wantsColour } from './render.js';
+import { restore } from './restore.js';
+import { status } from './status.js';
+import { verify } from './verify.js';
+
+/** 128 plus the signal's number, as shells count. */
+const SIGNAL_EXIT: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
+
+/** Why an operation was aborted, and the exit status that goes with it. */
+class Stopped extends BackupError {
+  readonly exit: number;
+
+  constructor(signal: StopSignal) {
+    super('cancelled', { code: 'B2_CANCELLED' });
+    this.exit = SIGNAL_EXIT[signal];
+  }
+}
+
+/** Carries out `argv` (without node and script) and returns the exit status. Never throws. */
+export async function main(argv: readonly string[], deps: CliDeps): Promise<number> {
+  const style = createStyle(wantsColour(deps.stderr, deps.env));
+  try {
+    const { command, global } = parse(argv);
+    switch (command.name) {
+      case 'help':
+        deps.stdout.write(helpText(command.topic));
+        return EXIT.done;
+      case 'version':
+        deps.stdout.write(global.json ? document({ ok: true, version: deps.version }) : `${deps.version}\n`);
+        return EXIT.done;
+      default:
+        return await work(command, global, deps);
+    }
+  } catch (error) {
+    return report(error, wantsJson(argv), deps, style);
+  }
+}
+
+async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps): Promise<number> {
+  const loaded = await loadSettings({
+    stateDir: global.stateDir,
+    configPath: global.config,
+    env: deps.env,
+    home: deps.home,
+    cwd: deps.cwd,
+    fileExists: deps.fileExists,
+    readHostConfig: deps.engine.readHostConfig,
+  });
+  const outcome = await interruptible(global, deps, (operation) =>
+    carryOut(command, {
+      engine: deps.engine,
+      settings: loaded.settings,
+      operation,
+      style: createStyle(!global.json && wantsColour(deps.stdout, deps.env)),
+      cwd: deps.cwd,
+    }),
+  );
+  print(outcome, loaded.warnings, global, deps);
+  return outcome.exit;
+}
+
+function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
+  switch (command.name) {
+    case 'push':
+      return command.dryRun ? dryRun(context, command.list) : push(context);
+    case 'list':
+      return list(context);
+    case 'restore':
+      return restore(context, command);
+    case 'verify':
+      return verify(context, command.readData);
+    case 'status':
+      return status(context);
+  }
+}
+
+/** The first signal cancels and lets the work end in order, the second ends the process. */
+async function interruptible<T>(
+  { json, quiet }: GlobalOptions,
+  { stderr, signals, exit, now }: CliDeps,
+  run: (operation: Operation) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const progress = stderr.isTTY === true && !json && !quiet ? new ProgressLine(stderr, now) : undefined;
+  const stop = (signal: StopSignal) => (): void => {
+    if (controller.signal.aborted) {
+      exit(SIGNAL_EXIT[signal]);
+      return;
+    }
+    progress?.close();
+    if (!json && !quiet) stderr.write('Stopping; once more to stop at once.\n');
+    controller.abort(new Stopped(signal));
+  };
+  const onInterrupt = stop('SIGINT');
+  const onTerminate = stop('SIGTERM');
+  signals.on('SIGINT', onInterrupt);
+  signals.on('SIGTERM', onTerminate);
+  try {
+    return await run({
+      signal: controller.signal,
+      onProgress: progress && ((event) => progress.update(event)),
+    });
+  } finally {
+    signals.off('SIGINT', onInterrupt);
+    signals.off('SIGTERM', onTerminate);
+    progress?.close();
+  }
+}
+
+function print(
+  outcome: Outcome,
+  settingsWarnings: readonly string[],
+  { json, quiet }: GlobalOptions,
+  { stdout, stderr, env }: CliDeps,
+): void {
+  const warnings = [...settingsWarnings, ...outcome.warnings];
+  if (json) {
+    stdout.write(document({ ...outcome.document, warnings }));
+    return;
+  }
+  if (!(quiet && outcome.chatter)) write(stdout, outcome.lines);
+  write(stderr, outcome.problems);
+  if (quiet) return;
+  const style = createStyle(wantsColour(stderr, env));
+  write(
+    stderr,
+    warnings.map((warning) => `${style.yellow('warning:')} ${printable(warning)}`),
+  );
+}
+
+function report(error: unknown, json: boolean, { stdout, stderr }: CliDeps, style: Style): number {
+  const { code, message } = toBackupError(error);
+  if (json) {
+    stdout.write(document({ ok: false, code, message }));
+  } else {
+    stderr.write(`${style.red('b2-backup:')} ${printable(message)} (${code})\n`);
+  }
+  if (error instanceof Stopped) return error.exit;
+  return code === 'B2_USAGE' ? EXIT.usage : EXIT.failed;
+}
+
+function document(value: Readonly<Record<string, unknown>>): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
+function write(stream: CliDeps['stdout'], lines: readonly string[]): void {
+  if (lines.length > 0) stream.write(`${lines.join('\n')}\n`);
+}

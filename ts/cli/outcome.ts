@@ -1,0 +1,39 @@
+/** What a command leaves behind. Commands decide, `main.ts` prints. */
+import type { Settings } from '../../index.js';
+import type { Engine } from '../engine.js';
+import type { Operation } from '../operation.js';
+import type { Style } from './render.js';
+
+/** Exit statuses, as documented in the README. */
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  /** Done, but some files could not be; they are listed. */
+  incomplete: 3,
+} as const;
+
+/** A result in both forms. */
+export interface Outcome {
+  readonly exit: number;
+  /** The one document of `--json`. */
+  readonly document: Readonly<Record<string, unknown>>;
+  /** For people, on stdout. */
+  readonly lines: readonly string[];
+  /** Whether `--quiet` may drop `lines`: true for "it worked", false for what was asked for. */
+  readonly chatter: boolean;
+  /** For people, on stderr, also with `--quiet`. */
+  readonly problems: readonly string[];
+  /** For people, on stderr. */
+  readonly warnings: readonly string[];
+}
+
+/** What a command works with. */
+export interface Context {
+  readonly engine: Engine;
+  readonly settings: Settings;
+  readonly operation: Operation;
+  readonly style: Style;
+  /** The directory that relative paths are relative to. */
+  readonly cwd: string;
+}

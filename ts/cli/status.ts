@@ -1,0 +1,44 @@
+/** `b2-backup status` */
+import { type Context, EXIT, type Outcome } from './outcome.js';
+import { facts, formatBytes, formatTime, printable } from './render.js';
+
+export async function status({ engine, settings, operation, style }: Context): Promise<Outcome> {
+  const report = await engine.status(settings, operation);
+  const { lastSnapshot, lastSnapshotAt, machine, warnings } = report;
+  const last =
+    lastSnapshot === undefined
+      ? 'none yet'
+      : printable(lastSnapshot) + (lastSnapshotAt === undefined ? '' : `, ${formatTime(lastSnapshotAt)}`);
+  return {
+    exit: EXIT.done,
+    document: {
+      ok: true,
+      stateDir: report.stateDir,
+      bucket: report.bucket,
+      prefix: report.prefix,
+      encrypt: report.encrypt,
+      machine: machine ?? null,
+      lastSnapshot: lastSnapshot ?? null,
+      lastSnapshotAt: lastSnapshotAt ?? null,
+      snapshots: report.snapshots,
+      storedBytes: report.storedBytes,
+      pending: report.pending,
+      warnings,
+    },
+    lines: [
+      style.bold('Backup'),
+      ...facts([
+        ['state', printable(report.stateDir)],
+        ['bucket', `${printable(report.bucket)}, prefix ${printable(report.prefix)}`],
+        ['encrypted', report.encrypt ? 'yes' : 'no'],
+        ['this machine', printable(machine ?? 'has not backed up yet')],
+        ['last snapshot', last],
+        ['in the bucket', `${report.snapshots} snapshots, ${formatBytes(report.storedBytes)}`],
+        ['waiting', report.pending ? 'an upload was cut off; the next push finishes it' : 'nothing'],
+      ]),
+    ],
+    chatter: false,
+    problems: [],
+    warnings,
+  };
+}

@@ -1,0 +1,87 @@
+/** The operations, and where each of them runs. */
+import type {
+  ListReport,
+  PlanReport,
+  PushOptions,
+  PushReport,
+  RestoreOptions,
+  RestoreReport,
+  Settings,
+  StatusReport,
+  VerifyOptions,
+  VerifyReport,
+} from '../index.js';
+import { toBackupError } from './errors.js';
+import { createIsolate, type RunIsolated } from './isolate.js';
+import { type LoadNative, loadNative, type NativeModule } from './native.js';
+import { harmless, type Operation, underSignal } from './operation.js';
+
+/** What `readHostConfig` finds in an `openclaw.json`. */
+export interface HostConfig {
+  /** `plugins.entries["b2-backup"].config` as it stands there, unchecked; null when there is none. */
+  readonly config: unknown;
+  readonly warning: string | null;
+}
+
+/** Everything a user can ask for. */
+export interface Engine {
+  /** Takes a snapshot, in a child process. Without changes none is made and `changed` is false. */
+  push(settings: Settings, options?: PushOptions, operation?: Operation): Promise<PushReport>;
+  /** Tells, in a child process, what a push would take, and what it would leave out and why. */
+  plan(settings: Settings, operation?: Operation): Promise<PlanReport>;
+  /** The snapshots of every machine in the bucket, newest first. */
+  list(settings: Settings, operation?: Operation): Promise<ListReport>;
+  /** Brings a snapshot, or paths of it, into an empty or new directory. */
+  restore(settings: Settings, options: RestoreOptions, operation?: Operation): Promise<RestoreReport>;
+  /** Checks that every snapshot can be restored; with `readData` by opening every byte. */
+  verify(settings: Settings, options?: VerifyOptions, operation?: Operation): Promise<VerifyReport>;
+  /** What is configured and what the bucket holds. */
+  status(settings: Settings, operation?: Operation): Promise<StatusReport>;
+  /** The plugin's settings in an OpenClaw configuration file. */
+  readHostConfig(configPath: string): Promise<HostConfig>;
+}
+
+/** What an engine is made of. */
+export interface EngineDeps {
+  readonly loadNative: LoadNative;
+  readonly runIsolated: RunIsolated;
+}
+
+/** Makes an engine; without arguments the real one. */
+export function createEngine({
+  loadNative: load = loadNative,
+  runIsolated = createIsolate(),
+}: Partial<EngineDeps> = {}): Engine {
+  async function here<T>(
+    { signal }: Operation,
+    run: (native: NativeModule, cancel: InstanceType<NativeModule['CancelHandle']>) => Promise<T>,
+  ): Promise<T> {
+    const native = await load();
+    return underSignal(signal, new native.CancelHandle(), (cancel) => run(native, cancel));
+  }
+
+  return {
+    push: (settings, options = {}, operation = {}) =>
+      runIsolated({ op: 'push', settings, options }, operation),
+    plan: (settings, operation = {}) => runIsolated({ op: 'plan', settings }, operation),
+    list: (settings, operation = {}) => here(operation, (native, cancel) => native.list(settings, cancel)),
+    restore: (settings, options, operation = {}) =>
+      here(operation, (native, cancel) =>
+        native.restore(settings, options, cancel, harmless(operation.onProgress)),
+      ),
+    verify: (settings, options = {}, operation = {}) =>
+      here(operation, (native, cancel) =>
+        native.verify(settings, options, cancel, harmless(operation.onProgress)),
+      ),
+    status: (settings, operation = {}) =>
+      here(operation, (native, cancel) => native.status(settings, cancel)),
+    readHostConfig: async (configPath) => {
+      const native = await load();
+      try {
+        return JSON.parse(native.readHostConfig(configPath)) as HostConfig;
+      } catch (error) {
+        throw toBackupError(error);
+      }
+    },
+  };
+}

@@ -1,0 +1,89 @@
+/** The one error class of the package, its codes, and the one place where foreign errors become it. */
+
+/** Codes of the core: `CODES` in `src/error.rs`. */
+export const CORE_CODES = [
+  'B2_CONFIG',
+  'B2_LOCKED',
+  'B2_CANCELLED',
+  'B2_NETWORK',
+  'B2_CREDENTIALS',
+  'B2_CAPABILITY',
+  'B2_BUCKET',
+  'B2_CAP_EXCEEDED',
+  'B2_CLOCK',
+  'B2_STORE',
+  'B2_OBJECT_MISSING',
+  'B2_SNAPSHOT_NOT_FOUND',
+  'B2_WRONG_KEY',
+  'B2_DAMAGED',
+  'B2_VERSION',
+  'B2_NOT_AUTHENTICATED',
+  'B2_DATABASE',
+  'B2_DATABASE_IN_PROCESS',
+  'B2_TARGET_NOT_EMPTY',
+  'B2_UNSAFE_PATH',
+  'B2_DISK_FULL',
+  'B2_PERMISSION',
+  'B2_IO',
+  'B2_INTERNAL',
+] as const;
+
+/** Codes that only the JavaScript side can raise. */
+export const WRAPPER_CODES = ['B2_NATIVE_UNAVAILABLE', 'B2_WORKER_DIED', 'B2_USAGE'] as const;
+
+/** Every code there is; `docs/errors.md` explains each. */
+export const ERROR_CODES = [...CORE_CODES, ...WRAPPER_CODES] as const;
+
+/** A stable code that other programs may rely on. */
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** What a {@linkcode BackupError} is made of besides its message. */
+export interface BackupErrorInit {
+  readonly code: ErrorCode;
+  /** Whether the same call may succeed later without any change. */
+  readonly retryable?: boolean;
+  readonly cause?: unknown;
+}
+
+/** Every failure of this package. The message is for people, `code` for programs. */
+export class BackupError extends Error {
+  override readonly name = 'BackupError';
+  readonly code: ErrorCode;
+  readonly retryable: boolean;
+
+  constructor(message: string, { code, retryable = false, cause }: BackupErrorInit) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.retryable = retryable;
+  }
+}
+
+const known: ReadonlySet<string> = new Set(ERROR_CODES);
+
+/** Whether `code` is one of {@linkcode ERROR_CODES}. */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && known.has(code);
+}
+
+/** Makes a {@linkcode BackupError} of whatever was thrown; one that is already one stays itself. */
+export function toBackupError(error: unknown): BackupError {
+  if (error instanceof BackupError) return error;
+  const { message, code, retryable } = describe(error);
+  if (isErrorCode(code)) return new BackupError(message, { code, retryable, cause: error });
+  return new BackupError(`internal error: ${message}; please report it`, {
+    code: 'B2_INTERNAL',
+    cause: error,
+  });
+}
+
+function describe(error: unknown): { message: string; code: unknown; retryable: boolean } {
+  if (typeof error !== 'object' || error === null) {
+    return { message: String(error), code: undefined, retryable: false };
+  }
+  const { message, code, retryable } = error as { message?: unknown; code?: unknown; retryable?: unknown };
+  return {
+    message: typeof message === 'string' && message !== '' ? message : 'unknown failure',
+    code,
+    retryable: retryable === true,
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * Encrypted, incremental backups of an OpenClaw state.
+ *
+ * @example
+ * ```ts
+ * import { push } from '@openclaw/b2-backup';
+ * const report = await push({ stateDir: '/home/me/.openclaw', bucket: 'my-bucket', keyId, applicationKey });
+ * ```
+ */
+import { createEngine } from './engine.js';
+
+const engine = createEngine();
+
+export const { push, plan, list, restore, verify, status } = engine;
+
+export type {
+  FileProblem,
+  ListReport,
+  PlanEntry,
+  PlanReport,
+  ProgressEvent,
+  PushOptions,
+  PushReport,
+  RestoreOptions,
+  RestoreReport,
+  Settings,
+  SnapshotInfo,
+  StatusReport,
+  VerifyOptions,
+  VerifyProblem,
+  VerifyReport,
+} from '../index.js';
+export { type LoadedSettings, loadSettings, type SettingsSource } from './config.js';
+export type { Engine, HostConfig } from './engine.js';
+export { BackupError, type BackupErrorInit, ERROR_CODES, type ErrorCode } from './errors.js';
+export type { Operation } from './operation.js';
