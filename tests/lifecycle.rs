@@ -5,20 +5,22 @@ use std::sync::Arc;
 use b2_backup::store::memory::MemoryStore;
 use tempfile::tempdir;
 
+#[path = "support/elsewhere.rs"]
+mod elsewhere;
 #[path = "support/machine.rs"]
 mod machine;
 #[path = "support/state/mod.rs"]
 mod state;
 
+use elsewhere::{day_elsewhere, generate_elsewhere};
 use machine::Machine;
-use state::{DayOptions, Layout, StateOptions, day, digest, generate};
+use state::{Layout, digest};
 
 /// Twelve pushes with a day of use between them; then each snapshot comes back, on a machine that has nothing.
 async fn twelve_days(layout: Layout) {
     let dir = tempdir().unwrap();
     let live = dir.path().join("state");
-    let options = StateOptions { seed: 1, mb: 5, layout, out: live.clone(), wal: true };
-    let mut open = generate(&options).unwrap();
+    generate_elsewhere(&live, 5, layout);
     let store = Arc::new(MemoryStore::default());
     let machine = Machine::new(&live, store.clone());
     let mut days = Vec::new();
@@ -26,13 +28,13 @@ async fn twelve_days(layout: Layout) {
         let report = machine.push().await.unwrap();
         assert_eq!(report.skipped, [], "day {number}");
         days.push((report.snapshot.unwrap(), digest(&live, true).unwrap().to_string()));
-        drop(open);
-        open = day(&live, &DayOptions { seed: number, state_seed: 1, scale: 0.05, wal: true }).unwrap();
+        day_elsewhere(&live, number);
     }
-    drop(open);
     let listed = machine.list().await;
     assert_eq!(listed.snapshots.len(), 12);
-    assert!(listed.snapshots.iter().all(|snapshot| snapshot.authenticated && snapshot.this_machine));
+    assert!(
+        listed.snapshots.iter().all(|snapshot| snapshot.authenticated && snapshot.this_machine)
+    );
     for (number, (snapshot, expected)) in days.iter().enumerate() {
         let blank = machine.blank(dir.path().join(format!("blank-{number}")));
         let to = dir.path().join(format!("restored-{number}"));

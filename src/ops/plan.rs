@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::FileProblem;
-use super::push::{look, memory::Memory};
+use super::push::{Looked, look, memory::Memory};
 use super::session::Session;
 use crate::error::Result;
 use crate::source::EntryKind;
@@ -47,15 +47,15 @@ pub struct PlanReport {
 /// # Errors
 /// `B2_CONFIG` and those of the file system.
 pub async fn plan(session: &Session) -> Result<PlanReport> {
-    let (roots, walk, skipped) =
-        session.cancellable(look(&session.settings, session, true)).await?;
+    let Looked { roots, walk, skipped, warnings } =
+        session.cancellable(look(session, true)).await?;
     let local = session.local_repository(session.settings.encrypt);
     let memory = match local.newest()? {
         Some(newest) => local.files()?.and_then(|bytes| Memory::decode(&bytes, &newest.snapshot)),
         None => None,
     };
-    let mut report =
-        PlanReport { skipped, warnings: session.warnings.clone(), ..PlanReport::default() };
+    let warnings = session.warnings.iter().cloned().chain(warnings).collect();
+    let mut report = PlanReport { skipped, warnings, ..PlanReport::default() };
     let shown = |root: u16, path: &crate::entry::RelPath| match roots.get(usize::from(root)) {
         Some(place) if root > 0 => format!("{}/{path}", place.path.display()),
         _ => path.to_string(),

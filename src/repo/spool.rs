@@ -50,6 +50,21 @@ impl Spool {
         Ok(Self { dir, local: local.clone() })
     }
 
+    /// Removes what a kill in the middle of a write left behind. Only for the holder of the lock.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn sweep(&self) -> Result<()> {
+        let failed = |error| Error::io("list", &self.dir, error);
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_some_and(|extension| extension == "new") {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     fn path(&self, pack: &PackRef, extension: &str) -> PathBuf {
         let PackRef { number, name, bytes, footer_bytes, .. } = pack;
         self.dir.join(format!("{number}-{name}-{bytes}-{footer_bytes}.{extension}"))
@@ -110,12 +125,7 @@ impl Spool {
         let mut packs: Vec<(PackRef, bool)> = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            match parse(&path) {
-                Some(pack) => packs.push(pack),
-                // Left by a kill in the middle of a write.
-                None if path.extension().is_some_and(|e| e == "new") => remove(&path)?,
-                None => {}
-            }
+            packs.extend(parse(&path));
         }
         // A kill between the two steps of `mark_sent` leaves both files: the mark counts.
         packs.sort_by_key(|(pack, sent)| (pack.number, !*sent));

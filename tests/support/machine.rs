@@ -8,8 +8,8 @@ use b2_backup::cpu::CpuPool;
 use b2_backup::error::Result;
 use b2_backup::format::Reason;
 use b2_backup::ops::{
-    self, Ambient, ListReport, PushOptions, PushReport, RestoreOptions, RestoreReport, Session, Settings,
-    VerifyOptions, VerifyReport,
+    self, Ambient, ListReport, PushOptions, PushReport, RestoreOptions, RestoreReport, Session,
+    Settings, VerifyOptions, VerifyReport,
 };
 use b2_backup::progress::Silent;
 use b2_backup::secret::Secret;

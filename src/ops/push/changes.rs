@@ -19,34 +19,49 @@ pub(in crate::ops) struct Scan {
     pub(in crate::ops) roots: Vec<Root>,
     pub(in crate::ops) walk: Walk,
     pub(in crate::ops) skipped: Vec<FileProblem>,
+    pub(in crate::ops) warnings: Vec<String>,
     /// The settings that decide what belongs to a snapshot, as bytes to compare.
     pub(super) policy: Vec<u8>,
     /// The newest manifest and what was remembered with it.
     pub(super) base: Option<(Manifest, Memory)>,
 }
 
+/// Roots, what is in them, and what is not as it should be.
+#[derive(Debug)]
+pub(in crate::ops) struct Looked {
+    pub(in crate::ops) roots: Vec<Root>,
+    pub(in crate::ops) walk: Walk,
+    pub(in crate::ops) skipped: Vec<FileProblem>,
+    pub(in crate::ops) warnings: Vec<String>,
+}
+
 /// Walks the state.
-pub(in crate::ops) async fn look(
-    settings: &Settings,
-    session: &Session,
-    list: bool,
-) -> Result<(Vec<Root>, Walk, Vec<FileProblem>)> {
-    let (settings, cancel) = (settings.clone(), session.ambient.cancel.clone());
+pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked> {
+    let (settings, cancel) = (session.settings.clone(), session.ambient.cancel.clone());
     Session::blocking(move || {
         let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
         let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
         let policy = policy.with_inside(found.inside);
         let mut walk = walk(&found.roots, &policy, list, &cancel)?;
-        let skipped = found.warnings.into_iter().chain(std::mem::take(&mut walk.skipped));
-        let skipped = skipped.map(FileProblem::from).collect();
-        Ok((found.roots, walk, skipped))
+        // A workspace that is configured and not made yet costs nothing; one that may not be read does.
+        let (problems, missing): (Vec<_>, Vec<_>) = found
+            .warnings
+            .into_iter()
+            .partition(|problem| std::path::Path::new(&problem.path).exists());
+        let skipped = problems.into_iter().chain(std::mem::take(&mut walk.skipped));
+        Ok(Looked {
+            roots: found.roots,
+            walk,
+            skipped: skipped.map(FileProblem::from).collect(),
+            warnings: missing.into_iter().map(|problem| problem.message).collect(),
+        })
     })
     .await
 }
 
 impl Scan {
     pub(super) async fn take(session: &Session, writer: &Writer) -> Result<Self> {
-        let (roots, walk, skipped) = look(&session.settings, session, false).await?;
+        let Looked { roots, walk, skipped, warnings } = look(session, false).await?;
         let databases: Vec<_> = walk
             .found
             .iter()
@@ -63,7 +78,7 @@ impl Scan {
             Some(newest) => Self::base(session, writer, newest).await?,
         };
         let policy = policy_bytes(&session.settings);
-        Ok(Self { roots, walk, skipped, policy, base })
+        Ok(Self { roots, walk, skipped, warnings, policy, base })
     }
 
     /// The newest manifest from local memory. One that does not open here (another key, damage) is no base:
@@ -149,7 +164,7 @@ impl Changes {
             files,
             bytes,
             skipped: scan.skipped.clone(),
-            warnings: std::mem::take(&mut writer.warnings),
+            warnings: writer.warnings.drain(..).chain(scan.warnings.iter().cloned()).collect(),
             ..PushReport::default()
         })
     }

@@ -23,8 +23,8 @@ use crate::format::Reason;
 use crate::progress::Phase;
 use crate::repo::{Captured, LockFile};
 
-pub(in crate::ops) use changes::look;
 use changes::{Changes, Scan};
+pub(in crate::ops) use changes::{Looked, look};
 use commit::Committed;
 use writer::Writer;
 
@@ -104,7 +104,10 @@ async fn run(session: &Session, options: PushOptions, lock: Arc<LockFile>) -> Re
             compose::capture_and_upload(session, &mut writer, &scan, changes, options.reason)
                 .await?;
         match commit::commit(session, &mut writer, &captured, false).await? {
-            Committed::Yes => return Ok(finished(captured, resumed, writer)),
+            Committed::Yes => {
+                writer.warnings.append(&mut scan.warnings);
+                return Ok(finished(captured, resumed, writer));
+            }
             Committed::BaseGone => {
                 // Chunks that were taken for known have to be uploaded after all.
                 writer.spool.give_up_captured()?;

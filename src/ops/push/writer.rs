@@ -51,6 +51,7 @@ impl Writer {
         let local = session.local_repository(sealed);
         local.create()?;
         let spool = Spool::open(&local)?;
+        spool.sweep()?;
         let entropy = &*session.ambient.entropy;
         let machine = session.local.machine()?;
         let listing = session.store.list("", true).await?;

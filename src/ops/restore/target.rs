@@ -230,8 +230,9 @@ impl Target {
     /// Sets mode and time of a directory whose content is complete.
     pub(super) fn finish_dir(&self, entry: &Entry) -> Result<()> {
         let place = self.place(entry);
-        let dir = self.dir.open_dir(&place).map_err(|error| self.failed("open", &place, error))?;
-        self.set_meta(&dir.into_std_file(), entry, &place)
+        // Not `open_dir`: that gives a handle for looking things up, which cannot change modes or times.
+        let dir = self.dir.open(&place).map_err(|error| self.failed("open", &place, error))?;
+        self.set_meta(&dir.into_std(), entry, &place)
     }
 
     fn set_meta(&self, file: &std::fs::File, entry: &Entry, place: &Path) -> Result<()> {
