@@ -209,7 +209,9 @@ impl ObjectStore for S3Store {
             match page.next_continuation_token {
                 Some(next) if token.as_ref() != Some(&next) => token = Some(next),
                 _ => {
-                    return Err(unusable("the answer is truncated but does not say where to go on"));
+                    return Err(unusable(
+                        "the answer is truncated but does not say where to go on",
+                    ));
                 }
             }
         }
