@@ -57,3 +57,14 @@ async fn old_unfinished_files_are_swept() {
     assert!(!stale.exists());
     assert_eq!(std::fs::read_dir(dir.path().join(TEMP_DIR)).unwrap().count(), 1);
 }
+
+#[tokio::test]
+async fn a_directory_is_no_object() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await.unwrap();
+    store.put(&key("a/b"), Bytes::new()).await.unwrap();
+    for absent in ["a", "a/b/c", "c"] {
+        let error = store.get(&key(absent), 9).await.unwrap_err();
+        assert_eq!(error.code(), "B2_OBJECT_MISSING", "{absent}");
+    }
+}
