@@ -1,7 +1,10 @@
 //! One suite over every kind of store: what a store promises, all of them keep.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
 mod support;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use b2_backup::ambient::{SystemClock, SystemEntropy};
@@ -13,6 +16,8 @@ use b2_backup::store::{ObjectKey, ObjectStore};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use support::s3_server::S3Server;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 fn key(name: &str) -> ObjectKey {
     ObjectKey::new(name).unwrap()
@@ -170,8 +175,12 @@ async fn a_folder_conforms() {
 }
 
 fn s3(server: &S3Server, secret: &str) -> S3Store {
+    s3_at(server.address(), secret)
+}
+
+fn s3_at(address: SocketAddr, secret: &str) -> S3Store {
     let config = S3Config {
-        endpoint: format!("http://{}", server.address()),
+        endpoint: format!("http://{address}"),
         region: "us-east-1".into(),
         bucket: "bucket".into(),
         prefix: "p/q".into(),
@@ -209,4 +218,44 @@ async fn a_wrong_secret_and_a_missing_bucket_are_named() {
     let server = S3Server::start(dir.path(), 0, "access", "secret").await.unwrap();
     assert_eq!(s3(&server, "wrong").probe().await.unwrap_err().code(), "B2_CREDENTIALS");
     assert_eq!(s3(&server, "secret").probe().await.unwrap_err().code(), "B2_BUCKET");
+}
+
+/// Passes everything on to `server`, but for one word.
+async fn tampering_proxy(server: SocketAddr, from: &'static str, to: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (mut client_in, mut client_out) = client.into_split();
+            let (mut server_in, mut server_out) =
+                TcpStream::connect(server).await.unwrap().into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut server_in, &mut client_out).await });
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 64 * 1024];
+                while let Ok(length @ 1..) = client_in.read(&mut buffer).await {
+                    let text =
+                        String::from_utf8(buffer[..length].to_vec()).unwrap().replace(from, to);
+                    server_out.write_all(text.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn tampering_on_the_way_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("bucket")).unwrap();
+    let server = S3Server::start(dir.path(), 0, "access", "secret").await.unwrap();
+    let body = Bytes::from_static(b"untouched");
+    let proxy = tampering_proxy(server.address(), "untouched", "tampered!").await;
+    s3_at(proxy, "secret").put(&key("a"), body.clone()).await.unwrap_err();
+    let direct = s3(&server, "secret");
+    direct.put(&key("a"), body.clone()).await.unwrap();
+    let proxy = tampering_proxy(server.address(), "/p/q/a", "/p/q/b").await;
+    let error = s3_at(proxy, "secret").get(&key("a"), 9).await.unwrap_err();
+    assert_eq!(error.code(), "B2_CREDENTIALS");
+    let proxy = tampering_proxy(server.address(), "nothing", "at all").await;
+    assert_eq!(s3_at(proxy, "secret").get(&key("a"), 9).await.unwrap(), body);
 }

@@ -388,12 +388,8 @@ impl ObjectStore for FolderStore {
 
     fn traffic(&self) -> Traffic {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let inner = &self.inner;
-        Traffic {
-            requests: load(&inner.requests),
-            sent_bytes: load(&inner.sent),
-            received_bytes: load(&inner.received),
-        }
+        let Inner { requests, sent, received, .. } = &*self.inner;
+        Traffic { requests: load(requests), sent_bytes: load(sent), received_bytes: load(received) }
     }
 }
 

@@ -368,7 +368,7 @@ impl ObjectStore for MemoryStore {
                 None if versionless => versions.clear(),
                 // Like B2: hiding what is hidden already adds no second marker.
                 None if current(versions).is_some() => {
-                    versions.push(Version { id, body: None, modified })
+                    versions.push(Version { id, body: None, modified });
                 }
                 None => {}
             }

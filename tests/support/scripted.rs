@@ -155,11 +155,12 @@ impl Scripted {
                                     canned.status,
                                     canned.body.len()
                                 );
-                                let fields: String = canned
+                                let fields: Vec<_> = canned
                                     .headers
                                     .iter()
                                     .map(|(n, v)| format!("{n}: {v}\r\n"))
                                     .collect();
+                                let fields = fields.concat();
                                 socket
                                     .write_all(format!("{head}{fields}\r\n").as_bytes())
                                     .await

@@ -148,7 +148,9 @@ impl S3Store {
         }
         for (place, (name, value)) in query.iter().enumerate() {
             url.push(if place == 0 { '?' } else { '&' });
-            url.push_str(&format!("{name}={}", encode(value, false)));
+            url.push_str(name);
+            url.push('=');
+            url.push_str(&encode(value, false));
         }
         url
     }
@@ -244,7 +246,7 @@ impl S3Store {
         self.server_offset_ms.store(offset, Ordering::Relaxed);
         let signing = self.signing_offset_ms.load(Ordering::Relaxed);
         let skewed =
-            list::error(&answer.body).code == "RequestTimeTooSkewed" && !answer.is_success();
+            !answer.is_success() && list::error(&answer.body).code == "RequestTimeTooSkewed";
         if skewed || offset.abs_diff(signing) > MAX_SKEW_MS {
             tracing::warn!(
                 offset_ms = offset,
@@ -314,7 +316,8 @@ fn encode(text: &str, keep_slash: bool) -> String {
         {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.push('%');
+            encoded.push_str(&hex::encode_upper([byte]));
         }
     }
     encoded
