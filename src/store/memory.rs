@@ -2,70 +2,21 @@
 //!
 //! Faults are decided per call by a [`FaultPlan`]; every call is logged, so that tests can count requests.
 
+mod fault;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::{Debug, Formatter};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use self::fault::{Call, Fault, FaultPlan, Operation};
 use super::{Listing, ObjectInfo, ObjectKey, ObjectStore, ObjectVersion, Traffic};
 use crate::ambient::{Clock, SystemClock};
 use crate::error::{Error, Result};
-
-/// What a call does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Operation {
-    /// [`ObjectStore::put`]
-    Put,
-    /// [`ObjectStore::get`]
-    Get,
-    /// [`ObjectStore::get_range`]
-    GetRange,
-    /// [`ObjectStore::list`]
-    List,
-    /// [`ObjectStore::list_versions`]
-    ListVersions,
-    /// [`ObjectStore::delete`]
-    Delete,
-}
-
-/// One call, as the fault plan and the log see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// What was asked for.
-    pub operation: Operation,
-    /// The object's name, or the prefix of a listing.
-    pub key: String,
-    /// The how-many-th call of this operation it is, from 1.
-    pub number: u64,
-    /// Bytes given to a put, or asked for by a range; 0 otherwise.
-    pub bytes: u64,
-}
-
-/// What goes wrong with one call.
-#[derive(Debug)]
-pub enum Fault {
-    /// The call fails and changes nothing.
-    FailBefore(Error),
-    /// The call takes effect, then its answer is lost.
-    FailAfter(Error),
-    /// The call waits first (by the store's clock).
-    Delay(Duration),
-    /// A read returns only this many bytes.
-    Truncate(usize),
-    /// A read returns the byte at this place inverted.
-    Flip(usize),
-    /// A listing shows what there was at the last [`MemoryStore::freeze_listings`].
-    StaleListing,
-    /// A listing shows nothing.
-    EmptyListing,
-}
-
-/// Decides what goes wrong with a call.
-pub type FaultPlan = Box<dyn FnMut(&Call) -> Vec<Fault> + Send>;
 
 #[derive(Clone, Debug)]
 struct Version {
@@ -417,7 +368,7 @@ impl ObjectStore for MemoryStore {
                 None if versionless => versions.clear(),
                 // Like B2: hiding what is hidden already adds no second marker.
                 None if current(versions).is_some() => {
-                    versions.push(Version { id, body: None, modified })
+                    versions.push(Version { id, body: None, modified });
                 }
                 None => {}
             }
@@ -439,67 +390,4 @@ impl ObjectStore for MemoryStore {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(name: &str) -> ObjectKey {
-        ObjectKey::new(name).unwrap()
-    }
-
-    fn broken() -> Error {
-        Error::Network { target: "memory".into(), message: "planned".into() }
-    }
-
-    #[tokio::test]
-    async fn faults_happen_where_planned() {
-        let store = MemoryStore::default();
-        store.fail_once(Operation::Put, 2, Fault::FailAfter(broken()));
-        store.put(&key("a"), Bytes::from_static(b"1")).await.unwrap();
-        assert_eq!(
-            store.put(&key("b"), Bytes::from_static(b"2")).await.unwrap_err().code(),
-            "B2_NETWORK"
-        );
-        assert_eq!(store.raw_read("b").unwrap(), "2");
-        store.set_faults(|call| {
-            if call.operation == Operation::Put {
-                vec![Fault::FailBefore(broken())]
-            } else {
-                vec![]
-            }
-        });
-        store.put(&key("c"), Bytes::new()).await.unwrap_err();
-        assert!(store.raw_read("c").is_none());
-        assert_eq!(store.calls().len(), 3);
-    }
-
-    #[tokio::test]
-    async fn answers_can_be_damaged_stale_or_empty() {
-        let store = MemoryStore::default();
-        store.put(&key("a"), Bytes::from_static(b"abc")).await.unwrap();
-        store.freeze_listings();
-        store.put(&key("b"), Bytes::new()).await.unwrap();
-        store.set_faults(|call| match (call.operation, call.number) {
-            (Operation::Get, 1) => vec![Fault::Truncate(1)],
-            (Operation::Get, 2) => vec![Fault::Flip(0)],
-            (Operation::List, 1) => vec![Fault::StaleListing],
-            (Operation::List, 2) => vec![Fault::EmptyListing],
-            _ => vec![],
-        });
-        assert_eq!(store.get(&key("a"), 9).await.unwrap(), "a");
-        assert_eq!(store.get(&key("a"), 9).await.unwrap()[0], !b'a');
-        assert_eq!(store.list("", false).await.unwrap().objects.len(), 1);
-        assert_eq!(store.list("", false).await.unwrap().objects.len(), 0);
-        assert_eq!(store.list("", false).await.unwrap().objects.len(), 2);
-    }
-
-    #[tokio::test]
-    async fn a_fork_is_independent() {
-        let store = MemoryStore::default();
-        store.put(&key("a"), Bytes::from_static(b"1")).await.unwrap();
-        let fork = store.fork();
-        store.raw_replace("a", "2");
-        assert!(store.raw_remove("a"));
-        assert_eq!(fork.objects().len(), 1);
-        assert_ne!(fork.identity(), store.identity());
-    }
-}
+mod tests;

@@ -85,20 +85,18 @@ fn tls_config(local: bool) -> Result<ClientConfig> {
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::internal(format!("TLS: {error}")))?;
     let verifier = if local { None } else { Verifier::new(provider).ok() };
-    let mut config = match verifier {
-        Some(verifier) => builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
-        None => {
-            // Slim containers have no certificates at all; local servers need none.
-            let mut roots = RootCertStore::empty();
-            if !local {
-                roots.add_parsable_certificates(
-                    webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned(),
-                );
-            }
-            builder.with_root_certificates(roots)
+    let builder = if let Some(verifier) = verifier {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+    } else {
+        // Slim containers have no certificates at all; local servers need none.
+        let mut roots = RootCertStore::empty();
+        if !local {
+            let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned();
+            roots.add_parsable_certificates(bundled);
         }
-    }
-    .with_no_client_auth();
+        builder.with_root_certificates(roots)
+    };
+    let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

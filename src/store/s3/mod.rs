@@ -7,6 +7,7 @@
 mod body;
 pub(super) mod http;
 mod list;
+mod payload;
 mod refusal;
 pub(super) mod retry;
 mod sign;
@@ -19,16 +20,12 @@ use std::time::{Duration, SystemTime};
 use ::http::Method;
 use ::http::header::{CONTENT_TYPE, DATE, HeaderName, RANGE};
 use aws_credential_types::Credentials;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use md5::Md5;
-use sha2::{Digest as _, Sha256};
 
 pub use self::retry::RetryPolicy;
 
 use self::body::{Counters, FrameBody, Limiter, Progress, STALL};
 use self::http::{Answer, BaseUrl, Clients};
+use self::payload::Payload;
 use self::refusal::Question;
 use self::retry::{Again, Attempts, Failure};
 use crate::ambient::{Clock, Entropy};
@@ -37,8 +34,6 @@ use crate::secret::Secret;
 
 /// A clock that is this far off is corrected before the server complains (it does at 15 minutes).
 const MAX_SKEW_MS: u64 = 10 * 60 * 1000;
-/// Hashing more than this goes to a blocking thread.
-const HASH_INLINE_BYTES: usize = 256 * 1024;
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// Where a bucket is and who asks.
@@ -80,30 +75,6 @@ pub struct S3Store {
     server_offset_ms: AtomicI64,
     /// What signatures add to the local time; 0 unless the local clock is far off.
     signing_offset_ms: AtomicI64,
-}
-
-/// A request body with its hashes, made once for all attempts.
-#[derive(Debug)]
-struct Payload {
-    body: Bytes,
-    sha256: String,
-    md5: String,
-}
-
-impl Payload {
-    async fn new(body: Bytes) -> Result<Self> {
-        let hash = |body: Bytes| Self {
-            sha256: hex::encode(Sha256::digest(&body)),
-            md5: STANDARD.encode(Md5::digest(&body)),
-            body,
-        };
-        if body.len() <= HASH_INLINE_BYTES {
-            return Ok(hash(body));
-        }
-        tokio::task::spawn_blocking(move || hash(body))
-            .await
-            .map_err(|_| Error::internal("hashing was aborted"))
-    }
 }
 
 /// One request, to be sent as often as needed.
@@ -177,7 +148,9 @@ impl S3Store {
         }
         for (place, (name, value)) in query.iter().enumerate() {
             url.push(if place == 0 { '?' } else { '&' });
-            url.push_str(&format!("{name}={}", encode(value, false)));
+            url.push_str(name);
+            url.push('=');
+            url.push_str(&encode(value, false));
         }
         url
     }
@@ -273,7 +246,7 @@ impl S3Store {
         self.server_offset_ms.store(offset, Ordering::Relaxed);
         let signing = self.signing_offset_ms.load(Ordering::Relaxed);
         let skewed =
-            list::error(&answer.body).code == "RequestTimeTooSkewed" && !answer.is_success();
+            !answer.is_success() && list::error(&answer.body).code == "RequestTimeTooSkewed";
         if skewed || offset.abs_diff(signing) > MAX_SKEW_MS {
             tracing::warn!(
                 offset_ms = offset,
@@ -343,7 +316,8 @@ fn encode(text: &str, keep_slash: bool) -> String {
         {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.push('%');
+            encoded.push_str(&hex::encode_upper([byte]));
         }
     }
     encoded

@@ -81,7 +81,8 @@ mod tests {
 
     /// The four examples of "Signature Calculations for the Authorization Header" in the S3 documentation.
     fn signature(method: &str, path: &str, extra: &[(&'static str, &str)], body: &[u8]) -> String {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600);
+        // 2013-05-24T00:00:00Z
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(380_376);
         let credentials = Credentials::from_keys(
             "AKIAIOSFODNN7EXAMPLE",
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",

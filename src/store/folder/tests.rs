@@ -1,0 +1,70 @@
+use super::*;
+use crate::ambient::SystemEntropy;
+
+async fn open(path: &Path) -> Result<FolderStore> {
+    FolderStore::open(path.to_path_buf(), "p/q".into(), Arc::new(SystemEntropy)).await
+}
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey::new(name).unwrap()
+}
+
+#[tokio::test]
+async fn makes_the_folder_but_not_its_parent() {
+    let dir = tempfile::tempdir().unwrap();
+    open(&dir.path().join("new")).await.unwrap();
+    assert_eq!(open(&dir.path().join("x/y")).await.unwrap_err().code(), "B2_BUCKET");
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    assert_eq!(open(&dir.path().join("file")).await.unwrap_err().code(), "B2_IO");
+}
+
+#[tokio::test]
+async fn leaves_no_temporary_file_and_lists_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await.unwrap();
+    store.put(&key("a/b"), Bytes::from_static(b"x")).await.unwrap();
+    assert_eq!(std::fs::read_dir(dir.path().join(TEMP_DIR)).unwrap().count(), 0);
+    store.put(&key("a"), Bytes::from_static(b"x")).await.unwrap_err();
+    assert_eq!(std::fs::read_dir(dir.path().join(TEMP_DIR)).unwrap().count(), 0);
+    std::fs::create_dir_all(dir.path().join("p/q/empty/deep")).unwrap();
+    let listing = store.list("", true).await.unwrap();
+    assert_eq!((listing.objects.len(), listing.prefixes), (0, vec!["a/".to_owned()]));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn follows_no_link_out_of_the_folder() {
+    let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(outside.path().join("secret"), "s").unwrap();
+    let store = open(dir.path()).await.unwrap();
+    store.put(&key("a"), Bytes::new()).await.unwrap();
+    std::os::unix::fs::symlink(outside.path(), dir.path().join("p/q/out")).unwrap();
+    assert_eq!(store.get(&key("out/secret"), 9).await.unwrap_err().code(), "B2_PERMISSION");
+    assert_eq!(store.put(&key("out/new"), Bytes::new()).await.unwrap_err().code(), "B2_PERMISSION");
+    assert_eq!(store.list("", false).await.unwrap().objects.len(), 1);
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn old_unfinished_files_are_swept() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).await.unwrap();
+    let stale = dir.path().join(TEMP_DIR).join("00");
+    let file = std::fs::File::create(&stale).unwrap();
+    file.set_modified(std::time::SystemTime::now() - 2 * TEMP_MAX_AGE).unwrap();
+    std::fs::write(dir.path().join(TEMP_DIR).join("01"), "").unwrap();
+    open(dir.path()).await.unwrap();
+    assert!(!stale.exists());
+    assert_eq!(std::fs::read_dir(dir.path().join(TEMP_DIR)).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_directory_is_no_object() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await.unwrap();
+    store.put(&key("a/b"), Bytes::new()).await.unwrap();
+    for absent in ["a", "a/b/c", "c"] {
+        let error = store.get(&key(absent), 9).await.unwrap_err();
+        assert_eq!(error.code(), "B2_OBJECT_MISSING", "{absent}");
+    }
+}
