@@ -15,7 +15,9 @@ pub use manifest::{
 pub use names::{
     ChunkId, MachineId, PackName, RepositoryId, SnapshotId, SnapshotName, pack_prefix,
 };
-pub use pack::{Footer, FrameEntry, MAX_FOOTER_BYTES, MAX_PACK_BYTES, MAX_PACK_CHUNKS};
+pub use pack::{
+    Footer, FrameEntry, MAX_FOOTER_BYTES, MAX_FRAME_BYTES, MAX_PACK_BYTES, MAX_PACK_CHUNKS,
+};
 pub use slot::{KeySlot, SecretKind};
 pub use tree::{Entry, EntryFlags, Run, TreeReader};
 

@@ -93,13 +93,8 @@ impl Snapshot {
     ) -> Result<Vec<u8>> {
         let salt = random(entropy)?;
         let (cipher, commitment) = key.object(ObjectKind::Manifest.label(), &repository.0, &salt);
-        let header = Header {
-            kind: ObjectKind::Manifest,
-            sealed: key.is_sealed(),
-            repository,
-            salt,
-            commitment,
-        };
+        let header =
+            Header::new(ObjectKind::Manifest, key.is_sealed(), repository, salt, commitment);
         let mut object = Manifest::encode_clear(&header, slots);
         let name = id.object();
         let context = context(&object, &name);
