@@ -18,7 +18,7 @@ pub use names::{
 pub use pack::{
     Footer, FrameEntry, MAX_FOOTER_BYTES, MAX_FRAME_BYTES, MAX_PACK_BYTES, MAX_PACK_CHUNKS,
 };
-pub use slot::{KeySlot, SecretKind};
+pub use slot::{KeySlot, MAX_SLOT_BYTES, SecretKind};
 pub use tree::{Entry, EntryFlags, Run, TreeReader};
 
 /// Why bytes could not be read; the caller adds which object it was.

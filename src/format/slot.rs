@@ -46,7 +46,7 @@ struct Wire {
 }
 
 /// No slot is larger.
-const MAX_SLOT_BYTES: usize = 4096;
+pub const MAX_SLOT_BYTES: usize = 4096;
 
 impl KeySlot {
     /// Seals the master key under `secret`. Takes a third of a second and 128 MiB: run it on the CPU pool.

@@ -12,7 +12,7 @@ mod snapshot;
 mod spool;
 
 pub use fetch::{PackSource, Regions};
-pub use keys::{KeyRing, Secrets};
+pub use keys::{KeyRing, Secrets, StoredSlot, stored_slots};
 pub use known::Known;
 pub use local::{Local, LocalRepository, LockFile, Newest, RepositoryRecord, SlotRecord};
 pub use pack_reader::PackIndex;
