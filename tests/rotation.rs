@@ -7,7 +7,7 @@ use b2_backup::store::memory::MemoryStore;
 use tempfile::tempdir;
 
 #[path = "support/machine.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod machine;
 
 use machine::Machine;
