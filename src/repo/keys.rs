@@ -146,7 +146,7 @@ impl KeyRing {
         if let Some(key) = known() {
             return Ok(Some(RepoKey::Sealed(key)));
         }
-        let (mut tried, mut tries) = (self.tried.lock().await, 0);
+        let (mut tried, mut attempts) = (self.tried.lock().await, 0);
         loop {
             if let Some(key) = known() {
                 return Ok(Some(RepoKey::Sealed(key)));
@@ -156,8 +156,10 @@ impl KeyRing {
                 let fresh = slot.repository() == repository && tried.insert(slot.encode());
                 fresh.then(|| (slot.clone(), secret.clone()))
             });
-            let Some((slot, secret)) = next.filter(|_| tries < MAX_TRIES) else { return Ok(None) };
-            tries += 1;
+            let Some((slot, secret)) = next.filter(|_| attempts < MAX_TRIES) else {
+                return Ok(None);
+            };
+            attempts += 1;
             if let Some(key) = self.cpu.run(move || slot.open(secret.expose())).await? {
                 self.add(repository, key);
             }
