@@ -240,3 +240,27 @@ fn the_reader_of_use_lines_reads_them() {
     assert!(!names("our_rayon::x(); crate::rayon", "rayon") && !names("napi_derive", "napi"));
     assert!(!code_of("a // crate::ops\n#[cfg(test)]\nuse crate::ops;").contains("ops"));
 }
+
+#[test]
+fn every_dependency_is_explained() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = std::fs::read_to_string(root.join("docs/dependencies.md")).unwrap();
+    let explained: Vec<&str> = docs
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|crates| crates.split(", "))
+        .collect();
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let (mut missing, mut inside) = (Vec::new(), false);
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.ends_with("dependencies]");
+        } else if let Some((name, _)) = line.split_once(" = ").filter(|_| inside)
+            && !explained.contains(&name)
+        {
+            missing.push(format!("{name} is not in docs/dependencies.md"));
+        }
+    }
+    assert!(explained.len() > 30);
+    assert_none(&missing);
+}
