@@ -1,5 +1,10 @@
 //! Holds the code to its floors: who may use whom, which crate is used where, how long a file may be, and that
 //! every error code is documented.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may panic as the tests do"
+)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,10 @@
 //! Repositories of earlier versions restore, byte for byte. See `tests/golden/README.md`.
 #![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may panic as the tests do"
+)]
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -142,7 +147,7 @@ fn fill(state: &Path) {
     put(&workspace.join("notes.md"), "# Notes\nnaïve 日\n".as_bytes(), 0o644, 2);
     put(&workspace.join("bin/run.sh"), b"#!/bin/sh\nexit 0\n", 0o755, 3);
     put(&workspace.join("empty"), b"", 0o640, 4);
-    put(&workspace.join(OsStr::from_bytes(b"odd\xff\n.bin")), &[0xff; 70_000], 0o600, 5);
+    put(&workspace.join(OsStr::from_bytes(b"odd\xff\n.bin")), &vec![0xff; 70_000], 0o600, 5);
     std::fs::create_dir(workspace.join("empty-dir")).unwrap();
     std::os::unix::fs::symlink("notes.md", workspace.join("link")).unwrap();
     std::os::unix::fs::symlink("/nowhere/at all", workspace.join("broken")).unwrap();
@@ -154,7 +159,8 @@ fn fill(state: &Path) {
 
 /// Compresses well, but no two chunks of it are equal.
 fn log(lines: u32) -> String {
-    (0..lines).map(|n| format!("{n:06} the same words on every line\n")).collect()
+    let line = |n| format!("{n:06} the same words on every line\n");
+    (0..lines).map(line).collect::<Vec<_>>().concat()
 }
 
 fn rows(database: &rusqlite::Connection, count: u32) {

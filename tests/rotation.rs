@@ -1,4 +1,5 @@
 //! The application key is rotated, as it must be after a leak; old snapshots stay readable with the new one.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as the tests do")]
 
 use std::sync::Arc;
 

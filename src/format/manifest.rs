@@ -189,6 +189,9 @@ pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 const MAX_BODY_BYTES: usize = 256 << 20;
 const MAX_SLOTS: usize = 64;
 
+/// A manifest object's header, key slots, whole clear part, and sealed body.
+pub type Parts<'b> = (Header, Vec<KeySlot>, &'b [u8], &'b [u8]);
+
 impl Manifest {
     /// The body before sealing.
     #[must_use]
@@ -240,7 +243,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`Malformed`] for other bytes. A damaged slot is left out, not an error.
-    pub fn split(bytes: &[u8]) -> Result<(Header, Vec<KeySlot>, &[u8], &[u8]), Malformed> {
+    pub fn split(bytes: &[u8]) -> Result<Parts<'_>, Malformed> {
         let (header, rest) = Header::decode(bytes, ObjectKind::Manifest)?;
         let short = || Malformed::new("ends within its key slots");
         let (count, mut rest) = rest.split_first().ok_or_else(short)?;

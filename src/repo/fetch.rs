@@ -145,7 +145,7 @@ impl PackSource {
                 Some((start, last))
                     if offset <= *last + GAP_BYTES && end - *start <= MAX_RANGE_BYTES =>
                 {
-                    *last = end
+                    *last = end;
                 }
                 _ => ranges.push((offset, end)),
             }
@@ -233,7 +233,7 @@ impl PackSource {
 }
 
 /// No tree is larger: room for some millions of entries.
-const MAX_TREE_BYTES: u64 = 1 << 30;
+pub const MAX_TREE_BYTES: u64 = 1 << 30;
 
 #[cfg(test)]
 mod tests {

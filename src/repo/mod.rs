@@ -11,7 +11,7 @@ mod pack_writer;
 mod snapshot;
 mod spool;
 
-pub use fetch::{PackSource, Regions};
+pub use fetch::{MAX_TREE_BYTES, PackSource, Regions};
 pub use keys::{KeyRing, Secrets, StoredSlot, stored_slots};
 pub use known::Known;
 pub use local::{Local, LocalRepository, LockFile, Newest, RepositoryRecord, SlotRecord};

@@ -16,7 +16,7 @@ use crate::format::{Counts, Entry, Manifest, PackRef, Reason, RootRecord, Snapsh
 use crate::ops::FileProblem;
 use crate::ops::session::{Session, millis};
 use crate::progress::Phase;
-use crate::repo::{Captured, Known, Newest, PackIndex, PackSource, Snapshot};
+use crate::repo::{Captured, Known, MAX_TREE_BYTES, Newest, PackIndex, PackSource, Snapshot};
 use crate::source::{Fingerprint, RootKind};
 
 /// Sealed packs that may wait on disk for the upload.
@@ -334,6 +334,13 @@ fn read_all(
     let mut tree = Vec::new();
     for entry in &entries {
         entry.encode(&mut tree);
+    }
+    if tree.len() as u64 > MAX_TREE_BYTES {
+        // No snapshot rather than one that no restore would take.
+        return Err(Error::config(
+            "exclude",
+            format!("there is too much to back up in one snapshot: {} entries", entries.len()),
+        ));
     }
     // Where much is new, a whole new tree costs next to nothing, and a restore finds it in one place.
     if chunker.new_bytes / 16 > tree.len() as u64 {
