@@ -1,7 +1,6 @@
 //! The Node-API binding: converts, runs, maps errors. No logic and no I/O of its own.
 #![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 #![expect(unreachable_pub, reason = "what napi exports is reached from JavaScript")]
-#![expect(missing_docs, reason = "napi's macros make items without documentation")]
 
 mod convert;
 mod options;

@@ -11,6 +11,7 @@ use crate::store::StoreConfig;
 
 /// What the user configured.
 #[napi(object, object_to_js = false)]
+#[expect(missing_debug_implementations, reason = "holds secrets as plain text")]
 pub struct Settings {
     /// OpenClaw's state directory; need not exist for reading from the bucket.
     pub state_dir: String,
@@ -93,6 +94,7 @@ impl TryFrom<Settings> for ops::Settings {
 
 /// How far an operation is.
 #[napi(object, object_from_js = false)]
+#[derive(Debug)]
 pub struct ProgressEvent {
     /// `open`, `scan`, `capture`, `captured`, `upload`, `restore` or `verify`.
     pub phase: String,
@@ -123,6 +125,7 @@ pub(super) fn number(count: u64) -> f64 {
 
 /// How to push.
 #[napi(object, object_to_js = false)]
+#[derive(Debug)]
 pub struct PushOptions {
     /// `manual` (default), `scheduled`, `compaction`, `shutdown`, `reset` or `safety`.
     pub reason: Option<String>,
@@ -141,6 +144,7 @@ impl TryFrom<PushOptions> for ops::PushOptions {
 
 /// What to restore.
 #[napi(object, object_to_js = false)]
+#[derive(Debug)]
 pub struct RestoreOptions {
     /// Id of a snapshot, or `latest`.
     pub snapshot: String,
@@ -165,6 +169,7 @@ impl From<RestoreOptions> for ops::RestoreOptions {
 
 /// How to verify.
 #[napi(object, object_to_js = false)]
+#[derive(Debug)]
 pub struct VerifyOptions {
     /// Fetch and open every frame, and compare each chunk with its id.
     pub read_data: Option<bool>,

@@ -7,6 +7,7 @@ use crate::ops;
 
 /// Something that could not be backed up or restored.
 #[napi(object, object_from_js = false)]
+#[derive(Debug)]
 pub struct FileProblem {
     /// The path; bytes that are not UTF-8 and control characters as `\xNN`.
     pub path: String,
@@ -28,6 +29,7 @@ fn problems(all: Vec<ops::FileProblem>) -> Vec<FileProblem> {
 
 /// What a push did.
 #[napi(object, object_from_js = false)]
+#[derive(Debug)]
 pub struct PushReport {
     /// Id of the new snapshot; not set when nothing had changed.
     pub snapshot: Option<String>,
@@ -70,6 +72,7 @@ impl From<ops::PushReport> for PushReport {
 
 /// A path of the state.
 #[napi(object, object_from_js = false)]
+#[derive(Debug)]
 pub struct PlanEntry {
     /// The path.
     pub path: String,
@@ -85,6 +88,7 @@ pub struct PlanEntry {
 
 /// What a push would do.
 #[napi(object, object_from_js = false)]
+#[derive(Debug)]
 pub struct PlanReport {
     /// Files that belong in a snapshot.
     pub files: f64,
@@ -125,6 +129,7 @@ impl From<ops::PlanReport> for PlanReport {
 
 /// One snapshot.
 #[napi(object, object_from_js = false)]
+#[derive(Debug)]
 pub struct SnapshotInfo {
     /// Its name.
     pub id: String,
@@ -152,6 +157,7 @@ pub struct SnapshotInfo {
 
 /// Every snapshot, oldest first.
 #[napi(object, object_from_js = false)]
+#[derive(Debug)]
 pub struct ListReport {
     /// The snapshots.
     pub snapshots: Vec<SnapshotInfo>,
@@ -183,6 +189,7 @@ impl From<ops::ListReport> for ListReport {
 
 /// What a restore did.
 #[napi(object, object_from_js = false)]
+#[derive(Debug)]
 pub struct RestoreReport {
     /// Id of the snapshot.
     pub snapshot: String,
@@ -222,6 +229,7 @@ impl From<ops::RestoreReport> for RestoreReport {
 
 /// Something that is not as it should be.
 #[napi(object, object_from_js = false)]
+#[derive(Debug)]
 pub struct VerifyProblem {
     /// The object.
     pub object: String,
@@ -237,6 +245,7 @@ pub struct VerifyProblem {
 
 /// What was verified.
 #[napi(object, object_from_js = false)]
+#[derive(Debug)]
 pub struct VerifyReport {
     /// Snapshots looked at.
     pub snapshots: f64,
@@ -277,6 +286,7 @@ impl From<ops::VerifyReport> for VerifyReport {
 
 /// Whether this machine is backed up.
 #[napi(object, object_from_js = false)]
+#[derive(Debug)]
 pub struct StatusReport {
     /// OpenClaw's state directory.
     pub state_dir: String,

@@ -79,7 +79,7 @@ struct Checked {
 pub async fn verify(session: &Session, options: VerifyOptions) -> Result<VerifyReport> {
     let started = Instant::now();
     let mut report = session.cancellable(run(session, options)).await?;
-    let traffic = session.store.traffic();
+    let traffic = session.traffic();
     report.requests = traffic.requests;
     report.downloaded_bytes = traffic.received_bytes;
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -31,6 +31,24 @@ struct Start {
     next_pack: u32,
 }
 
+/// What capturing came to.
+pub(super) enum Outcome {
+    /// A snapshot of which only the commit is left.
+    Captured(Box<Captured>),
+    /// Files were touched, but say the same as before. Holds what to remember, so that they are not read
+    /// again, and what could not be read.
+    Unchanged { files: Vec<u8>, counts: Counts, skipped: Vec<FileProblem> },
+}
+
+impl Outcome {
+    fn counts(&self) -> Counts {
+        match self {
+            Self::Captured(captured) => captured.counts,
+            Self::Unchanged { counts, .. } => *counts,
+        }
+    }
+}
+
 /// Captures the changes and uploads the packs; only the commit is left.
 pub(super) async fn capture_and_upload(
     session: &Session,
@@ -38,7 +56,7 @@ pub(super) async fn capture_and_upload(
     scan: &Scan,
     changes: Changes,
     reason: Reason,
-) -> Result<Captured> {
+) -> Result<Outcome> {
     let start = prepare(session, writer, scan).await?;
     let room = Budget::new(SPOOL_BYTES);
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
@@ -65,7 +83,7 @@ pub(super) async fn capture_and_upload(
     );
     let pipe = FramePipe::start(session.ambient.cpu.clone(), maker, Arc::clone(&room), sender)?;
     let plan = Plan::new(session, writer, scan, reason)?;
-    let owned = Owned::of(scan, changes);
+    let owned = Owned::of(scan, changes, writer.base.is_some());
     let stop = StopOnDrop { cancel: session.ambient.cancel.child_token(), room: Arc::clone(&room) };
     let cancel = stop.cancel.clone();
     let progress = Arc::clone(&session.ambient.progress);
@@ -79,13 +97,9 @@ pub(super) async fn capture_and_upload(
     });
     let capturing = async {
         let captured = capturing.await;
-        if let Ok(captured) = &captured {
-            session.report(
-                Phase::Captured,
-                captured.counts.bytes,
-                Some(captured.counts.bytes),
-                captured.counts.files,
-            );
+        if let Ok(outcome) = &captured {
+            let counts = outcome.counts();
+            session.report(Phase::Captured, counts.bytes, Some(counts.bytes), counts.files);
         }
         captured
     };
@@ -257,10 +271,12 @@ struct Owned {
     skipped: Vec<FileProblem>,
     policy: Vec<u8>,
     old_tails: Vec<(u32, u64)>,
+    /// What to compare with, where this push builds on the newest snapshot.
+    memory: Option<Arc<Memory>>,
 }
 
 impl Owned {
-    fn of(scan: &Scan, changes: Changes) -> Self {
+    fn of(scan: &Scan, changes: Changes, builds_on: bool) -> Self {
         let memory = scan.base.as_ref().map(|(_, memory)| memory);
         let before = |index: &usize| {
             memory.and_then(|memory| memory.entry(scan.walk.found.get(*index)?)).cloned()
@@ -270,6 +286,7 @@ impl Owned {
             found: scan.walk.found.clone(),
             before: changes.read.iter().map(before).collect(),
             old_tails: Changes::old_tree(scan).map(|tree| tree.tails.clone()).unwrap_or_default(),
+            memory: scan.base.as_ref().filter(|_| builds_on).map(|(_, memory)| Arc::clone(memory)),
             changes,
             skipped: scan.skipped.clone(),
             policy: scan.policy.clone(),
@@ -286,7 +303,7 @@ fn read_all(
     seed: u64,
     cancel: tokio_util::sync::CancellationToken,
     progress: crate::progress::Sink,
-) -> Result<Captured> {
+) -> Result<Outcome> {
     let ids = plan.key.chunk_ids(&plan.repository.0);
     let Start { known, mut indexes, adopted: _, next_pack: _ } = start;
     let mut capture = Capture {
@@ -330,6 +347,15 @@ fn read_all(
     for (_, draft, print) in drafts {
         entries.push(complete(draft, &places)?);
         prints.push(print);
+    }
+    if let Some(memory) = owned.memory.filter(|memory| memory.says(&entries)) {
+        drop(chunker);
+        pipe.finish()?;
+        let old = entries.iter().map(|entry| memory.at(entry.root, &entry.path).unwrap_or(entry));
+        let base = plan.base.as_deref().unwrap_or_default();
+        let tree = memory.tree.as_ref().ok_or_else(|| Error::internal("memory without a tree"))?;
+        let files = Memory::encode(base, &owned.policy, &owned.roots, tree, prints.iter().zip(old));
+        return Ok(Outcome::Unchanged { files, counts: count(&entries), skipped });
     }
     let mut tree = Vec::new();
     for entry in &entries {
@@ -377,7 +403,7 @@ fn read_all(
         &plan.manifest.tree,
         prints.iter().zip(&entries),
     );
-    seal(&plan, end.next_pack, &files)
+    seal(&plan, end.next_pack, &files).map(|captured| Outcome::Captured(Box::new(captured)))
 }
 
 /// Fixes the snapshot's content on disk.
