@@ -20,7 +20,7 @@ async fn a_blank_machine_with_the_new_key_reads_snapshots_from_before() {
     std::fs::create_dir_all(&live).unwrap();
     std::fs::write(live.join("a.md"), "before").unwrap();
     let store = Arc::new(MemoryStore::default());
-    let mut machine = Machine::new(&live, store.clone());
+    let mut machine = Machine::new(&live, store);
     machine.settings.passphrase = None;
     machine.settings.store.application_key = Some(Secret::new("old key".into()));
     let before = machine.push().await.unwrap().snapshot.unwrap();
