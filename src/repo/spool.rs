@@ -141,8 +141,11 @@ impl Spool {
         for (pack, sent) in self.packs()? {
             if !sent {
                 let path = self.path(&pack, "pack");
-                let file =
-                    fs::File::open(&path).map_err(|error| Error::io("open", &path, error))?;
+                let file = match fs::File::open(&path) {
+                    // Uploaded since the folder was listed: the upload goes on beside this.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                    other => other.map_err(|error| Error::io("open", &path, error))?,
+                };
                 file.sync_all().map_err(|error| Error::io("sync", &path, error))?;
             }
         }

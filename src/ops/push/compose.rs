@@ -1,24 +1,22 @@
 //! From changes to a captured snapshot, with the upload going on beside it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::capture::{Capture, Chunker, Content, Draft, runs};
+use super::assemble::{complete, count, packs_in_use, remarks, tails};
+use super::capture::{Capture, Chunker, Draft, runs};
 use super::changes::{Changes, Scan};
 use super::frames::{Budget, FramePipe, PackMaker};
 use super::memory::{Memory, path_bytes};
 use super::upload;
 use super::writer::Writer;
 use crate::chunk::Cutter;
-use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::format::{
-    Counts, Entry, Manifest, PackRef, Reason, Remark, RootRecord, Run, SnapshotId, TreeRef,
-};
+use crate::format::{Counts, Entry, Manifest, PackRef, Reason, RootRecord, SnapshotId, TreeRef};
 use crate::ops::FileProblem;
 use crate::ops::session::{Session, millis};
 use crate::progress::Phase;
-use crate::repo::{Captured, Known, Newest, PackIndex, PackSource, Snapshot};
+use crate::repo::{Captured, Known, MAX_TREE_BYTES, Newest, PackIndex, PackSource, Snapshot};
 use crate::source::{Fingerprint, RootKind};
 
 /// Sealed packs that may wait on disk for the upload.
@@ -363,6 +361,13 @@ fn read_all(
     for entry in &entries {
         entry.encode(&mut tree);
     }
+    if tree.len() as u64 > MAX_TREE_BYTES {
+        // No snapshot rather than one that no restore would take.
+        return Err(Error::config(
+            "exclude",
+            format!("there is too much to back up in one snapshot: {} entries", entries.len()),
+        ));
+    }
     // Where much is new, a whole new tree costs next to nothing, and a restore finds it in one place.
     if chunker.new_bytes / 16 > tree.len() as u64 {
         chunker.known = Known::default();
@@ -436,98 +441,4 @@ fn seal(plan: &Plan, next_pack: u32, files: &[u8]) -> Result<Captured> {
 fn opened(plan: &Plan, pack: &PackRef) -> Result<PackIndex> {
     let local = plan.spool.tail(pack)?;
     PackIndex::open(&plan.key, plan.repository, plan.id.machine, pack, &local)
-}
-
-fn complete(draft: Draft, places: &[(u32, u32)]) -> Result<Entry> {
-    let (found, content) = match draft {
-        Draft::Same(entry) => return Ok(entry),
-        Draft::Read(found, content) => (found, content),
-    };
-    let Content { size, sha256, stretches, flags } = content;
-    Ok(Entry {
-        root: found.root,
-        path: found.path,
-        kind: found.kind,
-        mode: found.mode,
-        mtime_ns: found.fingerprint.mtime_ns,
-        size,
-        sha256: if found.kind == EntryKind::File { sha256 } else { [0; 32] },
-        runs: runs(&stretches, places)?,
-        flags,
-        target: found.target.unwrap_or_default(),
-    })
-}
-
-fn count(entries: &[Entry]) -> Counts {
-    let mut counts = Counts::default();
-    for entry in entries {
-        match entry.kind {
-            EntryKind::File => {
-                counts.files += 1;
-                counts.bytes += entry.size;
-            }
-            EntryKind::Directory => counts.directories += 1,
-            EntryKind::Symlink => counts.symlinks += 1,
-        }
-    }
-    counts
-}
-
-fn remarks(skipped: &[FileProblem], entries: &[Entry]) -> Vec<Remark> {
-    let changed = entries
-        .iter()
-        .filter(|entry| entry.flags.has(crate::format::EntryFlags::CHANGED_WHILE_READ));
-    let changed = changed.map(|entry| FileProblem {
-        path: entry.path.escaped(),
-        code: "B2_CHANGED_WHILE_READ".to_owned(),
-        message: "changed while it was read, twice; it is in the snapshot as it was read"
-            .to_owned(),
-    });
-    skipped.iter().cloned().chain(changed).map(Remark::from).collect()
-}
-
-/// The pack table: packs of which a chunk is used, and how many bytes of their frames are.
-fn packs_in_use(
-    entries: &[Entry],
-    tree: &[Run],
-    indexes: &BTreeMap<u32, (PackRef, PackIndex)>,
-) -> Result<Vec<PackRef>> {
-    let mut frames: BTreeMap<u32, HashSet<usize>> = BTreeMap::new();
-    for run in entries.iter().flat_map(|entry| &entry.runs).chain(tree) {
-        let (_, index) = indexes
-            .get(&run.pack)
-            .ok_or_else(|| Error::internal("an entry uses a pack that is not known"))?;
-        frames.entry(run.pack).or_default().extend(index.frames_of(&[*run]));
-    }
-    let packs = frames.into_iter().filter_map(|(number, frames)| {
-        let (pack, index) = indexes.get(&number)?;
-        let stored = frames
-            .into_iter()
-            .filter_map(|frame| Some(u64::from(index.frame(frame)?.2.stored_bytes)));
-        Some(PackRef { used_bytes: stored.sum(), ..*pack })
-    });
-    Ok(packs.collect())
-}
-
-/// How much of a pack's end holds the tree, so that a reader fetches it together with the footer.
-fn tails(
-    old: &[(u32, u64)],
-    runs: &[Run],
-    places: &[(u32, u32)],
-    indexes: &BTreeMap<u32, (PackRef, PackIndex)>,
-) -> Vec<(u32, u64)> {
-    let mut tails: BTreeMap<u32, u64> = old
-        .iter()
-        .copied()
-        .filter(|(number, _)| runs.iter().any(|run| run.pack == *number))
-        .collect();
-    for (number, chunk) in places {
-        let Some((pack, index)) = indexes.get(number) else { continue };
-        let start =
-            index.frame_of(*chunk).and_then(|frame| index.frame(frame)).map(|(offset, ..)| offset);
-        if let Some(bytes) = start.and_then(|start| pack.bytes.checked_sub(start)) {
-            tails.entry(*number).or_insert(bytes);
-        }
-    }
-    tails.into_iter().collect()
 }

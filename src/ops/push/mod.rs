@@ -4,6 +4,7 @@
 //! the spool; from then on the snapshot's content is fixed. Upload sends the spool and commits, and can be cut
 //! off anywhere: the next push goes on with it.
 
+mod assemble;
 mod capture;
 mod changes;
 mod commit;
