@@ -21,7 +21,7 @@ pub mod entry;
 pub mod error;
 pub mod format;
 #[cfg(feature = "node")]
-mod node;
+pub mod node;
 pub mod ops;
 pub mod progress;
 pub mod repo;

@@ -1,6 +1,5 @@
 //! The Node-API binding: converts, runs, maps errors. No logic and no I/O of its own.
 #![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
-#![expect(unreachable_pub, reason = "what napi exports is reached from JavaScript")]
 
 mod convert;
 mod options;
@@ -53,12 +52,12 @@ where
 {
     env.spawn_future_with_callback(async move { Ok(future.await) }, |env, outcome| match outcome {
         Ok(value) => Ok(V::from(value)),
-        Err(error) => Err(coded(env, &error)?),
+        Err(error) => Err(coded(*env, &error)?),
     })
 }
 
 /// A JavaScript error with the stable code, retained inside napi's.
-fn coded(env: &Env, error: &error::Error) -> Result<Error> {
+fn coded(env: Env, error: &error::Error) -> Result<Error> {
     let mut object = env.create_error(Error::from_reason(error.to_string()))?;
     object.set("code", error.code())?;
     object.set("retryable", error.is_retryable())?;
@@ -174,7 +173,7 @@ pub fn status<'env>(
 #[napi(catch_unwind)]
 pub fn read_host_config(env: &Env, config_path: String) -> Result<String> {
     ops::plugin_settings(config_path.as_ref())
-        .map_err(|error| coded(env, &error).unwrap_or_else(|failed| failed))
+        .map_err(|error| coded(*env, &error).unwrap_or_else(|failed| failed))
 }
 
 /// Every stable code that an error of this addon can carry.
