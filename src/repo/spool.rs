@@ -141,9 +141,12 @@ impl Spool {
         for (pack, sent) in self.packs()? {
             if !sent {
                 let path = self.path(&pack, "pack");
-                let file =
-                    fs::File::open(&path).map_err(|error| Error::io("open", &path, error))?;
-                file.sync_all().map_err(|error| Error::io("sync", &path, error))?;
+                match fs::File::open(&path) {
+                    Ok(file) => file.sync_all().map_err(|error| Error::io("sync", &path, error))?,
+                    // The upload runs beside this: the pack is in the bucket by now.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(Error::io("open", &path, error)),
+                }
             }
         }
         write_checked(&self.dir.join("files"), files)?;
