@@ -46,6 +46,10 @@ pub struct KeyRing {
     secrets: Secrets,
     keys: Mutex<HashMap<RepositoryId, MasterKey>>,
     tried: Mutex<HashSet<Vec<u8>>>,
+    /// One unlocking at a time: who comes second finds the key, and not only that its slots were tried.
+    unlocking: tokio::sync::Mutex<()>,
+    /// Repositories for which the bucket's slots were looked through.
+    pub(super) looked_for: tokio::sync::Mutex<HashSet<RepositoryId>>,
     cpu: CpuPool,
 }
 
@@ -53,7 +57,14 @@ impl KeyRing {
     /// With nothing open yet.
     #[must_use]
     pub fn new(secrets: Secrets, cpu: CpuPool) -> Self {
-        Self { secrets, keys: Mutex::default(), tried: Mutex::default(), cpu }
+        Self {
+            secrets,
+            keys: Mutex::default(),
+            tried: Mutex::default(),
+            unlocking: tokio::sync::Mutex::default(),
+            looked_for: tokio::sync::Mutex::default(),
+            cpu,
+        }
     }
 
     /// Where heavy work runs.
@@ -88,6 +99,7 @@ impl KeyRing {
         if !sealed {
             return Ok(Some(RepoKey::Plain));
         }
+        let _one_at_a_time = self.unlocking.lock().await;
         let mut tries = 0;
         loop {
             let known = self.keys.lock().ok().and_then(|keys| keys.get(&repository).cloned());
