@@ -28,8 +28,9 @@ pub(crate) enum How {
 pub(crate) const EVERY_WAY: [How; 4] =
     [How::FailBefore, How::FailAfter, How::HangBefore, How::HangAfter];
 
+type Gate = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// The store. Counts its requests from 1, whatever they are.
-#[derive(Debug)]
 pub(crate) struct CutStore {
     pub(crate) inner: Arc<MemoryStore>,
     at: u64,
@@ -37,19 +38,34 @@ pub(crate) struct CutStore {
     count: AtomicU64,
     reached: Notify,
     identity: String,
+    gate: Option<Gate>,
+}
+
+impl std::fmt::Debug for CutStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CutStore({}, {:?})", self.at, self.how)
+    }
 }
 
 impl CutStore {
     pub(crate) fn new(inner: Arc<MemoryStore>, at: u64, how: How) -> Arc<Self> {
         let (count, reached, identity) = (AtomicU64::new(0), Notify::new(), inner.identity());
-        Arc::new(Self { inner, at, how, count, reached, identity })
+        Arc::new(Self { inner, at, how, count, reached, identity, gate: None })
     }
 
     /// A store that is never cut off and answers to the name of another: local memory goes by it.
     pub(crate) fn named(inner: Arc<MemoryStore>, other: &MemoryStore) -> Arc<Self> {
         let (count, reached) = (AtomicU64::new(0), Notify::new());
         let (at, how) = (u64::MAX, How::FailBefore);
-        Arc::new(Self { inner, at, how, count, reached, identity: other.identity() })
+        let identity = other.identity();
+        Arc::new(Self { inner, at, how, count, reached, identity, gate: None })
+    }
+
+    /// A store whose request fails as soon as something has happened.
+    pub(crate) fn failing_when(inner: Arc<MemoryStore>, at: u64, gate: Gate) -> Arc<Self> {
+        let (count, reached, identity) = (AtomicU64::new(0), Notify::new(), inner.identity());
+        let how = How::FailBefore;
+        Arc::new(Self { inner, at, how, count, reached, identity, gate: Some(gate) })
     }
 
     /// Whether the request was made.
@@ -65,6 +81,9 @@ impl CutStore {
     async fn cut<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
         if self.count.fetch_add(1, Ordering::SeqCst) + 1 != self.at {
             return call.await;
+        }
+        while self.gate.as_ref().is_some_and(|gate| !gate()) {
+            tokio::task::yield_now().await;
         }
         if matches!(self.how, How::FailAfter | How::HangAfter) {
             call.await?;
