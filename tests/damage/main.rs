@@ -115,7 +115,7 @@ impl Repository {
         format!("{}/manifest", self.days[day].0)
     }
 
-    /// Puts the bucket into a state, and gives the state before.
+    /// Puts the bucket into a state.
     fn put_back(&self, objects: &BTreeMap<String, Bytes>) {
         for name in self.store.objects().keys().filter(|name| !objects.contains_key(*name)) {
             self.store.raw_remove(name);
@@ -320,6 +320,7 @@ async fn manifests() {
             };
             repository.put_back(&objects);
             let expected = match damage {
+                // Nothing in the bucket tells that there was one; the machine itself says so (lineage).
                 "deleted" => "B2_SNAPSHOT_NOT_FOUND",
                 "readable by" => "B2_VERSION",
                 "repository" => "B2_WRONG_KEY",
@@ -384,9 +385,8 @@ async fn key_slots() {
     let whole = repository.store.objects();
     let name = whole.keys().find(|key| key.starts_with("keys/")).unwrap();
     let body = &whole[name];
-    let mut damages = vec![None, Some(vec![]), Some(body[..body.len() - 1].to_vec())];
-    damages.push(Some(flipped(body, body.len() - 1)));
-    for (number, bytes) in damages.into_iter().enumerate() {
+    let (short, flip) = (body[..body.len() - 1].to_vec(), flipped(body, body.len() - 1));
+    for (number, bytes) in [None, Some(vec![]), Some(short), Some(flip)].into_iter().enumerate() {
         match bytes {
             Some(bytes) => repository.store.raw_replace(name, bytes),
             None => assert!(repository.store.raw_remove(name)),
