@@ -20,7 +20,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: 'ours,restic,rustic' },
     work: { type: 'string', default: join(root, 'target', 'bench') },
     out: { type: 'string' },
-    tools: { type: 'string', default: 'release' },
+    tools: { type: 'string', default: 'debug' },
     delay: { type: 'string', default: '40' },
     rate: { type: 'string', default: '20000000' },
     report: { type: 'string' },
@@ -38,7 +38,7 @@ const HELP = `npm run bench -- [OPTIONS]
   --only ours,restic,rustic
   --work DIR           where states and buckets live while it runs (default target/bench)
   --out FILE           JSON lines (default benches/results/TIME.jsonl)
-  --tools release      or debug: which build of generator, server and proxy
+  --tools debug        or release: which build of generator, server and proxy (dependencies are optimised in both)
   --report FILE        no run: table and targets of earlier results
 `;
 

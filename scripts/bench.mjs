@@ -1,15 +1,10 @@
-// `npm run bench`: the release build of addon and command, then the Rust benchmarks. Arguments go to cargo bench.
-import process from 'node:process';
-import { buildTs } from './build-ts.mjs';
-import { failed, run } from './run.mjs';
-import { buildAddon, installPackages } from './setup.mjs';
+// `npm run bench`: the release build measured beside restic and rustic, where those are installed.
+import { failed, isMain, run } from './run.mjs';
+import { installPackages } from './setup.mjs';
 
-try {
+async function bench() {
   await installPackages();
-  await buildAddon('--release');
-  await buildTs();
-  console.log('bench: running cargo bench');
-  await run('cargo', ['bench', ...process.argv.slice(2)]);
-} catch (error) {
-  failed(error);
+  await run('node', ['benches/compare.mjs', ...process.argv.slice(2)]);
 }
+
+if (isMain(import.meta.url)) await bench().catch(failed);

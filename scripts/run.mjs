@@ -1,5 +1,5 @@
 // What the scripts share: running programs, and where things are. No dependencies: this runs before npm ci.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -9,6 +9,18 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
 const windows = process.platform === 'win32';
+
+/**
+ * napi names the target when it builds, and cargo keeps what is built for a named target apart. Naming it
+ * everywhere lets tests, examples and the addon share one build of the dependencies.
+ */
+export function hostTarget() {
+  const version = spawnSync('rustc', ['-vV'], { encoding: 'utf8' });
+  return /^host: (.+)$/m.exec(version.stdout ?? '')?.[1];
+}
+
+process.env.CARGO_BUILD_TARGET ??= hostTarget() ?? '';
+if (process.env.CARGO_BUILD_TARGET === '') delete process.env.CARGO_BUILD_TARGET;
 
 /** Whether a module is the script that was started. */
 export function isMain(url) {

@@ -249,6 +249,18 @@ impl Error {
         }
     }
 
+    /// Whether the same operation may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Network { .. }
+                | Self::Locked { .. }
+                | Self::CapExceeded { .. }
+                | Self::Clock { .. }
+        )
+    }
+
     /// A file-system error, sorted into full disk, missing permission and the rest.
     #[must_use]
     pub fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {

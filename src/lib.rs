@@ -20,6 +20,8 @@ pub mod crypto;
 pub mod entry;
 pub mod error;
 pub mod format;
+#[cfg(feature = "node")]
+mod node;
 pub mod ops;
 pub mod progress;
 pub mod repo;

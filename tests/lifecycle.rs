@@ -27,6 +27,9 @@ async fn twelve_days(layout: Layout) {
     for number in 1..=12 {
         let report = machine.push().await.unwrap();
         assert_eq!(report.skipped, [], "day {number}");
+        let again = machine.push().await.unwrap();
+        assert_eq!(again.snapshot, None, "day {number}: nothing changed since");
+        assert!(again.requests <= 2, "{}", again.requests);
         days.push((report.snapshot.unwrap(), digest(&live, true).unwrap().to_string()));
         day_elsewhere(&live, number);
     }

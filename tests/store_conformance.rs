@@ -198,7 +198,6 @@ async fn a_bucket_conforms() {
     std::fs::create_dir(dir.path().join("bucket")).unwrap();
     let server = S3Server::start(dir.path(), 0, "access", "secret").await.unwrap();
     let store = s3(&server, "secret");
-    store.probe().await.unwrap();
     conforms(&store).await;
     assert!(store.list_versions("").await.unwrap().is_none());
     // More than one page.
@@ -216,8 +215,8 @@ async fn a_bucket_conforms() {
 async fn a_wrong_secret_and_a_missing_bucket_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let server = S3Server::start(dir.path(), 0, "access", "secret").await.unwrap();
-    assert_eq!(s3(&server, "wrong").probe().await.unwrap_err().code(), "B2_CREDENTIALS");
-    assert_eq!(s3(&server, "secret").probe().await.unwrap_err().code(), "B2_BUCKET");
+    assert_eq!(s3(&server, "wrong").list("", true).await.unwrap_err().code(), "B2_CREDENTIALS");
+    assert_eq!(s3(&server, "secret").list("", true).await.unwrap_err().code(), "B2_BUCKET");
 }
 
 /// Passes everything on to `server`, but for one word.

@@ -1,9 +1,9 @@
 // Finds or builds what the benchmarks run.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { hostTarget } from '../../scripts/run.mjs';
 
 /** The top of the project. */
 export const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -28,24 +28,16 @@ export function checked(command, args, { env = process.env, cwd = root, show = f
   return done.stdout ?? '';
 }
 
-/** Paths of generator, S3 server and proxy; built when one is missing. */
+/** Paths of generator, S3 server and proxy, built when need be. Cargo decides quickly. */
 export function tools(profile) {
-  const folder = join(root, 'target', profile, 'examples');
-  const paths = Object.fromEntries(Object.entries(EXAMPLES).map(([key, name]) => [key, join(folder, name)]));
-  if (Object.values(paths).some((path) => !existsSync(path))) {
-    const names = Object.values(EXAMPLES).flatMap((name) => ['--example', name]);
-    const flags = profile === 'release' ? ['--release'] : [];
-    checked('cargo', ['build', '--no-default-features', ...flags, ...names], { show: true });
-  }
-  return paths;
+  const folder = join(root, 'target', hostTarget() ?? '', profile, 'examples');
+  const names = Object.values(EXAMPLES).flatMap((name) => ['--example', name]);
+  checked('cargo', ['build', ...(profile === 'release' ? ['--release'] : []), ...names], { show: true });
+  return Object.fromEntries(Object.entries(EXAMPLES).map(([key, name]) => [key, join(folder, name)]));
 }
 
-/** Whether our command line with its release addon is there, after building it if need be. */
+/** Builds our command line with its release addon. What is measured must be what the sources say. */
 export function ensureProduct() {
-  const built = () =>
-    existsSync(join(root, 'dist', 'cli.js')) && readdirSync(root).some((name) => name.endsWith('.node'));
-  if (built()) return true;
-  if (!existsSync(join(root, 'package.json'))) return false;
-  checked('npm', ['run', 'build:release'], { show: true });
-  return built();
+  checked('npm', ['run', '--silent', 'build:release'], { show: true });
+  return true;
 }

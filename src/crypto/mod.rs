@@ -104,6 +104,7 @@ impl RepoKey {
 }
 
 /// The cipher and commitment that follow from some key material.
+#[must_use]
 pub fn derive_object(
     material: &[u8],
     label: &str,
@@ -117,8 +118,9 @@ pub fn derive_object(
     expand_raw(material, salt, &info, both.as_mut());
     let mut key = Zeroizing::new([0; 32]);
     let mut commitment = [0; 32];
-    key.copy_from_slice(&both[..32]);
-    commitment.copy_from_slice(&both[32..]);
+    let (first, second) = both.split_at(32);
+    key.copy_from_slice(first);
+    commitment.copy_from_slice(second);
     (Cipher::sealed(&key), commitment)
 }
 

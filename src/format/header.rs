@@ -35,6 +35,10 @@ impl ObjectKind {
 /// The clear start of an object: says what it is, whose, and how to derive its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// Format of the program that wrote it.
+    pub version: u8,
+    /// The lowest format whose programs can read it.
+    pub readable_by: u8,
     /// What the object is.
     pub kind: ObjectKind,
     /// Whether it is sealed (else only checksummed).
@@ -48,15 +52,28 @@ pub struct Header {
 }
 
 impl Header {
-    /// The bytes.
+    /// The header of an object that is written now.
+    #[must_use]
+    pub fn new(
+        kind: ObjectKind,
+        sealed: bool,
+        repository: RepositoryId,
+        salt: [u8; 32],
+        commitment: [u8; 32],
+    ) -> Self {
+        let (version, readable_by) = (FORMAT_VERSION, FORMAT_VERSION);
+        Self { version, readable_by, kind, sealed, repository, salt, commitment }
+    }
+
+    /// The bytes; of a header that was read the same ones, since seals are bound to them.
     #[must_use]
     pub fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(MAGIC);
         let flags = if self.sealed { FLAG_SEALED } else { 0 };
         out.extend_from_slice(&[
-            FORMAT_VERSION,
-            FORMAT_VERSION,
+            self.version,
+            self.readable_by,
             self.kind as u8,
             flags,
             0,
@@ -86,7 +103,7 @@ impl Header {
         if magic != MAGIC {
             return Err(Malformed::new("is not an object of this program"));
         }
-        let [_version, readable_by, found, flags, reserved @ ..] = *fixed;
+        let [version, readable_by, found, flags, reserved @ ..] = *fixed;
         if readable_by > FORMAT_VERSION {
             return Err(Malformed::Version(readable_by));
         }
@@ -97,6 +114,8 @@ impl Header {
             return Err(Malformed::new("has unknown flags"));
         }
         let header = Self {
+            version,
+            readable_by,
             kind,
             sealed: flags & FLAG_SEALED != 0,
             repository: RepositoryId(*repository),

@@ -2,7 +2,10 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{Header, KeySlot, Malformed, ObjectKind, PackName, Run, cbor, deflate, inflate};
+use super::{
+    Header, KeySlot, MAX_FOOTER_BYTES, MAX_PACK_BYTES, Malformed, ObjectKind, PackName, Run, cbor,
+    deflate, inflate,
+};
 
 /// Why a snapshot was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -186,6 +189,9 @@ pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 const MAX_BODY_BYTES: usize = 256 << 20;
 const MAX_SLOTS: usize = 64;
 
+/// A manifest object's header, key slots, whole clear part, and sealed body.
+pub type Parts<'b> = (Header, Vec<KeySlot>, &'b [u8], &'b [u8]);
+
 impl Manifest {
     /// The body before sealing.
     #[must_use]
@@ -202,6 +208,13 @@ impl Manifest {
         if !manifest.packs.is_sorted_by(|a, b| a.number < b.number) {
             return Err(Malformed::new("packs are not in order"));
         }
+        let fits = |pack: &PackRef| {
+            pack.bytes <= MAX_PACK_BYTES
+                && u64::from(pack.footer_bytes) <= pack.bytes.min(MAX_FOOTER_BYTES as u64)
+        };
+        if !manifest.packs.iter().all(fits) {
+            return Err(Malformed::new("a pack is larger than one may be"));
+        }
         Ok(manifest)
     }
 
@@ -212,12 +225,14 @@ impl Manifest {
         self.packs.get(index)
     }
 
-    /// The clear part of the object: header, then the number of key slots and each with its length.
+    /// The clear part of the object: header, then the number of key slots and each with its length. Where
+    /// there are too many slots (given oldest first) the newest are taken: the secret in use has one of them.
     #[must_use]
     pub fn encode_clear(header: &Header, slots: &[Vec<u8>]) -> Vec<u8> {
+        let newest = slots.get(slots.len().saturating_sub(MAX_SLOTS)..).unwrap_or_default();
         let mut out = header.encode().to_vec();
-        out.push(u8::try_from(slots.len().min(MAX_SLOTS)).unwrap_or(0));
-        for slot in slots.iter().take(MAX_SLOTS) {
+        out.push(u8::try_from(newest.len()).unwrap_or(0));
+        for slot in newest {
             out.extend_from_slice(&u16::try_from(slot.len()).unwrap_or(0).to_le_bytes());
             out.extend_from_slice(slot);
         }
@@ -228,7 +243,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`Malformed`] for other bytes. A damaged slot is left out, not an error.
-    pub fn split(bytes: &[u8]) -> Result<(Header, Vec<KeySlot>, &[u8], &[u8]), Malformed> {
+    pub fn split(bytes: &[u8]) -> Result<Parts<'_>, Malformed> {
         let (header, rest) = Header::decode(bytes, ObjectKind::Manifest)?;
         let short = || Malformed::new("ends within its key slots");
         let (count, mut rest) = rest.split_first().ok_or_else(short)?;

@@ -10,13 +10,15 @@ mod tree;
 
 pub use header::{FORMAT_VERSION, HEADER_BYTES, Header, ObjectKind};
 pub use manifest::{
-    Counts, MAX_MANIFEST_BYTES, Manifest, PackRef, Reason, Remark, RootRecord, TreeRef,
+    Counts, MAX_MANIFEST_BYTES, Manifest, PackRef, Parts, Reason, Remark, RootRecord, TreeRef,
 };
 pub use names::{
     ChunkId, MachineId, PackName, RepositoryId, SnapshotId, SnapshotName, pack_prefix,
 };
-pub use pack::{Footer, FrameEntry, MAX_FOOTER_BYTES, MAX_PACK_BYTES, MAX_PACK_CHUNKS};
-pub use slot::{KeySlot, SecretKind};
+pub use pack::{
+    Footer, FrameEntry, MAX_FOOTER_BYTES, MAX_FRAME_BYTES, MAX_PACK_BYTES, MAX_PACK_CHUNKS,
+};
+pub use slot::{KeySlot, MAX_SLOT_BYTES, SecretKind};
 pub use tree::{Entry, EntryFlags, Run, TreeReader};
 
 /// Why bytes could not be read; the caller adds which object it was.
@@ -61,15 +63,12 @@ fn cbor<T: minicbor::Encode<()>>(value: &T) -> Vec<u8> {
 /// Appends a length (u32, little-endian) and the zstd-compressed bytes: docs/format.md, Compressed parts.
 fn deflate(plain: &[u8]) -> Vec<u8> {
     let mut out = u32::try_from(plain.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
-    match crate::chunk::compress(plain) {
-        Some(small) => {
-            out.push(1);
-            out.extend_from_slice(&small);
-        }
-        None => {
-            out.push(0);
-            out.extend_from_slice(plain);
-        }
+    if let Some(small) = crate::chunk::compress(plain) {
+        out.push(1);
+        out.extend_from_slice(&small);
+    } else {
+        out.push(0);
+        out.extend_from_slice(plain);
     }
     out
 }

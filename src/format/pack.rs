@@ -11,6 +11,9 @@ pub const MAX_PACK_CHUNKS: usize = 131_072;
 /// No footer is larger when it is opened: ids of 32 bytes and lengths of at most 5.
 pub const MAX_FOOTER_BYTES: usize = 8 << 20;
 
+/// No frame is larger when it is opened, so that a footer cannot ask for much memory.
+pub const MAX_FRAME_BYTES: u32 = 16 << 20;
+
 /// One frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
@@ -80,6 +83,9 @@ impl Footer {
                 return Err(Malformed::new("footer: a frame has more chunks than there are"));
             }
             let sum: u64 = lengths.by_ref().take(count).map(|l| u64::from(*l)).sum();
+            if frame.raw_bytes > MAX_FRAME_BYTES {
+                return Err(Malformed::new("footer: a frame is larger than one may be"));
+            }
             if sum != u64::from(frame.raw_bytes) {
                 return Err(Malformed::new("footer: a frame is not as long as its chunks"));
             }

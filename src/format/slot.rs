@@ -46,7 +46,7 @@ struct Wire {
 }
 
 /// No slot is larger.
-const MAX_SLOT_BYTES: usize = 4096;
+pub const MAX_SLOT_BYTES: usize = 4096;
 
 impl KeySlot {
     /// Seals the master key under `secret`. Takes a third of a second and 128 MiB: run it on the CPU pool.
@@ -61,7 +61,7 @@ impl KeySlot {
     ) -> Option<Self> {
         let cost = ScryptCost::WRITE;
         let (cipher, commitment) = slot_cipher(secret, &salt, cost, repository)?;
-        let header = Header { kind: ObjectKind::Slot, sealed: true, repository, salt, commitment };
+        let header = Header::new(ObjectKind::Slot, true, repository, salt, commitment);
         let mut sealed = master.expose().to_vec();
         cipher.seal(Domain::Slot, 0, &header.encode(), &mut sealed, 0).ok()?;
         let wire = Wire { kind, log_n: cost.log_n, r: cost.r, p: cost.p, created, sealed };

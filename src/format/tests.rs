@@ -3,13 +3,7 @@ use crate::crypto::MasterKey;
 use crate::entry::{EntryKind, RelPath};
 
 fn header(kind: ObjectKind) -> Header {
-    Header {
-        kind,
-        sealed: true,
-        repository: RepositoryId([1; 16]),
-        salt: [2; 32],
-        commitment: [3; 32],
-    }
+    Header::new(kind, true, RepositoryId([1; 16]), [2; 32], [3; 32])
 }
 
 #[test]
@@ -119,4 +113,75 @@ fn slots_open_with_their_secret_only() {
     assert_eq!(hostile[at], 17);
     hostile[at] = 23;
     assert!(KeySlot::decode(&hostile).is_ok_and(|slot| slot.open("secret").is_none()));
+}
+
+#[test]
+fn a_header_of_a_newer_writer_keeps_its_bytes() {
+    // Seals are bound to these bytes: losing the writer's version would make every pack of it "changed".
+    let mut bytes = header(ObjectKind::Pack).encode();
+    bytes[8] = 3;
+    assert_eq!(Header::decode(&bytes, ObjectKind::Pack).unwrap().0.encode(), bytes);
+}
+
+#[test]
+fn a_frame_cannot_claim_more_memory_than_one_may_have() {
+    let raw_bytes = MAX_FRAME_BYTES + 1;
+    let frame = FrameEntry { stored_bytes: 50, raw_bytes, compressed: true, chunks: 1 };
+    let footer = Footer {
+        frames: vec![frame],
+        chunk_bytes: vec![raw_bytes],
+        chunk_ids: vec![ChunkId([1; 32])],
+    };
+    assert!(Footer::decode(&footer.encode()).is_err());
+}
+
+#[test]
+fn a_pack_table_is_bounded() {
+    let pack = PackRef {
+        number: 1,
+        name: PackName([1; 16]),
+        bytes: 1000,
+        footer_bytes: 200,
+        used_bytes: 700,
+    };
+    let manifest = |pack: PackRef| Manifest {
+        sequence: 1,
+        previous: None,
+        reason: Reason::Manual,
+        local_time_ms: 0,
+        server_time_ms: 0,
+        host_version: None,
+        program_version: "1".into(),
+        includes_secrets: false,
+        roots: vec![],
+        counts: Counts::default(),
+        packs: vec![pack],
+        tree: TreeRef { bytes: 0, sha256: [0; 32], runs: vec![], tails: vec![] },
+        remarks: vec![],
+    };
+    assert!(Manifest::decode(&manifest(pack).encode()).is_ok());
+    for lie in [
+        PackRef { bytes: MAX_PACK_BYTES + 1, ..pack },
+        PackRef { footer_bytes: 1001, ..pack },
+        PackRef { bytes: 60 << 20, footer_bytes: 50 << 20, ..pack },
+    ] {
+        assert!(Manifest::decode(&manifest(lie).encode()).is_err(), "{lie:?}");
+    }
+}
+
+#[test]
+fn a_manifest_carries_the_newest_slots() {
+    // A key that is rotated every week fills the room in a year and more; the one in use must be among them.
+    let slots: Vec<Vec<u8>> = (0..70u8)
+        .map(|n| {
+            let mut slot = header(ObjectKind::Slot).encode().to_vec();
+            slot.extend_from_slice(&[0xa6, 0, 0, 1, 17, 2, 8, 3, 1, 4, n & 15, 5, 0x40]);
+            slot[16] = n;
+            slot
+        })
+        .collect();
+    let clear = Manifest::encode_clear(&header(ObjectKind::Manifest), &slots);
+    let (_, read, ..) = Manifest::split(&clear).unwrap();
+    let read: Vec<u8> = read.iter().map(|slot| slot.repository().0[0]).collect();
+    assert_eq!(read, (6..70).collect::<Vec<u8>>());
 }

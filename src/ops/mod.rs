@@ -1,5 +1,6 @@
 //! One file for each thing a user can ask for.
 
+mod host;
 mod list;
 mod plan;
 mod push;
@@ -9,6 +10,7 @@ mod status;
 mod tree;
 mod verify;
 
+pub use host::plugin_settings;
 pub use list::{ListReport, SnapshotInfo, list};
 pub use plan::{PlanEntry, PlanReport, plan};
 pub use push::{PushOptions, PushReport, push};

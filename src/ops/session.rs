@@ -10,7 +10,7 @@ use crate::cpu::CpuPool;
 use crate::error::{Error, Result};
 use crate::progress::{Event, Phase, Silent, Sink};
 use crate::repo::{KeyRing, Local, LocalRepository, Secrets};
-use crate::store::{ObjectStore, StoreConfig};
+use crate::store::{ObjectStore, StoreConfig, Traffic};
 
 /// What the user configured.
 #[derive(Clone, Debug)]
@@ -78,6 +78,8 @@ pub struct Session {
     pub(super) ring: Arc<KeyRing>,
     pub(super) local: Local,
     pub(super) warnings: Vec<String>,
+    /// What had passed through the store before; only tests share one between sessions.
+    before: Traffic,
 }
 
 impl Session {
@@ -123,9 +125,20 @@ impl Session {
         };
         let ring = Arc::new(KeyRing::new(secrets, ambient.cpu.clone()));
         let local = Local::at(&settings.state_dir);
-        let session = Self { settings, ambient, store, ring, local, warnings };
+        let before = store.traffic();
+        let session = Self { settings, ambient, store, ring, local, warnings, before };
         session.load_local_keys()?;
         Ok(session)
+    }
+
+    /// What passed through the store since the session was opened.
+    pub(super) fn traffic(&self) -> Traffic {
+        let (now, before) = (self.store.traffic(), self.before);
+        Traffic {
+            requests: now.requests.saturating_sub(before.requests),
+            sent_bytes: now.sent_bytes.saturating_sub(before.sent_bytes),
+            received_bytes: now.received_bytes.saturating_sub(before.received_bytes),
+        }
     }
 
     /// Memory of this bucket, for sealed or for plain repositories.

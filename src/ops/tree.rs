@@ -83,6 +83,9 @@ async fn named(session: &Session, wanted: &str, confirmed: bool) -> Result<Snaps
     Ok(snapshot)
 }
 
+/// No snapshot holds more: what a file offset can express, so that no sum of sizes can overflow.
+const MAX_CONTENT_BYTES: u64 = i64::MAX.unsigned_abs();
+
 /// All entries of a snapshot, checked: paths that stay below their root, parents that are directories, and
 /// runs that add up to the size of their file.
 pub(super) async fn entries(source: &PackSource) -> Result<Vec<Entry>> {
@@ -97,6 +100,7 @@ pub(super) async fn entries(source: &PackSource) -> Result<Vec<Entry>> {
         .filter(|entry| entry.kind != EntryKind::Directory)
         .map(|entry| (entry.root, entry.path.as_bytes()))
         .collect();
+    let mut total = 0u64;
     for entry in &entries {
         let path = entry.path.as_bytes();
         let refuse = |message: &str| {
@@ -114,9 +118,10 @@ pub(super) async fn entries(source: &PackSource) -> Result<Vec<Entry>> {
                 return refuse("something above it is not a directory");
             }
         }
-        let runs = entry.runs.iter().map(|run| run.bytes).fold(0, u64::saturating_add);
+        let runs = entry.runs.iter().try_fold(0, |sum: u64, run| sum.checked_add(run.bytes));
         let expected = if entry.kind == EntryKind::File { entry.size } else { 0 };
-        if runs != expected {
+        total = total.saturating_add(entry.size);
+        if runs != Some(expected) || total > MAX_CONTENT_BYTES {
             return Err(Error::damaged(
                 &name,
                 format!("{} has another size than its content", entry.path),

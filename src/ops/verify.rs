@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::session::Session;
 use super::tree::entries;
@@ -78,7 +79,7 @@ struct Checked {
 pub async fn verify(session: &Session, options: VerifyOptions) -> Result<VerifyReport> {
     let started = Instant::now();
     let mut report = session.cancellable(run(session, options)).await?;
-    let traffic = session.store.traffic();
+    let traffic = session.traffic();
     report.requests = traffic.requests;
     report.downloaded_bytes = traffic.received_bytes;
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -170,16 +171,17 @@ async fn check_packs(
         sizes.extend(objects.into_iter().map(|object| (object.key, object.size)));
     }
     let total: u64 = wanted.values().map(|(pack, _)| pack.bytes).sum();
-    let checks = wanted.into_iter().map(|(name, (pack, source))| {
-        let size = sizes.get(&name.1.object(name.0)).copied();
-        async move {
-            Ok::<_, Error>((
-                name,
-                pack.bytes,
-                check_pack(session, source, &pack, size, options).await?,
-            ))
-        }
-    });
+    // Boxed: the compiler cannot see through closures over borrowed sources that these are `Send`.
+    let checks: Vec<BoxFuture<'_, Result<_>>> = wanted
+        .into_iter()
+        .map(|(name, (pack, source))| {
+            let size = sizes.get(&name.1.object(name.0)).copied();
+            async move {
+                Ok((name, pack.bytes, check_pack(session, source, &pack, size, options).await?))
+            }
+            .boxed()
+        })
+        .collect();
     let mut checks = futures_util::stream::iter(checks).buffer_unordered(PARALLEL);
     let mut packs = Packs::new();
     while let Some(check) = checks.next().await {

@@ -145,7 +145,7 @@ impl PackSource {
                 Some((start, last))
                     if offset <= *last + GAP_BYTES && end - *start <= MAX_RANGE_BYTES =>
                 {
-                    *last = end
+                    *last = end;
                 }
                 _ => ranges.push((offset, end)),
             }
@@ -188,8 +188,9 @@ impl PackSource {
         }
         let mut bytes = Vec::new();
         for run in &tree.runs {
-            let part: &Vec<u8> =
-                chunks.get(&(run.pack, run.first)).ok_or_else(|| bad("is not complete"))?;
+            let part: &Vec<u8> = chunks
+                .get(&(run.pack, run.first, run.count))
+                .ok_or_else(|| bad("is not complete"))?;
             bytes.extend_from_slice(part);
         }
         if crate::crypto::sha256(&bytes) != tree.sha256 {
@@ -199,13 +200,17 @@ impl PackSource {
     }
 
     /// The content of all runs of the tree that lie in one pack.
-    async fn tree_part(&self, number: u32) -> Result<Vec<((u32, u32), Vec<u8>)>> {
+    async fn tree_part(&self, number: u32) -> Result<Vec<((u32, u32, u32), Vec<u8>)>> {
         let tree = &self.snapshot.manifest.tree;
         let reference = self.pack(number)?;
         let want =
             tree.tails.iter().find(|(pack, _)| *pack == number).map_or(0, |(_, bytes)| *bytes);
         let (index, have) = self.index(&reference, want).await?;
-        let runs: Vec<Run> = tree.runs.iter().copied().filter(|run| run.pack == number).collect();
+        let mut runs: Vec<Run> =
+            tree.runs.iter().copied().filter(|run| run.pack == number).collect();
+        // A tree that repeats itself names the same run many times.
+        runs.sort_unstable_by_key(|run| (run.first, run.count));
+        runs.dedup();
         let frames = index.frames_of(&runs);
         let (regions, failed) = self.regions(&reference, &index, &frames, have).await;
         if let Some(error) = failed {
@@ -221,11 +226,62 @@ impl PackSource {
                         Ok(())
                     })
                     .map_err(|malformed| malformed.of(&object))?;
-                Ok(((run.pack, run.first), bytes))
+                Ok(((run.pack, run.first, run.count), bytes))
             })
             .collect()
     }
 }
 
 /// No tree is larger: room for some millions of entries.
-const MAX_TREE_BYTES: u64 = 1 << 30;
+pub const MAX_TREE_BYTES: u64 = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{RepoKey, sha256};
+    use crate::format::{
+        ChunkId, Counts, MachineId, Manifest, PackName, Reason, RepositoryId, SnapshotId, TreeRef,
+    };
+    use crate::repo::{Frame, PackBuilder};
+    use crate::store::memory::MemoryStore;
+
+    /// A tree repeats itself where a file has many equal chunks: then runs start alike and differ in length.
+    #[tokio::test]
+    async fn a_tree_may_repeat_itself() {
+        let (key, repository, machine) = (RepoKey::Plain, RepositoryId([1; 16]), MachineId([2; 4]));
+        let mut pack = PackBuilder::new(&key, repository, machine, 0, PackName([3; 16]), [4; 32]);
+        let ids = vec![ChunkId(sha256(b"aa")), ChunkId(sha256(b"bb"))];
+        pack.add(Frame::compress(b"aabb".to_vec(), vec![2, 2], ids).unwrap()).unwrap();
+        let pack = pack.finish().unwrap();
+        let store = MemoryStore::default();
+        let name = ObjectKey::new(pack.reference.name.object(machine)).unwrap();
+        store.put(&name, pack.bytes.into()).await.unwrap();
+        let run = |first, count| Run { pack: 0, first, count, bytes: u64::from(count) * 2 };
+        let content = b"aabbaaaabbaa";
+        let tree = TreeRef {
+            bytes: content.len() as u64,
+            sha256: sha256(content),
+            runs: vec![run(0, 2), run(0, 1), run(0, 2), run(0, 1)],
+            tails: vec![],
+        };
+        let manifest = Manifest {
+            sequence: 1,
+            previous: None,
+            reason: Reason::Manual,
+            local_time_ms: 0,
+            server_time_ms: 0,
+            host_version: None,
+            program_version: String::new(),
+            includes_secrets: false,
+            roots: vec![],
+            counts: Counts::default(),
+            packs: vec![pack.reference],
+            tree,
+            remarks: vec![],
+        };
+        let id = SnapshotId::new(0, machine, false);
+        let snapshot = Snapshot { id, repository, key, manifest, sha256: [0; 32] };
+        let source = PackSource::new(Arc::new(store), Arc::new(snapshot), None);
+        assert_eq!(source.tree().await.unwrap(), content);
+    }
+}

@@ -3,14 +3,47 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
+use bytes::Bytes;
+use tokio::sync::OnceCell;
+
 use crate::cpu::CpuPool;
 use crate::crypto::{MasterKey, RepoKey};
 use crate::error::Result;
-use crate::format::{KeySlot, RepositoryId, SecretKind};
+use crate::format::{KeySlot, MAX_SLOT_BYTES, RepositoryId, SecretKind};
 use crate::secret::Secret;
+use crate::store::{ObjectKey, ObjectStore};
 
 /// At most so many slots of one repository are tried: each costs a third of a second.
 const MAX_TRIES: usize = 16;
+/// At most so many objects below `keys/` are looked at.
+const MAX_STORED: usize = 256;
+
+/// A key slot below `keys/`.
+#[derive(Clone, Debug)]
+pub struct StoredSlot {
+    /// Name below `keys/`.
+    pub name: String,
+    /// The slot.
+    pub slot: KeySlot,
+    /// The object.
+    pub bytes: Bytes,
+}
+
+/// The key slots in the bucket. One that cannot be read is left out, never fatal. One LIST, a GET for each.
+///
+/// # Errors
+/// Those of the store's LIST.
+pub async fn stored_slots(store: &dyn ObjectStore) -> Result<Vec<StoredSlot>> {
+    let mut slots = Vec::new();
+    for object in store.list("keys/", false).await?.objects.into_iter().take(MAX_STORED) {
+        let Some(name) = object.key.strip_prefix("keys/") else { continue };
+        let Ok(key) = ObjectKey::new(object.key.as_str()) else { continue };
+        let Ok(bytes) = store.get(&key, MAX_SLOT_BYTES as u64).await else { continue };
+        let Ok(slot) = KeySlot::decode(&bytes) else { continue };
+        slots.push(StoredSlot { name: name.to_owned(), slot, bytes });
+    }
+    Ok(slots)
+}
 
 /// The user's secrets.
 #[derive(Clone, Debug, Default)]
@@ -45,11 +78,10 @@ impl Secrets {
 pub struct KeyRing {
     secrets: Secrets,
     keys: Mutex<HashMap<RepositoryId, MasterKey>>,
-    tried: Mutex<HashSet<Vec<u8>>>,
-    /// One unlocking at a time: who comes second finds the key, and not only that its slots were tried.
-    unlocking: tokio::sync::Mutex<()>,
-    /// Repositories for which the bucket's slots were looked through.
-    pub(super) looked_for: tokio::sync::Mutex<HashSet<RepositoryId>>,
+    /// Slots that were tried. Locked while one is: who comes meanwhile waits for the answer, and must not
+    /// take a slot that is being tried for one that did not open.
+    tried: tokio::sync::Mutex<HashSet<Vec<u8>>>,
+    stored: OnceCell<Vec<KeySlot>>,
     cpu: CpuPool,
 }
 
@@ -60,9 +92,8 @@ impl KeyRing {
         Self {
             secrets,
             keys: Mutex::default(),
-            tried: Mutex::default(),
-            unlocking: tokio::sync::Mutex::default(),
-            looked_for: tokio::sync::Mutex::default(),
+            tried: tokio::sync::Mutex::default(),
+            stored: OnceCell::new(),
             cpu,
         }
     }
@@ -86,6 +117,18 @@ impl KeyRing {
         }
     }
 
+    /// Slots below `keys/`, fetched once.
+    ///
+    /// # Errors
+    /// Those of the store's LIST.
+    pub async fn stored(&self, store: &dyn ObjectStore) -> Result<&[KeySlot]> {
+        let fetch = async || {
+            let slots = stored_slots(store).await?;
+            Ok(slots.into_iter().map(|stored| stored.slot).collect())
+        };
+        self.stored.get_or_try_init(fetch).await.map(Vec::as_slice)
+    }
+
     /// The key of a repository, from what is known or by trying `slots`. `None` when no secret opens one.
     ///
     /// # Errors
@@ -99,21 +142,24 @@ impl KeyRing {
         if !sealed {
             return Ok(Some(RepoKey::Plain));
         }
-        let _one_at_a_time = self.unlocking.lock().await;
-        let mut tries = 0;
+        let known = || self.keys.lock().ok().and_then(|keys| keys.get(&repository).cloned());
+        if let Some(key) = known() {
+            return Ok(Some(RepoKey::Sealed(key)));
+        }
+        let (mut tried, mut attempts) = (self.tried.lock().await, 0);
         loop {
-            let known = self.keys.lock().ok().and_then(|keys| keys.get(&repository).cloned());
-            if let Some(key) = known {
+            if let Some(key) = known() {
                 return Ok(Some(RepoKey::Sealed(key)));
             }
             let next = slots.iter().find_map(|slot| {
                 let secret = self.secrets.for_slot(slot.kind())?;
-                let fresh = slot.repository() == repository
-                    && self.tried.lock().is_ok_and(|mut tried| tried.insert(slot.encode()));
+                let fresh = slot.repository() == repository && tried.insert(slot.encode());
                 fresh.then(|| (slot.clone(), secret.clone()))
             });
-            let Some((slot, secret)) = next.filter(|_| tries < MAX_TRIES) else { return Ok(None) };
-            tries += 1;
+            let Some((slot, secret)) = next.filter(|_| attempts < MAX_TRIES) else {
+                return Ok(None);
+            };
+            attempts += 1;
             if let Some(key) = self.cpu.run(move || slot.open(secret.expose())).await? {
                 self.add(repository, key);
             }

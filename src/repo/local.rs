@@ -267,6 +267,14 @@ impl LocalRepository {
         read_checked(&self.dir.join("files"))
     }
 
+    /// Remembers what the state looks like at the newest manifest.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn save_files(&self, files: &[u8]) -> Result<()> {
+        write_checked(&self.files_path(), files)
+    }
+
     /// Where `files` is kept.
     #[must_use]
     pub(super) fn files_path(&self) -> PathBuf {

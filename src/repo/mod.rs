@@ -11,8 +11,8 @@ mod pack_writer;
 mod snapshot;
 mod spool;
 
-pub use fetch::{PackSource, Regions};
-pub use keys::{KeyRing, Secrets};
+pub use fetch::{MAX_TREE_BYTES, PackSource, Regions};
+pub use keys::{KeyRing, Secrets, StoredSlot, stored_slots};
 pub use known::Known;
 pub use local::{Local, LocalRepository, LockFile, Newest, RepositoryRecord, SlotRecord};
 pub use pack_reader::PackIndex;

@@ -97,13 +97,7 @@ impl PackBuilder {
         salt: [u8; 32],
     ) -> Self {
         let (cipher, commitment) = key.object(ObjectKind::Pack.label(), &repository.0, &salt);
-        let header = Header {
-            kind: ObjectKind::Pack,
-            sealed: key.is_sealed(),
-            repository,
-            salt,
-            commitment,
-        };
+        let header = Header::new(ObjectKind::Pack, key.is_sealed(), repository, salt, commitment);
         let context = PackIndex::context(&header, machine, name);
         let mut bytes = Vec::with_capacity(TARGET_BYTES + (2 << 20));
         bytes.extend_from_slice(&header.encode());

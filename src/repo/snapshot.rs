@@ -7,7 +7,7 @@ use crate::ambient::{Entropy, random};
 use crate::crypto::{Domain, RepoKey, sha256};
 use crate::error::{Error, Result};
 use crate::format::{
-    Header, KeySlot, MAX_MANIFEST_BYTES, Malformed, Manifest, ObjectKind, RepositoryId, SnapshotId,
+    Header, MAX_MANIFEST_BYTES, Malformed, Manifest, ObjectKind, RepositoryId, SnapshotId,
     SnapshotName,
 };
 use crate::store::{ObjectKey, ObjectStore};
@@ -36,7 +36,7 @@ pub async fn find(store: &dyn ObjectStore) -> Result<Vec<SnapshotName>> {
     Ok(listing.prefixes.iter().filter_map(|p| SnapshotName::parse(p.strip_suffix('/')?)).collect())
 }
 
-/// Reads and opens a manifest. One GET; where no secret opens it, the bucket's key slots are looked at, too.
+/// Reads and opens a manifest. One GET; where its own key slots do not open, those in `keys/` are asked for.
 ///
 /// # Errors
 /// `B2_SNAPSHOT_NOT_FOUND`, `B2_WRONG_KEY`, `B2_DAMAGED`, `B2_VERSION`, and those of the store.
@@ -52,40 +52,18 @@ pub async fn read(store: &dyn ObjectStore, ring: &KeyRing, id: &SnapshotId) -> R
         other => other?,
     };
     match Snapshot::open(ring, id, &object).await {
-        // A snapshot from before its secret was rotated has no slot for the new one; the bucket may.
-        Err(Error::WrongKey { .. }) if unlock_from_bucket(store, ring, id, &object).await? => {
-            Snapshot::open(ring, id, &object).await
+        // A manifest has the slots of its time. A secret that came later has its slot in `keys/` alone.
+        Err(wrong @ Error::WrongKey { .. }) => {
+            let (header, ..) = Manifest::split(&object).map_err(|m| m.of(&id.object()))?;
+            let slots = ring.stored(store).await?;
+            match ring.unlock(header.repository, header.sealed, slots).await? {
+                Some(_) => Snapshot::open(ring, id, &object).await,
+                None => Err(wrong),
+            }
         }
-        opened => opened,
+        other => other,
     }
 }
-
-/// Tries the slots that the bucket keeps for the repository of a manifest, once for each repository.
-async fn unlock_from_bucket(
-    store: &dyn ObjectStore,
-    ring: &KeyRing,
-    id: &SnapshotId,
-    object: &Bytes,
-) -> Result<bool> {
-    let (header, ..) = Manifest::split(object).map_err(|m| m.of(&id.object()))?;
-    // Held while looking: another manifest of the same repository waits and then finds the key.
-    let mut looked_for = ring.looked_for.lock().await;
-    if !looked_for.insert(header.repository) {
-        return Ok(ring.unlock(header.repository, true, &[]).await?.is_some());
-    }
-    let mut slots = Vec::new();
-    for object in store.list("keys/", false).await?.objects {
-        let Ok(key) = ObjectKey::new(object.key.as_str()) else { continue };
-        // A slot that cannot be read is skipped, never fatal.
-        if let Ok(bytes) = store.get(&key, MAX_SLOT_BYTES).await {
-            slots.extend(KeySlot::decode(&bytes));
-        }
-    }
-    Ok(ring.unlock(header.repository, true, &slots).await?.is_some())
-}
-
-/// No slot is larger.
-const MAX_SLOT_BYTES: u64 = 4096;
 
 impl Snapshot {
     /// Opens the bytes of a manifest.
@@ -126,13 +104,8 @@ impl Snapshot {
     ) -> Result<Vec<u8>> {
         let salt = random(entropy)?;
         let (cipher, commitment) = key.object(ObjectKind::Manifest.label(), &repository.0, &salt);
-        let header = Header {
-            kind: ObjectKind::Manifest,
-            sealed: key.is_sealed(),
-            repository,
-            salt,
-            commitment,
-        };
+        let header =
+            Header::new(ObjectKind::Manifest, key.is_sealed(), repository, salt, commitment);
         let mut object = Manifest::encode_clear(&header, slots);
         let name = id.object();
         let context = context(&object, &name);

@@ -141,12 +141,12 @@ impl Spool {
         for (pack, sent) in self.packs()? {
             if !sent {
                 let path = self.path(&pack, "pack");
-                match fs::File::open(&path) {
-                    Ok(file) => file.sync_all().map_err(|error| Error::io("sync", &path, error))?,
-                    // The upload runs beside this: the pack is in the bucket by now.
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(Error::io("open", &path, error)),
-                }
+                let file = match fs::File::open(&path) {
+                    // Uploaded since the folder was listed: the upload goes on beside this.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                    other => other.map_err(|error| Error::io("open", &path, error))?,
+                };
+                file.sync_all().map_err(|error| Error::io("sync", &path, error))?;
             }
         }
         write_checked(&self.dir.join("files"), files)?;

@@ -97,7 +97,6 @@ pub async fn open(
         retry,
     };
     let store = S3Store::new(s3, clock, entropy)?;
-    store.probe().await?;
     Ok(OpenedStore { store: Arc::new(store), warnings })
 }
 

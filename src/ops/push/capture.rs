@@ -102,6 +102,8 @@ impl<'a> Chunker<'a> {
         reader: &mut dyn std::io::Read,
         read: &mut dyn FnMut(u64),
     ) -> Result<Content, ReadError> {
+        // A file that could not be read to its end leaves chunks behind; two files never share a frame.
+        self.flush().map_err(ReadError::Fatal)?;
         let mut content = Content::default();
         let mut hash = ContentHash::default();
         let mut buffer: Vec<u8> = Vec::new();

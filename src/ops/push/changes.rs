@@ -1,5 +1,7 @@
 //! What the state looks like now, and what of it has to be read.
 
+use std::sync::Arc;
+
 use super::memory::Memory;
 use super::writer::Writer;
 use super::{FileProblem, PushReport};
@@ -23,7 +25,7 @@ pub(in crate::ops) struct Scan {
     /// The settings that decide what belongs to a snapshot, as bytes to compare.
     pub(super) policy: Vec<u8>,
     /// The newest manifest and what was remembered with it.
-    pub(super) base: Option<(Manifest, Memory)>,
+    pub(super) base: Option<(Manifest, Arc<Memory>)>,
 }
 
 /// Roots, what is in them, and what is not as it should be.
@@ -87,7 +89,7 @@ impl Scan {
         session: &Session,
         writer: &Writer,
         newest: &crate::repo::Newest,
-    ) -> Result<Option<(Manifest, Memory)>> {
+    ) -> Result<Option<(Manifest, Arc<Memory>)>> {
         let id = crate::format::SnapshotId::try_from(newest.snapshot.as_str())?;
         let object = bytes::Bytes::from(newest.object.clone());
         let Ok(snapshot) = Snapshot::open(&session.ring, &id, &object).await else {
@@ -98,7 +100,7 @@ impl Scan {
         }
         let memory =
             writer.local.files()?.and_then(|bytes| Memory::decode(&bytes, &newest.snapshot));
-        Ok(Some((snapshot.manifest, memory.unwrap_or_default())))
+        Ok(Some((snapshot.manifest, Arc::new(memory.unwrap_or_default()))))
     }
 }
 
@@ -139,8 +141,16 @@ impl Changes {
                 }
             }
         }
-        changes.any = memory
-            .is_none_or(|memory| !changes.read.is_empty() || memory.len() != changes.same.len());
+        // A directory's time changes with every temporary file in it: that alone is no change.
+        let counts = |index: &usize| {
+            let Some(found) = scan.walk.found.get(*index) else { return true };
+            let before = memory.and_then(|memory| memory.entry(found));
+            found.kind != EntryKind::Directory
+                || before.is_none_or(|entry| entry.kind != found.kind || entry.mode != found.mode)
+        };
+        changes.any = memory.is_none_or(|memory| {
+            memory.len() != scan.walk.found.len() || changes.read.iter().any(counts)
+        });
         // Databases first, so that all of them are of nearly one moment; then what only they refer to (cold
         // transcripts are written after their row); then the rest.
         changes.read.sort_by_key(|index| scan.walk.found.get(*index).map(order));
@@ -173,6 +183,18 @@ impl Changes {
     pub(super) fn old_tree(scan: &Scan) -> Option<&TreeRef> {
         scan.base.as_ref().and_then(|(_, memory)| memory.tree.as_ref())
     }
+}
+
+/// The report of a push that found nothing new.
+pub(super) fn unchanged(
+    files: u64,
+    bytes: u64,
+    skipped: Vec<FileProblem>,
+    scan: &Scan,
+    writer: &mut Writer,
+) -> PushReport {
+    let warnings = writer.warnings.drain(..).chain(scan.warnings.iter().cloned()).collect();
+    PushReport { files, bytes, skipped, warnings, ..PushReport::default() }
 }
 
 fn order(found: &Found) -> u8 {

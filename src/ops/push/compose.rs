@@ -1,24 +1,22 @@
 //! From changes to a captured snapshot, with the upload going on beside it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::capture::{Capture, Chunker, Content, Draft, runs};
+use super::assemble::{complete, count, packs_in_use, remarks, tails};
+use super::capture::{Capture, Chunker, Draft, runs};
 use super::changes::{Changes, Scan};
 use super::frames::{Budget, FramePipe, PackMaker};
 use super::memory::{Memory, path_bytes};
 use super::upload;
 use super::writer::Writer;
 use crate::chunk::Cutter;
-use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::format::{
-    Counts, Entry, Manifest, PackRef, Reason, Remark, RootRecord, Run, SnapshotId, TreeRef,
-};
+use crate::format::{Counts, Entry, Manifest, PackRef, Reason, RootRecord, SnapshotId, TreeRef};
 use crate::ops::FileProblem;
 use crate::ops::session::{Session, millis};
 use crate::progress::Phase;
-use crate::repo::{Captured, Known, Newest, PackIndex, PackSource, Snapshot};
+use crate::repo::{Captured, Known, MAX_TREE_BYTES, Newest, PackIndex, PackSource, Snapshot};
 use crate::source::{Fingerprint, RootKind};
 
 /// Sealed packs that may wait on disk for the upload.
@@ -33,6 +31,24 @@ struct Start {
     next_pack: u32,
 }
 
+/// What capturing came to.
+pub(super) enum Outcome {
+    /// A snapshot of which only the commit is left.
+    Captured(Box<Captured>),
+    /// Files were touched, but say the same as before. Holds what to remember, so that they are not read
+    /// again, and what could not be read.
+    Unchanged { files: Vec<u8>, counts: Counts, skipped: Vec<FileProblem> },
+}
+
+impl Outcome {
+    fn counts(&self) -> Counts {
+        match self {
+            Self::Captured(captured) => captured.counts,
+            Self::Unchanged { counts, .. } => *counts,
+        }
+    }
+}
+
 /// Captures the changes and uploads the packs; only the commit is left.
 pub(super) async fn capture_and_upload(
     session: &Session,
@@ -40,7 +56,7 @@ pub(super) async fn capture_and_upload(
     scan: &Scan,
     changes: Changes,
     reason: Reason,
-) -> Result<Captured> {
+) -> Result<Outcome> {
     let start = prepare(session, writer, scan).await?;
     let room = Budget::new(SPOOL_BYTES);
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
@@ -56,7 +72,7 @@ pub(super) async fn capture_and_upload(
         entropy: Arc::clone(&session.ambient.entropy),
         spool: writer.spool.clone(),
         next_pack: start.next_pack,
-        lock: Arc::clone(&writer.lock),
+        _lock: Arc::clone(&writer.lock),
     };
     let uploading = upload::upload_stream(
         Arc::clone(&session.store),
@@ -67,7 +83,7 @@ pub(super) async fn capture_and_upload(
     );
     let pipe = FramePipe::start(session.ambient.cpu.clone(), maker, Arc::clone(&room), sender)?;
     let plan = Plan::new(session, writer, scan, reason)?;
-    let owned = Owned::of(scan, changes);
+    let owned = Owned::of(scan, changes, writer.base.is_some());
     let stop = StopOnDrop { cancel: session.ambient.cancel.child_token(), room: Arc::clone(&room) };
     let cancel = stop.cancel.clone();
     let progress = Arc::clone(&session.ambient.progress);
@@ -81,13 +97,9 @@ pub(super) async fn capture_and_upload(
     });
     let capturing = async {
         let captured = capturing.await;
-        if let Ok(captured) = &captured {
-            session.report(
-                Phase::Captured,
-                captured.counts.bytes,
-                Some(captured.counts.bytes),
-                captured.counts.files,
-            );
+        if let Ok(outcome) = &captured {
+            let counts = outcome.counts();
+            session.report(Phase::Captured, counts.bytes, Some(counts.bytes), counts.files);
         }
         captured
     };
@@ -259,10 +271,12 @@ struct Owned {
     skipped: Vec<FileProblem>,
     policy: Vec<u8>,
     old_tails: Vec<(u32, u64)>,
+    /// What to compare with, where this push builds on the newest snapshot.
+    memory: Option<Arc<Memory>>,
 }
 
 impl Owned {
-    fn of(scan: &Scan, changes: Changes) -> Self {
+    fn of(scan: &Scan, changes: Changes, builds_on: bool) -> Self {
         let memory = scan.base.as_ref().map(|(_, memory)| memory);
         let before = |index: &usize| {
             memory.and_then(|memory| memory.entry(scan.walk.found.get(*index)?)).cloned()
@@ -272,6 +286,7 @@ impl Owned {
             found: scan.walk.found.clone(),
             before: changes.read.iter().map(before).collect(),
             old_tails: Changes::old_tree(scan).map(|tree| tree.tails.clone()).unwrap_or_default(),
+            memory: scan.base.as_ref().filter(|_| builds_on).map(|(_, memory)| Arc::clone(memory)),
             changes,
             skipped: scan.skipped.clone(),
             policy: scan.policy.clone(),
@@ -288,7 +303,7 @@ fn read_all(
     seed: u64,
     cancel: tokio_util::sync::CancellationToken,
     progress: crate::progress::Sink,
-) -> Result<Captured> {
+) -> Result<Outcome> {
     let ids = plan.key.chunk_ids(&plan.repository.0);
     let Start { known, mut indexes, adopted: _, next_pack: _ } = start;
     let mut capture = Capture {
@@ -333,9 +348,25 @@ fn read_all(
         entries.push(complete(draft, &places)?);
         prints.push(print);
     }
+    if let Some(memory) = owned.memory.filter(|memory| memory.says(&entries)) {
+        drop(chunker);
+        pipe.finish()?;
+        let old = entries.iter().map(|entry| memory.at(entry.root, &entry.path).unwrap_or(entry));
+        let base = plan.base.as_deref().unwrap_or_default();
+        let tree = memory.tree.as_ref().ok_or_else(|| Error::internal("memory without a tree"))?;
+        let files = Memory::encode(base, &owned.policy, &owned.roots, tree, prints.iter().zip(old));
+        return Ok(Outcome::Unchanged { files, counts: count(&entries), skipped });
+    }
     let mut tree = Vec::new();
     for entry in &entries {
         entry.encode(&mut tree);
+    }
+    if tree.len() as u64 > MAX_TREE_BYTES {
+        // No snapshot rather than one that no restore would take.
+        return Err(Error::config(
+            "exclude",
+            format!("there is too much to back up in one snapshot: {} entries", entries.len()),
+        ));
     }
     // Where much is new, a whole new tree costs next to nothing, and a restore finds it in one place.
     if chunker.new_bytes / 16 > tree.len() as u64 {
@@ -372,7 +403,7 @@ fn read_all(
         &plan.manifest.tree,
         prints.iter().zip(&entries),
     );
-    seal(&plan, end.next_pack, &files)
+    seal(&plan, end.next_pack, &files).map(|captured| Outcome::Captured(Box::new(captured)))
 }
 
 /// Fixes the snapshot's content on disk.
@@ -410,98 +441,4 @@ fn seal(plan: &Plan, next_pack: u32, files: &[u8]) -> Result<Captured> {
 fn opened(plan: &Plan, pack: &PackRef) -> Result<PackIndex> {
     let local = plan.spool.tail(pack)?;
     PackIndex::open(&plan.key, plan.repository, plan.id.machine, pack, &local)
-}
-
-fn complete(draft: Draft, places: &[(u32, u32)]) -> Result<Entry> {
-    let (found, content) = match draft {
-        Draft::Same(entry) => return Ok(entry),
-        Draft::Read(found, content) => (found, content),
-    };
-    let Content { size, sha256, stretches, flags } = content;
-    Ok(Entry {
-        root: found.root,
-        path: found.path,
-        kind: found.kind,
-        mode: found.mode,
-        mtime_ns: found.fingerprint.mtime_ns,
-        size,
-        sha256: if found.kind == EntryKind::File { sha256 } else { [0; 32] },
-        runs: runs(&stretches, places)?,
-        flags,
-        target: found.target.unwrap_or_default(),
-    })
-}
-
-fn count(entries: &[Entry]) -> Counts {
-    let mut counts = Counts::default();
-    for entry in entries {
-        match entry.kind {
-            EntryKind::File => {
-                counts.files += 1;
-                counts.bytes += entry.size;
-            }
-            EntryKind::Directory => counts.directories += 1,
-            EntryKind::Symlink => counts.symlinks += 1,
-        }
-    }
-    counts
-}
-
-fn remarks(skipped: &[FileProblem], entries: &[Entry]) -> Vec<Remark> {
-    let changed = entries
-        .iter()
-        .filter(|entry| entry.flags.has(crate::format::EntryFlags::CHANGED_WHILE_READ));
-    let changed = changed.map(|entry| FileProblem {
-        path: entry.path.escaped(),
-        code: "B2_CHANGED_WHILE_READ".to_owned(),
-        message: "changed while it was read, twice; it is in the snapshot as it was read"
-            .to_owned(),
-    });
-    skipped.iter().cloned().chain(changed).map(Remark::from).collect()
-}
-
-/// The pack table: packs of which a chunk is used, and how many bytes of their frames are.
-fn packs_in_use(
-    entries: &[Entry],
-    tree: &[Run],
-    indexes: &BTreeMap<u32, (PackRef, PackIndex)>,
-) -> Result<Vec<PackRef>> {
-    let mut frames: BTreeMap<u32, HashSet<usize>> = BTreeMap::new();
-    for run in entries.iter().flat_map(|entry| &entry.runs).chain(tree) {
-        let (_, index) = indexes
-            .get(&run.pack)
-            .ok_or_else(|| Error::internal("an entry uses a pack that is not known"))?;
-        frames.entry(run.pack).or_default().extend(index.frames_of(&[*run]));
-    }
-    let packs = frames.into_iter().filter_map(|(number, frames)| {
-        let (pack, index) = indexes.get(&number)?;
-        let stored = frames
-            .into_iter()
-            .filter_map(|frame| Some(u64::from(index.frame(frame)?.2.stored_bytes)));
-        Some(PackRef { used_bytes: stored.sum(), ..*pack })
-    });
-    Ok(packs.collect())
-}
-
-/// How much of a pack's end holds the tree, so that a reader fetches it together with the footer.
-fn tails(
-    old: &[(u32, u64)],
-    runs: &[Run],
-    places: &[(u32, u32)],
-    indexes: &BTreeMap<u32, (PackRef, PackIndex)>,
-) -> Vec<(u32, u64)> {
-    let mut tails: BTreeMap<u32, u64> = old
-        .iter()
-        .copied()
-        .filter(|(number, _)| runs.iter().any(|run| run.pack == *number))
-        .collect();
-    for (number, chunk) in places {
-        let Some((pack, index)) = indexes.get(number) else { continue };
-        let start =
-            index.frame_of(*chunk).and_then(|frame| index.frame(frame)).map(|(offset, ..)| offset);
-        if let Some(bytes) = start.and_then(|start| pack.bytes.checked_sub(start)) {
-            tails.entry(*number).or_insert(bytes);
-        }
-    }
-    tails.into_iter().collect()
 }

@@ -63,7 +63,7 @@ pub(super) struct PackMaker {
     pub(super) spool: Spool,
     pub(super) next_pack: u32,
     /// Held until the last thread of the push is gone, even where its caller went first.
-    pub(super) lock: Arc<LockFile>,
+    pub(super) _lock: Arc<LockFile>,
 }
 
 /// Where frames went, and what went wrong.

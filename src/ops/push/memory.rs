@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use minicbor::{Decode, Encode};
 
-use crate::entry::RelPath;
+use crate::entry::{EntryKind, RelPath};
 use crate::format::{Entry, TreeRef};
 use crate::source::{Fingerprint, Found, Root};
 
@@ -128,9 +128,37 @@ impl Memory {
             && self.roots.iter().zip(roots).all(|(old, new)| *old == path_bytes(&new.path))
     }
 
-    /// The entry at a path, whatever became of the file.
+    /// The entry at a path.
+    pub(super) fn at(&self, root: u16, path: &RelPath) -> Option<&Entry> {
+        self.entries.get(&(root, path.clone())).map(|(_, entry)| entry)
+    }
+
+    /// The entry at the path of a file, whatever became of it.
     pub(super) fn entry(&self, found: &Found) -> Option<&Entry> {
-        self.entries.get(&(found.root, found.path.clone())).map(|(_, entry)| entry)
+        self.at(found.root, &found.path)
+    }
+
+    /// Whether entries say the same as those of the newest snapshot, but for the times of directories.
+    pub(super) fn says(&self, entries: &[Entry]) -> bool {
+        let same = |entry: &Entry| {
+            let Some((_, old)) = self.entries.get(&(entry.root, entry.path.clone())) else {
+                return false;
+            };
+            if entry.kind == EntryKind::Directory {
+                return old.kind == entry.kind && old.mode == entry.mode;
+            }
+            (old.kind, old.mode, old.mtime_ns, old.size, old.sha256, old.flags, &old.target)
+                == (
+                    entry.kind,
+                    entry.mode,
+                    entry.mtime_ns,
+                    entry.size,
+                    entry.sha256,
+                    entry.flags,
+                    &entry.target,
+                )
+        };
+        self.entries.len() == entries.len() && entries.iter().all(same)
     }
 
     /// The entry of a file that is certainly the same: kind, mode and fingerprint agree.

@@ -4,6 +4,7 @@
 //! the spool; from then on the snapshot's content is fixed. Upload sends the spool and commits, and can be cut
 //! off anywhere: the next push goes on with it.
 
+mod assemble;
 mod capture;
 mod changes;
 mod commit;
@@ -26,6 +27,7 @@ use crate::repo::{Captured, LockFile};
 use changes::{Changes, Scan};
 pub(in crate::ops) use changes::{Looked, look};
 use commit::Committed;
+use compose::{Outcome, capture_and_upload};
 use writer::Writer;
 
 /// How to push.
@@ -78,7 +80,7 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
     }
     let lock = Arc::new(session.local.lock()?);
     let mut report = session.cancellable(run(session, options, lock)).await?;
-    let traffic = session.store.traffic();
+    let traffic = session.traffic();
     report.uploaded_bytes = traffic.sent_bytes;
     report.requests = traffic.requests;
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -101,8 +103,15 @@ async fn run(session: &Session, options: PushOptions, lock: Arc<LockFile>) -> Re
             return Ok(PushReport { resumed, ..report });
         }
         let captured =
-            compose::capture_and_upload(session, &mut writer, &scan, changes, options.reason)
-                .await?;
+            match capture_and_upload(session, &mut writer, &scan, changes, options.reason).await? {
+                Outcome::Captured(captured) => *captured,
+                Outcome::Unchanged { files, counts, skipped } => {
+                    writer.local.save_files(&files)?;
+                    let report =
+                        changes::unchanged(counts.files, counts.bytes, skipped, &scan, &mut writer);
+                    return Ok(PushReport { resumed, ..report });
+                }
+            };
         match commit::commit(session, &mut writer, &captured, false).await? {
             Committed::Yes => {
                 writer.warnings.append(&mut scan.warnings);

@@ -12,7 +12,10 @@ use crate::format::{
     KeySlot, MachineId, PackName, RepositoryId, SecretKind, SnapshotId, SnapshotName,
 };
 use crate::ops::session::{Session, millis};
-use crate::repo::{LocalRepository, LockFile, Newest, RepositoryRecord, SlotRecord, Spool};
+use crate::repo::{
+    LocalRepository, LockFile, Newest, RepositoryRecord, SlotRecord, Spool, StoredSlot,
+    stored_slots,
+};
 use crate::secret::Secret;
 use crate::store::ObjectKey;
 
@@ -194,15 +197,8 @@ impl Writer {
         if !has_keys {
             return Ok(None);
         }
-        let mut slots = Vec::new();
-        for object in session.store.list("keys/", false).await?.objects {
-            let Ok(key) = ObjectKey::new(object.key.as_str()) else { continue };
-            // A slot that cannot be read is skipped, never fatal.
-            if let Ok(bytes) = session.store.get(&key, 4096).await {
-                slots.extend(KeySlot::decode(&bytes).ok().map(|slot| (object.key, slot, bytes)));
-            }
-        }
-        for (name, slot, bytes) in &slots {
+        let slots = stored_slots(&*session.store).await?;
+        for StoredSlot { name, slot, bytes } in &slots {
             let only = std::slice::from_ref(slot);
             let opened = session.ring.unlock(slot.repository(), true, only).await?;
             let Some(RepoKey::Sealed(master)) = opened else { continue };
@@ -215,7 +211,7 @@ impl Writer {
             let record = RepositoryRecord {
                 repository: slot.repository(),
                 slots: vec![SlotRecord {
-                    name: name.strip_prefix("keys/").unwrap_or(name).to_owned(),
+                    name: name.clone(),
                     check: secret.map_or([0; 32], |secret| master.secret_check(secret.expose())),
                     bytes: bytes.to_vec(),
                     stored: true,

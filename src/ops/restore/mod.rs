@@ -91,7 +91,7 @@ pub async fn restore(session: &Session, options: &RestoreOptions) -> Result<Rest
             return Err(error);
         }
     };
-    let traffic = session.store.traffic();
+    let traffic = session.traffic();
     report.downloaded_bytes = traffic.received_bytes;
     report.requests = traffic.requests;
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

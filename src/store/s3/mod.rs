@@ -122,23 +122,6 @@ impl S3Store {
         })
     }
 
-    /// Checks with one small request that key, clock, bucket, prefix and region fit together.
-    ///
-    /// # Errors
-    /// As all methods of [`super::ObjectStore`].
-    pub async fn probe(&self) -> Result<()> {
-        let prefix = format!("{}/", self.prefix);
-        let query = vec![
-            ("list-type", "2".to_owned()),
-            ("max-keys", "1".to_owned()),
-            ("prefix", prefix.clone()),
-        ];
-        let answer = self.send(&self.listing(&prefix, &query)).await?;
-        list::objects(&answer.body)
-            .map(drop)
-            .map_err(|message| self.question("LIST", &prefix).unusable(message))
-    }
-
     /// The URL of an object or, with an empty name, of the bucket.
     fn url(&self, key: &str, query: &[(&str, String)]) -> String {
         let mut url = format!("{}/{}", self.base.text, encode(&self.bucket, false));

@@ -2,8 +2,8 @@
 //! whether a restored copy is the same.
 //!
 //! Everything but the modification times of databases and the salts of their write-ahead logs is a pure function of
-//! the options. Included by `#[path]`; a test that leaves a part unused says `#[expect(dead_code, reason = "..")]` on
-//! its `mod state;`.
+//! the options. Included by `#[path]`; a test that leaves a part unused says
+//! `#[expect(dead_code, unused_imports, reason = "..")]` on its `mod state;`.
 
 use std::path::Path;
 

@@ -1,0 +1,199 @@
+//! The Node-API binding: converts, runs, maps errors. No logic and no I/O of its own.
+#![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
+#![expect(unreachable_pub, reason = "what napi exports is reached from JavaScript")]
+
+mod convert;
+mod options;
+mod reports;
+
+use napi::bindgen_prelude::{Env, JsValue as _, PromiseRaw, Result, ToNapiValue};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Error, Status};
+use napi_derive::napi;
+use tokio_util::sync::CancellationToken;
+
+use crate::error;
+use crate::ops;
+use convert::{Events, ambient};
+use options::{ProgressEvent, PushOptions, RestoreOptions, Settings, VerifyOptions};
+use reports::{ListReport, PlanReport, PushReport, RestoreReport, StatusReport, VerifyReport};
+
+/// Called with each event; bounded, and weak, so that it never keeps the process alive.
+type Watcher = ThreadsafeFunction<ProgressEvent, (), ProgressEvent, Status, false, true, 16>;
+
+/// Cancels the operations that it is given to. The TypeScript side drives it from an `AbortSignal`.
+#[napi]
+#[derive(Debug, Default)]
+pub struct CancelHandle {
+    token: CancellationToken,
+}
+
+#[napi]
+impl CancelHandle {
+    /// A handle that has not been used.
+    #[napi(constructor)]
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks every operation with this handle to stop; they reject with `B2_CANCELLED`.
+    #[napi]
+    pub fn cancel(&self) {
+        self.token.cancel();
+    }
+}
+
+/// Turns a future of the core into a promise whose rejections carry `code`.
+fn promise<'env, T, V, F>(env: &'env Env, future: F) -> Result<PromiseRaw<'env, V>>
+where
+    T: Send + 'static,
+    V: From<T> + ToNapiValue,
+    F: Future<Output = error::Result<T>> + Send + 'static,
+{
+    env.spawn_future_with_callback(async move { Ok(future.await) }, |env, outcome| match outcome {
+        Ok(value) => Ok(V::from(value)),
+        Err(error) => Err(coded(env, &error)?),
+    })
+}
+
+/// A JavaScript error with the stable code, retained inside napi's.
+fn coded(env: &Env, error: &error::Error) -> Result<Error> {
+    let mut object = env.create_error(Error::from_reason(error.to_string()))?;
+    object.set("code", error.code())?;
+    object.set("retryable", error.is_retryable())?;
+    Ok(Error::from(object.to_unknown()))
+}
+
+/// An open session with cancellation and progress from JavaScript.
+async fn session(
+    settings: Settings,
+    cancel: CancellationToken,
+    watcher: Option<Watcher>,
+) -> error::Result<ops::Session> {
+    let events = watcher.map(|watcher| {
+        Events::new(move |event| {
+            // A full queue drops the event: the next one says more.
+            let _status = watcher.call(event, ThreadsafeFunctionCallMode::NonBlocking);
+        })
+    });
+    let ambient = ambient(settings.threads, cancel, events)?;
+    ops::Session::open(settings.try_into()?, ambient).await
+}
+
+fn token(cancel: Option<&CancelHandle>) -> CancellationToken {
+    cancel.map(|handle| handle.token.clone()).unwrap_or_default()
+}
+
+/// Backs the state up. Opens the state's databases: never call it in the gateway's process, but in a
+/// process of its own (`dist/worker.js`), since closing a database file drops all locks that the process
+/// holds on it (POSIX).
+#[napi(ts_return_type = "Promise<PushReport>")]
+pub fn push<'env>(
+    env: &'env Env,
+    settings: Settings,
+    options: PushOptions,
+    cancel: Option<&CancelHandle>,
+    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
+    on_progress: Option<Watcher>,
+) -> Result<PromiseRaw<'env, PushReport>> {
+    let token = token(cancel);
+    promise(env, async move {
+        let options = options.try_into()?;
+        ops::push(&session(settings, token, on_progress).await?, options).await
+    })
+}
+
+/// Tells what a push would take and what not, and why. Opens no file and makes no request.
+#[napi(ts_return_type = "Promise<PlanReport>")]
+pub fn plan<'env>(
+    env: &'env Env,
+    settings: Settings,
+    cancel: Option<&CancelHandle>,
+) -> Result<PromiseRaw<'env, PlanReport>> {
+    let token = token(cancel);
+    promise(env, async move { ops::plan(&session(settings, token, None).await?).await })
+}
+
+/// Lists every snapshot of every machine.
+#[napi(ts_return_type = "Promise<ListReport>")]
+pub fn list<'env>(
+    env: &'env Env,
+    settings: Settings,
+    cancel: Option<&CancelHandle>,
+) -> Result<PromiseRaw<'env, ListReport>> {
+    let token = token(cancel);
+    promise(env, async move { ops::list(&session(settings, token, None).await?).await })
+}
+
+/// Restores a snapshot, or a part of it, into a fresh directory.
+#[napi(ts_return_type = "Promise<RestoreReport>")]
+pub fn restore<'env>(
+    env: &'env Env,
+    settings: Settings,
+    options: RestoreOptions,
+    cancel: Option<&CancelHandle>,
+    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
+    on_progress: Option<Watcher>,
+) -> Result<PromiseRaw<'env, RestoreReport>> {
+    let token = token(cancel);
+    promise(env, async move {
+        ops::restore(&session(settings, token, on_progress).await?, &options.into()).await
+    })
+}
+
+/// Checks what the bucket holds: its structure, or with `readData` every byte.
+#[napi(ts_return_type = "Promise<VerifyReport>")]
+pub fn verify<'env>(
+    env: &'env Env,
+    settings: Settings,
+    options: VerifyOptions,
+    cancel: Option<&CancelHandle>,
+    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
+    on_progress: Option<Watcher>,
+) -> Result<PromiseRaw<'env, VerifyReport>> {
+    let token = token(cancel);
+    promise(env, async move {
+        ops::verify(&session(settings, token, on_progress).await?, options.into()).await
+    })
+}
+
+/// Tells whether this machine is backed up.
+#[napi(ts_return_type = "Promise<StatusReport>")]
+pub fn status<'env>(
+    env: &'env Env,
+    settings: Settings,
+    cancel: Option<&CancelHandle>,
+) -> Result<PromiseRaw<'env, StatusReport>> {
+    let token = token(cancel);
+    promise(env, async move { ops::status(&session(settings, token, None).await?).await })
+}
+
+/// The plugin's settings in OpenClaw's configuration file, as JSON:
+/// `{"config": object | null, "warning": string | null}`. A file that is not there has no settings.
+#[napi(catch_unwind)]
+pub fn read_host_config(env: &Env, config_path: String) -> Result<String> {
+    ops::plugin_settings(config_path.as_ref())
+        .map_err(|error| coded(env, &error).unwrap_or_else(|failed| failed))
+}
+
+/// Every stable code that an error of this addon can carry.
+#[napi(catch_unwind)]
+#[must_use]
+pub fn error_codes() -> Vec<String> {
+    error::CODES.iter().map(|code| (*code).to_owned()).collect()
+}
+
+/// Two I/O threads are plenty for uploads; computing has its own pool.
+#[napi_derive::module_init]
+fn init() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(8)
+        .thread_name("b2-io")
+        .enable_all()
+        .build();
+    if let Ok(runtime) = runtime {
+        napi::bindgen_prelude::create_custom_tokio_runtime(runtime);
+    }
+}

@@ -1,0 +1,182 @@
+//! What JavaScript hands in.
+
+use napi_derive::napi;
+
+use crate::error::{Error, Result};
+use crate::format::Reason;
+use crate::ops;
+use crate::progress::Event;
+use crate::secret::Secret;
+use crate::store::StoreConfig;
+
+/// What the user configured.
+#[napi(object, object_to_js = false)]
+#[expect(missing_debug_implementations, reason = "holds secrets as plain text")]
+pub struct Settings {
+    /// OpenClaw's state directory; need not exist for reading from the bucket.
+    pub state_dir: String,
+    /// OpenClaw's configuration file, where it is not `openclaw.json` in the state directory.
+    pub config_path: Option<String>,
+    /// Name of the bucket, or `file:///path` of a folder.
+    pub bucket: Option<String>,
+    /// Id of the B2 application key.
+    pub key_id: Option<String>,
+    /// The B2 application key.
+    pub application_key: Option<String>,
+    /// Protects the backup instead of the application key.
+    pub passphrase: Option<String>,
+    /// B2 region; found by itself.
+    pub region: Option<String>,
+    /// S3 endpoint, for servers other than B2.
+    pub endpoint: Option<String>,
+    /// Prefix of all object names; `openclaw-backup` by default.
+    pub prefix: Option<String>,
+    /// Whether what is written is encrypted; true by default.
+    pub encrypt: Option<bool>,
+    /// Whether credentials are backed up too; false by default.
+    pub include_secrets: Option<bool>,
+    /// Globs that bring back what is left out by default.
+    pub include: Option<Vec<String>>,
+    /// Globs that leave out more.
+    pub exclude: Option<Vec<String>>,
+    /// Upload limit, bytes per second.
+    pub upload_limit: Option<f64>,
+    /// Base URL of B2's native API, for tests.
+    pub api_url: Option<String>,
+    /// Version of OpenClaw, for the record.
+    pub host_version: Option<String>,
+    /// Threads for computing; all cores but one by default.
+    pub threads: Option<u32>,
+}
+
+impl TryFrom<Settings> for ops::Settings {
+    type Error = Error;
+
+    fn try_from(settings: Settings) -> Result<Self> {
+        let upload_limit = settings
+            .upload_limit
+            .map(|limit| {
+                let usable = limit.is_finite() && (1.0..=9e15).contains(&limit);
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "checked above"
+                )]
+                usable.then_some(limit as u64).ok_or_else(|| {
+                    Error::config("uploadLimit", "must be a number of bytes per second, at least 1")
+                })
+            })
+            .transpose()?;
+        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+        Ok(Self {
+            state_dir: settings.state_dir.into(),
+            config_path: filled(settings.config_path).map(Into::into),
+            store: StoreConfig {
+                bucket: settings.bucket.unwrap_or_default(),
+                key_id: filled(settings.key_id),
+                application_key: filled(settings.application_key).map(Secret::new),
+                region: filled(settings.region),
+                endpoint: filled(settings.endpoint),
+                prefix: filled(settings.prefix).unwrap_or_else(|| "openclaw-backup".to_owned()),
+                upload_limit,
+                b2_api_url: filled(settings.api_url),
+                ..StoreConfig::default()
+            },
+            passphrase: filled(settings.passphrase).map(Secret::new),
+            encrypt: settings.encrypt.unwrap_or(true),
+            include_secrets: settings.include_secrets.unwrap_or(false),
+            include: settings.include.unwrap_or_default(),
+            exclude: settings.exclude.unwrap_or_default(),
+            host_version: filled(settings.host_version),
+        })
+    }
+}
+
+/// How far an operation is.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct ProgressEvent {
+    /// `open`, `scan`, `capture`, `captured`, `upload`, `restore` or `verify`.
+    pub phase: String,
+    /// Bytes done in this phase.
+    pub done_bytes: f64,
+    /// Bytes to do in this phase, once known.
+    pub total_bytes: Option<f64>,
+    /// Files done in this phase.
+    pub done_files: f64,
+}
+
+impl From<Event> for ProgressEvent {
+    fn from(event: Event) -> Self {
+        Self {
+            phase: event.phase.name().to_owned(),
+            done_bytes: number(event.done_bytes),
+            total_bytes: event.total_bytes.map(number),
+            done_files: number(event.done_files),
+        }
+    }
+}
+
+/// A count for JavaScript: exact up to 2^53, which no state reaches.
+#[expect(clippy::cast_precision_loss, reason = "documented above")]
+pub(super) fn number(count: u64) -> f64 {
+    count as f64
+}
+
+/// How to push.
+#[napi(object, object_to_js = false)]
+#[derive(Debug)]
+pub struct PushOptions {
+    /// `manual` (default), `scheduled`, `compaction`, `shutdown`, `reset` or `safety`.
+    pub reason: Option<String>,
+}
+
+impl TryFrom<PushOptions> for ops::PushOptions {
+    type Error = Error;
+
+    fn try_from(options: PushOptions) -> Result<Self> {
+        let name = options.reason.as_deref().unwrap_or("manual");
+        let reason = Reason::parse(name)
+            .ok_or_else(|| Error::config("reason", format!("{name:?} is no reason")))?;
+        Ok(Self { reason })
+    }
+}
+
+/// What to restore.
+#[napi(object, object_to_js = false)]
+#[derive(Debug)]
+pub struct RestoreOptions {
+    /// Id of a snapshot, or `latest`.
+    pub snapshot: String,
+    /// A directory that does not exist yet, or is empty.
+    pub to: String,
+    /// Paths or globs below the state directory; everything when left out.
+    pub paths: Option<Vec<String>>,
+    /// Whether a snapshot may be used that anyone with access to the bucket can have made.
+    pub allow_unauthenticated: Option<bool>,
+}
+
+impl From<RestoreOptions> for ops::RestoreOptions {
+    fn from(options: RestoreOptions) -> Self {
+        Self {
+            snapshot: options.snapshot,
+            to: options.to.into(),
+            paths: options.paths.unwrap_or_default(),
+            allow_unauthenticated: options.allow_unauthenticated.unwrap_or(false),
+        }
+    }
+}
+
+/// How to verify.
+#[napi(object, object_to_js = false)]
+#[derive(Debug)]
+pub struct VerifyOptions {
+    /// Fetch and open every frame, and compare each chunk with its id.
+    pub read_data: Option<bool>,
+}
+
+impl From<VerifyOptions> for ops::VerifyOptions {
+    fn from(options: VerifyOptions) -> Self {
+        Self { read_data: options.read_data.unwrap_or(false) }
+    }
+}

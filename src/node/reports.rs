@@ -1,0 +1,331 @@
+//! What JavaScript gets back.
+
+use napi_derive::napi;
+
+use super::options::number;
+use crate::ops;
+
+/// Something that could not be backed up or restored.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct FileProblem {
+    /// The path; bytes that are not UTF-8 and control characters as `\xNN`.
+    pub path: String,
+    /// A stable code.
+    pub code: String,
+    /// A sentence.
+    pub message: String,
+}
+
+impl From<ops::FileProblem> for FileProblem {
+    fn from(problem: ops::FileProblem) -> Self {
+        Self { path: problem.path, code: problem.code, message: problem.message }
+    }
+}
+
+fn problems(all: Vec<ops::FileProblem>) -> Vec<FileProblem> {
+    all.into_iter().map(FileProblem::from).collect()
+}
+
+/// What a push did.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct PushReport {
+    /// Id of the new snapshot; not set when nothing had changed.
+    pub snapshot: Option<String>,
+    /// Whether there is a new snapshot.
+    pub changed: bool,
+    /// Files in the snapshot.
+    pub files: f64,
+    /// Bytes of content of those files.
+    pub bytes: f64,
+    /// Bytes sent.
+    pub uploaded_bytes: f64,
+    /// Requests made.
+    pub requests: f64,
+    /// Files that could not be backed up.
+    pub skipped: Vec<FileProblem>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// Milliseconds it took.
+    pub duration_ms: f64,
+    /// Id of a snapshot of an interrupted push that was finished first.
+    pub resumed: Option<String>,
+}
+
+impl From<ops::PushReport> for PushReport {
+    fn from(report: ops::PushReport) -> Self {
+        Self {
+            changed: report.snapshot.is_some(),
+            snapshot: report.snapshot,
+            files: number(report.files),
+            bytes: number(report.bytes),
+            uploaded_bytes: number(report.uploaded_bytes),
+            requests: number(report.requests),
+            skipped: problems(report.skipped),
+            warnings: report.warnings,
+            duration_ms: number(report.duration_ms),
+            resumed: report.resumed,
+        }
+    }
+}
+
+/// A path of the state.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct PlanEntry {
+    /// The path.
+    pub path: String,
+    /// Whether it belongs in a snapshot.
+    pub included: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// Size in bytes.
+    pub bytes: f64,
+    /// Whether it has to be read because it may have changed.
+    pub changed: bool,
+}
+
+/// What a push would do.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct PlanReport {
+    /// Files that belong in a snapshot.
+    pub files: f64,
+    /// Their bytes.
+    pub bytes: f64,
+    /// Files that have to be read.
+    pub changed_files: f64,
+    /// Their bytes.
+    pub changed_bytes: f64,
+    /// Every path.
+    pub entries: Vec<PlanEntry>,
+    /// What could not be looked at.
+    pub skipped: Vec<FileProblem>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl From<ops::PlanReport> for PlanReport {
+    fn from(report: ops::PlanReport) -> Self {
+        let entry = |entry: ops::PlanEntry| PlanEntry {
+            path: entry.path,
+            included: entry.included,
+            reason: entry.reason,
+            bytes: number(entry.bytes),
+            changed: entry.changed,
+        };
+        Self {
+            files: number(report.files),
+            bytes: number(report.bytes),
+            changed_files: number(report.changed_files),
+            changed_bytes: number(report.changed_bytes),
+            entries: report.entries.into_iter().map(entry).collect(),
+            skipped: problems(report.skipped),
+            warnings: report.warnings,
+        }
+    }
+}
+
+/// One snapshot.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct SnapshotInfo {
+    /// Its name.
+    pub id: String,
+    /// `regular` or `safety`.
+    pub kind: String,
+    /// Why it was made, where it can be read.
+    pub reason: Option<String>,
+    /// Whose it is.
+    pub machine: String,
+    /// Whether this machine made it.
+    pub this_machine: bool,
+    /// When, ISO 8601.
+    pub created_at: String,
+    /// Files in it.
+    pub files: f64,
+    /// Bytes of content of those files.
+    pub bytes: f64,
+    /// Whether only somebody with the key can have made it.
+    pub authenticated: bool,
+    /// Format of the repository.
+    pub format: u32,
+    /// Why more is not known.
+    pub problem: Option<String>,
+}
+
+/// Every snapshot, oldest first.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct ListReport {
+    /// The snapshots.
+    pub snapshots: Vec<SnapshotInfo>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl From<ops::ListReport> for ListReport {
+    fn from(report: ops::ListReport) -> Self {
+        let info = |info: ops::SnapshotInfo| SnapshotInfo {
+            id: info.id,
+            kind: info.kind.to_owned(),
+            reason: info.reason.map(str::to_owned),
+            machine: info.machine,
+            this_machine: info.this_machine,
+            created_at: info.created_at,
+            files: number(info.files),
+            bytes: number(info.bytes),
+            authenticated: info.authenticated,
+            format: info.format.into(),
+            problem: info.problem,
+        };
+        Self {
+            snapshots: report.snapshots.into_iter().map(info).collect(),
+            warnings: report.warnings,
+        }
+    }
+}
+
+/// What a restore did.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct RestoreReport {
+    /// Id of the snapshot.
+    pub snapshot: String,
+    /// Files written.
+    pub files: f64,
+    /// Their bytes.
+    pub bytes: f64,
+    /// Bytes received.
+    pub downloaded_bytes: f64,
+    /// Requests made.
+    pub requests: f64,
+    /// Files that could not be restored.
+    pub failed: Vec<FileProblem>,
+    /// Where each root went, where there are several.
+    pub roots: Vec<String>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// Milliseconds it took.
+    pub duration_ms: f64,
+}
+
+impl From<ops::RestoreReport> for RestoreReport {
+    fn from(report: ops::RestoreReport) -> Self {
+        Self {
+            snapshot: report.snapshot,
+            files: number(report.files),
+            bytes: number(report.bytes),
+            downloaded_bytes: number(report.downloaded_bytes),
+            requests: number(report.requests),
+            failed: problems(report.failed),
+            roots: report.roots,
+            warnings: report.warnings,
+            duration_ms: number(report.duration_ms),
+        }
+    }
+}
+
+/// Something that is not as it should be.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct VerifyProblem {
+    /// The object.
+    pub object: String,
+    /// A stable code.
+    pub code: String,
+    /// A sentence.
+    pub message: String,
+    /// Snapshots that it harms.
+    pub snapshots: Vec<String>,
+    /// Files that it costs, at most 200.
+    pub paths: Vec<String>,
+}
+
+/// What was verified.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct VerifyReport {
+    /// Snapshots looked at.
+    pub snapshots: f64,
+    /// Packs looked at.
+    pub packs: f64,
+    /// Bytes of those packs.
+    pub bytes: f64,
+    /// What is wrong; empty when all is well.
+    pub problems: Vec<VerifyProblem>,
+    /// Requests made.
+    pub requests: f64,
+    /// Bytes received.
+    pub downloaded_bytes: f64,
+    /// Milliseconds it took.
+    pub duration_ms: f64,
+}
+
+impl From<ops::VerifyReport> for VerifyReport {
+    fn from(report: ops::VerifyReport) -> Self {
+        let problem = |problem: ops::VerifyProblem| VerifyProblem {
+            object: problem.object,
+            code: problem.code.to_owned(),
+            message: problem.message,
+            snapshots: problem.snapshots,
+            paths: problem.paths,
+        };
+        Self {
+            snapshots: number(report.snapshots),
+            packs: number(report.packs),
+            bytes: number(report.bytes),
+            problems: report.problems.into_iter().map(problem).collect(),
+            requests: number(report.requests),
+            downloaded_bytes: number(report.downloaded_bytes),
+            duration_ms: number(report.duration_ms),
+        }
+    }
+}
+
+/// Whether this machine is backed up.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct StatusReport {
+    /// OpenClaw's state directory.
+    pub state_dir: String,
+    /// The bucket as configured.
+    pub bucket: String,
+    /// The prefix in it.
+    pub prefix: String,
+    /// Whether what is written is encrypted.
+    pub encrypt: bool,
+    /// This machine's id, once it has one.
+    pub machine: Option<String>,
+    /// This machine's newest snapshot.
+    pub last_snapshot: Option<String>,
+    /// When it was made, ISO 8601.
+    pub last_snapshot_at: Option<String>,
+    /// Snapshots of all machines.
+    pub snapshots: f64,
+    /// Bytes of all objects below the prefix.
+    pub stored_bytes: f64,
+    /// Whether an interrupted push waits to be finished.
+    pub pending: bool,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl From<ops::StatusReport> for StatusReport {
+    fn from(report: ops::StatusReport) -> Self {
+        Self {
+            state_dir: report.state_dir,
+            bucket: report.bucket,
+            prefix: report.prefix,
+            encrypt: report.encrypt,
+            machine: report.machine,
+            last_snapshot: report.last_snapshot,
+            last_snapshot_at: report.last_snapshot_at,
+            snapshots: number(report.snapshots),
+            stored_bytes: number(report.stored_bytes),
+            pending: report.pending,
+            warnings: report.warnings,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! From what was read to what a manifest says: entries, counts, remarks, the pack table.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::capture::{Content, Draft, runs};
+use crate::entry::EntryKind;
+use crate::error::{Error, Result};
+use crate::format::{Counts, Entry, PackRef, Remark, Run};
+use crate::ops::FileProblem;
+use crate::repo::PackIndex;
+
+/// A draft with its frames in their places.
+pub(super) fn complete(draft: Draft, places: &[(u32, u32)]) -> Result<Entry> {
+    let (found, content) = match draft {
+        Draft::Same(entry) => return Ok(entry),
+        Draft::Read(found, content) => (found, content),
+    };
+    let Content { size, sha256, stretches, flags } = content;
+    Ok(Entry {
+        root: found.root,
+        path: found.path,
+        kind: found.kind,
+        mode: found.mode,
+        mtime_ns: found.fingerprint.mtime_ns,
+        size,
+        sha256: if found.kind == EntryKind::File { sha256 } else { [0; 32] },
+        runs: runs(&stretches, places)?,
+        flags,
+        target: found.target.unwrap_or_default(),
+    })
+}
+
+/// What the snapshot holds.
+pub(super) fn count(entries: &[Entry]) -> Counts {
+    let mut counts = Counts::default();
+    for entry in entries {
+        match entry.kind {
+            EntryKind::File => {
+                counts.files += 1;
+                counts.bytes += entry.size;
+            }
+            EntryKind::Directory => counts.directories += 1,
+            EntryKind::Symlink => counts.symlinks += 1,
+        }
+    }
+    counts
+}
+
+/// What the user should know of single files.
+pub(super) fn remarks(skipped: &[FileProblem], entries: &[Entry]) -> Vec<Remark> {
+    let changed = entries
+        .iter()
+        .filter(|entry| entry.flags.has(crate::format::EntryFlags::CHANGED_WHILE_READ));
+    let changed = changed.map(|entry| FileProblem {
+        path: entry.path.escaped(),
+        code: "B2_CHANGED_WHILE_READ".to_owned(),
+        message: "changed while it was read, twice; it is in the snapshot as it was read"
+            .to_owned(),
+    });
+    skipped.iter().cloned().chain(changed).map(Remark::from).collect()
+}
+
+/// The pack table: packs of which a chunk is used, and how many bytes of their frames are.
+pub(super) fn packs_in_use(
+    entries: &[Entry],
+    tree: &[Run],
+    indexes: &BTreeMap<u32, (PackRef, PackIndex)>,
+) -> Result<Vec<PackRef>> {
+    let mut frames: BTreeMap<u32, HashSet<usize>> = BTreeMap::new();
+    for run in entries.iter().flat_map(|entry| &entry.runs).chain(tree) {
+        let (_, index) = indexes
+            .get(&run.pack)
+            .ok_or_else(|| Error::internal("an entry uses a pack that is not known"))?;
+        frames.entry(run.pack).or_default().extend(index.frames_of(&[*run]));
+    }
+    let packs = frames.into_iter().filter_map(|(number, frames)| {
+        let (pack, index) = indexes.get(&number)?;
+        let stored = frames
+            .into_iter()
+            .filter_map(|frame| Some(u64::from(index.frame(frame)?.2.stored_bytes)));
+        Some(PackRef { used_bytes: stored.sum(), ..*pack })
+    });
+    Ok(packs.collect())
+}
+
+/// How much of a pack's end holds the tree, so that a reader fetches it together with the footer.
+pub(super) fn tails(
+    old: &[(u32, u64)],
+    runs: &[Run],
+    places: &[(u32, u32)],
+    indexes: &BTreeMap<u32, (PackRef, PackIndex)>,
+) -> Vec<(u32, u64)> {
+    let mut tails: BTreeMap<u32, u64> = old
+        .iter()
+        .copied()
+        .filter(|(number, _)| runs.iter().any(|run| run.pack == *number))
+        .collect();
+    for (number, chunk) in places {
+        let Some((pack, index)) = indexes.get(number) else { continue };
+        let start =
+            index.frame_of(*chunk).and_then(|frame| index.frame(frame)).map(|(offset, ..)| offset);
+        if let Some(bytes) = start.and_then(|start| pack.bytes.checked_sub(start)) {
+            tails.entry(*number).or_insert(bytes);
+        }
+    }
+    tails.into_iter().collect()
+}

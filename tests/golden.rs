@@ -1,0 +1,224 @@
+//! Repositories of earlier versions restore, byte for byte. See `tests/golden/README.md`.
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may panic as the tests do"
+)]
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use b2_backup::ambient::{Clock, SystemEntropy};
+use b2_backup::crypto::sha256;
+use b2_backup::entry::RelPath;
+use b2_backup::format::Reason;
+use b2_backup::ops::{self, PushOptions};
+use b2_backup::secret::Secret;
+use b2_backup::store::folder::FolderStore;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+#[path = "support/machine.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod machine;
+
+use machine::Machine;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+async fn machine(bucket: &Path, state: &Path, sealed: bool) -> Machine {
+    let entropy = Arc::new(SystemEntropy);
+    let store = FolderStore::open(bucket.to_owned(), "p".into(), entropy).await.unwrap();
+    let mut machine = Machine::new(state, Arc::new(store));
+    machine.settings.passphrase = sealed.then(|| Secret::new("golden".into()));
+    machine.settings.encrypt = sealed;
+    machine.settings.host_version = Some("2026.9.6".into());
+    machine
+}
+
+/// Everything below a directory, by escaped path.
+fn describe(root: &Path) -> Value {
+    let mut all = BTreeMap::new();
+    let mut open = vec![PathBuf::new()];
+    while let Some(below) = open.pop() {
+        for entry in std::fs::read_dir(root.join(&below)).unwrap() {
+            let path = below.join(entry.unwrap().file_name());
+            let full = root.join(&path);
+            let meta = full.symlink_metadata().unwrap();
+            let mtime_ns = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
+            let mut value = json!({ "mtime_ns": mtime_ns });
+            if meta.is_symlink() {
+                let target = std::fs::read_link(&full).unwrap();
+                value["kind"] = "symlink".into();
+                value["target"] = target.to_str().unwrap().into();
+            } else {
+                value["mode"] = format!("{:o}", meta.permissions().mode() & 0o7777).into();
+                value["kind"] = if meta.is_dir() { "directory" } else { "file" }.into();
+            }
+            if meta.is_file() {
+                let content = std::fs::read(&full).unwrap();
+                value["size"] = content.len().into();
+                value["sha256"] = hex::encode(sha256(&content)).into();
+            }
+            if meta.is_dir() && path != Path::new("b2-backup") {
+                open.push(path.clone());
+            }
+            all.insert(RelPath::from_bytes(path.as_os_str().as_bytes().to_vec()).escaped(), value);
+        }
+    }
+    all.remove("b2-backup");
+    json!(all)
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn golden_repositories_restore() {
+    let text = std::fs::read_to_string(golden().join("expected.json")).unwrap();
+    let expected: Value = serde_json::from_str(&text).unwrap();
+    for (name, sealed, snapshots) in [("sealed", true, 3), ("plain", false, 1)] {
+        let dir = tempdir().unwrap();
+        copy(&golden().join(name), &dir.path().join("bucket"));
+        let blank = machine(&dir.path().join("bucket"), &dir.path().join("none"), sealed).await;
+        let all = expected[name].as_object().unwrap();
+        assert_eq!(all.len(), snapshots);
+        for (number, (id, wanted)) in all.iter().enumerate() {
+            let to = dir.path().join(format!("{number}"));
+            let report = blank.restore(id, &to).await.unwrap();
+            assert_eq!(report.failed, [], "{id}");
+            assert_eq!(&describe(&to), wanted, "{id}");
+            let database = rusqlite::Connection::open(to.join("workspace/data.sqlite")).unwrap();
+            let rows: u32 =
+                database.query_row("SELECT count(*) FROM notes", [], |row| row.get(0)).unwrap();
+            assert!(rows >= 200, "{id}: {rows}");
+        }
+        let listed = blank.list().await.snapshots;
+        assert_eq!(listed.len(), snapshots);
+        assert!(listed.iter().all(|one| one.problem.is_none() && one.authenticated == sealed));
+        let verified = blank.verify(true).await;
+        assert_eq!(verified.problems, []);
+    }
+}
+
+/// A clock that stands at a given second.
+#[derive(Debug)]
+struct Standing(SystemTime);
+
+impl Clock for Standing {
+    fn now(&self) -> SystemTime {
+        self.0
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+fn put(path: &Path, content: &[u8], mode: u32, seconds: u64) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let time = UNIX_EPOCH + Duration::new(1_771_000_000 + seconds, 123_456_789);
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+fn fill(state: &Path) {
+    let workspace = state.join("workspace");
+    put(&state.join("openclaw.json"), b"{}\n", 0o600, 1);
+    put(&workspace.join("notes.md"), "# Notes\nnaïve 日\n".as_bytes(), 0o644, 2);
+    put(&workspace.join("bin/run.sh"), b"#!/bin/sh\nexit 0\n", 0o755, 3);
+    put(&workspace.join("empty"), b"", 0o640, 4);
+    put(&workspace.join(OsStr::from_bytes(b"odd\xff\n.bin")), &vec![0xff; 70_000], 0o600, 5);
+    std::fs::create_dir(workspace.join("empty-dir")).unwrap();
+    std::os::unix::fs::symlink("notes.md", workspace.join("link")).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at all", workspace.join("broken")).unwrap();
+    put(&workspace.join("log.txt"), log(9000).as_bytes(), 0o644, 6);
+    let database = rusqlite::Connection::open(workspace.join("data.sqlite")).unwrap();
+    database.execute_batch("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)").unwrap();
+    rows(&database, 200);
+}
+
+/// Compresses well, but no two chunks of it are equal.
+fn log(lines: u32) -> String {
+    let line = |n| format!("{n:06} the same words on every line\n");
+    (0..lines).map(line).collect::<Vec<_>>().concat()
+}
+
+fn rows(database: &rusqlite::Connection, count: u32) {
+    database.execute_batch("BEGIN").unwrap();
+    for n in 0..count {
+        let text = format!("note {n} {}", "words ".repeat(20));
+        database.execute("INSERT INTO notes (text) VALUES (?1)", [text]).unwrap();
+    }
+    database.execute_batch("COMMIT").unwrap();
+}
+
+/// Pushes, restores on a blank machine, and says what came out, having made sure that it is what went in.
+async fn snapshot(machine: &Machine, day: u64, reason: Reason) -> (String, Value) {
+    let mut machine = machine.clone();
+    machine.clock =
+        Arc::new(Standing(UNIX_EPOCH + Duration::from_secs(1_771_459_200 + day * 86_400)));
+    let report = ops::push(&machine.session().await, PushOptions { reason }).await.unwrap();
+    assert_eq!(report.skipped, []);
+    let id = report.snapshot.unwrap();
+    let dir = tempdir().unwrap();
+    let blank = machine.blank(dir.path().join("none"));
+    let to = dir.path().join("to");
+    assert_eq!(blank.restore(&id, &to).await.unwrap().failed, []);
+    let restored = describe(&to);
+    // A captured database counts its changes anew, so its bytes are its own.
+    let but_database = |all: &Value| {
+        let mut all = all.clone();
+        all["workspace/data.sqlite"].as_object_mut().unwrap().remove("sha256").unwrap();
+        all
+    };
+    assert_eq!(but_database(&restored), but_database(&describe(&machine.settings.state_dir)));
+    (id, restored)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "made once, never again: tests/golden/README.md"]
+async fn make_golden() {
+    let dir = tempdir().unwrap();
+    let mut expected = json!({});
+    for (name, sealed) in [("sealed", true), ("plain", false)] {
+        let bucket = golden().join(name);
+        assert!(!bucket.exists(), "{} is there already", bucket.display());
+        let state = dir.path().join(name);
+        fill(&state);
+        let machine = machine(&bucket, &state, sealed).await;
+        let mut all = vec![snapshot(&machine, 0, Reason::Manual).await];
+        if sealed {
+            let workspace = state.join("workspace");
+            put(&workspace.join("log.txt"), log(9100).as_bytes(), 0o644, 86_400);
+            std::fs::remove_file(workspace.join("empty")).unwrap();
+            rows(&rusqlite::Connection::open(workspace.join("data.sqlite")).unwrap(), 5);
+            all.push(snapshot(&machine, 1, Reason::Scheduled).await);
+            put(&workspace.join("notes.md"), b"# Notes\nbefore a rollback\n", 0o600, 90_000);
+            all.push(snapshot(&machine, 1, Reason::Safety).await);
+        }
+        expected[name] = json!(all.into_iter().collect::<BTreeMap<_, _>>());
+        std::fs::remove_dir(bucket.join(".b2-backup-tmp")).unwrap();
+    }
+    let text = format!("{expected:#}\n");
+    std::fs::write(golden().join("expected.json"), text).unwrap();
+}
