@@ -1,4 +1,9 @@
 //! Every kind of file goes there and back: odd names, odd modes, files that change under the push.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers may panic as the tests do"
+)]
 
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;

@@ -1,4 +1,10 @@
 //! Pushes that are cut off at each request: nothing is lost, and little is done twice.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers may panic as the tests do"
+)]
+#![expect(clippy::clone_on_ref_ptr, reason = "a store becomes a `dyn` store on the way")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

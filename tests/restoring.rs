@@ -1,5 +1,11 @@
 //! Restore: a part of a snapshot, into a place that is not fit, with the line breaking down; roots from
 //! elsewhere, and databases of a gateway that runs.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers may panic as the tests do"
+)]
+#![expect(clippy::clone_on_ref_ptr, reason = "a store becomes a `dyn` store on the way")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

@@ -1,4 +1,10 @@
 //! Secrets stay where they are: those of the state in the state, those of the user in memory.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers may panic as the tests do"
+)]
+#![expect(clippy::clone_on_ref_ptr, reason = "a store becomes a `dyn` store on the way")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -260,7 +266,7 @@ async fn the_users_secrets_are_in_no_text() {
     }
     assert_eq!(errors[0].code(), "B2_WRONG_KEY");
     texts.extend(errors.iter().map(|error| format!("{error} {error:?} {error:#?}")));
-    let hex: String = master.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(master);
     let list = format!("{master:?}");
     for text in &texts {
         for secret in [APPLICATION_KEY, PASSPHRASE, &hex, list.trim_matches(['[', ']'])] {

@@ -1,4 +1,4 @@
-//! What somebody without the key can put into the bucket.
+//! What somebody without the key can put into the bucket: objects of its own, and those of others elsewhere.
 
 use b2_backup::ambient::SystemEntropy;
 use b2_backup::crypto::RepoKey;
@@ -119,4 +119,44 @@ async fn plain_snapshots_are_used_only_when_confirmed() {
     // Without encryption there is nothing to confirm.
     let to = repository.dir.path().join("plain");
     assert_eq!(plain.restore("latest", &to).await.unwrap().snapshot, id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_in_each_others_place() {
+    let repository = Repository::new().await;
+    let whole = repository.store.objects();
+    let mut packs = repository.packs.keys();
+    let (a, b) = (packs.next().unwrap(), packs.next().unwrap());
+    repository.store.raw_replace(a, whole[b].clone());
+    repository.store.raw_replace(b, whole[a].clone());
+    let verified = repository.verify(true).await;
+    for name in [a, b] {
+        assert_named(&verified, name, "swapped packs");
+    }
+    for day in 0..2 {
+        match repository.restore(day, "swapped packs").await {
+            Ok(report) => assert!(!report.failed.is_empty()),
+            Err(code) => assert_eq!(code, "B2_DAMAGED"),
+        }
+    }
+    repository.put_back(&whole);
+    let (a, b) = (repository.manifest(0), repository.manifest(1));
+    repository.store.raw_replace(&a, whole[&b].clone());
+    repository.store.raw_replace(&b, whole[&a].clone());
+    let verified = repository.verify(false).await;
+    for (day, name) in [&a, &b].into_iter().enumerate() {
+        assert_named(&verified, name, "swapped manifests");
+        assert_eq!(repository.restore(day, "swapped").await.unwrap_err(), "B2_DAMAGED");
+    }
+    repository.put_back(&whole);
+
+    // An old snapshot under a new name would be a rollback that nobody sees.
+    let newest = format!("29{}", &repository.days[1].0[2..]);
+    repository.store.raw_replace(&format!("{newest}/manifest"), whole[&a].clone());
+    assert_named(&repository.verify(false).await, &format!("{newest}/manifest"), "old under new");
+    let to = repository.dir.path().join("latest");
+    let report = machine::restore_with(&repository.session, "latest", &to).await.unwrap();
+    assert_eq!(report.snapshot, repository.days[1].0);
+    assert!(report.warnings.iter().any(|warning| warning.contains(&newest)), "{report:?}");
+    assert_same(&picture(&to), &repository.days[1].1, "latest");
 }

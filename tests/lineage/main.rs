@@ -1,4 +1,10 @@
 //! Which lineage goes on from what: buckets, machines and local folders that change under a push.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers may panic as the tests do"
+)]
+#![expect(clippy::clone_on_ref_ptr, reason = "a store becomes a `dyn` store on the way")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -224,7 +230,7 @@ async fn a_damaged_local_folder() {
             let what = format!("{case:?}, damage {how}");
             // The memory of a bucket goes by its identity, so the fork must answer to the same one.
             let fork = Arc::new(store.fork());
-            let damaged = Machine { store: CutStore::named(fork, &*store), ..machine.blank(copy) };
+            let damaged = Machine { store: CutStore::named(fork, &store), ..machine.blank(copy) };
             write(live(&damaged), "workspace/new.md", "new");
             let snapshot = damaged.push().await.unwrap_or_else(|error| panic!("{what}: {error}"));
             let to = dir.path().join(format!("restored-{number}-{how}"));
