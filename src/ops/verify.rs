@@ -99,33 +99,54 @@ fn is_finding(error: &Error) -> bool {
     )
 }
 
+/// The object that is at fault: of a snapshot whose tree cannot be read it is often a pack.
+fn object_of(error: &Error) -> Option<&str> {
+    match error {
+        Error::Damaged { object, .. }
+        | Error::ObjectMissing { object }
+        | Error::Version { object, .. } => Some(object),
+        _ => None,
+    }
+}
+
 async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> {
     let mut report = VerifyReport::default();
     let mut opened: Vec<(PackSource, Vec<Entry>)> = Vec::new();
+    let mut unreadable: Vec<VerifyProblem> = Vec::new();
     for name in find(&*session.store).await? {
         let SnapshotName::Current(id) = name else { continue };
         report.snapshots += 1;
-        let result = async {
-            let snapshot = Arc::new(read(&*session.store, &session.ring, &id).await?);
-            // Without local memory: what is verified is the bucket.
-            let source = PackSource::new(Arc::clone(&session.store), snapshot, None);
-            let entries = entries(&source).await?;
-            Ok((source, entries))
-        };
-        match result.await {
-            Ok(both) => opened.push(both),
-            Err(error) if is_finding(&error) => report.problems.push(VerifyProblem {
-                object: id.object(),
+        let mut unreadable_by = |error: &Error| {
+            unreadable.push(VerifyProblem {
+                object: object_of(error).map_or_else(|| id.object(), ToOwned::to_owned),
                 code: error.code(),
                 message: error.to_string(),
                 snapshots: vec![id.to_string()],
                 paths: vec![],
-            }),
+            });
+        };
+        let snapshot = match read(&*session.store, &session.ring, &id).await {
+            Ok(snapshot) => Arc::new(snapshot),
+            Err(error) if is_finding(&error) => {
+                unreadable_by(&error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        // Without local memory: what is verified is the bucket.
+        let source = PackSource::new(Arc::clone(&session.store), snapshot, None);
+        match entries(&source).await {
+            Ok(entries) => opened.push((source, entries)),
+            Err(error) if is_finding(&error) => {
+                unreadable_by(&error);
+                // Its packs are looked at all the same: more than one may be damaged.
+                opened.push((source, vec![]));
+            }
             Err(error) => return Err(error),
         }
     }
     let packs = check_packs(session, &opened, options, &mut report).await?;
-    report.problems.extend(consequences(&opened, &packs));
+    report.problems = consequences(unreadable, &opened, &packs);
     Ok(report)
 }
 
@@ -245,8 +266,19 @@ fn check_frames(index: PackIndex, regions: &Regions, ids: &ChunkIds, object: &st
 }
 
 /// Which snapshots and files each damaged pack harms, and runs that do not fit their pack.
-fn consequences(opened: &[(PackSource, Vec<Entry>)], packs: &Packs) -> Vec<VerifyProblem> {
+fn consequences(
+    unreadable: Vec<VerifyProblem>,
+    opened: &[(PackSource, Vec<Entry>)],
+    packs: &Packs,
+) -> Vec<VerifyProblem> {
     let mut problems: BTreeMap<String, VerifyProblem> = BTreeMap::new();
+    // A pack that holds a part of the tree of several snapshots is one problem.
+    for problem in unreadable {
+        match problems.get_mut(&problem.object) {
+            Some(known) => known.snapshots.extend(problem.snapshots),
+            None => drop(problems.insert(problem.object.clone(), problem)),
+        }
+    }
     for ((machine, name), checked) in packs {
         if let Some(error) = &checked.error {
             let object = name.object(*machine);
@@ -256,7 +288,7 @@ fn consequences(opened: &[(PackSource, Vec<Entry>)], packs: &Packs) -> Vec<Verif
                 message: error.to_string(),
                 ..VerifyProblem::default()
             };
-            problems.insert(object, problem);
+            problems.entry(object).or_insert(problem);
         }
     }
     for (source, entries) in opened {

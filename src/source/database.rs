@@ -31,7 +31,7 @@ pub enum Redact {
 /// The system's error when it cannot be opened or read.
 pub fn is_database(path: &Path) -> std::io::Result<bool> {
     let mut start = [0; MAGIC.len()];
-    match std::fs::File::open(path)?.read_exact(&mut start) {
+    match super::open_plain(path)?.read_exact(&mut start) {
         Ok(()) => Ok(&start == MAGIC),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),

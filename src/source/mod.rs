@@ -100,3 +100,28 @@ pub fn absolute(root: &Path, path: &RelPath) -> PathBuf {
         root.join(String::from_utf8_lossy(path.as_bytes()).as_ref())
     }
 }
+
+/// Opens a file that was a regular one a moment ago: never follows a link that took its place, never waits
+/// for the other end of a fifo.
+///
+/// # Errors
+/// The system's error; `NotFound` when something else is in its place.
+pub fn open_plain(path: &Path) -> std::io::Result<std::fs::File> {
+    let gone = || std::io::Error::new(std::io::ErrorKind::NotFound, "is no longer a file");
+    let mut options = std::fs::File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+    }
+    let file = match options.open(path) {
+        // A link says "too many links", a socket "no such device": look at what is there.
+        Err(_) if std::fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) => {
+            return Err(gone());
+        }
+        opened => opened?,
+    };
+    if file.metadata()?.is_file() { Ok(file) } else { Err(gone()) }
+}

@@ -1,17 +1,19 @@
 //! A machine with an OpenClaw state, for tests: pushes to a store and restores from it.
+#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use b2_backup::ambient::{Clock, SystemClock, SystemEntropy};
 use b2_backup::cpu::CpuPool;
-use b2_backup::error::Result;
+use b2_backup::error::{Error, Result};
 use b2_backup::format::Reason;
 use b2_backup::ops::{
     self, Ambient, ListReport, PushOptions, PushReport, RestoreOptions, RestoreReport, Session,
     Settings, VerifyOptions, VerifyReport,
 };
-use b2_backup::progress::Silent;
+use b2_backup::progress::{Silent, Sink};
 use b2_backup::secret::Secret;
 use b2_backup::store::{ObjectStore, StoreConfig};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +25,7 @@ pub(crate) struct Machine {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cancel: CancellationToken,
+    pub(crate) progress: Sink,
 }
 
 /// Settings of a machine with its state in `state`.
@@ -47,6 +50,7 @@ impl Machine {
             store,
             clock: Arc::new(SystemClock),
             cancel: CancellationToken::new(),
+            progress: Arc::new(Silent),
         }
     }
 
@@ -56,7 +60,7 @@ impl Machine {
             entropy: Arc::new(SystemEntropy),
             cpu: CpuPool::new(2).unwrap(),
             cancel: self.cancel.clone(),
-            progress: Arc::new(Silent),
+            progress: Arc::clone(&self.progress),
             store: Some(Arc::clone(&self.store)),
         }
     }
@@ -96,10 +100,40 @@ impl Machine {
         ops::verify(&self.session().await, VerifyOptions { read_data }).await.unwrap()
     }
 
+    /// The same machine with another way to its bucket.
+    pub(crate) fn through(&self, store: Arc<dyn ObjectStore>) -> Self {
+        Self { store, ..self.clone() }
+    }
+
+    /// Pushes as soon as the threads of a push that was dropped have let go of the lock.
+    pub(crate) async fn push_after_kill(&self) -> Result<PushReport> {
+        loop {
+            match self.push().await {
+                Err(Error::Locked { .. }) => tokio::task::yield_now().await,
+                done => return done,
+            }
+        }
+    }
+
     /// The same secrets and bucket on a machine that has nothing.
     pub(crate) fn blank(&self, state: PathBuf) -> Self {
         let mut blank = self.clone();
         blank.settings.state_dir = state;
         blank
     }
+}
+
+/// Restores a whole snapshot with an open session: many restores on one blank machine unlock the key once.
+pub(crate) async fn restore_with(
+    session: &Session,
+    snapshot: &str,
+    to: &Path,
+) -> Result<RestoreReport> {
+    let options = RestoreOptions {
+        snapshot: snapshot.into(),
+        to: to.to_owned(),
+        paths: vec![],
+        allow_unauthenticated: false,
+    };
+    ops::restore(session, &options).await
 }

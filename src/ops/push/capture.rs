@@ -19,7 +19,7 @@ use crate::ops::FileProblem;
 use crate::progress::{Event, Phase, Sink};
 use crate::repo::Known;
 use crate::source::database::{Redact, host_database, is_database};
-use crate::source::{EntryKind, Fingerprint, Found, Root, absolute, sqlite, walk};
+use crate::source::{EntryKind, Fingerprint, Found, Root, absolute, open_plain, sqlite, walk};
 
 /// New chunks of a file are compressed together up to this much: the ratio of large blocks, while a chunk of
 /// 4 KiB is still found again by itself (docs/benchmarks.md).
@@ -330,24 +330,6 @@ impl Capture<'_, '_> {
         }
         Ok(content)
     }
-}
-
-/// Opens a file that was a regular one a moment ago: never follows a link that took its place, never waits
-/// for the other end of a fifo.
-fn open_plain(path: &Path) -> std::io::Result<File> {
-    let mut options = File::options();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
-    }
-    let file = options.open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(std::io::Error::new(ErrorKind::NotFound, "is no longer a file"));
-    }
-    Ok(file)
 }
 
 /// Turns stretches into runs, now that every frame has its place.

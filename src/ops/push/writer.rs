@@ -67,7 +67,17 @@ impl Writer {
         let mut warnings = Vec::new();
 
         let mut lineage = local.newest()?;
-        let waiting = spool.captured()?;
+        let mut waiting = spool.captured()?;
+        // Packs lie below the id of their machine: what was remembered under another id (its file was lost,
+        // or a clone was noticed in another bucket) is nothing that this machine can build on.
+        let of_another =
+            |newest: &Newest| SnapshotId::parse(&newest.snapshot).map(|id| id.machine) != machine;
+        let remembered = lineage.iter().chain(waiting.as_ref().map(|captured| &captured.newest));
+        if remembered.into_iter().any(of_another) {
+            local.forget_lineage()?;
+            spool.clear()?;
+            (lineage, waiting) = (None, None);
+        }
         let machine = match machine {
             None => session.local.new_machine(entropy)?,
             Some(machine) => {

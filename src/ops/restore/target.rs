@@ -3,7 +3,7 @@
 use std::fs::FileTimes;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::ambient_authority;
@@ -24,6 +24,8 @@ pub(super) struct Target {
     dir: Dir,
     /// Directory of each root, below the target; empty for the state directory.
     roots: Mutex<Vec<PathBuf>>,
+    /// Set once the restore was given up. Held for reading by whoever writes.
+    closed: RwLock<bool>,
 }
 
 impl Target {
@@ -40,11 +42,18 @@ impl Target {
         if dir.entries().map_err(failed)?.next().is_some() {
             return Err(Error::TargetNotEmpty { path: path.to_owned() });
         }
-        Ok(Self { path: path.to_owned(), dir, roots: Mutex::default() })
+        Ok(Self { path: path.to_owned(), dir, roots: Mutex::default(), closed: RwLock::default() })
     }
 
-    /// Removes everything in it.
+    /// For as long as something is written: [`Self::clear`] waits for it, and nothing is written after that.
+    fn writing(&self) -> Result<RwLockReadGuard<'_, bool>> {
+        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        if *closed { Err(Error::Cancelled) } else { Ok(closed) }
+    }
+
+    /// Removes everything in it, for good: threads of the restore that still run write nothing more.
     pub(super) fn clear(&self) -> Result<()> {
+        *self.closed.write().unwrap_or_else(PoisonError::into_inner) = true;
         let failed = |error| Error::io("empty", &self.path, error);
         for entry in self.dir.entries().map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
@@ -115,6 +124,7 @@ impl Target {
 
     /// Makes a directory that only its owner may enter until it is finished.
     pub(super) fn make_dir(&self, entry: &Entry) -> Result<()> {
+        let _writing = self.writing()?;
         let place = self.place(entry);
         self.make_parents(&place)?;
         let mut builder = DirBuilder::new();
@@ -155,6 +165,7 @@ impl Target {
 
     /// Writes a file of which all content is here, and finishes it.
     pub(super) fn write_whole(&self, entry: &Entry, content: &[u8]) -> Result<()> {
+        let _writing = self.writing()?;
         let place = self.place(entry);
         let mut file = self.create(&place, true)?;
         file.write_all(content).map_err(|error| self.failed("write", &place, error))?;
@@ -163,6 +174,7 @@ impl Target {
 
     /// Writes a part of a file.
     pub(super) fn write_part(&self, entry: &Entry, part: &[u8], offset: u64) -> Result<()> {
+        let _writing = self.writing()?;
         let place = self.place(entry);
         let file = self.create(&place, false)?;
         write_at(&file, part, offset).map_err(|error| self.failed("write", &place, error))
@@ -170,6 +182,7 @@ impl Target {
 
     /// Reads a file that came in parts; when it is what it should be, finishes it.
     pub(super) fn finish_file(&self, entry: &Entry) -> Result<bool> {
+        let _writing = self.writing()?;
         let place = self.place(entry);
         let mut options = OpenOptions::new();
         options.read(true).write(true);
@@ -197,6 +210,7 @@ impl Target {
 
     /// Removes a file of which something is wrong, if anything of it is there.
     pub(super) fn remove(&self, entry: &Entry) -> Result<()> {
+        let _writing = self.writing()?;
         let place = self.place(entry);
         match self.dir.remove_file(&place) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -208,11 +222,12 @@ impl Target {
 
     /// Makes a symlink as it was; what it points to is not looked at.
     pub(super) fn make_symlink(&self, entry: &Entry) -> Result<()> {
-        let place = self.place(entry);
-        self.make_parents(&place)?;
         #[cfg(unix)]
         {
             use std::os::unix::ffi::OsStrExt as _;
+            let _writing = self.writing()?;
+            let place = self.place(entry);
+            self.make_parents(&place)?;
             let text = std::ffi::OsStr::from_bytes(&entry.target);
             self.dir
                 .symlink_contents(text, &place)
@@ -229,6 +244,7 @@ impl Target {
 
     /// Sets mode and time of a directory whose content is complete.
     pub(super) fn finish_dir(&self, entry: &Entry) -> Result<()> {
+        let _writing = self.writing()?;
         let place = self.place(entry);
         // Not `open_dir`: that gives a handle for looking things up, which cannot change modes or times.
         let dir = self.dir.open(&place).map_err(|error| self.failed("open", &place, error))?;

@@ -1,0 +1,132 @@
+//! Small states of plain files, and a picture of a directory to compare restored copies by.
+#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+/// What a restore has to bring back of one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) mode: u32,
+    pub(crate) mtime: (i64, i64),
+    pub(crate) content: Content,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    File(Vec<u8>),
+    Directory,
+    Symlink(Vec<u8>),
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(bytes) => {
+                let start = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]);
+                write!(f, "{} bytes {start:?}", bytes.len())
+            }
+            Self::Directory => f.write_str("directory"),
+            Self::Symlink(target) => write!(f, "-> {:?}", String::from_utf8_lossy(target)),
+        }
+    }
+}
+
+/// Everything below a directory but the plugin's own folder: path, mode, time, content.
+pub(crate) type Picture = BTreeMap<Vec<u8>, Item>;
+
+/// Takes the picture of a directory. Sockets and fifos are not in it: they are not backed up.
+pub(crate) fn picture(root: &Path) -> Picture {
+    let mut picture = Picture::new();
+    look(root, root, &mut picture);
+    picture
+}
+
+fn look(root: &Path, dir: &Path, picture: &mut Picture) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let relative = path.strip_prefix(root).unwrap().as_os_str().as_bytes().to_vec();
+        if relative == b"b2-backup" {
+            continue;
+        }
+        let meta = fs::symlink_metadata(&path).unwrap();
+        let content = if meta.is_dir() {
+            look(root, &path, picture);
+            Content::Directory
+        } else if meta.is_symlink() {
+            Content::Symlink(fs::read_link(&path).unwrap().as_os_str().as_bytes().to_vec())
+        } else if meta.is_file() {
+            Content::File(fs::read(&path).unwrap())
+        } else {
+            continue;
+        };
+        let mode = meta.permissions().mode() & 0o7777;
+        picture.insert(relative, Item { mode, mtime: (meta.mtime(), meta.mtime_nsec()), content });
+    }
+}
+
+/// Asserts that two directories are the same, and tells the first difference in a line.
+#[track_caller]
+pub(crate) fn assert_same(found: &Picture, expected: &Picture, what: &str) {
+    for (path, item) in expected {
+        let path_text = String::from_utf8_lossy(path);
+        assert_eq!(found.get(path), Some(item), "{what}: {path_text}");
+    }
+    let more: Vec<_> = found.keys().filter(|path| !expected.contains_key(*path)).collect();
+    assert!(more.is_empty(), "{what}: more than there was: {more:?}");
+}
+
+/// Writes a file and the directories above it.
+pub(crate) fn write(root: &Path, relative: &str, content: impl AsRef<[u8]>) {
+    let path = root.join(relative);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+/// Bytes that do not compress, the same for the same seed.
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// A state of a few files.
+pub(crate) fn first_day(root: &Path) {
+    write(root, "openclaw.json", "{}");
+    write(root, "workspace/MEMORY.md", "# Memory\n- first day\n");
+    write(root, "workspace/notes/a b.md", noise(1, 30_000));
+    write(root, "workspace/notes/same.md", noise(1, 30_000));
+    write(root, "agents/main/sessions/one.jsonl", "{\"n\":1}\n".repeat(2000));
+    fs::create_dir_all(root.join("workspace/empty")).unwrap();
+    std::os::unix::fs::symlink("notes/a b.md", root.join("workspace/link")).unwrap();
+}
+
+/// A day of use: something grows, something is new, something goes.
+pub(crate) fn next_day(root: &Path, day: u64) {
+    use std::io::Write as _;
+    let log = root.join("agents/main/sessions/one.jsonl");
+    let mut log = fs::OpenOptions::new().append(true).open(log).unwrap();
+    writeln!(log, "{{\"day\":{day}}}").unwrap();
+    write(root, &format!("workspace/day-{day}.md"), noise(100 + day, 9_000));
+    let old = root.join(format!("workspace/day-{}.md", day.saturating_sub(2)));
+    if old.exists() {
+        fs::remove_file(old).unwrap();
+    }
+}
+
+/// Copies a directory with modes, times and links, as `cp -a` does.
+pub(crate) fn copy_all(from: &Path, to: &Path) {
+    let done = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(done.success());
+}
