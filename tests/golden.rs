@@ -26,7 +26,6 @@ use serde_json::{Value, json};
 use tempfile::tempdir;
 
 #[path = "support/machine.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
 mod machine;
 
 use machine::Machine;

@@ -8,7 +8,6 @@ use b2_backup::store::memory::MemoryStore;
 use tempfile::tempdir;
 
 #[path = "support/machine.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
 mod machine;
 
 use machine::Machine;

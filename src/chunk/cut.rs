@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(&lengths[..4], GOLDEN_FILE_CUTS);
         assert_eq!(&Cutter::tree(42).lengths(&data, true)[..4], GOLDEN_TREE_CUTS);
     }
-    const GOLDEN_FILE_CUTS: &[usize] = &[76854, 95115, 134540, 64944];
+    const GOLDEN_FILE_CUTS: &[usize] = &[76_854, 95_115, 134_540, 64_944];
     const GOLDEN_TREE_CUTS: &[usize] = &[5725, 9060, 19078, 2990];
 
     #[test]

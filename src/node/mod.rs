@@ -44,7 +44,7 @@ impl CancelHandle {
 }
 
 /// Turns a future of the core into a promise whose rejections carry `code`.
-fn promise<'env, T, V, F>(env: &'env Env, future: F) -> Result<PromiseRaw<'env, V>>
+fn promise<T, V, F>(env: &Env, future: F) -> Result<PromiseRaw<'_, V>>
 where
     T: Send + 'static,
     V: From<T> + ToNapiValue,
@@ -87,6 +87,9 @@ fn token(cancel: Option<&CancelHandle>) -> CancellationToken {
 /// Backs the state up. Opens the state's databases: never call it in the gateway's process, but in a
 /// process of its own (`dist/worker.js`), since closing a database file drops all locks that the process
 /// holds on it (POSIX).
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
 #[napi(ts_return_type = "Promise<PushReport>")]
 pub fn push<'env>(
     env: &'env Env,
@@ -104,6 +107,9 @@ pub fn push<'env>(
 }
 
 /// Tells what a push would take and what not, and why. Opens no file and makes no request.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
 #[napi(ts_return_type = "Promise<PlanReport>")]
 pub fn plan<'env>(
     env: &'env Env,
@@ -115,6 +121,9 @@ pub fn plan<'env>(
 }
 
 /// Lists every snapshot of every machine.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
 #[napi(ts_return_type = "Promise<ListReport>")]
 pub fn list<'env>(
     env: &'env Env,
@@ -126,6 +135,9 @@ pub fn list<'env>(
 }
 
 /// Restores a snapshot, or a part of it, into a fresh directory.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
 #[napi(ts_return_type = "Promise<RestoreReport>")]
 pub fn restore<'env>(
     env: &'env Env,
@@ -142,6 +154,9 @@ pub fn restore<'env>(
 }
 
 /// Checks what the bucket holds: its structure, or with `readData` every byte.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
 #[napi(ts_return_type = "Promise<VerifyReport>")]
 pub fn verify<'env>(
     env: &'env Env,
@@ -158,6 +173,9 @@ pub fn verify<'env>(
 }
 
 /// Tells whether this machine is backed up.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
 #[napi(ts_return_type = "Promise<StatusReport>")]
 pub fn status<'env>(
     env: &'env Env,
@@ -170,6 +188,9 @@ pub fn status<'env>(
 
 /// The plugin's settings in OpenClaw's configuration file, as JSON:
 /// `{"config": object | null, "warning": string | null}`. A file that is not there has no settings.
+///
+/// # Errors
+/// `B2_CONFIG` when the file cannot be read.
 #[napi(catch_unwind)]
 pub fn read_host_config(env: &Env, config_path: String) -> Result<String> {
     ops::plugin_settings(config_path.as_ref())

@@ -32,7 +32,7 @@ pub(super) async fn choose(
     if ids.iter().any(|id| Some(id.machine) == this_machine) {
         ids.retain(|id| Some(id.machine) == this_machine);
     }
-    ids.sort_by_key(|id| id.seconds());
+    ids.sort_by_key(SnapshotId::seconds);
     let mut warnings = Vec::new();
     let mut failed = None;
     for id in ids.iter().rev() {

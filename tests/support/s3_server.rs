@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 /// A running server; stops accepting when dropped.
 #[derive(Debug)]
-pub struct S3Server {
+pub(crate) struct S3Server {
     address: SocketAddr,
     accepting: JoinHandle<()>,
 }
@@ -29,7 +29,7 @@ impl S3Server {
     ///
     /// # Errors
     /// When the directory or the port cannot be used.
-    pub async fn start(
+    pub(crate) async fn start(
         root: &Path,
         port: u16,
         access_key: &str,
@@ -57,7 +57,7 @@ impl S3Server {
 
     /// Where it listens.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 }

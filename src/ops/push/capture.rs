@@ -27,7 +27,7 @@ const FRAME_BYTES: usize = 1 << 20;
 /// How much is read at once.
 const READ_BYTES: usize = 1 << 20;
 /// How long one database may take.
-const DATABASE_DEADLINE: Duration = Duration::from_secs(30 * 60);
+const DATABASE_DEADLINE: Duration = Duration::from_mins(30);
 
 /// Where a stretch of a file's content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -131,7 +131,6 @@ impl Changes {
         let mut changes = Self::default();
         for (index, found) in scan.walk.found.iter().enumerate() {
             match memory.and_then(|memory| memory.unchanged(found)) {
-                // Entries of old memory are counted again where the settings changed what is redacted.
                 Some(entry) => changes.same.push((index, entry.clone())),
                 None => {
                     changes.read.push(index);

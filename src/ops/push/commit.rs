@@ -12,7 +12,7 @@ use crate::repo::{Captured, Snapshot};
 use crate::store::ObjectKey;
 
 /// A listing older than this proves nothing about the manifest that a push builds on (docs/format.md, Push).
-const LISTING_HOLDS: Duration = Duration::from_secs(10 * 60);
+const LISTING_HOLDS: Duration = Duration::from_mins(10);
 
 /// Whether the snapshot is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) async fn commit(
     }
     writer.spool.committed(captured)?;
     writer.base = Some(captured.newest.clone());
-    writer.lineage = writer.base.clone();
+    writer.lineage.clone_from(&writer.base);
     forget_unused(session, writer, &id, captured).await?;
     Ok(Committed::Yes)
 }

@@ -108,8 +108,7 @@ pub(super) async fn capture_and_upload(
     let (captured, uploaded) = tokio::join!(capturing, watch(session, uploading));
     match (captured, uploaded) {
         (Ok(captured), Ok(())) => Ok(captured),
-        (Err(Error::Cancelled), Err(error)) | (Ok(_), Err(error)) => Err(error),
-        (Err(error), _) => Err(error),
+        (Err(Error::Cancelled) | Ok(_), Err(error)) | (Err(error), _) => Err(error),
     }
 }
 
@@ -169,7 +168,7 @@ async fn prepare(session: &Session, writer: &Writer, scan: &Scan) -> Result<Star
                 }
                 // A pack that is lost or damaged is not known: what it held is uploaded again.
                 Err(Error::Damaged { object, message }) => {
-                    tracing::warn!(object, message, "pack not used")
+                    tracing::warn!(object, message, "pack not used");
                 }
                 Err(Error::ObjectMissing { object }) => tracing::warn!(object, "pack is missing"),
                 Err(error) => return Err(error),

@@ -104,7 +104,7 @@ impl FramePipe {
         let (sender, receiver) = mpsc::channel();
         let in_flight = Budget::new(FRAMES_IN_FLIGHT_BYTES);
         let placed = Arc::new((Mutex::new(Placed::default()), Condvar::new()));
-        let (budget, places) = (Arc::clone(&in_flight), Arc::clone(&placed));
+        let (budget, where_to) = (Arc::clone(&in_flight), Arc::clone(&placed));
         let thread = std::thread::Builder::new()
             .name("b2-packs".into())
             .spawn(move || {
@@ -115,11 +115,11 @@ impl FramePipe {
                     spool_room,
                     uploads,
                 };
-                if let Err(error) = packer.run(&receiver, &budget, &places) {
-                    let mut state = places.0.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Err(error) = packer.run(&receiver, &budget, &where_to) {
+                    let mut state = where_to.0.lock().unwrap_or_else(PoisonError::into_inner);
                     state.failed = Some(error);
                     budget.close();
-                    places.1.notify_all();
+                    where_to.1.notify_all();
                 }
                 packer.end.next_pack = packer.maker.next_pack;
                 packer.end

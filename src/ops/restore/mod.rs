@@ -113,7 +113,7 @@ async fn run(
     let source = PackSource::new(Arc::clone(&session.store), Arc::new(snapshot), local);
     let all = entries(&source).await?;
     let whole = options.paths.is_empty();
-    let chosen = paths.choose(all)?;
+    let chosen = paths.choose(all);
     let id = source.snapshot().id.to_string();
     if chosen.is_empty() && !whole {
         return Err(Error::config(
@@ -121,7 +121,7 @@ async fn run(
             format!("{id} has nothing at {}", options.paths.join(", ")),
         ));
     }
-    let work = Arc::new(Work::new(session, chosen, Arc::clone(target), &source)?);
+    let work = Arc::new(Work::new(session, chosen, Arc::clone(target), &source));
     let preparing = Arc::clone(&work);
     Session::blocking(move || preparing.prepare()).await?;
 
@@ -231,9 +231,9 @@ impl Work {
         entries: Vec<Entry>,
         target: Arc<Target>,
         source: &PackSource,
-    ) -> Result<Self> {
-        target.place_roots(&source.snapshot().manifest.roots)?;
-        Ok(Self {
+    ) -> Self {
+        target.place_roots(&source.snapshot().manifest.roots);
+        Self {
             total_bytes: entries.iter().map(|entry| entry.size).sum(),
             complete: Mutex::new(vec![false; entries.len()]),
             entries,
@@ -242,7 +242,7 @@ impl Work {
             failed: Mutex::default(),
             done_bytes: AtomicU64::new(0),
             done_files: AtomicU64::new(0),
-        })
+        }
     }
 
     /// Makes all directories and empty files.

@@ -54,9 +54,9 @@ impl Selection {
     }
 
     /// The entries that are wanted, and the directories above them.
-    pub(super) fn choose(&self, entries: Vec<Entry>) -> Result<Vec<Entry>> {
+    pub(super) fn choose(&self, entries: Vec<Entry>) -> Vec<Entry> {
         if self.all {
-            return Ok(entries);
+            return entries;
         }
         let wanted: Vec<bool> =
             entries.iter().map(|entry| self.matches(entry.path.as_bytes())).collect();
@@ -72,7 +72,7 @@ impl Selection {
                 && parents.contains(&(entry.root, entry.path.as_bytes().to_vec()));
             (wanted || parent).then_some(entry)
         };
-        Ok(entries.into_iter().zip(wanted).filter_map(keep).collect())
+        entries.into_iter().zip(wanted).filter_map(keep).collect()
     }
 }
 

@@ -67,7 +67,7 @@ impl Target {
     }
 
     /// Decides where each root goes. The first is the state directory, and goes to the target itself.
-    pub(super) fn place_roots(&self, records: &[RootRecord]) -> Result<()> {
+    pub(super) fn place_roots(&self, records: &[RootRecord]) {
         let places = records.iter().enumerate().map(|(index, record)| {
             if index == 0 {
                 return PathBuf::new();
@@ -84,7 +84,6 @@ impl Target {
             Path::new(OTHER_ROOTS).join(format!("{index}-{name}"))
         });
         *self.roots.lock().unwrap_or_else(PoisonError::into_inner) = places.collect();
-        Ok(())
     }
 
     /// `original path -> directory` of each root, where there are several.
