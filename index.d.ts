@@ -30,7 +30,12 @@ export interface FileProblem {
   message: string
 }
 
-/** Lists every snapshot of every machine. */
+/**
+ * Lists every snapshot of every machine.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
 export declare function list(settings: Settings, cancel?: CancelHandle | undefined | null): Promise<ListReport>
 
 /** Every snapshot, oldest first. */
@@ -41,7 +46,12 @@ export interface ListReport {
   warnings: Array<string>
 }
 
-/** Tells what a push would take and what not, and why. Opens no file and makes no request. */
+/**
+ * Tells what a push would take and what not, and why. Opens no file and makes no request.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
 export declare function plan(settings: Settings, cancel?: CancelHandle | undefined | null): Promise<PlanReport>
 
 /** A path of the state. */
@@ -92,6 +102,9 @@ export interface ProgressEvent {
  * Backs the state up. Opens the state's databases: never call it in the gateway's process, but in a
  * process of its own (`dist/worker.js`), since closing a database file drops all locks that the process
  * holds on it (POSIX).
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
  */
 export declare function push(settings: Settings, options: PushOptions, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<PushReport>
 
@@ -128,10 +141,18 @@ export interface PushReport {
 /**
  * The plugin's settings in OpenClaw's configuration file, as JSON:
  * `{"config": object | null, "warning": string | null}`. A file that is not there has no settings.
+ *
+ * # Errors
+ * `B2_CONFIG` when the file cannot be read.
  */
 export declare function readHostConfig(configPath: string): string
 
-/** Restores a snapshot, or a part of it, into a fresh directory. */
+/**
+ * Restores a snapshot, or a part of it, into a fresh directory.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
 export declare function restore(settings: Settings, options: RestoreOptions, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<RestoreReport>
 
 /** What to restore. */
@@ -232,7 +253,12 @@ export interface SnapshotInfo {
   problem?: string
 }
 
-/** Tells whether this machine is backed up. */
+/**
+ * Tells whether this machine is backed up.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
 export declare function status(settings: Settings, cancel?: CancelHandle | undefined | null): Promise<StatusReport>
 
 /** Whether this machine is backed up. */
@@ -261,7 +287,12 @@ export interface StatusReport {
   warnings: Array<string>
 }
 
-/** Checks what the bucket holds: its structure, or with `readData` every byte. */
+/**
+ * Checks what the bucket holds: its structure, or with `readData` every byte.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
 export declare function verify(settings: Settings, options: VerifyOptions, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<VerifyReport>
 
 /** How to verify. */

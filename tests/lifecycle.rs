@@ -1,4 +1,5 @@
 //! Days of use, pushed each night; every snapshot restored on a blank machine.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers may panic as the tests do")]
 
 use std::sync::Arc;
 

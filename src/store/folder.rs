@@ -49,9 +49,6 @@ impl FolderStore {
     pub async fn open(path: PathBuf, prefix: String, entropy: Arc<dyn Entropy>) -> Result<Self> {
         blocking(move || {
             let root = open_root(&path)?;
-            let temp = Path::new(TEMP_DIR);
-            ignore_existing(root.create_dir(temp))
-                .map_err(|error| Error::io("create", &path.join(temp), error))?;
             remove_stale(&root);
             let (requests, sent, received) = Default::default();
             Ok(Self {
@@ -143,6 +140,8 @@ impl Inner {
     }
 
     fn write_temp(&self, temp: &Path, body: &[u8]) -> std::io::Result<()> {
+        // Made by the first write and not when opening: a folder may be given for reading only.
+        ignore_existing(self.root.create_dir(TEMP_DIR))?;
         let mut file =
             self.root.open_with(temp, OpenOptions::new().write(true).create_new(true))?;
         file.write_all(body)?;
