@@ -1,5 +1,5 @@
 //! Days of use, pushed each night; every snapshot restored on a blank machine.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers may panic as the tests do")]
+#![expect(clippy::unwrap_used, reason = "helpers may panic as the tests do")]
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ async fn twelve_days(layout: Layout) {
     let live = dir.path().join("state");
     generate_elsewhere(&live, 5, layout);
     let store = Arc::new(MemoryStore::default());
-    let machine = Machine::new(&live, store.clone());
+    let machine = Machine::new(&live, store);
     let mut days = Vec::new();
     for number in 1..=12 {
         let report = machine.push().await.unwrap();

@@ -12,10 +12,12 @@ use super::tree::entries;
 use crate::crypto::ChunkIds;
 use crate::error::{Error, Result};
 use crate::format::{
-    ChunkId, Entry, HEADER_BYTES, MachineId, PackName, PackRef, SnapshotName, pack_prefix,
+    ChunkId, Entry, HEADER_BYTES, KeySlot, MAX_SLOT_BYTES, MachineId, PackName, PackRef,
+    RepositoryId, SnapshotName, pack_prefix,
 };
 use crate::progress::Phase;
 use crate::repo::{PackIndex, PackSource, Regions, Snapshot, find, read};
+use crate::store::ObjectKey;
 
 /// Packs looked at at the same time.
 const PARALLEL: usize = 3;
@@ -145,9 +147,53 @@ async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> 
             Err(error) => return Err(error),
         }
     }
+    check_slots(session, &opened, &mut report).await?;
     let packs = check_packs(session, &opened, options, &mut report).await?;
     report.problems = consequences(unreadable, &opened, &packs);
     Ok(report)
+}
+
+/// Checks that the key slots can be read, and that each sealed repository has one. Without them its snapshots
+/// still open, by the copies in their manifests, but a new machine would not find the key to go on with.
+async fn check_slots(
+    session: &Session,
+    opened: &[(PackSource, Vec<Entry>)],
+    report: &mut VerifyReport,
+) -> Result<()> {
+    let sealed = opened
+        .iter()
+        .map(|(source, _)| source.snapshot())
+        .filter(|snapshot| snapshot.key.is_sealed());
+    let mut without: BTreeSet<RepositoryId> = sealed.map(|snapshot| snapshot.repository).collect();
+    if without.is_empty() {
+        return Ok(());
+    }
+    let problem = |object: String, error: &Error| VerifyProblem {
+        object,
+        code: error.code(),
+        message: error.to_string(),
+        ..VerifyProblem::default()
+    };
+    for object in session.store.list("keys/", false).await?.objects {
+        let read = match ObjectKey::new(object.key.as_str()) {
+            Ok(key) => session.store.get(&key, MAX_SLOT_BYTES as u64).await,
+            Err(_) => continue,
+        };
+        let slot = read.and_then(|bytes| {
+            KeySlot::decode(&bytes).map_err(|malformed| malformed.of(&object.key))
+        });
+        match slot {
+            Ok(slot) => drop(without.remove(&slot.repository())),
+            Err(error @ Error::Network { .. }) => return Err(error),
+            Err(error) => report.problems.push(problem(object.key, &error)),
+        }
+    }
+    for repository in without {
+        let object = format!("keys/ of repository {repository}");
+        let error = Error::ObjectMissing { object: object.clone() };
+        report.problems.push(problem(object, &error));
+    }
+    Ok(())
 }
 
 type Packs = HashMap<(MachineId, PackName), Checked>;

@@ -30,6 +30,9 @@ pub struct Captured {
     /// What was left out, for the report of the run that finishes it.
     #[n(3)]
     pub remarks: Vec<crate::format::Remark>,
+    /// Packs that this snapshot uses and its base does not have: without them it must not be committed.
+    #[n(4)]
+    pub packs: Vec<PackName>,
 }
 
 /// The spool of one repository.

@@ -207,7 +207,8 @@ impl Plan {
         let last =
             lineage.as_ref().and_then(|newest| SnapshotId::parse(&newest.snapshot)?.seconds());
         // Names are unique per machine: a clock that stands or goes back must not name two snapshots alike.
-        let mut seconds = now.div_euclid(1000);
+        // The last day of the calendar that names can hold; room above it keeps the search below finite.
+        let mut seconds = now.div_euclid(1000).min(253_402_214_400);
         let taken = |seconds| {
             let names = [true, false]
                 .map(|safety| SnapshotId::new(seconds, writer.machine, safety).to_string());
@@ -427,8 +428,11 @@ fn seal(plan: &Plan, next_pack: u32, files: &[u8]) -> Result<Captured> {
         written,
         object,
     };
+    let first_new = plan.lineage.as_ref().map_or(0, |newest| newest.next_pack);
+    let new = manifest.packs.iter().filter(|pack| pack.number >= first_new);
     let captured = Captured {
         newest,
+        packs: new.map(|pack| pack.name).collect(),
         base: plan.base.clone(),
         counts: manifest.counts,
         remarks: manifest.remarks.clone(),

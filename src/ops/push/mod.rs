@@ -134,7 +134,7 @@ async fn resume(
     writer: &mut Writer,
     waiting: Captured,
 ) -> Result<Option<String>> {
-    let sent = upload::upload_waiting(session, writer).await;
+    let sent = upload::upload_waiting(session, writer, &waiting).await;
     let done = match sent {
         Ok(()) => commit::commit(session, writer, &waiting, true).await?,
         // A pack of it is damaged in the spool (a power cut): the state is still here to be captured again.

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::format::{MachineId, PackRef};
 use crate::ops::session::Session;
 use crate::progress::Phase;
-use crate::repo::{PackIndex, Spool};
+use crate::repo::{Captured, PackIndex, Spool};
 use crate::store::{ObjectKey, ObjectStore};
 
 /// Packs sent at the same time. A home uplink is filled by one; more only hide the latency of requests.
@@ -65,8 +65,20 @@ async fn send(
 }
 
 /// Sends what an interrupted push left in the spool.
-pub(super) async fn upload_waiting(session: &Session, writer: &Writer) -> Result<()> {
+///
+/// # Errors
+/// `B2_DAMAGED` when a pack of the snapshot is gone or cut off.
+pub(super) async fn upload_waiting(
+    session: &Session,
+    writer: &Writer,
+    waiting: &Captured,
+) -> Result<()> {
     let packs = writer.spool.packs()?;
+    if let Some(lost) =
+        waiting.packs.iter().find(|name| !packs.iter().any(|(pack, _)| pack.name == **name))
+    {
+        return Err(Error::damaged(lost.object(writer.machine), "is gone from the spool"));
+    }
     let total: u64 = packs.iter().filter(|(_, sent)| !sent).map(|(pack, _)| pack.bytes).sum();
     let before = session.store.traffic().sent_bytes;
     let waiting = packs.into_iter().filter(|(_, sent)| !sent);

@@ -183,6 +183,10 @@ impl Writer {
                 }
             },
         };
+        if !has_keys {
+            // The bucket lost its slots, or is another one under the same name: they are written again.
+            record.slots.iter_mut().for_each(|slot| slot.stored = false);
+        }
         session.ring.add(record.repository, master.clone());
         Self::ensure_slot(session, local, &master, &mut record, kind, secret).await?;
         Ok((RepoKey::Sealed(master), record))

@@ -48,7 +48,9 @@ async fn follows_no_link_out_of_the_folder() {
 #[tokio::test]
 async fn old_unfinished_files_are_swept() {
     let dir = tempfile::tempdir().unwrap();
-    open(dir.path()).await.unwrap();
+    let store = open(dir.path()).await.unwrap();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "opening writes nothing");
+    store.put(&key("a"), Bytes::new()).await.unwrap();
     let stale = dir.path().join(TEMP_DIR).join("00");
     let file = std::fs::File::create(&stale).unwrap();
     file.set_modified(std::time::SystemTime::now() - 2 * TEMP_MAX_AGE).unwrap();
