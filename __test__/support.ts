@@ -87,5 +87,6 @@ export function world(engine: Partial<Engine> = {}, env: NodeJS.ProcessEnv = CON
     cwd: '/work',
     fileExists: () => false,
     version: '1.2.3',
+    threads: 2,
   };
 }

@@ -173,7 +173,7 @@ function say(text) {
 }
 
 function traffic({ uploadedBytes, requests, durationMs }) {
-  return `${megabytes(uploadedBytes)} in ${requests} requests, ${seconds(durationMs)}`;
+  return `${megabytes(uploadedBytes)} in ${requests} request${requests === 1 ? '' : 's'}, ${seconds(durationMs)}`;
 }
 
 function megabytes(bytes) {

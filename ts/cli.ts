@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** Entry of the command `b2-backup`: the real world for `cli/main.ts`. */
 import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { availableParallelism, homedir } from 'node:os';
 import process from 'node:process';
 import { main } from './cli/main.js';
 import { createEngine } from './engine.js';
@@ -30,4 +30,5 @@ process.exitCode = await main(process.argv.slice(2), {
   cwd: process.cwd(),
   fileExists: existsSync,
   version: manifest.version,
+  threads: availableParallelism(),
 });

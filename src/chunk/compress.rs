@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
-/// zstd's level. Measured on states of 200 MB: 3 stores a fifth less than 1 for 0.3 s more; 6 takes three
-/// times as long for 6 % (docs/benchmarks.md).
-const LEVEL: i32 = 3;
+/// zstd's level. Measured on states of 200 MB (docs/benchmarks.md): 4 stores a quarter less than 1 for 0.2 s more; 5
+/// takes nearly twice as long for 1 %.
+const LEVEL: i32 = 4;
 
 thread_local! {
     static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };

@@ -32,4 +32,6 @@ export interface CliDeps {
   readonly cwd: string;
   readonly fileExists: (path: string) => boolean;
   readonly version: string;
+  /** Threads for computing. A command has the machine to itself, unlike the gateway. */
+  readonly threads: number;
 }

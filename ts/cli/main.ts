@@ -60,7 +60,7 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
   const outcome = await interruptible(global, deps, (operation) =>
     carryOut(command, {
       engine: deps.engine,
-      settings: loaded.settings,
+      settings: { ...loaded.settings, threads: deps.threads },
       operation,
       style: createStyle(!global.json && wantsColour(deps.stdout, deps.env)),
       cwd: deps.cwd,

@@ -23,7 +23,7 @@ use crate::source::{EntryKind, Fingerprint, Found, Root, absolute, open_plain, s
 
 /// New chunks of a file are compressed together up to this much: the ratio of large blocks, while a chunk of
 /// 4 KiB is still found again by itself (docs/benchmarks.md).
-const FRAME_BYTES: usize = 1 << 20;
+const FRAME_BYTES: usize = 2 << 20;
 /// How much is read at once.
 const READ_BYTES: usize = 1 << 20;
 /// How long one database may take.

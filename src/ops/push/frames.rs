@@ -12,7 +12,7 @@ use crate::format::{ChunkId, MachineId, PackName, PackRef, RepositoryId};
 use crate::repo::{Frame, LockFile, PackBuilder, Spool};
 
 /// Uncompressed frame bytes that may be on their way to a pack.
-const FRAMES_IN_FLIGHT_BYTES: u64 = 24 << 20;
+const FRAMES_IN_FLIGHT_BYTES: u64 = 12 << 20;
 
 /// Something there is a limited amount of; whoever needs more waits. Closed when the other side has failed.
 #[derive(Debug)]

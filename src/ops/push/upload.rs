@@ -16,7 +16,7 @@ use crate::repo::{Captured, PackIndex, Spool};
 use crate::store::{ObjectKey, ObjectStore};
 
 /// Packs sent at the same time. A home uplink is filled by one; more only hide the latency of requests.
-const PARALLEL: usize = 3;
+const PARALLEL: usize = 2;
 
 /// Sends packs as they come, until the sender is gone.
 pub(super) async fn upload_stream(
