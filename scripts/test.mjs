@@ -2,12 +2,14 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { bin, failed, root, run, works } from './run.mjs';
+import { failed, root, run, works } from './run.mjs';
 import { setup } from './setup.mjs';
 
 const cache = join(root, '.cache');
 const countsFile = join(cache, 'test-counts.json');
 const vitestFile = join(cache, 'vitest.json');
+/** The version that OpenClaw 2026.9.6 needs, or newer. */
+const NODE_24 = '24.21.0';
 
 try {
   await mkdir(cache, { recursive: true });
@@ -17,14 +19,14 @@ try {
   failed(error);
 }
 
-const suites = [await rust(), await javascript()];
+const suites = [await rust(), await javascript(), ...(await newerNode())];
 const total = { passed: 0, failed: 0, skipped: 0 };
 console.log('\nTests');
 for (const { name, ok, counts, seconds } of suites) {
   for (const key of Object.keys(total)) total[key] += counts[key];
   const verdict = ok ? 'ok    ' : 'FAILED';
   console.log(
-    `  ${verdict}  ${name.padEnd(18)} ${counts.passed} passed, ${counts.failed} failed, ` +
+    `  ${verdict}  ${name.padEnd(20)} ${counts.passed} passed, ${counts.failed} failed, ` +
       `${counts.skipped} skipped, ${seconds.toFixed(1)} s`,
   );
 }
@@ -55,10 +57,36 @@ async function rust() {
 
 async function javascript() {
   console.log('\nJavaScript: wrapper, command line and addon');
+  return vitest('JavaScript (vitest)', process.execPath, []);
+}
+
+/**
+ * Tests that need `node:sqlite` in the process that holds the locks (Node 22.5), and the addon on the Node that
+ * OpenClaw runs on. The npm package carries the binary, so nothing has to be installed by hand; where there is
+ * none for this system, a Node that is new enough by itself runs the same tests above.
+ */
+async function newerNode() {
+  if (process.getBuiltinModule?.('node:sqlite') !== undefined) return [];
+  if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return [];
+  const name = `node-linux-${process.arch}`;
+  const folder = join(cache, 'node-24');
+  console.log('\nJavaScript on Node 24: locks and addon');
+  const installed = await attempt(() =>
+    run('npm', ['install', '--prefix', folder, '--no-save', '--no-audit', '--no-fund', `${name}@${NODE_24}`]),
+  );
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  if (!installed.ok) return [{ name: 'Node 24', ok: false, counts, seconds: 0 }];
+  const node = join(folder, 'node_modules', name, 'bin', 'node');
+  return [await vitest('JavaScript (Node 24)', node, ['__test__/locks.test.ts', '__test__/addon.test.ts'])];
+}
+
+async function vitest(name, node, only) {
   const started = Date.now();
   await rm(vitestFile, { force: true });
+  const program = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  const options = ['--reporter=default', '--reporter=json', `--outputFile.json=${vitestFile}`];
   const { ok } = await attempt(() =>
-    run(bin('vitest'), ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${vitestFile}`], {
+    run(node, [program, 'run', ...options, ...only], {
       // Here a missing addon is a failure, not a reason to skip.
       env: { B2_REQUIRE_ADDON: '1' },
     }),
@@ -74,7 +102,7 @@ async function javascript() {
   } catch {
     // It did not get as far as a report.
   }
-  return { name: 'JavaScript (vitest)', ok, counts, seconds: (Date.now() - started) / 1000 };
+  return { name, ok, counts, seconds: (Date.now() - started) / 1000 };
 }
 
 async function attempt(action) {

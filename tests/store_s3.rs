@@ -102,6 +102,17 @@ async fn patience_ends_with_the_last_reason() {
     assert_eq!(server.requests().len(), 8);
 }
 
+/// Without a network nothing comes of patience: who has just typed a command wants to know.
+#[tokio::test]
+async fn a_server_that_never_answered_is_not_waited_for_long() {
+    let server = Scripted::start([]).await;
+    let clock = TestClock::ahead(0);
+    let store = store_with(&server, Arc::<TestClock>::clone(&clock), RetryPolicy::default());
+    drop(server);
+    assert_eq!(store.list("", true).await.unwrap_err().code(), "B2_NETWORK");
+    assert_eq!(clock.sleeps(), [2, 4, 8].map(Duration::from_secs));
+}
+
 #[tokio::test]
 async fn retry_after_is_honoured() {
     let slow = || Canned::error(503, "SlowDown", "");

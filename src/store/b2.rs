@@ -136,7 +136,7 @@ pub async fn discover(
     }
     let base = BaseUrl::new("b2ApiUrl", &request.api_url)?;
     let clients = Clients::new(base.local)?;
-    let mut attempts = Attempts::new(retry, &**clock, &**entropy);
+    let mut attempts = Attempts::new(retry, false, &**clock, &**entropy);
     let account = loop {
         match authorize(request, &base, &clients, attempts.any_failed(), clock.now()).await {
             Ok(account) => break account,

@@ -1,6 +1,6 @@
 /** `b2-backup status` */
 import { type Context, EXIT, type Outcome } from './outcome.js';
-import { facts, formatBytes, formatTime, printable } from './render.js';
+import { count, facts, formatBytes, formatTime, printable } from './render.js';
 
 export async function status({ engine, settings, operation, style }: Context): Promise<Outcome> {
   const report = await engine.status(settings, operation);
@@ -33,7 +33,7 @@ export async function status({ engine, settings, operation, style }: Context): P
         ['encrypted', report.encrypt ? 'yes' : 'no'],
         ['this machine', printable(machine ?? 'has not backed up yet')],
         ['last snapshot', last],
-        ['in the bucket', `${report.snapshots} snapshots, ${formatBytes(report.storedBytes)}`],
+        ['in the bucket', `${count(report.snapshots, 'snapshot')}, ${formatBytes(report.storedBytes)}`],
         ['waiting', report.pending ? 'an upload was cut off; the next push finishes it' : 'nothing'],
       ]),
     ],

@@ -14,7 +14,7 @@ mod sign;
 mod store;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ::http::Method;
@@ -67,6 +67,8 @@ pub struct S3Store {
     key_id: String,
     credentials: Credentials,
     retry: RetryPolicy,
+    /// Whether the server has ever answered.
+    reached: AtomicBool,
     clients: Clients,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -113,6 +115,7 @@ impl S3Store {
             key_id: config.key_id,
             credentials,
             retry: config.retry,
+            reached: AtomicBool::new(false),
             clock,
             entropy,
             limiter,
@@ -153,7 +156,12 @@ impl S3Store {
 
     /// Sends a request until it is answered or not worth another attempt.
     async fn send(&self, request: &Request<'_>) -> Result<Answer, Failure> {
-        let mut attempts = Attempts::new(self.retry, &*self.clock, &*self.entropy);
+        let mut attempts = Attempts::new(
+            self.retry,
+            self.reached.load(Ordering::Relaxed),
+            &*self.clock,
+            &*self.entropy,
+        );
         loop {
             match self.attempt(request, attempts.any_failed()).await {
                 Ok(answer) => return Ok(answer),
@@ -195,6 +203,7 @@ impl S3Store {
 
     /// Learns the time from an answer and sorts it.
     fn judge(&self, request: &Request<'_>, answer: Answer) -> Result<Answer, Failure> {
+        self.reached.store(true, Ordering::Relaxed);
         let corrected = self.learn_time(&answer);
         let mut question = self.question(request.operation, request.object);
         question.deletes_version = request.deletes_version;

@@ -11,6 +11,9 @@ use crate::error::Error;
 /// No wait the server asks for is longer; a day of `Retry-After` is a mistake or an attack.
 const RETRY_AFTER_CAP: Duration = Duration::from_mins(5);
 
+/// Attempts to reach a server that has not answered once: without a network, patience is only silence.
+const UNREACHED_ATTEMPTS: u32 = 4;
+
 /// How often and how patiently a request is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
@@ -88,11 +91,19 @@ pub(crate) struct Attempts<'a> {
     made: u32,
     waited: Duration,
     excused: Vec<&'static str>,
+    reached: bool,
 }
 
 impl<'a> Attempts<'a> {
-    pub(crate) fn new(policy: RetryPolicy, clock: &'a dyn Clock, entropy: &'a dyn Entropy) -> Self {
-        Self { policy, clock, entropy, made: 0, waited: Duration::ZERO, excused: Vec::new() }
+    /// `reached` says whether the server has ever answered.
+    pub(crate) fn new(
+        policy: RetryPolicy,
+        reached: bool,
+        clock: &'a dyn Clock,
+        entropy: &'a dyn Entropy,
+    ) -> Self {
+        let waited = Duration::ZERO;
+        Self { policy, clock, entropy, made: 0, waited, excused: Vec::new(), reached }
     }
 
     /// Whether an attempt has failed already.
@@ -103,6 +114,7 @@ impl<'a> Attempts<'a> {
     /// Waits as the failure demands, or gives it back when it is the last.
     pub(crate) async fn after(&mut self, failure: Failure) -> Result<(), Failure> {
         self.made += 1;
+        self.reached |= failure.status != 0;
         let asked = match failure.again {
             Again::Never => return Err(failure),
             Again::Once(reason) if self.excused.contains(&reason) => return Err(failure),
@@ -118,7 +130,8 @@ impl<'a> Attempts<'a> {
             Ok(own) => asked.map_or(own, |asked| asked.max(own)),
             Err(error) => return Err(Failure::permanent(error)),
         };
-        if self.made >= self.policy.attempts || self.waited + wait > self.policy.total {
+        let limit = if self.reached { u32::MAX } else { UNREACHED_ATTEMPTS };
+        if self.made >= self.policy.attempts.min(limit) || self.waited + wait > self.policy.total {
             return Err(failure);
         }
         self.waited += wait;
@@ -181,7 +194,7 @@ mod tests {
 
     async fn waits(policy: RetryPolicy, again: Again) -> Vec<Duration> {
         let clock = Recording::default();
-        let mut attempts = Attempts::new(policy, &clock, &SystemEntropy);
+        let mut attempts = Attempts::new(policy, true, &clock, &SystemEntropy);
         while attempts.after(failure(again)).await.is_ok() {}
         clock.0.into_inner().unwrap()
     }
@@ -210,7 +223,7 @@ mod tests {
     #[tokio::test]
     async fn an_excuse_counts_once() {
         let clock = Recording::default();
-        let mut attempts = Attempts::new(RetryPolicy::short(), &clock, &SystemEntropy);
+        let mut attempts = Attempts::new(RetryPolicy::short(), true, &clock, &SystemEntropy);
         assert!(attempts.after(failure(Again::Once("clock"))).await.is_ok());
         assert!(attempts.after(failure(Again::Once("digest"))).await.is_ok());
         assert!(attempts.after(failure(Again::Once("clock"))).await.is_err());
