@@ -52,6 +52,19 @@ async fn twelve_days(layout: Layout) {
     assert_eq!(verified.snapshots, 12);
 }
 
+/// A folder inside the state would be backed up into itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_inside_the_state_is_refused() {
+    let dir = tempdir().unwrap();
+    let live = dir.path().join("state");
+    std::fs::create_dir(&live).unwrap();
+    let mut machine = Machine::new(&live, Arc::new(MemoryStore::default()));
+    machine.settings.store.bucket = format!("file://{}/backups", live.display());
+    let error = machine.push().await.unwrap_err();
+    assert_eq!(error.code(), "B2_CONFIG");
+    assert!(error.to_string().contains("choose one outside"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn twelve_days_legacy() {
     twelve_days(Layout::Legacy).await;

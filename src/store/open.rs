@@ -41,6 +41,18 @@ pub struct StoreConfig {
     pub retry: Option<RetryPolicy>,
 }
 
+impl StoreConfig {
+    /// The folder that stands for a bucket, where it is one.
+    ///
+    /// # Errors
+    /// `B2_CONFIG` for a `file:` URL that is none.
+    pub fn folder(&self) -> Result<Option<PathBuf>> {
+        let is_folder =
+            self.bucket.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:"));
+        is_folder.then(|| folder_path(&self.bucket)).transpose()
+    }
+}
+
 /// An open store and what its user should know.
 #[derive(Clone, Debug)]
 pub struct OpenedStore {
@@ -61,9 +73,8 @@ pub async fn open(
     entropy: Arc<dyn Entropy>,
 ) -> Result<OpenedStore> {
     check_prefix(&config.prefix)?;
-    if config.bucket.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:")) {
-        let store =
-            FolderStore::open(folder_path(&config.bucket)?, config.prefix.clone(), entropy).await?;
+    if let Some(folder) = config.folder()? {
+        let store = FolderStore::open(folder, config.prefix.clone(), entropy).await?;
         return Ok(OpenedStore { store: Arc::new(store), warnings: Vec::new() });
     }
     check_bucket(&config.bucket)?;

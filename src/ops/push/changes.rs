@@ -13,7 +13,7 @@ use crate::source::database::open_in_this_process;
 use crate::source::policy::Policy;
 use crate::source::roots::roots;
 use crate::source::walk::{Walk, walk};
-use crate::source::{EntryKind, Found, Root, absolute};
+use crate::source::{EntryKind, Found, Root, RootKind, absolute};
 
 /// The state as it is now.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
     let (settings, cancel) = (session.settings.clone(), session.ambient.cancel.clone());
     Session::blocking(move || {
         let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
+        refuse_bucket_inside(&settings, &found.roots)?;
         let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
         let policy = policy.with_inside(found.inside);
         let mut walk = walk(&found.roots, &policy, list, &cancel)?;
@@ -102,6 +103,24 @@ impl Scan {
             writer.local.files()?.and_then(|bytes| Memory::decode(&bytes, &newest.snapshot));
         Ok(Some((snapshot.manifest, Arc::new(memory.unwrap_or_default()))))
     }
+}
+
+/// A backup that holds itself would double with every push.
+fn refuse_bucket_inside(settings: &Settings, roots: &[Root]) -> Result<()> {
+    let Some(folder) = settings.store.folder()? else { return Ok(()) };
+    let folder = folder.canonicalize().unwrap_or(folder);
+    let around =
+        roots.iter().find(|root| root.kind != RootKind::Config && folder.starts_with(&root.path));
+    around.map_or(Ok(()), |root| {
+        let root = root.path.display();
+        Err(Error::config(
+            "bucket",
+            format!(
+                "the folder {} lies inside {root}, which is backed up: choose one outside",
+                folder.display()
+            ),
+        ))
+    })
 }
 
 fn policy_bytes(settings: &Settings) -> Vec<u8> {
