@@ -216,7 +216,7 @@ fn check(request: &DiscoveryRequest, account: Account, now: SystemTime) -> Resul
     let region = match region_of_host(&base.authority) {
         Some(region) if !base.local => region.to_owned(),
         _ if request.trusted_hosts.contains(&base.authority) => {
-            request.region.clone().unwrap_or_else(|| super::open::DEFAULT_REGION.into())
+            request.region.clone().unwrap_or_else(|| super::DEFAULT_REGION.into())
         }
         _ => return Err(refuse(&base.authority)),
     };

@@ -19,6 +19,9 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 
+/// What S3 servers without regions expect.
+const DEFAULT_REGION: &str = "us-east-1";
+
 /// Name of an object below the configured prefix: 1 to 200 bytes of `[A-Za-z0-9/._-]`, no empty, `.` or `..` segment.
 ///
 /// The alphabet is what every server, proxy and file system takes as it is (docs/format.md, Objects).

@@ -3,17 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::ObjectStore;
 use super::b2::{API_URL, DiscoveryRequest, discover, region_of_host};
 use super::folder::{FolderStore, TEMP_DIR};
 use super::s3::http::BaseUrl;
 use super::s3::{RetryPolicy, S3Config, S3Store};
+use super::{DEFAULT_REGION, ObjectStore};
 use crate::ambient::{Clock, Entropy};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
-/// What S3 servers without regions expect.
-pub(super) const DEFAULT_REGION: &str = "us-east-1";
 const MAX_PREFIX_BYTES: usize = 100;
 
 /// The settings of a store.

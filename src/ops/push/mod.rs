@@ -9,6 +9,7 @@ mod capture;
 mod changes;
 mod commit;
 mod compose;
+mod contents;
 mod frames;
 pub(in crate::ops) mod memory;
 mod upload;
@@ -27,7 +28,8 @@ use crate::repo::{Captured, LockFile};
 use changes::{Changes, Scan};
 pub(in crate::ops) use changes::{Looked, look};
 use commit::Committed;
-use compose::{Outcome, capture_and_upload};
+use compose::capture_and_upload;
+use contents::Outcome;
 use writer::Writer;
 
 /// How to push.

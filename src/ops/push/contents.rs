@@ -1,0 +1,311 @@
+//! The contents of a snapshot: everything that changed is read, and the sealed manifest left in the spool.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::assemble::{complete, count, packs_in_use, remarks, tails};
+use super::capture::{Capture, Chunker, Draft, runs};
+use super::changes::{Changes, Scan};
+use super::frames::FramePipe;
+use super::memory::{Memory, path_bytes};
+use super::writer::Writer;
+use crate::chunk::Cutter;
+use crate::error::{Error, Result};
+use crate::format::{Counts, Entry, Manifest, PackRef, Reason, RootRecord, SnapshotId, TreeRef};
+use crate::ops::FileProblem;
+use crate::ops::session::{Session, millis};
+use crate::repo::{Captured, Known, MAX_TREE_BYTES, Newest, PackIndex, Snapshot};
+use crate::source::{Fingerprint, RootKind};
+
+/// What is known before the first file is read.
+pub(super) struct Start {
+    pub(super) known: Known,
+    /// Opened footers by pack number: of the newest manifest and of adopted packs.
+    pub(super) indexes: BTreeMap<u32, (PackRef, PackIndex)>,
+    pub(super) adopted: Vec<(PackRef, bool)>,
+    pub(super) next_pack: u32,
+}
+
+/// What capturing came to.
+pub(super) enum Outcome {
+    /// A snapshot of which only the commit is left.
+    Captured(Box<Captured>),
+    /// Files were touched, but say the same as before. Holds what to remember, so that they are not read
+    /// again, and what could not be read.
+    Unchanged { files: Vec<u8>, counts: Counts, skipped: Vec<FileProblem> },
+}
+
+impl Outcome {
+    pub(super) fn counts(&self) -> Counts {
+        match self {
+            Self::Captured(captured) => captured.counts,
+            Self::Unchanged { counts, .. } => *counts,
+        }
+    }
+}
+/// What the capturing thread needs to know of the writer.
+pub(super) struct Plan {
+    key: crate::crypto::RepoKey,
+    repository: crate::format::RepositoryId,
+    slots: Vec<Vec<u8>>,
+    entropy: Arc<dyn crate::ambient::Entropy>,
+    spool: crate::repo::Spool,
+    temporary: std::path::PathBuf,
+    redact: bool,
+    id: SnapshotId,
+    lineage: Option<Newest>,
+    base: Option<String>,
+    manifest: Manifest,
+}
+
+impl Plan {
+    pub(super) fn new(
+        session: &Session,
+        writer: &Writer,
+        scan: &Scan,
+        reason: Reason,
+    ) -> Result<Self> {
+        let now = millis(session.ambient.clock.now());
+        let safety = reason == Reason::Safety;
+        let lineage = writer.lineage.clone();
+        let last =
+            lineage.as_ref().and_then(|newest| SnapshotId::parse(&newest.snapshot)?.seconds());
+        // Names are unique per machine: a clock that stands or goes back must not name two snapshots alike.
+        // The last day of the calendar that names can hold; room above it keeps the search below finite.
+        let mut seconds = now.div_euclid(1000).min(253_402_214_400);
+        let taken = |seconds| {
+            let names = [true, false]
+                .map(|safety| SnapshotId::new(seconds, writer.machine, safety).to_string());
+            lineage
+                .as_ref()
+                .is_some_and(|newest| newest.written.iter().any(|name| names.contains(name)))
+        };
+        while last == Some(seconds) || taken(seconds) {
+            seconds += 1;
+        }
+        let manifest = Manifest {
+            sequence: lineage.as_ref().map_or(0, |newest| newest.sequence) + 1,
+            previous: lineage.as_ref().map(|newest| newest.sha256),
+            reason,
+            local_time_ms: now,
+            server_time_ms: now + session.store.server_offset_ms(),
+            host_version: session.settings.host_version.clone(),
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            includes_secrets: session.settings.include_secrets,
+            roots: scan
+                .roots
+                .iter()
+                .map(|root| RootRecord {
+                    kind: match root.kind {
+                        RootKind::State => 0,
+                        RootKind::Workspace => 1,
+                        RootKind::AgentDir => 2,
+                        RootKind::Config => 3,
+                    },
+                    path: path_bytes(&root.path),
+                })
+                .collect(),
+            counts: Counts::default(),
+            packs: vec![],
+            tree: TreeRef { bytes: 0, sha256: [0; 32], runs: vec![], tails: vec![] },
+            remarks: vec![],
+        };
+        Ok(Self {
+            key: writer.key.clone(),
+            repository: writer.record.repository,
+            slots: writer.slots(),
+            entropy: Arc::clone(&session.ambient.entropy),
+            spool: writer.spool.clone(),
+            temporary: session.local.temporary()?,
+            redact: !session.settings.include_secrets,
+            id: SnapshotId::new(seconds, writer.machine, safety),
+            lineage,
+            base: writer.base.as_ref().map(|newest| newest.snapshot.clone()),
+            manifest,
+        })
+    }
+}
+
+/// The scan's part that the capturing thread takes along.
+pub(super) struct Owned {
+    roots: Vec<crate::source::Root>,
+    found: Vec<crate::source::Found>,
+    before: Vec<Option<Entry>>,
+    changes: Changes,
+    skipped: Vec<FileProblem>,
+    policy: Vec<u8>,
+    old_tails: Vec<(u32, u64)>,
+    /// What to compare with, where this push builds on the newest snapshot.
+    memory: Option<Arc<Memory>>,
+}
+
+impl Owned {
+    pub(super) fn of(scan: &Scan, changes: Changes, builds_on: bool) -> Self {
+        let memory = scan.base.as_ref().map(|(_, memory)| memory);
+        let before = |index: &usize| {
+            memory.and_then(|memory| memory.entry(scan.walk.found.get(*index)?)).cloned()
+        };
+        Self {
+            roots: scan.roots.clone(),
+            found: scan.walk.found.clone(),
+            before: changes.read.iter().map(before).collect(),
+            old_tails: Changes::old_tree(scan).map(|tree| tree.tails.clone()).unwrap_or_default(),
+            memory: scan.base.as_ref().filter(|_| builds_on).map(|(_, memory)| Arc::clone(memory)),
+            changes,
+            skipped: scan.skipped.clone(),
+            policy: scan.policy.clone(),
+        }
+    }
+}
+
+/// Reads everything that changed and leaves packs and the sealed manifest in the spool. Blocks.
+pub(super) fn read_all(
+    mut plan: Plan,
+    owned: Owned,
+    start: Start,
+    mut pipe: FramePipe,
+    cancel: tokio_util::sync::CancellationToken,
+    progress: crate::progress::Sink,
+) -> Result<Outcome> {
+    let seed = plan.key.chunker_seed(&plan.repository.0);
+    let ids = plan.key.chunk_ids(&plan.repository.0);
+    let Start { known, mut indexes, adopted: _, next_pack: _ } = start;
+    let mut capture = Capture {
+        chunker: Chunker::new(ids, known, &mut pipe, cancel),
+        roots: &owned.roots,
+        seed,
+        redact: plan.redact,
+        temporary: plan.temporary.clone(),
+        progress,
+        total_bytes: owned.changes.read_bytes,
+        done_bytes: 0,
+        done_files: 0,
+        skipped: owned.skipped.clone(),
+    };
+    let mut drafts: Vec<(usize, Draft, Fingerprint)> = Vec::with_capacity(owned.found.len());
+    for (index, before) in owned.changes.read.iter().zip(&owned.before) {
+        let Some(found) = owned.found.get(*index) else { continue };
+        if let Some(draft) = capture.entry(found.clone(), before.as_ref())? {
+            let print = match &draft {
+                Draft::Read(read, _) => read.fingerprint,
+                Draft::Same(_) => found.fingerprint,
+            };
+            drafts.push((*index, draft, print));
+        }
+    }
+    let fingerprint =
+        |index: usize| owned.found.get(index).map(|found| found.fingerprint).unwrap_or_default();
+    drafts.extend(
+        owned
+            .changes
+            .same
+            .into_iter()
+            .map(|(index, entry)| (index, Draft::Same(entry), fingerprint(index))),
+    );
+    drafts.sort_unstable_by_key(|(index, ..)| *index);
+
+    let Capture { mut chunker, skipped, .. } = capture;
+    let places = chunker.pipe.places()?;
+    let mut entries = Vec::with_capacity(drafts.len());
+    let mut prints = Vec::with_capacity(drafts.len());
+    for (_, draft, print) in drafts {
+        entries.push(complete(draft, &places)?);
+        prints.push(print);
+    }
+    if let Some(memory) = owned.memory.filter(|memory| memory.says(&entries)) {
+        drop(chunker);
+        pipe.finish()?;
+        let old = entries.iter().map(|entry| memory.at(entry.root, &entry.path).unwrap_or(entry));
+        let base = plan.base.as_deref().unwrap_or_default();
+        let tree = memory.tree.as_ref().ok_or_else(|| Error::internal("memory without a tree"))?;
+        let files = Memory::encode(base, &owned.policy, &owned.roots, tree, prints.iter().zip(old));
+        return Ok(Outcome::Unchanged { files, counts: count(&entries), skipped });
+    }
+    let mut tree = Vec::new();
+    for entry in &entries {
+        entry.encode(&mut tree);
+    }
+    if tree.len() as u64 > MAX_TREE_BYTES {
+        // No snapshot rather than one that no restore would take.
+        return Err(Error::config(
+            "exclude",
+            format!("there is too much to back up in one snapshot: {} entries", entries.len()),
+        ));
+    }
+    // Where much is new, a whole new tree costs next to nothing, and a restore finds it in one place.
+    if chunker.new_bytes / 16 > tree.len() as u64 {
+        chunker.known = Known::default();
+    }
+    let first_tree_frame = chunker.pipe.next() as usize;
+    let content = chunker
+        .take(&Cutter::tree(seed), &mut tree.as_slice(), &mut |_| {})
+        .map_err(|_| Error::internal("the tree cannot be chunked"))?;
+    drop(chunker);
+    let places = pipe.places()?;
+    let tree_runs = runs(&content.stretches, &places)?;
+    let end = pipe.finish()?;
+    for pack in &end.packs {
+        let index = opened(&plan, pack)?;
+        indexes.insert(pack.number, (*pack, index));
+    }
+
+    let tails = tails(
+        &owned.old_tails,
+        &tree_runs,
+        places.get(first_tree_frame..).unwrap_or_default(),
+        &indexes,
+    );
+    plan.manifest.tree =
+        TreeRef { bytes: content.size, sha256: content.sha256, runs: tree_runs, tails };
+    plan.manifest.counts = count(&entries);
+    plan.manifest.remarks = remarks(&skipped, &entries);
+    plan.manifest.packs = packs_in_use(&entries, &plan.manifest.tree.runs, &indexes)?;
+    let files = Memory::encode(
+        &plan.id.to_string(),
+        &owned.policy,
+        &owned.roots,
+        &plan.manifest.tree,
+        prints.iter().zip(&entries),
+    );
+    seal(&plan, end.next_pack, &files).map(|captured| Outcome::Captured(Box::new(captured)))
+}
+
+/// Fixes the snapshot's content on disk.
+fn seal(plan: &Plan, next_pack: u32, files: &[u8]) -> Result<Captured> {
+    let manifest = &plan.manifest;
+    let object = Snapshot::seal(
+        manifest,
+        &plan.id,
+        &plan.key,
+        plan.repository,
+        &plan.slots,
+        &*plan.entropy,
+    )?;
+    let mut written =
+        plan.lineage.as_ref().map(|newest| newest.written.clone()).unwrap_or_default();
+    written.push(plan.id.to_string());
+    let newest = Newest {
+        snapshot: plan.id.to_string(),
+        sequence: manifest.sequence,
+        sha256: crate::crypto::sha256(&object),
+        next_pack,
+        written,
+        object,
+    };
+    let first_new = plan.lineage.as_ref().map_or(0, |newest| newest.next_pack);
+    let new = manifest.packs.iter().filter(|pack| pack.number >= first_new);
+    let captured = Captured {
+        newest,
+        packs: new.map(|pack| pack.name).collect(),
+        base: plan.base.clone(),
+        counts: manifest.counts,
+        remarks: manifest.remarks.clone(),
+    };
+    plan.spool.seal(&captured, files)?;
+    Ok(captured)
+}
+
+fn opened(plan: &Plan, pack: &PackRef) -> Result<PackIndex> {
+    let local = plan.spool.tail(pack)?;
+    PackIndex::open(&plan.key, plan.repository, plan.id.machine, pack, &local)
+}
