@@ -149,7 +149,7 @@ async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> 
     }
     check_slots(session, &opened, &mut report).await?;
     let packs = check_packs(session, &opened, options, &mut report).await?;
-    report.problems = consequences(unreadable, &opened, &packs);
+    report.problems.extend(consequences(unreadable, &opened, &packs));
     Ok(report)
 }
 
