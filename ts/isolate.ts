@@ -78,7 +78,12 @@ export function createIsolate({
 }
 
 function workerEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const kept: NodeJS.ProcessEnv = {};
+  // glibc keeps what was freed, and more with each thread: megabytes of it, where buffers are large. Others ignore this.
+  const kept: NodeJS.ProcessEnv = {
+    MALLOC_ARENA_MAX: '2',
+    MALLOC_MMAP_THRESHOLD_: '8388608',
+    MALLOC_TRIM_THRESHOLD_: '67108864',
+  };
   for (const name of INHERITED) {
     const value = env[name];
     if (value !== undefined) kept[name] = value;

@@ -110,6 +110,11 @@ impl PackIndex {
         &self.footer
     }
 
+    /// Drops the chunk ids, most of what a footer takes: places and lengths stay.
+    pub fn forget_ids(&mut self) {
+        self.footer.chunk_ids = Vec::new();
+    }
+
     /// Whether a pack's header is the one that its footer was sealed with.
     #[must_use]
     pub fn has_header(&self, header: &[u8]) -> bool {

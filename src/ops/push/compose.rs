@@ -21,7 +21,7 @@ const SPOOL_BYTES: u64 = 512 << 20;
 pub(super) async fn capture_and_upload(
     session: &Session,
     writer: &mut Writer,
-    scan: &Scan,
+    scan: &mut Scan,
     changes: Changes,
     reason: Reason,
 ) -> Result<Outcome> {
@@ -129,8 +129,9 @@ async fn prepare(session: &Session, writer: &Writer, scan: &Scan) -> Result<Star
         );
         for pack in &manifest.packs {
             match source.index(pack, 0).await {
-                Ok((index, _)) => {
+                Ok((mut index, _)) => {
                     start.known.add(pack.number, &index);
+                    index.forget_ids();
                     start.indexes.insert(pack.number, (*pack, index));
                 }
                 // A pack that is lost or damaged is not known: what it held is uploaded again.
@@ -142,11 +143,13 @@ async fn prepare(session: &Session, writer: &Writer, scan: &Scan) -> Result<Star
             }
         }
     }
-    for (pack, index, sent) in adopted {
+    for (pack, mut index, sent) in adopted {
         start.next_pack = start.next_pack.max(pack.number + 1);
         start.known.add(pack.number, &index);
         start.adopted.push((pack, sent));
+        index.forget_ids();
         start.indexes.insert(pack.number, (pack, index));
     }
+    start.known = start.known.sorted();
     Ok(start)
 }

@@ -105,7 +105,9 @@ async fn run(session: &Session, options: PushOptions, lock: Arc<LockFile>) -> Re
             return Ok(PushReport { resumed, ..report });
         }
         let captured =
-            match capture_and_upload(session, &mut writer, &scan, changes, options.reason).await? {
+            match capture_and_upload(session, &mut writer, &mut scan, changes, options.reason)
+                .await?
+            {
                 Outcome::Captured(captured) => *captured,
                 Outcome::Unchanged { files, counts, skipped } => {
                     writer.local.save_files(&files)?;
