@@ -88,6 +88,26 @@ async fn a_newest_snapshot_that_was_deleted_by_hand() {
     assert_eq!(machine.push().await.unwrap().warnings, Vec::<String>::new());
 }
 
+/// Files that did not change point into packs of the newest snapshot. When such a pack is lost, and is noticed,
+/// they are read and stored again: a backup must not stop because an older one was damaged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_pack_is_stored_again_from_what_is_here() {
+    let (_dir, machine, store) = plain_machine();
+    push(&machine).await;
+    let packs: Vec<String> =
+        store.objects().into_keys().filter(|key| key.starts_with("packs/")).collect();
+    for pack in &packs {
+        store.raw_remove(pack);
+    }
+    for repository in std::fs::read_dir(live(&machine).join("b2-backup/repositories")).unwrap() {
+        std::fs::remove_dir_all(repository.unwrap().path().join("footers")).unwrap();
+    }
+    next_day(live(&machine), 1);
+    let second = push(&machine).await;
+    comes_back(&machine, &second, &state(&machine)).await;
+    assert_eq!(machine.push().await.unwrap().snapshot, None, "nothing is left to mend");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_or_empty_listing_loses_nothing() {
     let (_dir, machine, store) = plain_machine();

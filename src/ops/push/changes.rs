@@ -181,6 +181,16 @@ impl Changes {
         changes
     }
 
+    /// Reads again what is unchanged but lies in a pack that cannot be used.
+    pub(super) fn read_lost(&mut self, found: &[Found], usable: impl Fn(&Entry) -> bool) {
+        let (same, lost): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.same).into_iter().partition(|(_, entry)| usable(entry));
+        self.same = same;
+        self.read_bytes += lost.iter().map(|(_, entry)| entry.size).sum::<u64>();
+        self.read.extend(lost.iter().map(|(index, _)| *index));
+        self.read.sort_by_key(|index| found.get(*index).map(order));
+    }
+
     /// The report of a push that has nothing to do.
     pub(super) fn none(&self, scan: &Scan, writer: &mut Writer) -> Option<PushReport> {
         if self.any {

@@ -9,7 +9,7 @@ use super::frames::{Budget, FramePipe, PackMaker};
 use super::upload;
 use super::writer::Writer;
 use crate::error::{Error, Result};
-use crate::format::{Reason, SnapshotId};
+use crate::format::{Entry, Reason, SnapshotId};
 use crate::ops::session::Session;
 use crate::progress::Phase;
 use crate::repo::{Known, PackSource, Snapshot};
@@ -22,10 +22,12 @@ pub(super) async fn capture_and_upload(
     session: &Session,
     writer: &mut Writer,
     scan: &mut Scan,
-    changes: Changes,
+    mut changes: Changes,
     reason: Reason,
 ) -> Result<Outcome> {
     let start = prepare(session, writer, scan).await?;
+    let usable = |entry: &Entry| entry.runs.iter().all(|run| start.indexes.contains_key(&run.pack));
+    changes.read_lost(&scan.walk.found, usable);
     let room = Budget::new(SPOOL_BYTES);
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     for (pack, sent) in &start.adopted {
@@ -51,7 +53,7 @@ pub(super) async fn capture_and_upload(
     );
     let pipe = FramePipe::start(session.ambient.cpu.clone(), maker, Arc::clone(&room), sender)?;
     let plan = Plan::new(session, writer, scan, reason)?;
-    let owned = Owned::of(scan, changes, writer.base.is_some());
+    let owned = Owned::of(scan, changes, writer.base.is_some(), usable);
     let stop = StopOnDrop { cancel: session.ambient.cancel.child_token(), room: Arc::clone(&room) };
     let cancel = stop.cancel.clone();
     let progress = Arc::clone(&session.ambient.progress);

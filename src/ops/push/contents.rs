@@ -141,17 +141,25 @@ pub(super) struct Owned {
 
 impl Owned {
     /// Takes the walk out of `scan`: at 50,000 files a second copy of it is worth saving.
-    pub(super) fn of(scan: &mut Scan, changes: Changes, builds_on: bool) -> Self {
+    /// `usable` tells whether all packs of an entry of the newest snapshot can be used.
+    pub(super) fn of(
+        scan: &mut Scan,
+        changes: Changes,
+        builds_on: bool,
+        usable: impl Fn(&Entry) -> bool,
+    ) -> Self {
         let memory = scan.base.as_ref().map(|(_, memory)| memory);
         let before = |index: &usize| {
-            memory.and_then(|memory| memory.entry(scan.walk.found.get(*index)?)).cloned()
+            let entry = memory.and_then(|memory| memory.entry(scan.walk.found.get(*index)?));
+            entry.filter(|entry| usable(entry)).cloned()
         };
         Self {
             roots: scan.roots.clone(),
             before: changes.read.iter().map(before).collect(),
             found: std::mem::take(&mut scan.walk.found),
             old_tails: Changes::old_tree(scan).map(|tree| tree.tails.clone()).unwrap_or_default(),
-            memory: scan.base.as_ref().filter(|_| builds_on).map(|(_, memory)| Arc::clone(memory)),
+            // What says the same but lies in a lost pack still needs a new snapshot.
+            memory: memory.filter(|memory| builds_on && memory.all(&usable)).map(Arc::clone),
             changes,
             skipped: scan.skipped.clone(),
             policy: scan.policy.clone(),

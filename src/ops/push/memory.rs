@@ -128,6 +128,11 @@ impl Memory {
             && self.roots.iter().zip(roots).all(|(old, new)| *old == path_bytes(&new.path))
     }
 
+    /// Whether something holds for every entry.
+    pub(super) fn all(&self, holds: impl Fn(&Entry) -> bool) -> bool {
+        self.entries.values().all(|(_, entry)| holds(entry))
+    }
+
     /// The entry at a path.
     pub(super) fn at(&self, root: u16, path: &RelPath) -> Option<&Entry> {
         self.entries.get(&(root, path.clone())).map(|(_, entry)| entry)
