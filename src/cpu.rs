@@ -33,9 +33,18 @@ impl CpuPool {
         Ok(Self { pool: Arc::new(pool) })
     }
 
-    /// Starts a job and goes on.
-    pub fn spawn(&self, job: impl FnOnce() + Send + 'static) {
-        self.pool.spawn(job);
+    /// Starts a job and goes on; `done` gets its result in any case, `B2_INTERNAL` when it panicked. Whoever waits
+    /// for a result outside must not wait for ever.
+    pub fn start<T>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+        done: impl FnOnce(Result<T>) + Send + 'static,
+    ) {
+        self.pool.spawn(move || {
+            // Nothing of the job is used after a panic, so there is no broken state to see.
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+            done(result.map_err(|_| Error::internal("a computation failed")));
+        });
     }
 
     /// Runs a job and waits for its result. A job whose caller has gone is not started.
@@ -53,5 +62,21 @@ impl CpuPool {
             }
         });
         receiver.await.map_err(|_| Error::internal("a computation failed"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_panics_is_told() {
+        let (sender, results) = std::sync::mpsc::channel();
+        let pool = CpuPool::new(1).unwrap();
+        let other = sender.clone();
+        pool.start(|| panic!("planted"), move |result: Result<()>| sender.send(result).unwrap());
+        assert_eq!(results.recv().unwrap().unwrap_err().code(), "B2_INTERNAL");
+        pool.start(|| (), move |result| other.send(result).unwrap());
+        assert!(results.recv().unwrap().is_ok(), "the pool goes on");
     }
 }

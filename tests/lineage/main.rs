@@ -99,8 +99,8 @@ async fn a_lost_pack_is_stored_again_from_what_is_here() {
     for pack in &packs {
         store.raw_remove(pack);
     }
-    for repository in std::fs::read_dir(live(&machine).join("b2-backup/repositories")).unwrap() {
-        std::fs::remove_dir_all(repository.unwrap().path().join("footers")).unwrap();
+    for repository in fs::read_dir(live(&machine).join("b2-backup/repositories")).unwrap() {
+        fs::remove_dir_all(repository.unwrap().path().join("footers")).unwrap();
     }
     next_day(live(&machine), 1);
     let second = push(&machine).await;

@@ -146,9 +146,12 @@ impl FramePipe {
             return Err(self.failure());
         }
         let frames = self.frames.clone();
-        self.cpu.spawn(move || {
-            let _receiver_gone = frames.send((number, Frame::compress(raw, lengths, ids)));
-        });
+        self.cpu.start(
+            move || Frame::compress(raw, lengths, ids),
+            move |frame| {
+                let _receiver_gone = frames.send((number, frame.and_then(|frame| frame)));
+            },
+        );
         Ok(())
     }
 
