@@ -63,10 +63,8 @@ async fn run(session: &Session) -> Result<StatusReport> {
             "the newest snapshot of this machine, {newest}, is gone from the bucket"
         ));
     }
-    let pending = local.dir().is_dir() && {
-        let spool = Spool::open(&local)?;
-        spool.captured()?.is_some() || !spool.packs()?.is_empty()
-    };
+    let spool = Spool::view(&local);
+    let pending = spool.captured()?.is_some() || !spool.packs()?.is_empty();
     Ok(StatusReport {
         state_dir: session.settings.state_dir.display().to_string(),
         bucket: session.settings.store.bucket.clone(),

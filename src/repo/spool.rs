@@ -5,11 +5,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 
 use super::files::{private_dir, read_checked, remove, sync_dir, write_atomic, write_checked};
-use super::local::{LocalRepository, Newest};
+use super::local::{LocalRepository, LockFile, Newest};
 use super::pack_writer::SealedPack;
 use crate::error::{Error, Result};
 use crate::format::{PackName, PackRef};
@@ -35,22 +36,30 @@ pub struct Captured {
     pub packs: Vec<PackName>,
 }
 
-/// The spool of one repository.
+/// The spool of one repository. Whoever can write it holds the lock of the state directory: a thread that
+/// outlives a cancelled push keeps the next one out until it is done.
 #[derive(Clone, Debug)]
 pub struct Spool {
     dir: PathBuf,
     local: LocalRepository,
+    _lock: Option<Arc<LockFile>>,
 }
 
 impl Spool {
-    /// Opens the spool, creating its folder.
+    /// Opens the spool for writing, creating its folder.
     ///
     /// # Errors
     /// File-system codes.
-    pub fn open(local: &LocalRepository) -> Result<Self> {
-        let dir = local.dir().join("spool");
-        private_dir(&dir)?;
-        Ok(Self { dir, local: local.clone() })
+    pub fn open(local: &LocalRepository, lock: Arc<LockFile>) -> Result<Self> {
+        let spool = Self { _lock: Some(lock), ..Self::view(local) };
+        private_dir(&spool.dir)?;
+        Ok(spool)
+    }
+
+    /// The spool for looking at: what it shows may change at any moment, and nothing may be written.
+    #[must_use]
+    pub fn view(local: &LocalRepository) -> Self {
+        Self { dir: local.dir().join("spool"), local: local.clone(), _lock: None }
     }
 
     /// Removes what a kill in the middle of a write left behind. Only for the holder of the lock.
@@ -126,7 +135,12 @@ impl Spool {
     pub fn packs(&self) -> Result<Vec<(PackRef, bool)>> {
         let failed = |error| Error::io("list", &self.dir, error);
         let mut packs: Vec<(PackRef, bool)> = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+        let entries = match fs::read_dir(&self.dir) {
+            // Only looked at, and never written.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(packs),
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
             let path = entry.map_err(failed)?.path();
             packs.extend(parse(&path));
         }

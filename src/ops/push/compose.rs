@@ -42,7 +42,6 @@ pub(super) async fn capture_and_upload(
         entropy: Arc::clone(&session.ambient.entropy),
         spool: writer.spool.clone(),
         next_pack: start.next_pack,
-        _lock: Arc::clone(&writer.lock),
     };
     let uploading = upload::upload_stream(
         Arc::clone(&session.store),

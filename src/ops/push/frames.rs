@@ -9,7 +9,7 @@ use crate::cpu::CpuPool;
 use crate::crypto::RepoKey;
 use crate::error::{Error, Result};
 use crate::format::{ChunkId, MachineId, PackName, PackRef, RepositoryId};
-use crate::repo::{Frame, LockFile, PackBuilder, Spool};
+use crate::repo::{Frame, PackBuilder, Spool};
 
 /// Uncompressed frame bytes that may be on their way to a pack.
 const FRAMES_IN_FLIGHT_BYTES: u64 = 12 << 20;
@@ -62,8 +62,6 @@ pub(super) struct PackMaker {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) spool: Spool,
     pub(super) next_pack: u32,
-    /// Held until the last thread of the push is gone, even where its caller went first.
-    pub(super) _lock: Arc<LockFile>,
 }
 
 /// Where frames went, and what went wrong.

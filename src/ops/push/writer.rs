@@ -22,7 +22,6 @@ use crate::store::ObjectKey;
 /// Everything a push writes with.
 #[derive(Debug)]
 pub(super) struct Writer {
-    pub(super) lock: Arc<LockFile>,
     pub(super) machine: MachineId,
     pub(super) key: RepoKey,
     pub(super) record: RepositoryRecord,
@@ -53,7 +52,7 @@ impl Writer {
         let sealed = session.settings.encrypt;
         let local = session.local_repository(sealed);
         local.create()?;
-        let spool = Spool::open(&local)?;
+        let spool = Spool::open(&local, lock)?;
         spool.sweep()?;
         let entropy = &*session.ambient.entropy;
         let machine = session.local.machine()?;
@@ -107,7 +106,7 @@ impl Writer {
             Self::find_base(session, lineage.as_ref(), &names, machine, &mut warnings).await?;
         let has_keys = listing.prefixes.iter().any(|prefix| prefix == "keys/");
         let (key, record) = Self::repository(session, &local, has_keys, &mut warnings).await?;
-        Ok(Self { lock, machine, key, record, local, spool, base, lineage, listed_at, warnings })
+        Ok(Self { machine, key, record, local, spool, base, lineage, listed_at, warnings })
     }
 
     /// The newest manifest, if the bucket still has it.
