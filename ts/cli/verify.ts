@@ -50,7 +50,9 @@ export async function verify(
 }
 
 function describe({ object, code, message, snapshots, paths }: VerifyProblem): string[] {
-  const lines = [`${printable(object)}: ${printable(message)} (${code})`];
+  // Most messages begin with the object that they are about.
+  const finding = message.includes(object) ? message : `${object}: ${message}`;
+  const lines = [`${printable(finding)} (${code})`];
   if (snapshots.length > 0) lines.push(`  in ${snapshots.map(printable).join(', ')}`);
   lines.push(...paths.slice(0, SHOWN_PATHS).map((path) => `  affects ${printable(path)}`));
   if (paths.length > SHOWN_PATHS) lines.push(`  and ${count(paths.length - SHOWN_PATHS, 'more file')}`);
