@@ -1,4 +1,4 @@
-/** An npm registry on loopback that has the given tarballs and nothing else. */
+/** An npm registry on loopback that has the given tarballs, and what is published to it. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { basename } from 'node:path';
+import { text } from 'node:stream/consumers';
 
 export interface Manifest {
   readonly name: string;
@@ -17,6 +18,8 @@ export interface Registry {
   readonly url: string;
   /** Names of the tarballs that were fetched. */
   readonly fetched: string[];
+  /** `name@version tag`, in the order of publishing. */
+  readonly published: string[];
   close(): void;
 }
 
@@ -32,31 +35,61 @@ export function manifestOf(tarball: string): Manifest {
   ) as Manifest;
 }
 
-export async function startRegistry(tarballs: readonly string[]): Promise<Registry> {
-  const packages = new Map(tarballs.map((path) => [manifestOf(path).name, path]));
+/** What npm sends to publish a version. */
+interface Publication {
+  readonly name: string;
+  readonly 'dist-tags': Readonly<Record<string, string>>;
+  readonly versions: Readonly<Record<string, Manifest>>;
+}
+
+/** Starts a registry. It publishes for whoever has the `token`. */
+export async function startRegistry(tarballs: readonly string[], token?: string): Promise<Registry> {
   const files = new Map(tarballs.map((path) => [basename(path), path]));
+  const documents = new Map<string, () => object>();
   const fetched: string[] = [];
-  const server = createServer(({ url = '/' }, response) => {
-    const name = decodeURIComponent(url.slice(1));
+  const published: string[] = [];
+  const server = createServer((request, response) => {
+    const name = decodeURIComponent((request.url ?? '/').slice(1).split('?')[0] ?? '');
+    const answer = (status: number, body: object): void => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    };
+    if (request.method === 'PUT') {
+      if (token === undefined || request.headers.authorization !== `Bearer ${token}`) {
+        request.resume().on('end', () => answer(401, { error: 'who are you?' }));
+        return;
+      }
+      text(request)
+        .then((body) => {
+          const publication = JSON.parse(body) as Publication;
+          documents.set(name, () => publication);
+          for (const [tag, version] of Object.entries(publication['dist-tags'])) {
+            published.push(`${name}@${version} ${tag}`);
+          }
+          answer(201, { ok: true });
+        })
+        .catch((error: unknown) => answer(500, { error: String(error) }));
+      return;
+    }
     const file = files.get(basename(name));
     if (file !== undefined) {
       fetched.push(basename(file));
       response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(readFileSync(file));
       return;
     }
-    const path = packages.get(name);
-    response.writeHead(path === undefined ? 404 : 200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(path === undefined ? { error: 'not found' } : packument(path)));
+    const document = documents.get(name);
+    answer(document === undefined ? 404 : 200, document?.() ?? { error: 'not found' });
   });
-  const address = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const packument = (path: string): object => {
+  const url = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  for (const path of tarballs) {
     const manifest = manifestOf(path);
-    const integrity = `sha512-${createHash('sha512').update(readFileSync(path)).digest('base64')}`;
-    const dist = { tarball: `${address()}/-/${basename(path)}`, integrity };
     const { name, version } = manifest;
-    return { name, 'dist-tags': { latest: version }, versions: { [version]: { ...manifest, dist } } };
-  };
+    const integrity = `sha512-${createHash('sha512').update(readFileSync(path)).digest('base64')}`;
+    documents.set(name, () => {
+      const dist = { tarball: `${url()}/-/${basename(path)}`, integrity };
+      return { name, 'dist-tags': { latest: version }, versions: { [version]: { ...manifest, dist } } };
+    });
+  }
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return { url: address(), fetched, close: () => server.close() };
+  return { url: url(), fetched, published, close: () => server.close() };
 }

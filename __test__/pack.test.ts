@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { parseTriple } from '@napi-rs/cli';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -93,13 +93,12 @@ describe.skipIf(addon === undefined)('the packages', () => {
     const command = join(project, 'node_modules', ...manifest.name.split('/'), 'dist', 'cli.js');
     mkdirSync(join(directory, 'bucket'));
     const env = {
-      PATH: process.env['PATH'],
-      HOME: directory,
-      B2_BUCKET: `file://${join(directory, 'bucket')}`,
+      ...process.env,
+      OPENCLAW_STATE_DIR: join(directory, 'state'),
+      B2_BUCKET: pathToFileURL(join(directory, 'bucket')).href,
+      B2_BACKUP_PASSPHRASE: 'swordfish',
     };
-    const list = await run(process.execPath, [command, 'list', '--json'], {
-      env: { ...env, B2_BACKUP_PASSPHRASE: 'swordfish' },
-    });
+    const list = await run(process.execPath, [command, 'list', '--json'], { env });
     expect(JSON.parse(list.stdout)).toMatchObject({ ok: true, snapshots: [] });
   });
 

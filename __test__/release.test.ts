@@ -1,0 +1,128 @@
+/** How releases are made: the workflow, versions, and publishing. */
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { parseTriple } from '@napi-rs/cli';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { publish } from '../scripts/publish.mjs';
+import { mismatches } from '../scripts/version.mjs';
+import { startRegistry } from './npm-registry.ts';
+
+const run = promisify(execFile);
+const top = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const read = (path: string): string => readFileSync(top(path), 'utf8');
+const { version, napi } = JSON.parse(read('package.json')) as {
+  version: string;
+  napi: { targets: string[] };
+};
+
+describe('the workflows', () => {
+  const release = read('.github/workflows/release.yml');
+
+  /** The targets in the matrix of a job. */
+  function targetsOf(job: string): string[] {
+    const [, rest = ''] = release.split(new RegExp(`^ {2}${job}:$`, 'm'));
+    const [body = ''] = rest.split(/^ {2}\w+:$/m);
+    return [...body.matchAll(/- \{ target: ([\w-]+)/g)].map(([, target]) => target ?? '');
+  }
+
+  it('build every target once', () => {
+    expect(targetsOf('build').sort()).toEqual([...napi.targets].sort());
+  });
+
+  it('test only what is built', () => {
+    expect(targetsOf('test').length).toBeGreaterThan(0);
+    expect(napi.targets).toEqual(expect.arrayContaining(targetsOf('test')));
+  });
+
+  it('take actions by their commit', () => {
+    for (const file of readdirSync(top('.github/workflows'))) {
+      const uses = [...read(`.github/workflows/${file}`).matchAll(/uses: (\S+)(.*)/g)];
+      expect(uses.length).toBeGreaterThan(0);
+      for (const [line, action = '', comment = ''] of uses) {
+        if (action.startsWith('./')) continue;
+        expect(action, line).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
+        expect(comment, line).toMatch(/^ # v\d+\.\d+\.\d+$/);
+      }
+    }
+  });
+
+  it('build with the Rust that Cargo.toml asks for', () => {
+    const [, rust = ''] = /^rust-version = "(.*)"$/m.exec(read('Cargo.toml')) ?? [];
+    for (const file of readdirSync(top('.github/workflows'))) {
+      for (const [, used] of read(`.github/workflows/${file}`).matchAll(
+        /(?:RUST: |toolchain install )([\d.]+)/g,
+      )) {
+        expect(used, file).toMatch(new RegExp(`^${rust}\\.\\d+$`));
+      }
+    }
+  });
+});
+
+describe('the platform folders', () => {
+  it('are those of the targets', () => {
+    const names = napi.targets.map((target) => parseTriple(target).platformArchABI);
+    expect(readdirSync(top('npm')).sort()).toEqual(names.sort());
+  });
+});
+
+describe('the version', () => {
+  it('is the same everywhere', async () => {
+    expect(await mismatches()).toEqual([]);
+  });
+
+  it('must be that of the tag', async () => {
+    expect(await mismatches('v99.0.0')).toContain(`the tag has 99.0.0, package.json has ${version}`);
+    expect(await mismatches(`v${version}`)).not.toContainEqual(expect.stringContaining('the tag'));
+  });
+});
+
+describe('publishing', () => {
+  let directory: string;
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'b2-publish-'));
+  });
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  async function tarball(name: string, version: string): Promise<string> {
+    const folder = join(directory, `${name}-${version}`);
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, version }));
+    await run('npm', ['pack', '--pack-destination', directory, folder]);
+    return join(directory, `${name}-${version}.tgz`);
+  }
+
+  it('goes in order, passes over what is there, and tags what is no release', async () => {
+    const first = await tarball('first', '1.0.0');
+    const second = await tarball('second', '1.0.0-beta.1');
+    const third = await tarball('third', '1.0.0');
+    const registry = await startRegistry([second], 'swordfish');
+    const env = {
+      ...process.env,
+      npm_config_registry: registry.url,
+      npm_config_cache: join(directory, 'cache'),
+      npm_config_loglevel: 'silent',
+      NODE_AUTH_TOKEN: 'swordfish',
+    };
+    try {
+      const options = { provenance: false, env };
+      expect(await publish([first, second, third], options)).toEqual(['first@1.0.0', 'third@1.0.0']);
+      expect(await publish([first, await tarball('fourth', '2.0.0-beta.1')], options)).toEqual([
+        'fourth@2.0.0-beta.1',
+      ]);
+      expect(registry.published).toEqual([
+        'first@1.0.0 latest',
+        'third@1.0.0 latest',
+        'fourth@2.0.0-beta.1 next',
+      ]);
+      await expect(
+        publish([await tarball('fifth', '1.0.0')], { ...options, env: { ...env, NODE_AUTH_TOKEN: '' } }),
+      ).rejects.toThrow(/npm publish/);
+    } finally {
+      registry.close();
+    }
+  });
+});
