@@ -64,8 +64,8 @@ describe('the package', () => {
     }
   });
 
-  it('depends on nothing at run time', () => {
-    expect(manifest.dependencies).toBeUndefined();
+  it('depends on croner alone at run time', () => {
+    expect(Object.keys(manifest.dependencies ?? {})).toEqual(['croner']);
   });
 });
 
