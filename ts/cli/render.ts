@@ -1,5 +1,8 @@
-/** Text for people: sizes, times, tables, colour. Pure. */
+/** Text for terminals: tables, colour. Pure. */
 import type { FileProblem } from '../../index.js';
+import { count, printable } from '../text.js';
+
+export { count, formatBytes, formatCount, formatDuration, formatTime, printable } from '../text.js';
 
 /** Colours, or their absence. */
 export interface Style {
@@ -30,60 +33,6 @@ export function wantsColour(
 ): boolean {
   const noColour = env['NO_COLOR'];
   return stream.isTTY === true && (noColour === undefined || noColour === '') && env['TERM'] !== 'dumb';
-}
-
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
-
-/** `12.3 MB`; powers of 1000, as Backblaze bills them. */
-export function formatBytes(bytes: number): string {
-  let value = Math.max(0, bytes);
-  let unit = 0;
-  // 999.95 would be shown as 1000.0.
-  while (unit < UNITS.length - 1 && value >= (unit === 0 ? 1000 : 999.95)) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
-}
-
-/** `0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`. */
-export function formatDuration(ms: number): string {
-  if (ms < 9_950) return `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${two(seconds % 60)} s`;
-  return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
-}
-
-/** `1 file`, `1,234 files`. */
-export function count(number: number, noun: string): string {
-  return `${formatCount(number)} ${noun}${number === 1 ? '' : 's'}`;
-}
-
-/** `1,234`, in every locale. */
-export function formatCount(number: number): string {
-  return String(number).replace(/\B(?=(\d{3})+$)/g, ',');
-}
-
-/** `2026-11-23 14:05` in local time; what is no date stays as it is. */
-export function formatTime(iso: string): string {
-  const date = new Date(iso);
-  if (Number.isNaN(date.getTime())) return printable(iso);
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
-}
-
-/**
- * Makes control characters visible. Names come from a bucket that others may be able to write to, and must
- * not reach the terminal as commands.
- */
-export function printable(text: string): string {
-  // Bidirectional overrides too: they make a name read as another.
-  return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (character) => {
-    const code = character.codePointAt(0) ?? 0;
-    return code < 0x100 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`;
-  });
 }
 
 /** A heading and aligned `label  value` lines. */
@@ -130,12 +79,4 @@ export function fileProblems(
     style.yellow(`${count(problems.length, 'file')} could not be ${what}:`),
     ...problems.map(({ path, code, message }) => `  ${printable(path)}: ${printable(message)} (${code})`),
   ];
-}
-
-function two(number: number): string {
-  return String(number).padStart(2, '0');
-}
-
-function hex(code: number, digits: number): string {
-  return code.toString(16).padStart(digits, '0');
 }
