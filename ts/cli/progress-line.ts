@@ -75,7 +75,7 @@ export class ProgressLine {
     this.#drawnAt = at;
     // The last column stays free: some terminals wrap when it is written. A width of 0 means "unknown".
     const width = Math.max(10, (this.#out.columns || 80) - 1);
-    this.#out.write(CLEAR + describe(this.#event, this.#rate(at)).slice(0, width));
+    this.#out.write(CLEAR + progressInWords(this.#event, this.#rate(at)).slice(0, width));
   }
 
   /** Bytes per second, or undefined when it is too early to say. */
@@ -91,9 +91,10 @@ export class ProgressLine {
   }
 }
 
-function describe(
+/** `Uploading: 25 %, 2.5 MB of 10.0 MB, 7 files`; with `rate`, in bytes per second, also how long it takes. */
+export function progressInWords(
   { phase, doneBytes, totalBytes, doneFiles }: ProgressEvent,
-  rate: number | undefined,
+  rate?: number,
 ): string {
   const parts: string[] = [];
   if (totalBytes !== undefined && totalBytes > 0) {

@@ -14,17 +14,9 @@
  */
 import type { SnapshotInfo } from '../../index.js';
 import { count, printable } from '../text.js';
-import { reasonInWords, reasonOf } from './reasons.js';
+import { byTime, isRegular, madeAt, reasonInWords, reasonOf } from './snapshots.js';
 import { lex, MAX_WORDS } from './words/lexer.js';
-import {
-  type Finding,
-  find,
-  isRegular,
-  madeAt,
-  type Present,
-  type Reading,
-  readings,
-} from './words/readings.js';
+import { type Finding, find, type Present, type Reading, readings } from './words/readings.js';
 import { type Speech, type Time, understand } from './words/speech.js';
 import type { Machine, Token } from './words/tokens.js';
 import { Zone } from './words/zone.js';
@@ -274,10 +266,6 @@ function isOf(machine: Machine | undefined, snapshot: SnapshotInfo): boolean {
 function machineInWords(machine: Machine): string {
   if (typeof machine === 'object') return `of machine ${machine.id}`;
   return { this: 'of this machine', other: 'of another machine', any: 'of any machine' }[machine];
-}
-
-function byTime(a: SnapshotInfo, b: SnapshotInfo): number {
-  return madeAt(a) - madeAt(b) || (a.id < b.id ? -1 : 1);
 }
 
 function none(why: string, nearest: SnapshotInfo | undefined): Found {

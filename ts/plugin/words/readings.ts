@@ -1,5 +1,6 @@
 /** What a time that was said can mean, as instants; and which snapshots each meaning finds. */
 import type { SnapshotInfo } from '../../../index.js';
+import { isRegular, madeAt } from '../snapshots.js';
 import type { Time } from './speech.js';
 import type { Part, Relation, Span } from './tokens.js';
 import { DAY_MINUTES, DAY_MS, type Day, formatDay, type LocalTime, MINUTE_MS, type Zone } from './zone.js';
@@ -42,16 +43,6 @@ interface Slack {
 }
 const CLOCK_SLACK: Slack = { asOf: 10 * MINUTE_MS, around: 90 * MINUTE_MS };
 const HOUR_SLACK: Slack = { asOf: 30 * MINUTE_MS, around: 90 * MINUTE_MS };
-
-/** When a snapshot was made, in milliseconds since 1970; NaN where that is not known. */
-export function madeAt({ createdAt }: SnapshotInfo): number {
-  return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(createdAt) ? Date.parse(createdAt) : Number.NaN;
-}
-
-/** Whether a snapshot shows the state as it stayed: after a safety snapshot the state was rolled back. */
-export function isRegular({ kind }: SnapshotInfo): boolean {
-  return kind !== 'safety';
-}
 
 /** Everything that `time` can mean; undefined when no time was said. What is still to come is no meaning. */
 export function readings(time: Time, present: Present): readonly Reading[] | undefined {

@@ -1,5 +1,5 @@
 /** Puts tokens together: which time, which reasons, whose, in which order. */
-import type { Reason } from '../reasons.js';
+import type { Reason } from '../snapshots.js';
 import type { Lexed } from './lexer.js';
 import type { Machine, Part, Relation, Span, Token } from './tokens.js';
 import type { LocalTime } from './zone.js';

@@ -1,5 +1,5 @@
 /** What words are taken apart into. */
-import type { Reason } from '../reasons.js';
+import type { Reason } from '../snapshots.js';
 import type { Day, LocalTime } from './zone.js';
 
 /** Days from `first` to `last`, both included. */

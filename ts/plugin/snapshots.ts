@@ -1,4 +1,4 @@
-/** Why snapshots are made, in words. */
+/** What the list says of a snapshot: why and when it was made. */
 import type { SnapshotInfo } from '../../index.js';
 
 /** Completes "this snapshot was made ...". */
@@ -23,4 +23,19 @@ export function reasonInWords(reason: Reason): string {
 export function reasonOf({ kind, reason }: SnapshotInfo): Reason | undefined {
   if (kind === 'safety') return 'safety';
   return reason !== undefined && Object.hasOwn(REASONS, reason) ? (reason as Reason) : undefined;
+}
+
+/** When a snapshot was made, in milliseconds since 1970; NaN where that is not known. */
+export function madeAt({ createdAt }: SnapshotInfo): number {
+  return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(createdAt) ? Date.parse(createdAt) : Number.NaN;
+}
+
+/** Compares by the time of making, oldest first. */
+export function byTime(a: SnapshotInfo, b: SnapshotInfo): number {
+  return madeAt(a) - madeAt(b) || (a.id < b.id ? -1 : 1);
+}
+
+/** Whether a snapshot shows the state as it stayed: after a safety snapshot the state was rolled back. */
+export function isRegular({ kind }: SnapshotInfo): boolean {
+  return kind !== 'safety';
 }

@@ -1,0 +1,234 @@
+/** Reports as text for chats and models. */
+import { describe, expect, it } from 'vitest';
+import type { PushReport, StatusReport } from '../index.js';
+import { type Changes, tellList, tellProgress, tellPush, tellStatus } from '../ts/plugin/tell.ts';
+import { findSnapshots } from '../ts/plugin/words.ts';
+import { made } from './words-support.ts';
+
+const NOW = new Date('2026-02-19T15:00:00Z');
+const HERE = { now: NOW, timeZone: 'UTC' };
+
+const CHANGES: Changes = {
+  added: 1,
+  changed: 12,
+  removed: 0,
+  storedBytes: 3_100_000,
+  most: [
+    { path: 'agents/main/agent/openclaw-agent.sqlite', bytes: 2_900_000 },
+    { path: 'workspace/MEMORY.md', bytes: 1_200 },
+    { path: 'workspace/a\u001b[2Jb\u202e', bytes: 900 },
+    { path: 'workspace/fourth.md', bytes: 800 },
+  ],
+};
+
+describe('the list', () => {
+  it('says when, why, how big and what changed most, newest first', () => {
+    const snapshots = [
+      made('2026-02-18 03:00'),
+      made('2026-02-19 13:58', 'compaction', { files: 1234, bytes: 200e6 }),
+      made('2026-02-18 22:40', 'safety'),
+    ].map((snapshot, at) => (at === 1 ? { ...snapshot, changes: CHANGES } : snapshot));
+    expect(tellList({ snapshots, warnings: [] }, { ...HERE, limit: 10 })).toBe(
+      [
+        '3 snapshots, newest first:',
+        '- 2026-02-19 13:58 (62 minutes ago), made before a compaction, 1,234 files, 200.0 MB',
+        '  2026-02-19T13-58-00Z-d0e8c2c9',
+        '  1 file new, 12 changed, 3.1 MB stored; most in agents/main/agent/openclaw-agent.sqlite (2.9 MB), ' +
+          'workspace/MEMORY.md (1.2 kB), workspace/a\\x1b[2Jb\\u202e (900 B)',
+        '- 2026-02-18 22:40 (16 hours ago), made before a rollback, 10 files, 1.0 kB',
+        '  safety-2026-02-18T22-40-00Z-d0e8c2c9',
+        '- 2026-02-18 03:00 (1 day ago), made by the schedule, 10 files, 1.0 kB',
+        '  2026-02-18T03-00-00Z-d0e8c2c9',
+      ].join('\n'),
+    );
+  });
+
+  it('is cut, and says so', () => {
+    const snapshots = Array.from({ length: 15 }, (_, day) =>
+      made(`2026-02-${String(day + 1).padStart(2, '0')} 03:00`),
+    );
+    const text = tellList({ snapshots, warnings: ['a pack is missing\u0007'] }, { ...HERE, limit: 3 });
+    expect(text.match(/^- /gm)).toHaveLength(3);
+    expect(text).toContain('15 snapshots');
+    expect(text).toContain('2026-02-15T03-00-00Z');
+    expect(text).not.toContain('2026-02-12T03-00-00Z');
+    expect(text).toMatch(/\nand 12 older\nNote: a pack is missing\\x07$/);
+  });
+
+  it('says when there is nothing', () => {
+    expect(tellList({ snapshots: [], warnings: [] }, { ...HERE, limit: 3 })).toBe(
+      'There are no snapshots yet.',
+    );
+  });
+
+  it('shows times, ids and days in a way that is understood', () => {
+    const timeZone = 'Europe/Berlin';
+    const snapshots = ['2026-02-01 04:00', '2026-02-16 23:30', '2026-02-18 23:30', '2026-02-19 13:58'].map(
+      (at) => made(at),
+    );
+    const text = tellList({ snapshots, warnings: [] }, { now: NOW, timeZone, limit: 9 });
+    const shown = [...text.matchAll(/^- (.{16}) \((.*?)\).*\n {2}(\S+)$/gm)];
+    expect(shown).toHaveLength(snapshots.length);
+    for (const [, time = '', ago = '', id = ''] of shown) {
+      for (const words of [time, id, ...(ago.endsWith('days ago') ? [ago] : [])]) {
+        const found = findSnapshots(words, snapshots, { now: NOW, timeZone });
+        const named =
+          found.kind === 'one'
+            ? [found.snapshot]
+            : found.kind === 'several'
+              ? found.candidates
+              : [found.nearest];
+        expect(
+          named.map((snapshot) => snapshot?.id),
+          words,
+        ).toContain(id);
+        if (words !== ago) expect(found.kind, words).toBe('one');
+      }
+    }
+  });
+
+  it('gives local times', () => {
+    const text = (timeZone: string) =>
+      tellList({ snapshots: [made('2026-02-18 23:30')], warnings: [] }, { now: NOW, timeZone, limit: 1 });
+    expect(text('Europe/Berlin')).toContain('2026-02-19 00:30 (16 hours ago)');
+    expect(text('Pacific/Tongatapu')).toContain('2026-02-19 12:30');
+  });
+
+  it.each([
+    ['2026-02-19 14:59:40', 'now'],
+    ['2026-02-19 14:59', '1 minute ago'],
+    ['2026-02-19 13:30', '2 hours ago'],
+    ['2026-02-18 04:10', '35 hours ago'],
+    ['2026-02-17 15:00', '2 days ago'],
+    ['2026-02-05 15:00', '2 weeks ago'],
+    ['2025-12-01 15:00', '3 months ago'],
+    ['2023-02-01 15:00', '3 years ago'],
+    // A clock that is wrong.
+    ['2026-02-19 15:10', 'in 10 minutes'],
+  ])('of %s says %s', (time, expected) => {
+    expect(tellList({ snapshots: [made(time)], warnings: [] }, { ...HERE, limit: 1 })).toContain(
+      `(${expected})`,
+    );
+  });
+
+  it('names other machines, and what cannot be used or trusted', () => {
+    const snapshots = [
+      made('2026-02-10 03:00'),
+      made('2026-02-11 03:00', 'manual', { machine: 'aaaa1111' }),
+      made('2026-02-12 03:00', 'manual', { authenticated: false }),
+      made('2026-02-13 03:00', '', { problem: 'a pack is damaged (B2_DAMAGED)', authenticated: false }),
+    ];
+    const text = tellList({ snapshots, warnings: [] }, { ...HERE, limit: 9 });
+    expect(text).toContain('made by hand, 10 files, 1.0 kB, of machine aaaa1111');
+    expect(text.match(/whoever can write to the bucket/g)).toHaveLength(1);
+    expect(text).toMatch(
+      /2026-02-13 03:00 \(6 days ago\)\n.*\n {2}cannot be used: a pack is damaged \(B2_DAMAGED\)\n/,
+    );
+    const plain = snapshots.map((snapshot) => ({ ...snapshot, authenticated: false }));
+    expect(tellList({ snapshots: plain, warnings: [] }, { ...HERE, limit: 9 })).toMatch(
+      /\nNote: not encrypted: whoever can write to the bucket can have made it$/,
+    );
+  });
+});
+
+describe('a push', () => {
+  const report: PushReport = {
+    snapshot: '2026-02-19T15-00-00Z-d0e8c2c9',
+    changed: true,
+    files: 1234,
+    bytes: 200e6,
+    uploadedBytes: 3_100_000,
+    requests: 4,
+    skipped: [],
+    warnings: [],
+    durationMs: 1_200,
+  };
+  const { snapshot: _, ...unchanged } = { ...report, changed: false, uploadedBytes: 0, durationMs: 210 };
+  const skipped = [{ path: 'workspace/a', code: 'B2_READ', message: 'no permission' }];
+
+  it.each([
+    [report, 'Snapshot 2026-02-19T15-00-00Z-d0e8c2c9: 1,234 files, 200.0 MB; 3.1 MB sent, 1.2 s'],
+    [
+      { ...report, changes: CHANGES },
+      'Snapshot 2026-02-19T15-00-00Z-d0e8c2c9: 1 file new, 12 changed; 3.1 MB sent, 1.2 s',
+    ],
+    [unchanged, 'Nothing has changed since the last snapshot (0.2 s)'],
+    [
+      { ...unchanged, resumed: '2026-02-18T22-30-00Z-d0e8c2c9', skipped },
+      'Nothing has changed since the last snapshot (0.2 s); finished 2026-02-18T22-30-00Z-d0e8c2c9, ' +
+        'which had been cut off; 1 file could not be backed up',
+    ],
+  ])('is one line (%#)', (given, expected) => expect(tellPush(given)).toBe(expected));
+
+  it('says how far it is', () => {
+    expect(tellProgress({ phase: 'upload', doneBytes: 2.5e6, totalBytes: 10e6, doneFiles: 7 })).toBe(
+      'Uploading: 25 %, 2.5 MB of 10.0 MB, 7 files',
+    );
+  });
+});
+
+describe('the status', () => {
+  const bucket: StatusReport = {
+    stateDir: '/home/me/.openclaw',
+    bucket: 'my-bucket',
+    prefix: 'openclaw-backup',
+    encrypt: true,
+    machine: 'd0e8c2c9',
+    lastSnapshot: '2026-02-19T03-00-00Z-d0e8c2c9',
+    lastSnapshotAt: '2026-02-19T03:00:00.000Z',
+    snapshots: 12,
+    storedBytes: 1.5e9,
+    pending: false,
+    warnings: [],
+  };
+  const tell = (standing: Parameters<typeof tellStatus>[0]) => tellStatus(standing, NOW, 'UTC').split('\n');
+
+  it('tells that all is well', () => {
+    const standing = {
+      failures: 0,
+      schedule: 'daily',
+      nextAt: '2026-02-20T00:00:00Z',
+      lastSuccessAt: '2026-02-19T14:00:00.000Z',
+      lastSnapshot: '2026-02-19T13-58-00Z-d0e8c2c9',
+      bucket,
+    };
+    expect(tell(standing)).toEqual([
+      'Last backup: 2026-02-19 14:00 (60 minutes ago), snapshot 2026-02-19T13-58-00Z-d0e8c2c9',
+      'Next backup: 2026-02-20 00:00 (in 9 hours), schedule "daily"',
+      'Bucket: my-bucket, prefix openclaw-backup, encrypted; 12 snapshots, 1.5 GB',
+    ]);
+  });
+
+  it('knows from the bucket what nobody remembers', () => {
+    expect(tell({ bucket })[0]).toBe(
+      'Last backup: 2026-02-19 03:00 (12 hours ago), snapshot 2026-02-19T03-00-00Z-d0e8c2c9',
+    );
+    expect(
+      tell({ bucket: { ...bucket, pending: true, encrypt: false, warnings: ['old\u001b'] } }).slice(1),
+    ).toEqual([
+      'Bucket: my-bucket, prefix openclaw-backup, not encrypted; 12 snapshots, 1.5 GB',
+      'An upload was cut off; the next backup finishes it.',
+      'Note: old\\x1b',
+    ]);
+  });
+
+  it('tells what is wrong first', () => {
+    const lastFailure = {
+      at: '2026-02-19T14:30:00Z',
+      code: 'B2_NETWORK',
+      message: 'no route to\u0000the server',
+    };
+    expect(tell({ failures: 3, lastFailure, running: { reason: 'manual', phase: 'upload' } })).toEqual([
+      'A backup is running (upload).',
+      'The last 3 backups have failed (2026-02-19 14:30 (30 minutes ago)): no route to\\x00the server (B2_NETWORK)',
+      'Nothing has been backed up yet.',
+    ]);
+    expect(tell({ failures: 1 })[0]).toBe('The last backup has failed');
+    expect(tell({ problem: { code: 'B2_CONFIG', message: 'bucket is not set' } })[0]).toBe(
+      'Nothing can be backed up: bucket is not set (B2_CONFIG)',
+    );
+    expect(tell({ bucketProblem: { code: 'B2_NETWORK', message: 'no route' } }).at(-1)).toBe(
+      'The bucket cannot be asked: no route (B2_NETWORK)',
+    );
+  });
+});

@@ -1,0 +1,255 @@
+/** Reports as plain text for chats and models: short, without tables. Pure. */
+import type { ListReport, ProgressEvent, PushReport, SnapshotInfo, StatusReport } from '../../index.js';
+import { progressInWords } from '../cli/progress-line.js';
+import { count, formatBytes, formatCount, formatDuration, printable } from '../text.js';
+import { byTime, madeAt, reasonInWords, reasonOf } from './snapshots.js';
+import { HOUR_MS, MINUTE_MS, Zone } from './words/zone.js';
+
+/** What a snapshot changed against the one before it. */
+export interface Changes {
+  readonly added: number;
+  readonly changed: number;
+  readonly removed: number;
+  /** Bytes that it added to the bucket. */
+  readonly storedBytes: number;
+  /** The files with the most new bytes, most first. */
+  readonly most: readonly { readonly path: string; readonly bytes: number }[];
+}
+
+/** A report with {@linkcode Changes}, as far as they are known. */
+type Changed<T> = T & { readonly changes?: Changes };
+
+/** Files named of each snapshot. */
+const MOST = 3;
+
+const NOT_SEALED = 'not encrypted: whoever can write to the bucket can have made it';
+
+/** When and where the text is read. */
+export interface Reader {
+  readonly now: Date;
+  /** IANA name of the time zone; this computer's when not set. */
+  readonly timeZone?: string | undefined;
+}
+
+/** The snapshots, newest first, at most `limit` of them. */
+export function tellList(
+  { snapshots, warnings }: Omit<ListReport, 'snapshots'> & { snapshots: readonly Changed<SnapshotInfo>[] },
+  { limit, ...reader }: Reader & { readonly limit: number },
+): string {
+  if (snapshots.length === 0) return lines('There are no snapshots yet.', ...notes(warnings));
+  const times = new Times(reader);
+  const newestFirst = snapshots.toSorted((a, b) => byTime(b, a));
+  const older = snapshots.length - limit;
+  // Where nothing is encrypted, one word about it is enough.
+  const sealed = snapshots.some(({ authenticated }) => authenticated);
+  return lines(
+    `${count(snapshots.length, 'snapshot')}, newest first:`,
+    ...newestFirst
+      .slice(0, limit)
+      .flatMap((snapshot) => tellSnapshot(snapshot, times, sealed && isDoubtful(snapshot))),
+    ...(older > 0 ? [`and ${formatCount(older)} older`] : []),
+    ...(sealed || !snapshots.some(isDoubtful) ? [] : [`Note: ${NOT_SEALED}`]),
+    ...notes(warnings),
+  );
+}
+
+/** What a push did, in one line. */
+export function tellPush(report: Changed<PushReport>): string {
+  const { snapshot, files, bytes, uploadedBytes, durationMs, changes, resumed, skipped } = report;
+  const what =
+    changes === undefined ? `${count(files, 'file')}, ${formatBytes(bytes)}` : changedFiles(changes);
+  const took = formatDuration(durationMs);
+  const text =
+    snapshot === undefined
+      ? `Nothing has changed since the last snapshot (${took})`
+      : `Snapshot ${printable(snapshot)}: ${what}; ${formatBytes(uploadedBytes)} sent, ${took}`;
+  return [
+    text,
+    ...(resumed === undefined ? [] : [`finished ${printable(resumed)}, which had been cut off`]),
+    ...(skipped.length === 0 ? [] : [`${count(skipped.length, 'file')} could not be backed up`]),
+  ].join('; ');
+}
+
+/** Something that went wrong. */
+interface Trouble {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What is known about the backups of a gateway; times are ISO 8601. */
+export interface Standing {
+  /** Why nothing can be backed up. */
+  readonly problem?: Trouble;
+  readonly schedule?: string;
+  readonly nextAt?: string;
+  readonly running?: { readonly reason: string; readonly phase: string };
+  readonly lastSuccessAt?: string;
+  readonly lastSnapshot?: string;
+  /** In a row. */
+  readonly failures?: number;
+  readonly lastFailure?: Trouble & { readonly at: string };
+  readonly bucket?: StatusReport;
+  /** Why the bucket says nothing. */
+  readonly bucketProblem?: Trouble;
+}
+
+/** Whether the state is backed up, since when, and where. */
+export function tellStatus(standing: Standing, now: Date, timeZone?: string): string {
+  const { problem, running, schedule, nextAt, bucket, bucketProblem } = standing;
+  const times = new Times({ now, timeZone });
+  return lines(
+    ...(problem === undefined ? [] : [`Nothing can be backed up: ${trouble(problem)}`]),
+    ...(running === undefined ? [] : [`A backup is running (${printable(running.phase)}).`]),
+    ...failuresOf(standing, times),
+    lastOf(standing, times),
+    ...(nextAt === undefined
+      ? []
+      : [
+          `Next backup: ${times.tell(nextAt)}${schedule === undefined ? '' : `, schedule "${printable(schedule)}"`}`,
+        ]),
+    ...(bucket === undefined ? [] : bucketOf(bucket)),
+    ...(bucketProblem === undefined ? [] : [`The bucket cannot be asked: ${trouble(bucketProblem)}`]),
+  );
+}
+
+/** How far a push is. */
+export function tellProgress(event: ProgressEvent): string {
+  return progressInWords(event);
+}
+
+function tellSnapshot(snapshot: Changed<SnapshotInfo>, times: Times, doubtful: boolean): string[] {
+  const { id, machine, thisMachine, createdAt, files, bytes, problem, changes } = snapshot;
+  const reason = reasonOf(snapshot);
+  const facts = [
+    times.tell(createdAt, madeAt(snapshot)),
+    ...(reason === undefined ? [] : [`made ${reasonInWords(reason)}`]),
+    ...(problem === undefined ? [count(files, 'file'), formatBytes(bytes)] : []),
+    ...(thisMachine || machine === '' ? [] : [`of machine ${printable(machine)}`]),
+  ];
+  return [
+    `- ${facts.join(', ')}`,
+    `  ${printable(id)}`,
+    ...(changes === undefined ? [] : [`  ${tellChanges(changes)}`]),
+    ...(problem === undefined ? [] : [`  cannot be used: ${printable(problem)}`]),
+    ...(doubtful ? [`  ${NOT_SEALED}`] : []),
+  ];
+}
+
+/** Whether others can have made it. What cannot be read is another matter. */
+function isDoubtful({ authenticated, problem }: SnapshotInfo): boolean {
+  return !authenticated && problem === undefined;
+}
+
+function tellChanges(changes: Changes): string {
+  const most = changes.most
+    .slice(0, MOST)
+    .map(({ path, bytes }) => `${printable(path)} (${formatBytes(bytes)})`);
+  const stored = `${changedFiles(changes)}, ${formatBytes(changes.storedBytes)} stored`;
+  return most.length === 0 ? stored : `${stored}; most in ${most.join(', ')}`;
+}
+
+function changedFiles({ added, changed, removed }: Changes): string {
+  const parts = [
+    [added, 'new'],
+    [changed, 'changed'],
+    [removed, 'gone'],
+  ] as const;
+  const told = parts.filter(([number]) => number > 0);
+  if (told.length === 0) return 'no file changed';
+  return told
+    .map(([number, what], at) => `${at === 0 ? count(number, 'file') : formatCount(number)} ${what}`)
+    .join(', ');
+}
+
+function failuresOf({ failures = 0, lastFailure }: Standing, times: Times): string[] {
+  if (failures === 0) return [];
+  const [which, have] =
+    failures === 1 ? ['The last backup', 'has'] : [`The last ${failures} backups`, 'have'];
+  const because =
+    lastFailure === undefined ? '' : ` (${times.tell(lastFailure.at)}): ${trouble(lastFailure)}`;
+  return [`${which} ${have} failed${because}`];
+}
+
+function lastOf({ lastSuccessAt, lastSnapshot, bucket }: Standing, times: Times): string {
+  const at = lastSuccessAt ?? bucket?.lastSnapshotAt;
+  const snapshot = lastSnapshot ?? bucket?.lastSnapshot;
+  if (at === undefined) return 'Nothing has been backed up yet.';
+  return `Last backup: ${times.tell(at)}${snapshot === undefined ? '' : `, snapshot ${printable(snapshot)}`}`;
+}
+
+function bucketOf({
+  bucket,
+  prefix,
+  encrypt,
+  snapshots,
+  storedBytes,
+  pending,
+  warnings,
+}: StatusReport): string[] {
+  const where = `${printable(bucket)}, prefix ${printable(prefix)}, ${encrypt ? 'encrypted' : 'not encrypted'}`;
+  return [
+    `Bucket: ${where}; ${count(snapshots, 'snapshot')}, ${formatBytes(storedBytes)}`,
+    ...(pending ? ['An upload was cut off; the next backup finishes it.'] : []),
+    ...notes(warnings),
+  ];
+}
+
+function notes(warnings: readonly string[]): string[] {
+  return warnings.map((warning) => `Note: ${printable(warning)}`);
+}
+
+function trouble({ message, code }: Trouble): string {
+  return `${printable(message)} (${printable(code)})`;
+}
+
+function lines(...all: readonly string[]): string {
+  return all.join('\n');
+}
+
+/** Of each unit so many, until the next is used: 90 minutes, then 2 hours. From days on, as calendars count. */
+const CLOCK_UNITS = [
+  ['minute', MINUTE_MS, 90],
+  ['hour', HOUR_MS, 36],
+] as const;
+const CALENDAR_UNITS = [
+  ['day', 1, 14],
+  ['week', 7, 9],
+  ['month', 30.44, 24],
+  ['year', 365.25, Number.POSITIVE_INFINITY],
+] as const;
+
+/** Tells times to a reader. */
+class Times {
+  readonly #now: number;
+  readonly #zone: Zone;
+
+  constructor({ now, timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone }: Reader) {
+    this.#now = now.getTime();
+    this.#zone = new Zone(timeZone);
+  }
+
+  /** `2026-11-22 15:00 (2 hours ago)`; what is no time stays as it is. */
+  tell(iso: string, at = Date.parse(iso)): string {
+    if (Number.isNaN(at)) return printable(iso);
+    return `${this.#zone.format(at)} (${this.#relative(at)})`;
+  }
+
+  #relative(at: number): string {
+    const ms = at - this.#now;
+    if (Math.abs(ms) < MINUTE_MS / 2) return 'now';
+    // "6 days ago" is what a person would say, and what is understood as that day.
+    const days = this.#zone.local(at).day - this.#zone.local(this.#now).day;
+    return ago(ms, CLOCK_UNITS) ?? ago(days, CALENDAR_UNITS) ?? '';
+  }
+}
+
+function ago(
+  amount: number,
+  units: readonly (readonly [unit: Intl.RelativeTimeFormatUnit, length: number, most: number])[],
+): string | undefined {
+  for (const [unit, length, most] of units) {
+    const number = Math.round(Math.abs(amount) / length);
+    if (number < most) return new Intl.RelativeTimeFormat('en').format(Math.sign(amount) * number, unit);
+  }
+  return undefined;
+}
