@@ -31,15 +31,15 @@ export function registerCommand(api: PluginApi, now: () => Date = () => new Date
 }
 
 async function answer(args: string, now: () => Date): Promise<string> {
+  if (!['', 'list', 'status', 'backup'].includes(args)) return HELP;
+  const backup = theBackup();
+  const { timeZone } = backup;
   switch (args) {
     case 'list':
-      return tellList(await theBackup().list(), { now: now(), limit: LIMIT });
-    case '':
-    case 'status':
-      return tellStatus(await theBackup().status({ bucket: true }), now());
+      return tellList(await backup.list(), { now: now(), timeZone, limit: LIMIT });
     case 'backup':
-      return tellPush((await theBackup().push()).report);
+      return tellPush((await backup.push()).report);
     default:
-      return HELP;
+      return tellStatus(await backup.status({ bucket: true }), now(), timeZone);
   }
 }

@@ -78,14 +78,15 @@ export function createTool(now: () => Date): Tool {
     execute: async (_callId, given, signal, onUpdate) => {
       const parameters = given as Parameters;
       const backup = theBackup();
+      const { timeZone } = backup;
       switch (parameters.action) {
         case 'list': {
           const report = await backup.list({ signal });
-          return result(tellList(report, { now: now(), limit: parameters.limit ?? 20 }), report);
+          return result(tellList(report, { now: now(), timeZone, limit: parameters.limit ?? 20 }), report);
         }
         case 'status': {
           const status = await backup.status({ bucket: true }, { signal });
-          return result(tellStatus(status, now()), { backups: status });
+          return result(tellStatus(status, now(), timeZone), { backups: status });
         }
         case 'backup': {
           const { report, joined } = await backup.push({
