@@ -1,8 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { SECRET_SETTINGS, SETTINGS } from '../ts/config.ts';
 import { CORE_CODES, ERROR_CODES } from '../ts/errors.ts';
+import entry from '../ts/plugin.ts';
 import { addon } from './addon-support.ts';
+import { FakeHost } from './plugin-support.ts';
 
 const top = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const read = (path: string): string => readFileSync(top(path), 'utf8');
@@ -12,6 +15,7 @@ interface Manifest {
   files: string[];
   bin: Record<string, string>;
   dependencies?: object;
+  openclaw: { extensions: string[] };
   engines: object;
   napi: { targets: string[] };
 }
@@ -64,8 +68,65 @@ describe('the package', () => {
     }
   });
 
-  it('depends on nothing at run time', () => {
-    expect(manifest.dependencies).toBeUndefined();
+  it('depends on croner alone at run time', () => {
+    expect(Object.keys(manifest.dependencies ?? {})).toEqual(['croner']);
+  });
+});
+
+describe('the plugin manifest', () => {
+  const plugin = JSON.parse(read('openclaw.plugin.json')) as {
+    id: string;
+    contracts: { tools: string[] };
+    toolMetadata: Record<string, object>;
+    cliCommands: { name: string; description: string; hasSubcommands: boolean }[];
+    commandAliases: { name: string; kind: string; cliCommand: string }[];
+    configSchema: { properties: Record<string, object>; required?: unknown };
+    uiHints: Record<string, { sensitive?: boolean }>;
+    configContracts: { secretInputs: { paths: { path: string }[] } };
+  };
+  const host = new FakeHost('/s', {});
+  entry.register(host.api);
+
+  it('promises what the code registers', () => {
+    expect(plugin.id).toBe(entry.id);
+    const tool = host.createTool?.({ senderIsOwner: true });
+    expect(plugin.contracts.tools).toEqual([tool?.name]);
+    expect(Object.keys(plugin.toolMetadata)).toEqual([tool?.name]);
+    expect(plugin.toolMetadata[tool?.name ?? '']).toMatchObject({ optional: true });
+    expect(plugin.cliCommands).toEqual(
+      host.cli.map(({ name, description, hasSubcommands }) => ({ name, description, hasSubcommands })),
+    );
+    const alias = { name: host.command?.name, kind: 'runtime-slash', cliCommand: host.cli[0]?.name };
+    expect(plugin.commandAliases).toEqual([alias]);
+  });
+
+  it('has exactly the settings that are read, and requires none', () => {
+    expect(sorted(Object.keys(plugin.configSchema.properties))).toEqual(sorted(SETTINGS));
+    expect(plugin.configSchema.required).toBeUndefined();
+    for (const field of Object.keys(plugin.uiHints)) expect(SETTINGS).toContain(field);
+  });
+
+  it('hides the secrets and lets them be references', () => {
+    const secret = plugin.configContracts.secretInputs.paths.map(({ path }) => path);
+    expect(sorted(secret)).toEqual(sorted(SECRET_SETTINGS));
+    for (const field of ['applicationKey', 'passphrase']) expect(plugin.uiHints[field]?.sensitive).toBe(true);
+  });
+
+  it('is explained in the README, setting by setting', () => {
+    const readme = read('README.md');
+    expect(SETTINGS.filter((field) => !readme.includes(`\`${field}\``))).toEqual([]);
+  });
+
+  it('has an entry that is built and packed', () => {
+    const { extensions } = manifest.openclaw;
+    for (const path of extensions) expect(existsSync(top(path)), path).toBe(true);
+    expect(manifest.files).toEqual(expect.arrayContaining(['dist', 'openclaw.plugin.json']));
+  });
+
+  it('says at first what the tool is for', () => {
+    // A model sees only so much of a description until it asks for more.
+    const tool = host.createTool?.({ senderIsOwner: true });
+    expect(tool?.description.slice(0, 60)).toMatch(/^Backups of your own memory and state: list, compare/);
   });
 });
 

@@ -2,7 +2,7 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Settings } from '../index.js';
 import type { Engine } from './engine.js';
-import { BackupError } from './errors.js';
+import { kind, POLICY_FIELDS, wrong } from './policy.js';
 
 /** Where settings come from. */
 export interface SettingsSource {
@@ -23,6 +23,16 @@ export interface LoadedSettings {
   readonly warnings: readonly string[];
 }
 
+/** Where the fields come from, for checks and messages. */
+export interface SettingsPlace {
+  readonly stateDir: string;
+  /** OpenClaw's configuration file, and whether there is one. */
+  readonly config: { readonly path: string; readonly exists: boolean };
+  readonly env: NodeJS.ProcessEnv;
+  /** Whether the host has already resolved secret references: what is still one then cannot be resolved. */
+  readonly hostResolves: boolean;
+}
+
 /** The name of the plugin's place in `openclaw.json`, for messages. */
 const PLACE = 'plugins.entries["b2-backup"].config';
 
@@ -39,22 +49,18 @@ const ENVIRONMENT = {
 
 type TextField = keyof typeof ENVIRONMENT;
 
-const SECRETS: ReadonlySet<string> = new Set(['keyId', 'applicationKey', 'passphrase']);
+/** Settings that may be references to secrets. */
+export const SECRET_SETTINGS = ['keyId', 'applicationKey', 'passphrase'] as const;
+
+const SECRETS: ReadonlySet<string> = new Set(SECRET_SETTINGS);
 const TEXTS = Object.keys(ENVIRONMENT) as readonly TextField[];
 const FLAGS = ['encrypt', 'includeSecrets'] as const;
 const LISTS = ['include', 'exclude'] as const;
 
-/** Settings of the plugin that mean nothing outside the gateway. */
-const GATEWAY_ONLY = [
-  'schedule',
-  'keepSnapshots',
-  'keepDaily',
-  'keepWeekly',
-  'autoRestore',
-  'timezone',
-] as const;
+/** Every setting there is. */
+export const SETTINGS = [...TEXTS, ...FLAGS, ...LISTS, 'uploadLimit', ...POLICY_FIELDS] as const;
 
-const KNOWN: ReadonlySet<string> = new Set([...TEXTS, ...FLAGS, ...LISTS, 'uploadLimit', ...GATEWAY_ONLY]);
+const KNOWN: ReadonlySet<string> = new Set(SETTINGS);
 
 const DEFAULT_PREFIX = 'openclaw-backup';
 
@@ -65,17 +71,26 @@ const DEFAULT_PREFIX = 'openclaw-backup';
  */
 export async function loadSettings(source: SettingsSource): Promise<LoadedSettings> {
   const stateDir = findStateDir(source);
-  const configPath = findConfig(source, stateDir);
-  const warnings: string[] = [];
-  let file: Record<string, unknown> = {};
-  if (configPath.exists) {
-    const { config, warning } = await source.readHostConfig(configPath.path);
-    if (warning !== null) warnings.push(warning);
-    file = asObject(config);
-  }
-  for (const key of Object.keys(file)) {
-    if (!KNOWN.has(key)) warnings.push(`${PLACE}.${key}: there is no such setting; it is ignored`);
-  }
+  const config = findConfig(source, stateDir);
+  const read = config.exists ? await source.readHostConfig(config.path) : { config: null, warning: null };
+  const place = { stateDir, config, env: source.env, hostResolves: false };
+  const { settings, warnings } = checkSettings(read.config, place);
+  return { settings, warnings: read.warning === null ? warnings : [read.warning, ...warnings] };
+}
+
+/**
+ * Checks the plugin's settings as they stand in the configuration, merged with the environment.
+ *
+ * @throws {BackupError} B2_CONFIG, with a message that names the field
+ */
+export function checkSettings(
+  config: unknown,
+  { stateDir, config: configPath, env, hostResolves }: SettingsPlace,
+): LoadedSettings {
+  const file = asObject(config);
+  const warnings = Object.keys(file)
+    .filter((key) => !KNOWN.has(key))
+    .map((key) => `${PLACE}.${key}: there is no such setting; it is ignored`);
 
   const settings: Settings = {
     stateDir,
@@ -85,7 +100,7 @@ export async function loadSettings(source: SettingsSource): Promise<LoadedSettin
   };
   if (configPath.exists) settings.configPath = configPath.path;
   for (const field of TEXTS) {
-    const value = text(field, file[field], source.env);
+    const value = text(field, file[field], env, hostResolves);
     if (value !== undefined) settings[field] = value;
   }
   for (const field of LISTS) {
@@ -136,12 +151,19 @@ function asObject(config: unknown): Record<string, unknown> {
   return config as Record<string, unknown>;
 }
 
-function text(field: TextField, inFile: unknown, env: NodeJS.ProcessEnv): string | undefined {
+function text(
+  field: TextField,
+  inFile: unknown,
+  env: NodeJS.ProcessEnv,
+  hostResolves: boolean,
+): string | undefined {
   const variable = ENVIRONMENT[field];
   const inEnvironment = nonEmpty(env[variable]);
   if (inEnvironment !== undefined) return inEnvironment;
   if (inFile === undefined || inFile === null) return undefined;
-  if (SECRETS.has(field) && typeof inFile === 'object') return resolveRef(field, inFile, env);
+  if (SECRETS.has(field) && typeof inFile === 'object') {
+    return resolveRef(field, inFile, env, hostResolves);
+  }
   if (typeof inFile !== 'string') {
     const what = SECRETS.has(field) ? 'a string or a secret reference' : 'a string';
     throw wrong(field, `must be ${what}, not ${kind(inFile)}`);
@@ -153,10 +175,13 @@ function text(field: TextField, inFile: unknown, env: NodeJS.ProcessEnv): string
 }
 
 /** A `SecretRef`. Only the environment can be read without the gateway. */
-function resolveRef(field: TextField, ref: object, env: NodeJS.ProcessEnv): string {
+function resolveRef(field: TextField, ref: object, env: NodeJS.ProcessEnv, hostResolves: boolean): string {
   const { source, id } = ref as { source?: unknown; id?: unknown };
   if (typeof source !== 'string' || typeof id !== 'string' || id === '') {
     throw wrong(field, 'must be a string or a secret reference {source, provider, id}');
+  }
+  if (source !== 'env' && hostResolves) {
+    throw wrong(field, `OpenClaw could not resolve its secret reference (source "${source}", id "${id}")`);
   }
   if (source !== 'env') {
     throw wrong(
@@ -260,14 +285,4 @@ function nonEmpty(value: string | undefined): string | undefined {
 function and(names: readonly string[]): string {
   const last = names.at(-1) ?? '';
   return names.length < 2 ? last : `${names.slice(0, -1).join(', ')} and ${last}`;
-}
-
-function kind(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'a list';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
-}
-
-function wrong(field: string, message: string): BackupError {
-  return new BackupError(`configuration: ${field}: ${message}`, { code: 'B2_CONFIG' });
 }

@@ -25,6 +25,8 @@ export interface HostConfig {
 
 /** Everything a user can ask for. */
 export interface Engine {
+  /** Loads the addon, so that a machine without a fitting one is noticed. @throws {BackupError} B2_NATIVE_UNAVAILABLE */
+  load(): Promise<void>;
   /** Takes a snapshot, in a child process. Without changes none is made and `changed` is false. */
   push(settings: Settings, options?: PushOptions, operation?: Operation): Promise<PushReport>;
   /** Tells, in a child process, what a push would take, and what it would leave out and why. */
@@ -61,6 +63,9 @@ export function createEngine({
   }
 
   return {
+    load: async () => {
+      await load();
+    },
     push: (settings, options = {}, operation = {}) =>
       runIsolated({ op: 'push', settings, options }, operation),
     plan: (settings, operation = {}) => runIsolated({ op: 'plan', settings }, operation),

@@ -29,7 +29,12 @@ export const CORE_CODES = [
 ] as const;
 
 /** Codes that only the JavaScript side can raise. */
-export const WRAPPER_CODES = ['B2_NATIVE_UNAVAILABLE', 'B2_WORKER_DIED', 'B2_USAGE'] as const;
+export const WRAPPER_CODES = [
+  'B2_NATIVE_UNAVAILABLE',
+  'B2_WORKER_DIED',
+  'B2_NOT_RUNNING',
+  'B2_USAGE',
+] as const;
 
 /** Every code there is; `docs/errors.md` explains each. */
 export const ERROR_CODES = [...CORE_CODES, ...WRAPPER_CODES] as const;

@@ -1,0 +1,218 @@
+/** A host made by hand, an engine that does what the test says, and a clock that moves when it is told to. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished, vi } from 'vitest';
+import type { ProgressEvent, PushOptions, PushReport, Settings } from '../index.js';
+import type { Engine } from '../ts/engine.ts';
+import type { Operation } from '../ts/operation.ts';
+import type {
+  CliDescriptor,
+  HookEvent,
+  HookHandler,
+  PluginApi,
+  Service,
+  ServiceContext,
+  SlashCommand,
+  Tool,
+  ToolContext,
+} from '../ts/plugin/api.ts';
+import type { Clock } from '../ts/plugin/clock.ts';
+
+/** Starts on a Monday at noon. */
+export class TestClock implements Clock {
+  #now: number;
+  #timers: { at: number; run: () => void }[] = [];
+
+  constructor(start = '2026-11-23T12:00:00Z') {
+    this.#now = Date.parse(start);
+  }
+
+  now(): Date {
+    return new Date(this.#now);
+  }
+
+  after(ms: number, run: () => void): () => void {
+    const timer = { at: this.#now + ms, run };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+
+  get waiting(): number {
+    return this.#timers.length;
+  }
+
+  /** Moves time, timer by timer, and lets what they started come to rest. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    for (;;) {
+      const next = this.#timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+      if (next === undefined) break;
+      this.#now = Math.max(this.#now, next.at);
+      this.#timers = this.#timers.filter((other) => other !== next);
+      next.run();
+      await rest();
+    }
+    this.#now = end;
+    await rest();
+  }
+
+  /** The machine sleeps: time goes on, timers do not. */
+  sleep(ms: number): void {
+    this.#now += ms;
+    for (const timer of this.#timers) timer.at += ms;
+  }
+}
+
+/** Lets everything happen that does not wait for time or for other processes. */
+export async function rest(): Promise<void> {
+  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A push that the test brings to its end. */
+export interface HeldPush {
+  readonly settings: Settings;
+  readonly options: PushOptions;
+  readonly operation: Operation;
+  phase(phase: string): void;
+  succeed(report?: Partial<PushReport>): Promise<void>;
+  fail(error: Error): Promise<void>;
+}
+
+export const REPORT: PushReport = {
+  snapshot: '2026-11-23T12-00-00Z-aaaaaaaa',
+  changed: true,
+  files: 10,
+  bytes: 1_000,
+  uploadedBytes: 100,
+  requests: 3,
+  skipped: [],
+  warnings: [],
+  durationMs: 20,
+};
+
+/** An engine whose pushes wait for the test. */
+export class HeldEngine {
+  readonly pushes: HeldPush[] = [];
+  /** The most that ran at the same time. */
+  peak = 0;
+  #running = 0;
+
+  engine(parts: Partial<Engine> = {}): Engine {
+    return { load: async () => {}, push: this.#push, ...parts } as Engine;
+  }
+
+  get last(): HeldPush {
+    const last = this.pushes.at(-1);
+    if (last === undefined) throw new Error('nothing was pushed');
+    return last;
+  }
+
+  readonly #push = async (settings: Settings, options: PushOptions = {}, operation: Operation = {}) => {
+    operation.signal?.throwIfAborted();
+    this.#running += 1;
+    this.peak = Math.max(this.peak, this.#running);
+    return new Promise<PushReport>((resolve, reject) => {
+      const end = async (how: () => void): Promise<void> => {
+        this.#running -= 1;
+        how();
+        await rest();
+      };
+      const { signal } = operation;
+      signal?.addEventListener('abort', () => void end(() => reject(signal.reason)));
+      this.pushes.push({
+        settings,
+        options,
+        operation,
+        phase: (phase) => operation.onProgress?.({ phase, doneBytes: 0, doneFiles: 0 } as ProgressEvent),
+        succeed: (report) => end(() => resolve({ ...REPORT, ...report })),
+        fail: (error) => end(() => reject(error)),
+      });
+    });
+  };
+}
+
+/** Everything that a plugin registered, and the logs. */
+export class FakeHost {
+  readonly hooks = new Map<string, { handler: HookHandler; timeoutMs: number | undefined }>();
+  readonly methods = new Map<string, Parameters<NonNullable<PluginApi['registerGatewayMethod']>>[1]>();
+  readonly lines: string[] = [];
+  readonly health: string[] = [];
+  readonly events: { text: string; sessionKey: string }[] = [];
+  service: Service | undefined;
+  command: SlashCommand | undefined;
+  cli: readonly CliDescriptor[] = [];
+  createTool: ((context: ToolContext) => Tool | null) | undefined;
+  toolOptions: unknown;
+  readonly api: PluginApi;
+  readonly context: ServiceContext;
+
+  constructor(stateDir: string, pluginConfig: unknown, parts: Partial<PluginApi> = {}) {
+    const log = (level: string) => (message: string) => this.lines.push(`${level} ${message}`);
+    const logger = { info: log('info'), warn: log('warn'), error: log('error') };
+    this.api = {
+      registrationMode: 'full',
+      config: {},
+      pluginConfig,
+      logger,
+      runtime: {
+        state: { resolveStateDir: () => stateDir },
+        system: {
+          enqueueSystemEvent: (text, { sessionKey }) => {
+            this.events.push({ text, sessionKey });
+            return true;
+          },
+          requestHeartbeat: vi.fn(),
+        },
+      },
+      on: (hook, handler, options) => this.hooks.set(hook, { handler, timeoutMs: options?.timeoutMs }),
+      registerService: (service) => {
+        this.service = service;
+      },
+      registerTool: (create, options) => {
+        this.createTool = create;
+        this.toolOptions = options;
+      },
+      registerCommand: (command) => {
+        this.command = command;
+      },
+      registerGatewayMethod: (name, handler) => this.methods.set(name, handler),
+      registerCli: (_registrar, { descriptors }) => {
+        this.cli = descriptors;
+      },
+    };
+    Object.defineProperties(this.api, Object.getOwnPropertyDescriptors(parts));
+    this.context = {
+      config: {},
+      stateDir,
+      logger,
+      serviceHealth: {
+        reportFailure: (error) => this.health.push((error as Error).message),
+        clearFailure: () => this.health.push('ok'),
+      },
+    };
+  }
+
+  fire(hook: string, event: HookEvent = {}): Promise<void> {
+    return Promise.resolve(this.hooks.get(hook)?.handler(event, {}));
+  }
+
+  async call(method: string, params: unknown = {}): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const respond = (ok: boolean, payload?: unknown, error?: unknown): void =>
+        ok ? resolve(payload) : reject(error);
+      this.methods.get(method)?.({ params, respond }).catch(reject);
+    });
+  }
+}
+
+export const CONFIG = { bucket: 'file:///backup', passphrase: 'secret words' } as const;
+
+/** A directory that is gone after the test. */
+export async function temporaryState(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'b2-plugin-'));
+  onTestFinished(() => rm(path, { recursive: true, force: true, maxRetries: 10 }));
+  return path;
+}

@@ -1,0 +1,401 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { BackupError } from '../ts/errors.ts';
+import type { PluginApi } from '../ts/plugin/api.ts';
+import { registerHooks } from '../ts/plugin/hooks.ts';
+import { registerRpc } from '../ts/plugin/rpc.ts';
+import { createService } from '../ts/plugin/service.ts';
+import plugin from '../ts/plugin.ts';
+import { CONFIG, FakeHost, HeldEngine, rest, TestClock, temporaryState } from './plugin-support.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+const started: FakeHost[] = [];
+afterEach(async () => {
+  for (const host of started.splice(0)) await host.service?.stop(host.context);
+});
+
+/** A gateway in which our service has started, and pushes once at the start unless `record` says otherwise. */
+async function gateway({
+  config = CONFIG as unknown,
+  record,
+  clock = new TestClock(),
+  held = new HeldEngine(),
+  load = async () => {},
+}: {
+  config?: unknown;
+  record?: object;
+  clock?: TestClock;
+  held?: HeldEngine;
+  load?: () => Promise<void>;
+} = {}) {
+  const stateDir = await temporaryState();
+  if (record !== undefined) {
+    await mkdir(join(stateDir, 'b2-backup'));
+    await writeFile(join(stateDir, 'b2-backup', 'gateway.json'), JSON.stringify(record));
+  }
+  const host = new FakeHost(stateDir, config);
+  registerHooks(host.api);
+  registerRpc(host.api);
+  host.service = createService(host.api, { engine: held.engine({ load }), clock });
+  started.push(host);
+  await host.service.start(host.context);
+  await settle();
+  return { host, clock, held, stateDir };
+}
+
+/** Waits for the record file, which is real. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) {
+    await rest();
+    await readFile(new URL(import.meta.url));
+  }
+}
+
+/** Backed up an hour ago. */
+function recently(clock: TestClock): object {
+  const at = new Date(clock.now().getTime() - HOUR).toISOString();
+  return { lastRunAt: at, lastSuccessAt: at, since: at, failures: 0, told: [] };
+}
+
+async function quiet() {
+  const clock = new TestClock();
+  return gateway({ clock, record: recently(clock) });
+}
+
+describe('what is registered where', () => {
+  const registered = (parts: Partial<PluginApi>) => {
+    const host = new FakeHost('/s', CONFIG, parts);
+    plugin.register(host.api);
+    return host;
+  };
+
+  it('registers everything in the full instance', () => {
+    const host = registered({});
+    expect(host.service?.id).toBe('b2-backup');
+    expect([...host.hooks.keys()].sort()).toEqual(['before_compaction', 'before_reset', 'gateway_stop']);
+    expect([...host.methods.keys()]).toEqual(['b2-backup.status', 'b2-backup.list']);
+    expect(host.command?.name).toBe('b2');
+    expect(host.toolOptions).toEqual({ name: 'b2_rollback', optional: true });
+    expect(host.cli.map(({ name }) => name)).toEqual(['b2-backup']);
+  });
+
+  it('registers tools and hooks, but no service, in the other instance', () => {
+    const host = registered({ registrationMode: 'discovery' });
+    expect(host.service).toBeUndefined();
+    expect(host.hooks.size).toBe(3);
+    expect(host.createTool).toBeDefined();
+  });
+
+  it('registers the command line alone where there is no runtime', () => {
+    const host = registered({
+      registrationMode: 'cli-metadata',
+      get runtime(): never {
+        throw new Error('no runtime here');
+      },
+    });
+    expect(host.cli).toHaveLength(1);
+    expect(host.hooks.size).toBe(0);
+  });
+
+  it('loads on a host that knows less', () => {
+    const bare: PluginApi = { config: {}, logger: new FakeHost('/s', {}).api.logger, on: () => {} };
+    expect(() => plugin.register(bare)).not.toThrow();
+  });
+
+  it.each([
+    [{ senderIsOwner: true }, true],
+    [{ senderIsOwner: true, sandboxed: true }, false],
+    [{ senderIsOwner: false }, false],
+    [{}, false],
+  ])('shows the tool to %j: %s', (context, shown) => {
+    expect(registered({}).createTool?.(context) !== null).toBe(shown);
+  });
+});
+
+describe('the start', () => {
+  it('pushes at once on a machine that was never backed up, then by the schedule', async () => {
+    const { clock, held } = await gateway();
+    expect(held.last.options).toMatchObject({ reason: 'scheduled' });
+    await held.last.succeed();
+    await clock.advance(11 * HOUR);
+    expect(held.pushes).toHaveLength(1);
+    await clock.advance(HOUR + MINUTE);
+    expect(held.pushes).toHaveLength(2);
+  });
+
+  it('waits for the schedule when the last push went well', async () => {
+    const { clock, held } = await quiet();
+    expect(held.pushes).toHaveLength(0);
+    await clock.advance(12 * HOUR + MINUTE);
+    expect(held.pushes).toHaveLength(1);
+  });
+
+  it('goes on at once with a push that was not seen to end', async () => {
+    const clock = new TestClock();
+    const { held } = await gateway({
+      clock,
+      record: { ...recently(clock), lastRunAt: clock.now().toISOString() },
+    });
+    expect(held.pushes).toHaveLength(1);
+  });
+
+  it('makes up once for what it slept through', async () => {
+    const { clock, held } = await quiet();
+    clock.sleep(3 * DAY);
+    await clock.advance(MINUTE);
+    expect(held.pushes).toHaveLength(1);
+    await held.last.succeed();
+    await clock.advance(HOUR);
+    expect(held.pushes).toHaveLength(1);
+  });
+
+  it('does not overlap with itself', async () => {
+    const { clock, held } = await gateway({ config: { ...CONFIG, schedule: '* * * * * *' } });
+    await clock.advance(HOUR);
+    expect(held.pushes).toHaveLength(1);
+    await held.last.succeed();
+    await clock.advance(2_000);
+    expect(held.pushes.length).toBeGreaterThan(1);
+    expect(held.peak).toBe(1);
+  });
+
+  it('pushes when the clock was set back', async () => {
+    const clock = new TestClock();
+    const future = '2027-06-01T00:00:00.000Z';
+    const { held } = await gateway({ clock, record: { lastRunAt: future, lastSuccessAt: future } });
+    expect(held.pushes).toHaveLength(1);
+  });
+
+  it.each(['nonsense', '[]', '{"failures":"many","lastRunAt":5,"told":{}}', ''])(
+    'takes a damaged record (%s) for none',
+    async (text) => {
+      const stateDir = await temporaryState();
+      await mkdir(join(stateDir, 'b2-backup'));
+      await writeFile(join(stateDir, 'b2-backup', 'gateway.json'), text);
+      const host = new FakeHost(stateDir, CONFIG);
+      const held = new HeldEngine();
+      host.service = createService(host.api, { engine: held.engine(), clock: new TestClock() });
+      started.push(host);
+      await host.service.start(host.context);
+      await settle();
+      expect(held.pushes).toHaveLength(1);
+    },
+  );
+});
+
+describe('a configuration that does not work', () => {
+  it.each([
+    [{}, 'bucket, keyId and applicationKey: not set'],
+    [{ ...CONFIG, schedule: 'sometimes' }, 'schedule: '],
+    [{ ...CONFIG, keepSnapshots: -1 }, 'keepSnapshots: '],
+    [{ ...CONFIG, bucket: 's3://there' }, 'bucket: '],
+    [
+      { ...CONFIG, passphrase: { source: 'store', provider: 'p', id: 'x' } },
+      'passphrase: OpenClaw could not resolve',
+    ],
+  ])('%j is told in the log, in health and in status', async (config, said) => {
+    const { host, held } = await gateway({ config });
+    const told = host.lines.filter((line) => line.includes(said));
+    expect(told).toHaveLength(1);
+    expect(told[0]).toMatch(/^error b2-backup: nothing is backed up: configuration: /);
+    expect(host.health).toEqual([expect.stringContaining(said)]);
+    expect(await host.call('b2-backup.status')).toMatchObject({
+      problem: { code: 'B2_CONFIG', message: expect.stringContaining(said) },
+    });
+    await expect(host.call('b2-backup.list')).rejects.toMatchObject({ code: 'B2_CONFIG' });
+    await host.fire('before_compaction');
+    await host.fire('gateway_stop', { reason: 'gateway stopping' });
+    expect(held.pushes).toHaveLength(0);
+  });
+
+  it('never has a secret in what is told', async () => {
+    const { host } = await gateway({ config: { ...CONFIG, passphrase: 'hunter2', schedule: 'x' } });
+    expect(JSON.stringify([host.lines, host.health])).not.toContain('hunter2');
+  });
+
+  it('tells of a machine without a fitting addon, and lets the gateway run', async () => {
+    const missing = new BackupError('install the package x', { code: 'B2_NATIVE_UNAVAILABLE' });
+    const { host, held } = await gateway({ load: () => Promise.reject(missing) });
+    expect(host.lines.at(-1)).toBe(
+      'error b2-backup: nothing is backed up: install the package x (B2_NATIVE_UNAVAILABLE)',
+    );
+    expect(host.health).toEqual(['install the package x']);
+    expect(held.pushes).toHaveLength(0);
+  });
+
+  it('warns of a setting that there is not', async () => {
+    const { host } = await gateway({ config: { ...CONFIG, keepSnapshot: 3 } });
+    expect(host.lines.join('\n')).toContain('keepSnapshot: there is no such setting');
+  });
+});
+
+describe('before something is lost', () => {
+  it('a compaction waits for the capture, not for the upload', async () => {
+    const { host, held } = await quiet();
+    let over = false;
+    const hook = host.fire('before_compaction').then(() => {
+      over = true;
+    });
+    await rest();
+    expect(held.last.options).toMatchObject({ reason: 'compaction' });
+    held.last.phase('capture');
+    await rest();
+    expect(over).toBe(false);
+    held.last.phase('captured');
+    await hook;
+    await held.last.succeed();
+  });
+
+  it('a compaction soon after another has its snapshot already', async () => {
+    const { host, held, clock } = await quiet();
+    const compact = async (): Promise<void> => {
+      const hook = host.fire('before_compaction');
+      await rest();
+      if (held.pushes.length > 0) await held.last.succeed();
+      await hook;
+    };
+    await compact();
+    await clock.advance(4 * MINUTE);
+    await compact();
+    expect(held.pushes).toHaveLength(1);
+    await clock.advance(2 * MINUTE);
+    await compact();
+    expect(held.pushes).toHaveLength(2);
+  });
+
+  it('a compaction does not wait for ever, nor fail, whatever happens', async () => {
+    const { host, held, clock } = await quiet();
+    const hook = host.fire('before_compaction');
+    await clock.advance(26_000);
+    await hook;
+    await held.last.fail(new BackupError('full', { code: 'B2_DISK_FULL' }));
+    expect(host.lines.at(-1)).toBe('error b2-backup: compaction push failed: full (B2_DISK_FULL)');
+  });
+
+  it('a reset is another reason', async () => {
+    const { host, held } = await quiet();
+    const hook = host.fire('before_reset');
+    await rest();
+    expect(held.last.options).toMatchObject({ reason: 'reset' });
+    await held.last.succeed();
+    await hook;
+  });
+
+  it('nothing happens where no service runs', async () => {
+    const host = new FakeHost('/s', CONFIG);
+    registerHooks(host.api);
+    await host.fire('before_compaction');
+    await host.fire('gateway_stop', {});
+  });
+});
+
+describe('the stop', () => {
+  it('pushes once more and waits for it', async () => {
+    const { host, held } = await quiet();
+    const hook = host.fire('gateway_stop', { reason: 'gateway stopping' });
+    await rest();
+    expect(held.last.options).toMatchObject({ reason: 'shutdown' });
+    await held.last.succeed();
+    await hook;
+    expect(host.hooks.get('gateway_stop')?.timeoutMs).toBeGreaterThan(8_000);
+  });
+
+  it('cuts a push off that takes too long, and the next start goes on with it', async () => {
+    const { host, held, clock, stateDir } = await quiet();
+    const hook = host.fire('gateway_stop', { reason: 'gateway restarting' });
+    await clock.advance(8_000);
+    await hook;
+    await rest();
+    expect(held.last.operation.signal?.aborted).toBe(true);
+    expect(host.health).not.toContainEqual(expect.stringContaining('cancelled'));
+    await host.service?.stop(host.context);
+    const again = new HeldEngine();
+    const next = new FakeHost(stateDir, CONFIG);
+    next.service = createService(next.api, { engine: again.engine(), clock });
+    started.push(next);
+    await next.service.start(next.context);
+    await settle();
+    expect(again.pushes).toHaveLength(1);
+  });
+
+  it('is none when the plugin is only replaced', async () => {
+    const { host, held } = await quiet();
+    await host.fire('gateway_stop', { reason: 'plugin replacement' });
+    expect(held.pushes).toHaveLength(0);
+  });
+
+  it('of the service aborts what runs, at once', async () => {
+    const { host, held } = await gateway();
+    expect(held.last.operation.signal?.aborted).toBe(false);
+    void host.service?.stop(host.context);
+    expect(held.last.operation.signal?.aborted).toBe(true);
+    await expect(host.call('b2-backup.list')).rejects.toMatchObject({ code: 'B2_NOT_RUNNING' });
+  });
+});
+
+describe('the user is told', () => {
+  const broken = new BackupError('the server does not answer', { code: 'B2_NETWORK', retryable: true });
+
+  it('in health, until it works again', async () => {
+    const { host, held } = await gateway();
+    await held.last.fail(broken);
+    expect(host.health).toEqual(['the server does not answer']);
+    expect(await host.call('b2-backup.status', { bucket: false })).toMatchObject({
+      failures: 1,
+      lastFailure: { code: 'B2_NETWORK' },
+    });
+  });
+
+  it('in the session after three failures in a row, once, and when it works again', async () => {
+    const { host, held, clock } = await gateway();
+    for (const wait of [6 * MINUTE, 16 * MINUTE, 61 * MINUTE, 61 * MINUTE]) {
+      await held.last.fail(broken);
+      const count = held.pushes.length;
+      await clock.advance(wait);
+      expect(held.pushes.length).toBe(count + 1);
+    }
+    expect(host.events).toEqual([
+      {
+        sessionKey: 'agent:main:main',
+        text: expect.stringMatching(/^Backups to B2 have failed 3 times in a row\. .*does not answer/),
+      },
+    ]);
+    await held.last.succeed();
+    expect(host.health.at(-1)).toBe('ok');
+    expect(host.events.at(-1)?.text).toBe('Backups to B2 work again.');
+  });
+
+  it('of failures that time does not heal only when the schedule has tried again', async () => {
+    const { held, clock } = await gateway();
+    await held.last.fail(new BackupError('wrong key', { code: 'B2_CREDENTIALS' }));
+    await clock.advance(11 * HOUR);
+    expect(held.pushes).toHaveLength(1);
+    await clock.advance(2 * HOUR);
+    expect(held.pushes).toHaveLength(2);
+  });
+
+  it('when nothing was backed up for twice the schedule', async () => {
+    const { host, clock } = await gateway();
+    // The first push hangs.
+    await clock.advance(MINUTE);
+    expect(host.events).toEqual([]);
+    await clock.advance(2 * DAY + MINUTE);
+    expect(host.events).toEqual([
+      { sessionKey: 'agent:main:main', text: 'Nothing has been backed up yet; the schedule is "daily".' },
+    ]);
+  });
+
+  it('in one line of the log for each push, and by name of what was left out', async () => {
+    const { host, held } = await gateway();
+    await held.last.succeed({
+      skipped: [{ path: 'workspace/a', code: 'B2_SKIPPED_UNREADABLE', message: 'no permission' }],
+    });
+    const lines = host.lines.filter((line) => line.includes('push'));
+    expect(lines).toHaveLength(1);
+    expect(host.lines.join('\n')).toContain('not backed up: "workspace/a": no permission');
+  });
+});

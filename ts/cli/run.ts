@@ -1,0 +1,29 @@
+/** The real world for `main.ts`. */
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism, homedir } from 'node:os';
+import process from 'node:process';
+import { createEngine } from '../engine.js';
+import type { CliDeps } from './deps.js';
+
+export { main } from './main.js';
+
+/** This process, as a command sees it. */
+export function systemDeps(): CliDeps {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  return {
+    env: process.env,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    engine: createEngine(),
+    signals: process,
+    exit: (code) => process.exit(code),
+    now: () => performance.now(),
+    home: homedir(),
+    cwd: process.cwd(),
+    fileExists: existsSync,
+    version: manifest.version,
+    threads: availableParallelism(),
+  };
+}

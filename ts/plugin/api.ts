@@ -1,0 +1,162 @@
+/**
+ * The part of OpenClaw's plugin API that we use, as it is in 2026.9.6. Written down here because the SDK's types
+ * come with the whole host. What older hosts lack is optional, and asked for before it is used.
+ */
+
+/** A logger whose lines the host marks with the plugin's id. */
+export interface Logger {
+  readonly debug?: (message: string) => void;
+  readonly info: (message: string) => void;
+  readonly warn: (message: string) => void;
+  readonly error: (message: string) => void;
+}
+
+/** Parts of `openclaw.json` that we look at. */
+export interface HostConfig {
+  readonly agents?: {
+    readonly entries?: Readonly<Record<string, unknown>>;
+    readonly list?: readonly { readonly id?: string; readonly default?: boolean }[];
+  };
+  readonly session?: { readonly scope?: string };
+}
+
+/** How the module was loaded: the gateway loads it as `full` and again, elsewhere, as `discovery`. */
+export type RegistrationMode =
+  | 'full'
+  | 'discovery'
+  | 'tool-discovery'
+  | 'setup-only'
+  | 'setup-runtime'
+  | 'cli-metadata';
+
+/** What `register` is given. */
+export interface PluginApi {
+  readonly registrationMode?: RegistrationMode;
+  readonly config: HostConfig;
+  readonly pluginConfig?: unknown;
+  readonly rootDir?: string;
+  readonly logger: Logger;
+  /** Throws in `cli-metadata` and `setup-only`. */
+  readonly runtime?: PluginRuntime;
+  on(hook: string, handler: HookHandler, options?: { readonly timeoutMs?: number }): void;
+  registerService?(service: Service): void;
+  registerTool?(
+    create: (context: ToolContext) => Tool | null,
+    options: { readonly name: string; readonly optional: boolean },
+  ): void;
+  registerCommand?(command: SlashCommand): void;
+  registerGatewayMethod?(name: string, handler: GatewayMethod, options?: { readonly scope: string }): void;
+  registerCli?(
+    registrar: (context: { readonly program: CommanderCommand; readonly config: HostConfig }) => void,
+    options: { readonly commands: readonly string[]; readonly descriptors: readonly CliDescriptor[] },
+  ): void;
+}
+
+/** `api.runtime`. */
+export interface PluginRuntime {
+  readonly version?: string;
+  readonly state?: { resolveStateDir(env: NodeJS.ProcessEnv): string };
+  readonly system?: {
+    enqueueSystemEvent(text: string, options: SystemEventOptions): boolean;
+    requestHeartbeat?(request: { source: string; intent: string; reason: string }): void;
+  };
+}
+
+/** Whom a system event reaches. */
+export interface SystemEventOptions {
+  readonly sessionKey: string;
+  readonly agentId?: string;
+  /** A later event of the same key takes the place of one that was not seen yet. */
+  readonly contextKey?: string;
+  readonly replace?: boolean;
+}
+
+/** A hook's handler. Which fields the event has depends on the hook and on who fires it. */
+export type HookHandler = (event: HookEvent, context: unknown) => Promise<void> | void;
+
+/** Fields of hook events that we look at. */
+export interface HookEvent {
+  readonly reason?: string;
+}
+
+/** A background service. */
+export interface Service {
+  readonly id: string;
+  start(context: ServiceContext): void | Promise<void>;
+  stop(context: ServiceContext): void | Promise<void>;
+}
+
+/** What a service is given. */
+export interface ServiceContext {
+  readonly config: HostConfig;
+  readonly stateDir: string;
+  readonly logger: Logger;
+  readonly serviceHealth?: { reportFailure(error: unknown): void; clearFailure(): void };
+  readonly gatewayEvents?: {
+    emit(event: string, payload: unknown, options: { readonly scope: string }): void;
+  };
+}
+
+/** Who asks for a tool. */
+export interface ToolContext {
+  readonly senderIsOwner?: boolean;
+  readonly sandboxed?: boolean;
+  readonly sessionKey?: string;
+  readonly agentId?: string;
+}
+
+/** An agent's tool. */
+export interface Tool {
+  readonly name: string;
+  readonly label: string;
+  readonly description: string;
+  /** JSON Schema. */
+  readonly parameters: object;
+  execute(
+    callId: string,
+    parameters: unknown,
+    signal?: AbortSignal,
+    onUpdate?: (partial: ToolResult) => void,
+  ): Promise<ToolResult>;
+}
+
+/** What a tool answers. The host grades `details.status`, `ok`, `success` and `error`: those names are its own. */
+export interface ToolResult {
+  readonly content: readonly { readonly type: 'text'; readonly text: string }[];
+  readonly details: unknown;
+}
+
+/** A slash command of chats. */
+export interface SlashCommand {
+  readonly name: string;
+  readonly description: string;
+  readonly acceptsArgs: boolean;
+  readonly requireAuth: boolean;
+  readonly requiredScopes?: readonly string[];
+  handler(context: { readonly args?: string }): Promise<{ text: string }>;
+}
+
+/** An RPC of the gateway. */
+export type GatewayMethod = (call: {
+  readonly params?: unknown;
+  respond(ok: boolean, payload?: unknown, error?: { code: string; message: string }): void;
+}) => Promise<void>;
+
+/** What the host knows of a command before it loads the plugin. */
+export interface CliDescriptor {
+  readonly name: string;
+  readonly description: string;
+  readonly hasSubcommands: boolean;
+  machineOutput?(call: { readonly argv: readonly string[] }): boolean;
+}
+
+/** A `Command` of the package commander, as far as we use it. */
+export interface CommanderCommand {
+  command(name: string): CommanderCommand;
+  description(text: string): CommanderCommand;
+  argument(name: string, description?: string): CommanderCommand;
+  allowUnknownOption(allow?: boolean): CommanderCommand;
+  allowExcessArguments(allow?: boolean): CommanderCommand;
+  helpOption(flags: boolean): CommanderCommand;
+  action(run: () => Promise<void> | void): CommanderCommand;
+}

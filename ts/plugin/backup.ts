@@ -1,0 +1,198 @@
+/** The backup of one running gateway: what hooks, tools, commands and the schedule ask. */
+import type { ListReport, PushReport, Settings, StatusReport } from '../../index.js';
+import type { Engine } from '../engine.js';
+import { type BackupError, toBackupError } from '../errors.js';
+import type { Operation } from '../operation.js';
+import type { Policy } from '../policy.js';
+import { type Clock, within } from './clock.js';
+import { Pusher, type PushReason, type Running } from './pusher.js';
+import type { Failure, Record } from './record.js';
+import type { Reporter } from './report.js';
+import { dueAt, keepTime } from './schedule.js';
+
+/** Settings that passed every check. */
+export interface Configured {
+  readonly settings: Settings;
+  readonly policy: Policy;
+}
+
+/** What a gateway knows about its backups. */
+export interface GatewayStatus {
+  /** Why nothing can be backed up. */
+  readonly problem?: { readonly code: string; readonly message: string };
+  readonly schedule?: string;
+  /** When the next scheduled push is due, ISO 8601. */
+  readonly nextAt?: string;
+  readonly running?: { readonly reason: string; readonly phase: string };
+  readonly lastSuccessAt?: string;
+  readonly lastSnapshot?: string;
+  /** Failures in a row. */
+  readonly failures: number;
+  readonly lastFailure?: Failure;
+  /** What the bucket says. */
+  readonly bucket?: StatusReport;
+  /** Why the bucket says nothing. */
+  readonly bucketProblem?: { readonly code: string; readonly message: string };
+}
+
+/** What a {@linkcode Backup} works with. */
+export interface BackupDeps {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly reporter: Reporter;
+  /** The settings, or what is wrong with them. */
+  readonly configured: Configured | BackupError;
+}
+
+/** Compactions within this time of a snapshot made for one need no other, in milliseconds. */
+const DEBOUNCE_MS = 5 * 60_000;
+/** How long a compaction or a reset waits for the capture, in milliseconds; the host's own limit is 30 s. */
+const CAPTURE_WAIT_MS = 25_000;
+/** How long a stopping gateway waits for its last push, in milliseconds. `docker stop` kills after 10 s. */
+const STOP_WAIT_MS = 8_000;
+
+/** See above. */
+export class Backup {
+  readonly #deps: BackupDeps;
+  readonly #pusher: Pusher;
+  #cancelTime = (): void => {};
+  #lastCompaction: number | undefined;
+
+  constructor(deps: BackupDeps) {
+    this.#deps = deps;
+    this.#pusher = new Pusher({
+      push: (reason, operation) => this.#push(reason, operation),
+      ended: (reason, outcome) => deps.reporter.ended(reason, outcome),
+    });
+  }
+
+  /** The time zone in which the user speaks of days. */
+  get timeZone(): string {
+    const { configured } = this.#deps;
+    const named = configured instanceof Error ? undefined : configured.policy.schedule.timeZone;
+    return named ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  }
+
+  /** Begins to keep the schedule. */
+  start(): void {
+    const { clock, configured, reporter } = this.#deps;
+    if (configured instanceof Error) return;
+    const { policy } = configured;
+    this.#cancelTime = keepTime(
+      clock,
+      () => dueAt(policy, reporter.record, clock.now()),
+      () => this.#pusher.request('scheduled', 'any').done.then(ignore, ignore),
+      () => reporter.look(policy),
+    );
+  }
+
+  /** Stops everything that runs, at once; the next push goes on with it. */
+  stop(): void {
+    this.#cancelTime();
+    this.#pusher.stop();
+  }
+
+  /** Pushes because somebody asks. @throws {BackupError} */
+  async push({ signal, onProgress }: Operation = {}): Promise<{ report: PushReport; joined: boolean }> {
+    this.#settings();
+    const run = this.#pusher.request('manual', 'unseen', onProgress);
+    return { report: await untilAborted(run.done, signal), joined: run.joined };
+  }
+
+  /** Returns when the state before a compaction is safe on this disk, or after a while. Never fails. */
+  async beforeCompaction(): Promise<void> {
+    const now = this.#deps.clock.now().getTime();
+    const last = this.#lastCompaction;
+    if (last !== undefined && now >= last && now - last < DEBOUNCE_MS) return;
+    this.#lastCompaction = now;
+    await this.#captured('compaction');
+  }
+
+  /** The same before a session is reset. */
+  beforeReset(): Promise<void> {
+    return this.#captured('reset');
+  }
+
+  /** The gateway's last push; cut off when it takes too long, and finished at the next start. Never fails. */
+  async beforeStop(): Promise<void> {
+    const { clock, configured, reporter } = this.#deps;
+    this.#cancelTime();
+    if (configured instanceof Error) return;
+    const { done } = this.#pusher.request('shutdown', 'unseen');
+    await within(clock, STOP_WAIT_MS, done.then(ignore, ignore));
+    this.#pusher.stop();
+    await reporter.saved();
+  }
+
+  /** All snapshots. @throws {BackupError} */
+  async list(operation: Operation = {}): Promise<ListReport> {
+    return this.#deps.engine.list(this.#settings(), operation);
+  }
+
+  /** How things are. Never fails; without `bucket` it makes no request. */
+  async status({ bucket }: { bucket: boolean }, operation: Operation = {}): Promise<GatewayStatus> {
+    const { configured, reporter, clock, engine } = this.#deps;
+    const known = remembered(reporter.record, this.#pusher.running);
+    if (configured instanceof Error) return { ...known, problem: plain(configured) };
+    const { settings, policy } = configured;
+    const status = {
+      ...known,
+      schedule: policy.schedule.text,
+      nextAt: dueAt(policy, reporter.record, clock.now()).toISOString(),
+    };
+    if (!bucket) return status;
+    try {
+      return { ...status, bucket: await engine.status(settings, operation) };
+    } catch (error) {
+      return { ...status, bucketProblem: plain(toBackupError(error)) };
+    }
+  }
+
+  async #captured(reason: PushReason): Promise<void> {
+    const { clock, configured } = this.#deps;
+    if (configured instanceof Error) return;
+    await within(clock, CAPTURE_WAIT_MS, this.#pusher.request(reason, 'uncaptured').captured);
+  }
+
+  async #push(reason: PushReason, operation: Operation): Promise<PushReport> {
+    const settings = this.#settings();
+    this.#deps.reporter.began();
+    return this.#deps.engine.push(settings, { reason }, operation);
+  }
+
+  #settings(): Settings {
+    const { configured } = this.#deps;
+    if (configured instanceof Error) throw configured;
+    return configured.settings;
+  }
+}
+
+function remembered(record: Record, running: Running | undefined) {
+  const { lastSuccessAt, lastSnapshot, failures, lastFailure } = record;
+  return {
+    failures,
+    ...(running === undefined
+      ? {}
+      : { running: { reason: running.reason, phase: running.progress?.phase ?? 'start' } }),
+    ...(lastSuccessAt === undefined ? {} : { lastSuccessAt }),
+    ...(lastSnapshot === undefined ? {} : { lastSnapshot }),
+    ...(lastFailure === undefined ? {} : { lastFailure }),
+  };
+}
+
+function plain({ code, message }: BackupError): { code: string; message: string } {
+  return { code, message };
+}
+
+/** The push goes on when one who waits for it gives up: others may wait too. */
+function untilAborted<T>(done: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return done;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    done.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+function ignore(): void {}

@@ -1,0 +1,98 @@
+/** `openclaw b2-backup ...`: the command line of `b2-backup`, with the host's state and secrets. */
+import { main, systemDeps } from '../cli/run.js';
+import { SECRET_SETTINGS } from '../config.js';
+import { createEngine, type Engine } from '../engine.js';
+import type { HostConfig, PluginApi } from './api.js';
+import { PLUGIN_ID, stateDirectory } from './settings.js';
+
+const DESCRIPTION = 'Back up and restore the state of OpenClaw with Backblaze B2';
+
+/** Registers the command. Its arguments are ours to read: commander takes them all, unknown options too. */
+export function registerCommandLine(api: PluginApi): void {
+  api.registerCli?.(
+    ({ program, config }) => {
+      program
+        .command(PLUGIN_ID)
+        .description(DESCRIPTION)
+        .argument('[command...]')
+        .allowUnknownOption(true)
+        .allowExcessArguments(true)
+        .helpOption(false)
+        .action(async () => {
+          process.exitCode = await run(api, config, ownArguments(process.argv));
+        });
+    },
+    {
+      commands: [PLUGIN_ID],
+      descriptors: [
+        {
+          name: PLUGIN_ID,
+          description: DESCRIPTION,
+          hasSubcommands: true,
+          machineOutput: ({ argv }) => argv.includes('--json'),
+        },
+      ],
+    },
+  );
+}
+
+/** What follows our name; before it are the host's own options. */
+function ownArguments(argv: readonly string[]): string[] {
+  return argv.slice(argv.indexOf(PLUGIN_ID) + 1);
+}
+
+function run(api: PluginApi, config: HostConfig, argv: readonly string[]): Promise<number> {
+  const deps = systemDeps();
+  const env = { ...deps.env, OPENCLAW_STATE_DIR: stateDirectory(api) };
+  const engine = resolving(createEngine(), config, env);
+  return main(argv, { ...deps, env, engine });
+}
+
+/**
+ * An engine that reads the plugin's settings with all references to secrets resolved. The host does that in the
+ * gateway, but not for commands.
+ */
+function resolving(engine: Engine, config: HostConfig, env: NodeJS.ProcessEnv): Engine {
+  return {
+    ...engine,
+    readHostConfig: async (path) => {
+      const read = await engine.readHostConfig(path);
+      if (typeof read.config !== 'object' || read.config === null) return read;
+      const fields: Record<string, unknown> = { ...read.config };
+      for (const field of SECRET_SETTINGS) {
+        const value = fields[field];
+        if (typeof value === 'object' && value !== null) {
+          fields[field] = (await resolveSecret(config, env, field, value)) ?? value;
+        }
+      }
+      return { ...read, config: fields };
+    },
+  };
+}
+
+/** What the host's SDK exports for this. */
+interface SecretRuntime {
+  resolveConfiguredSecretInputString(request: {
+    config: HostConfig;
+    env: NodeJS.ProcessEnv;
+    value: unknown;
+    path: string;
+  }): Promise<{ value?: string }>;
+}
+
+async function resolveSecret(
+  config: HostConfig,
+  env: NodeJS.ProcessEnv,
+  field: string,
+  value: object,
+): Promise<string | undefined> {
+  // Not resolvable by the compiler, and not there at all on old hosts: then only the environment is read.
+  const runtime: string = 'openclaw/plugin-sdk/secret-input-runtime';
+  try {
+    const { resolveConfiguredSecretInputString } = (await import(runtime)) as SecretRuntime;
+    const path = `plugins.entries.${PLUGIN_ID}.config.${field}`;
+    return (await resolveConfiguredSecretInputString({ config, env, value, path })).value;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,122 @@
+/** What the gateway remembers about its backups from one start to the next. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type BackupError, isErrorCode } from '../errors.js';
+
+/** A failed push. */
+export interface Failure {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly code: string;
+  readonly message: string;
+  /** Whether the same may succeed later without any change. */
+  readonly retryable: boolean;
+}
+
+/** How the backups of this state have gone. Times are ISO 8601, by the local clock. */
+export interface Record {
+  /** When a push last began, of whatever outcome. */
+  readonly lastRunAt?: string;
+  /** When a push last succeeded, with a new snapshot or without changes. */
+  readonly lastSuccessAt?: string;
+  /** The newest snapshot that this gateway made. */
+  readonly lastSnapshot?: string;
+  /** Failures since then. */
+  readonly failures: number;
+  readonly lastFailure?: Failure;
+  /** Since when the plugin has been set up, for telling that nothing was ever backed up. */
+  readonly since?: string;
+  /** What the user was told about and that is not over yet. */
+  readonly told: readonly Incident[];
+}
+
+/** What the user is told about, once. */
+export type Incident = 'failing' | 'overdue';
+
+/** Nothing has happened yet. */
+export const EMPTY: Record = { failures: 0, told: [] };
+
+/** The file of a record, in our folder of the state directory; losing it costs one push too many. */
+export class RecordFile {
+  readonly #folder: string;
+  readonly #path: string;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(stateDir: string) {
+    this.#folder = join(stateDir, 'b2-backup');
+    this.#path = join(this.#folder, 'gateway.json');
+  }
+
+  /** What was saved; anything odd is as if nothing was. */
+  async read(): Promise<Record> {
+    try {
+      return parse(JSON.parse(await readFile(this.#path, 'utf8')));
+    } catch {
+      return EMPTY;
+    }
+  }
+
+  /** Saves `record` in whole, after what is being saved already. */
+  write(record: Record): Promise<void> {
+    const next = this.#writing.then(() => this.#replace(record));
+    this.#writing = next.catch(() => {});
+    return next;
+  }
+
+  /** Resolves when nothing is being saved any more. */
+  written(): Promise<void> {
+    return this.#writing;
+  }
+
+  async #replace(record: Record): Promise<void> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    const temporary = `${this.#path}.${randomBytes(6).toString('hex')}`;
+    try {
+      await writeFile(temporary, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+      await rename(temporary, this.#path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  }
+}
+
+/** A failure to remember. */
+export function failure(error: BackupError, at: Date): Failure {
+  const { code, message, retryable } = error;
+  return { at: at.toISOString(), code, message, retryable };
+}
+
+function parse(value: unknown): Record {
+  if (typeof value !== 'object' || value === null) return EMPTY;
+  const saved = value as { readonly [field: string]: unknown };
+  const { failures, told, lastFailure, lastSnapshot } = saved;
+  return {
+    ...times(saved, 'lastRunAt', 'lastSuccessAt', 'since'),
+    ...(typeof lastSnapshot === 'string' ? { lastSnapshot } : {}),
+    ...(isFailure(lastFailure) ? { lastFailure } : {}),
+    failures: typeof failures === 'number' && Number.isSafeInteger(failures) && failures > 0 ? failures : 0,
+    told: Array.isArray(told) ? told.filter((word) => word === 'failing' || word === 'overdue') : [],
+  };
+}
+
+function times<K extends string>(saved: { readonly [field: string]: unknown }, ...fields: K[]) {
+  const kept: { [F in K]?: string } = {};
+  for (const field of fields) {
+    const value = saved[field];
+    if (typeof value === 'string' && !Number.isNaN(Date.parse(value))) kept[field] = value;
+  }
+  return kept;
+}
+
+function isFailure(value: unknown): value is Failure {
+  if (typeof value !== 'object' || value === null) return false;
+  const { at, code, message, retryable } = value as Partial<Failure>;
+  return (
+    typeof at === 'string' &&
+    isErrorCode(code) &&
+    typeof message === 'string' &&
+    typeof retryable === 'boolean'
+  );
+}

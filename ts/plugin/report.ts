@@ -1,0 +1,147 @@
+/** Keeps the record of how pushes go, and tells the user when they do not. */
+import type { PushReport } from '../../index.js';
+import { BackupError } from '../errors.js';
+import type { Policy } from '../policy.js';
+import type { Logger } from './api.js';
+import type { Clock } from './clock.js';
+import type { PushReason } from './pusher.js';
+import { EMPTY, failure, type Incident, type Record, type RecordFile } from './record.js';
+import { tellPush } from './tell.js';
+
+/** So many failures in a row reach the user. */
+const FAILURES = 3;
+/** Nothing for so many of the schedule's periods reaches the user. */
+const PERIODS = 2;
+
+/** How the host is told. */
+export interface Voice {
+  readonly logger: Logger;
+  /** The service's health, as `openclaw health` shows it. */
+  readonly health?: { reportFailure(error: unknown): void; clearFailure(): void } | undefined;
+  /** Says something to the user in the main session. */
+  tellUser(text: string): void;
+}
+
+/** What happened to the backups of this gateway. */
+export class Reporter {
+  readonly #file: RecordFile;
+  readonly #voice: Voice;
+  readonly #clock: Clock;
+  #record: Record = EMPTY;
+
+  constructor(file: RecordFile, voice: Voice, clock: Clock) {
+    this.#file = file;
+    this.#voice = voice;
+    this.#clock = clock;
+  }
+
+  get record(): Record {
+    return this.#record;
+  }
+
+  /** Reads what is remembered. A push that was not seen to succeed is to be made up at once. */
+  async open(): Promise<void> {
+    const record = await this.#file.read();
+    const { lastRunAt, lastSuccessAt, ...rest } = record;
+    const finished = lastSuccessAt !== undefined && lastRunAt !== undefined && lastSuccessAt >= lastRunAt;
+    this.#record = {
+      since: this.#clock.now().toISOString(),
+      ...rest,
+      ...(lastSuccessAt === undefined ? {} : { lastSuccessAt }),
+      ...(finished ? { lastRunAt } : {}),
+    };
+  }
+
+  /** Resolves once all that is known is on disk, or could not be written. */
+  saved(): Promise<void> {
+    return this.#file.written();
+  }
+
+  /** A push begins. */
+  began(): void {
+    this.#save({ ...this.#record, lastRunAt: this.#clock.now().toISOString() });
+  }
+
+  /** A push has ended. */
+  ended(reason: PushReason, outcome: PushReport | BackupError): void {
+    if (!(outcome instanceof BackupError)) this.#succeeded(reason, outcome);
+    else if (outcome.code === 'B2_CANCELLED')
+      this.#voice.logger.info(`${reason} push was cut short; the next one goes on with it`);
+    else this.#failed(reason, outcome);
+  }
+
+  /** Tells the user when nothing was backed up for too long. */
+  look({ schedule }: Policy): void {
+    const { lastSuccessAt, since, told } = this.#record;
+    const last = lastSuccessAt ?? since;
+    if (last === undefined || told.includes('overdue')) return;
+    const now = this.#clock.now();
+    const late = now.getTime() - new Date(last).getTime();
+    if (late <= PERIODS * schedule.period(now)) return;
+    const when = lastSuccessAt === undefined ? 'yet' : `since ${lastSuccessAt}`;
+    this.#incident(
+      'overdue',
+      `Nothing has been backed up ${when}; the schedule is "${schedule.text}".${this.#because()}`,
+    );
+  }
+
+  #succeeded(reason: PushReason, report: PushReport): void {
+    const { told } = this.#record;
+    const { lastSnapshot: before, since } = this.#record;
+    const lastSnapshot = report.snapshot ?? report.resumed ?? before;
+    const now = this.#clock.now().toISOString();
+    this.#save({
+      failures: 0,
+      told: [],
+      lastRunAt: this.#record.lastRunAt ?? now,
+      lastSuccessAt: now,
+      ...(since === undefined ? {} : { since }),
+      ...(lastSnapshot === undefined ? {} : { lastSnapshot }),
+    });
+    this.#voice.health?.clearFailure();
+    const { logger } = this.#voice;
+    logger.info(`${reason} push: ${tellPush(report)}`);
+    for (const { path, code, message } of report.skipped.slice(0, 5)) {
+      logger.warn(`not backed up: ${JSON.stringify(path)}: ${message} (${code})`);
+    }
+    if (report.skipped.length > 5)
+      logger.warn(`not backed up: ${report.skipped.length - 5} more; "openclaw b2-backup push" lists them`);
+    for (const warning of report.warnings) logger.warn(warning);
+    if (told.length > 0) this.#voice.tellUser('Backups to B2 work again.');
+  }
+
+  #failed(reason: PushReason, error: BackupError): void {
+    const { failures, told } = this.#record;
+    this.#save({
+      ...this.#record,
+      failures: failures + 1,
+      lastFailure: failure(error, this.#clock.now()),
+    });
+    this.#voice.logger.error(`${reason} push failed: ${error.message} (${error.code})`);
+    this.#voice.health?.reportFailure(error);
+    if (failures + 1 >= FAILURES && !told.includes('failing')) {
+      this.#incident(
+        'failing',
+        `Backups to B2 have failed ${failures + 1} times in a row.${this.#because()}`,
+      );
+    }
+  }
+
+  #incident(incident: Incident, text: string): void {
+    this.#save({ ...this.#record, told: [...this.#record.told, incident] });
+    this.#voice.logger.warn(text);
+    this.#voice.tellUser(text);
+  }
+
+  #because(): string {
+    const { lastFailure } = this.#record;
+    return lastFailure === undefined ? '' : ` The last reason: ${lastFailure.message} (${lastFailure.code}).`;
+  }
+
+  #save(record: Record): void {
+    this.#record = record;
+    this.#file.write(record).catch((error: unknown) => {
+      this.#voice.logger.warn(`cannot remember how backups went: ${String(error)}`);
+    });
+  }
+}

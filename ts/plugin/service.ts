@@ -1,0 +1,104 @@
+/** The service: one backup for as long as the gateway runs. */
+import { createEngine, type Engine } from '../engine.js';
+import { BackupError, toBackupError } from '../errors.js';
+import type { Logger, PluginApi, Service, ServiceContext } from './api.js';
+import { Backup, type Configured } from './backup.js';
+import { type Clock, systemClock } from './clock.js';
+import { RecordFile } from './record.js';
+import { Reporter } from './report.js';
+import { configure, mainSession, PLUGIN_ID } from './settings.js';
+import { installBackup, removeBackup } from './shared.js';
+
+/** What a test may replace. */
+export interface ServiceDeps {
+  readonly engine?: Engine;
+  readonly clock?: Clock;
+}
+
+/** Makes the service. */
+export function createService(
+  api: PluginApi,
+  { engine = createEngine(), clock = systemClock }: ServiceDeps = {},
+): Service {
+  let running: { readonly backup: Backup; readonly reporter: Reporter } | undefined;
+  let starting = new AbortController();
+
+  const start = async (context: ServiceContext, signal: AbortSignal): Promise<void> => {
+    const { stateDir, serviceHealth } = context;
+    const logger = named(context.logger);
+    const { configured, warnings } = configure(api, stateDir);
+    for (const warning of warnings) logger.warn(warning);
+    const voice = { logger, health: serviceHealth, tellUser: (text: string) => tellUser(api, context, text) };
+    const reporter = new Reporter(new RecordFile(stateDir), voice, clock);
+    await reporter.open();
+    const usable = await checkEngine(engine, configured);
+    if (signal.aborted) return;
+    const backup = new Backup({ engine, clock, reporter, configured: usable });
+    running = { backup, reporter };
+    installBackup(backup);
+    if (usable instanceof BackupError) {
+      logger.error(`nothing is backed up: ${usable.message} (${usable.code})`);
+      serviceHealth?.reportFailure(usable);
+      return;
+    }
+    const { settings, policy } = usable;
+    logger.info(`backing up ${settings.stateDir} to ${settings.bucket}, schedule "${policy.schedule.text}"`);
+    backup.start();
+  };
+
+  return {
+    id: PLUGIN_ID,
+    // Returns at once: the gateway waits for it.
+    start: (context) => {
+      starting = new AbortController();
+      start(context, starting.signal).catch((error: unknown) => {
+        context.logger.error(`cannot start: ${toBackupError(error).message}`);
+        context.serviceHealth?.reportFailure(error);
+      });
+    },
+    // A reload allows five seconds: what runs is cut off, not awaited.
+    stop: async () => {
+      starting.abort();
+      if (running === undefined) return;
+      const { backup, reporter } = running;
+      running = undefined;
+      backup.stop();
+      removeBackup(backup);
+      await reporter.saved();
+    },
+  };
+}
+
+/** A machine without a fitting addon is told of at the start, not at midnight. */
+async function checkEngine(
+  engine: Engine,
+  configured: Configured | BackupError,
+): Promise<Configured | BackupError> {
+  if (configured instanceof BackupError) return configured;
+  try {
+    await engine.load();
+    return configured;
+  } catch (error) {
+    return toBackupError(error);
+  }
+}
+
+/** The host marks a service's lines with no more than "plugins". */
+function named(logger: Logger): Logger {
+  return {
+    info: (message) => logger.info(`${PLUGIN_ID}: ${message}`),
+    warn: (message) => logger.warn(`${PLUGIN_ID}: ${message}`),
+    error: (message) => logger.error(`${PLUGIN_ID}: ${message}`),
+  };
+}
+
+function tellUser(api: PluginApi, { config, logger }: ServiceContext, text: string): void {
+  try {
+    const { sessionKey, agentId } = mainSession(config);
+    const system = api.runtime?.system;
+    system?.enqueueSystemEvent(text, { sessionKey, agentId, contextKey: PLUGIN_ID, replace: true });
+    system?.requestHeartbeat?.({ source: 'other', intent: 'event', reason: PLUGIN_ID });
+  } catch (error) {
+    logger.warn(`cannot tell the user: ${String(error)}`);
+  }
+}

@@ -1,0 +1,69 @@
+/** From the plugin's configuration, as the host hands it over, to settings that passed every check. */
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import process from 'node:process';
+import { checkSettings } from '../config.js';
+import { type BackupError, toBackupError } from '../errors.js';
+import { checkPolicy } from '../policy.js';
+import type { HostConfig, PluginApi } from './api.js';
+import type { Configured } from './backup.js';
+
+/** The id of the plugin. */
+export const PLUGIN_ID = 'b2-backup';
+
+/** Where the host keeps its state. */
+export function stateDirectory(api: PluginApi): string {
+  // Older hosts, and some ways to load a plugin, have no runtime: then its own rule, from the environment.
+  try {
+    const named = api.runtime?.state?.resolveStateDir(process.env);
+    if (named !== undefined) return named;
+  } catch {
+    // See above.
+  }
+  const named = process.env['OPENCLAW_STATE_DIR'];
+  return named === undefined || named === '' ? join(homedir(), '.openclaw') : resolve(named);
+}
+
+/** Checks what the user configured. What is wrong with it is returned, so that it can be told in many places. */
+export function configure(
+  api: PluginApi,
+  stateDir: string,
+): { configured: Configured | BackupError; warnings: readonly string[] } {
+  const named = process.env['OPENCLAW_CONFIG_PATH'];
+  const path = named === undefined || named === '' ? join(stateDir, 'openclaw.json') : resolve(named);
+  try {
+    const policy = checkPolicy(api.pluginConfig);
+    const { settings, warnings } = checkSettings(api.pluginConfig, {
+      stateDir,
+      config: { path, exists: existsSync(path) },
+      env: process.env,
+      hostResolves: true,
+    });
+    const hostVersion = version(api);
+    const known = hostVersion === undefined ? settings : { ...settings, hostVersion };
+    return { configured: { settings: known, policy }, warnings };
+  } catch (error) {
+    return { configured: toBackupError(error), warnings: [] };
+  }
+}
+
+function version(api: PluginApi): string | undefined {
+  try {
+    return api.runtime?.version;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The session that belongs to nobody but the owner: where the host itself speaks up. Its key always ends in
+ * `main` (docs/concepts/main-session.md of the host).
+ */
+export function mainSession({ agents, session }: HostConfig): { sessionKey: string; agentId: string } {
+  const listed = agents?.list?.find((agent) => agent.default === true) ?? agents?.list?.[0];
+  const entries = Object.keys(agents?.entries ?? {});
+  const first = entries.includes('main') ? 'main' : entries[0];
+  const agentId = listed?.id ?? first ?? 'main';
+  return { sessionKey: session?.scope === 'global' ? 'global' : `agent:${agentId}:main`, agentId };
+}

@@ -1,0 +1,24 @@
+/**
+ * The one backup of this process. The host evaluates the plugin more than once, each time from another copy of the
+ * files: the service runs in one instance, tools and agent hooks in another. Module state is not shared between
+ * them; a global symbol is.
+ */
+import type { Backup } from './backup.js';
+
+const SLOT = Symbol.for('openclaw.b2-backup');
+const place = globalThis as { [SLOT]?: Backup | undefined };
+
+/** The backup that the running service has installed. */
+export function currentBackup(): Backup | undefined {
+  return place[SLOT];
+}
+
+/** Makes `backup` the one that all instances use. */
+export function installBackup(backup: Backup): void {
+  place[SLOT] = backup;
+}
+
+/** Takes `backup` away, unless another has taken its place. */
+export function removeBackup(backup: Backup): void {
+  if (place[SLOT] === backup) place[SLOT] = undefined;
+}

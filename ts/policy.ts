@@ -1,0 +1,130 @@
+/** The settings that only the gateway uses: when to back up, and what is kept. */
+import { Cron } from 'croner';
+import { BackupError } from './errors.js';
+
+/** Their names. */
+export const POLICY_FIELDS = [
+  'schedule',
+  'timezone',
+  'keepSnapshots',
+  'keepDaily',
+  'keepWeekly',
+  'autoRestore',
+] as const;
+
+/** When to back up, and what is kept. */
+export interface Policy {
+  readonly schedule: Schedule;
+  /** Newest snapshots that are kept in any case. */
+  readonly keepSnapshots: number;
+  /** Days of which the last snapshot is kept. */
+  readonly keepDaily: number;
+  /** Weeks of which the last snapshot is kept. */
+  readonly keepWeekly: number;
+  /** Whether a new machine restores itself. */
+  readonly autoRestore: boolean;
+}
+
+/** Words for schedules; everything else is a cron expression. */
+const WORDS: Readonly<Record<string, string>> = { daily: '0 0 * * *', weekly: '0 0 * * 0' };
+
+/** How many gaps between runs are looked at to tell how long the longest is. */
+const GAPS = 10;
+
+/** A schedule that was checked. */
+export class Schedule {
+  /** As it was written. */
+  readonly text: string;
+  /** IANA name; the system's when not set. */
+  readonly timeZone: string | undefined;
+  readonly #cron: Cron;
+
+  /** @throws {BackupError} B2_CONFIG */
+  constructor(text: string, timeZone?: string) {
+    this.text = text;
+    this.timeZone = timeZone;
+    try {
+      this.#cron = new Cron(WORDS[text] ?? text, {
+        paused: true,
+        ...(timeZone === undefined ? {} : { timezone: timeZone }),
+      });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw wrong(
+        'schedule',
+        `"${text}" is neither "daily" nor "weekly" nor a cron expression such as "0 3 * * *" (${why})`,
+      );
+    }
+    if (this.next(new Date()) === undefined) throw wrong('schedule', `"${text}" never comes`);
+  }
+
+  /** The first run after `time`; undefined when there is none. */
+  next(time: Date): Date | undefined {
+    return this.#cron.nextRun(time) ?? undefined;
+  }
+
+  /** The longest time between two of the next runs, in milliseconds. */
+  period(from: Date): number {
+    const runs = this.#cron.nextRuns(GAPS + 1, from).map((run) => run.getTime());
+    return Math.max(0, ...runs.slice(1).map((run, at) => run - (runs[at] ?? run)));
+  }
+}
+
+/**
+ * Checks the settings that only the gateway uses.
+ *
+ * @throws {BackupError} B2_CONFIG, with a message that names the field
+ */
+export function checkPolicy(config: unknown): Policy {
+  const file = (config ?? {}) as Readonly<Record<string, unknown>>;
+  const timeZone = zone(file['timezone']);
+  const schedule = file['schedule'] ?? 'daily';
+  if (typeof schedule !== 'string') throw wrong('schedule', `must be a string, not ${kind(schedule)}`);
+  const autoRestore = file['autoRestore'] ?? true;
+  if (typeof autoRestore !== 'boolean') {
+    throw wrong('autoRestore', `must be true or false, not ${kind(autoRestore)}`);
+  }
+  return {
+    schedule: new Schedule(schedule.trim(), timeZone),
+    keepSnapshots: whole(file, 'keepSnapshots', 10, 1),
+    keepDaily: whole(file, 'keepDaily', 7, 0),
+    keepWeekly: whole(file, 'keepWeekly', 4, 0),
+    autoRestore,
+  };
+}
+
+function zone(value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'string') throw wrong('timezone', `must be a string, not ${kind(value)}`);
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone;
+  } catch {
+    throw wrong('timezone', `"${value}" is no time zone; write it as "Europe/Vienna"`);
+  }
+}
+
+function whole(
+  file: Readonly<Record<string, unknown>>,
+  field: string,
+  byDefault: number,
+  least: number,
+): number {
+  const value = file[field] ?? byDefault;
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least) {
+    const said = typeof value === 'number' ? String(value) : kind(value);
+    throw wrong(field, `must be a whole number from ${least}, not ${said}`);
+  }
+  return value;
+}
+
+/** What a value is, for messages. */
+export function kind(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+/** The error about a setting. */
+export function wrong(field: string, message: string): BackupError {
+  return new BackupError(`configuration: ${field}: ${message}`, { code: 'B2_CONFIG' });
+}
