@@ -17,9 +17,10 @@ export async function mismatches(tag = '') {
   const wrong = Object.entries(found)
     .filter(([, other]) => other !== version)
     .map(([place, other]) => `${place} has ${other}, package.json has ${version}`);
-  const heading = (await read('CHANGELOG.md')).split('\n').find((line) => line.startsWith(`## ${version}`));
-  if (heading === undefined) wrong.push(`CHANGELOG.md has no section ${version}`);
-  else if (tag !== '' && heading !== `## ${version}`) wrong.push(`CHANGELOG.md says "${heading.slice(3)}"`);
+  const sections = (await read('CHANGELOG.md')).matchAll(/^## (\S+) ?(.*?)\r?$/gm);
+  const section = [...sections].find(([, of]) => of === version);
+  if (section === undefined) wrong.push(`CHANGELOG.md has no section ${version}`);
+  else if (tag !== '' && section[2] !== '') wrong.push(`CHANGELOG.md says "${section[2]}" of ${version}`);
   return wrong;
 }
 
