@@ -48,6 +48,7 @@ const TABLE: readonly (readonly [words: string, found: string])[] = [
   ['previous', '= 2026-02-19 09:05'],
   ['second to last', '= 2026-02-19 09:05'],
   ['the one before the last one', '= 2026-02-19 09:05'],
+  ['before this one, please', '? 2026-02-19 09:05, 2026-02-19 13:58'],
   ['the one before that', '? 2026-02-19 09:05, 2026-02-19 13:58'],
   ['the latest manual one', '= 2026-02-19 13:58'],
   ['the first manual one', '= 2025-12-24 18:00'],
@@ -139,6 +140,8 @@ const TABLE: readonly (readonly [words: string, found: string])[] = [
   // 09:00 or 21:00.
   ['yesterday at 9', '? 2026-02-18 03:00, 2026-02-18 20:15'],
   ['at noon', '= 2026-02-19 09:05'],
+  // Noon or midnight.
+  ['Sunday at 12', '? 2026-02-15 03:00, 2026-02-15 14:30, 2026-02-10 03:00'],
   ['14:00', '= 2026-02-19 13:58'],
   // Still to come today, so yesterday's.
   ['at 20:20', '= 2026-02-18 20:15'],
@@ -164,6 +167,10 @@ const TABLE: readonly (readonly [words: string, found: string])[] = [
   ['1000 years ago', '- nearest 2025-12-24 18:00'],
   ['2 days and 3 hours ago', '- nearest 2026-02-19 09:05'],
 
+  ['2 hours ago at 14:00', '- nearest 2026-02-19 09:05'],
+  ['an hour ago yesterday', '- nearest 2026-02-19 13:58'],
+  ['2026-02-15T14:30Z in the evening', '- nearest 2026-02-15 14:30'],
+
   // before, after, around
   ['before 14:00', '= 2026-02-19 13:58'],
   ['before noon', '= 2026-02-19 09:05'],
@@ -172,6 +179,8 @@ const TABLE: readonly (readonly [words: string, found: string])[] = [
   ['before 20:00 yesterday', '= 2026-02-18 03:00'],
   ['the last one before yesterday at noon', '= 2026-02-18 03:00'],
   ['before February 15', '= 2026-02-10 03:00'],
+  ['before this morning', '? 2026-02-18 22:30, 2026-02-19 03:00'],
+  ['before this week', '= 2026-02-15 14:30'],
   ['before last night', '? 2026-02-18 03:00, 2026-02-18 20:15'],
   ['before 2 hours ago', '= 2026-02-19 09:05'],
   ['before 2025', '-'],

@@ -43,7 +43,10 @@ const RULES: readonly Rule[] = [
     return part && [{ is: 'part', part }];
   }),
 
-  rule('(?:one )?before (?:that|it|this)(?: one)?', () => [{ is: 'that' }]),
+  // Not "before this morning", nor "before it was reset".
+  rule('(?:one )?before (?:that|(?:it|this)(?= (?:one|please)|[^\\p{L}\\p{N}]*$))(?: one)?', () => [
+    { is: 'that' },
+  ]),
   rule(
     '(?:second|2nd|next) (?:to )?(?:the )?(?:last|latest|newest)|last but one|penultimate|previous',
     () => [{ is: 'order', order: 'previous' }],
@@ -138,7 +141,10 @@ function phrase(next: (pattern: RegExp) => RegExpExecArray | null, now: LocalTim
   return undefined;
 }
 
-/** Without "am" or "pm", 3:30 is in the night or in the afternoon; 03:30 and 15:30 are certain. */
+/**
+ * Without "am" or "pm", 3:30 is in the night or in the afternoon, and "at 12" at noon or midnight; 03:30 and 15:30 are
+ * certain.
+ */
 function clock(hours = '', minutes: string | undefined, half: string | undefined): Token[] {
   const hour = Number(hours);
   const minute = Number(minutes ?? 0);
@@ -148,6 +154,10 @@ function clock(hours = '', minutes: string | undefined, half: string | undefined
   if (half !== undefined && hour >= 1 && hour <= 12) {
     return [{ is: 'clock', minutes: [since((hour % 12) + (half === 'p' ? 12 : 0))], rough }];
   }
-  const either = half === undefined && hour >= 1 && hour < 12 && !hours.startsWith('0');
-  return [{ is: 'clock', minutes: either ? [since(hour), since(hour + 12)] : [since(hour)], rough }];
+  if (half !== undefined || hours.startsWith('0') || hour === 0 || hour > 12) {
+    return [{ is: 'clock', minutes: [since(hour)], rough }];
+  }
+  const twice = [since(hour), since(hour + 12)];
+  if (hour < 12) return [{ is: 'clock', minutes: twice, rough }];
+  return [{ is: 'clock', minutes: rough ? [...twice, since(0)] : [since(12)], rough }];
 }

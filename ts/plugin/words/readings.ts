@@ -160,7 +160,7 @@ function partAlone(part: Part, relation: Relation | undefined, { now, zone }: Pr
   return { first, last: first };
 }
 
-/** What is said without a day is the most recent one. But "before 20:00", said in the morning, is no sense of yesterday. */
+/** What is said without a day is the most recent one. But "before 20:00", said in the morning, is not yesterday's. */
 function mostRecent(today: Day, past: boolean, relation: Relation | undefined): Day {
   return past || relation === 'before' || relation === 'after' ? today : today - 1;
 }

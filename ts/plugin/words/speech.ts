@@ -116,6 +116,9 @@ class Listener {
     } else if (this.#pending !== undefined) {
       this.#unclear.push(`"${this.#pending}"`);
     }
+    const { ago, instant, days, part, clock } = this.#time;
+    const exact = [ago, instant].filter((time) => time !== undefined).length;
+    if (exact > 1 || (exact === 1 && (days ?? part ?? clock) !== undefined)) this.#twice('times');
     return {
       time: this.#time,
       reasons: this.#reasons,
