@@ -1,0 +1,77 @@
+// Runs test suites, says how they went, and leaves the counts for `.ci/run`.
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
+import { cache } from './npm-cache.mjs';
+import { root, run } from './run.mjs';
+
+const countsFolder = join(cache, 'counts');
+const vitestFile = join(cache, 'vitest.json');
+
+/** The counts of a suite that did not get as far as running tests. */
+export const NONE = { passed: 0, failed: 0, skipped: 0 };
+
+/** Forgets the counts of an earlier run, so that a run that breaks off has none. */
+export async function forget(name) {
+  await mkdir(countsFolder, { recursive: true });
+  await rm(join(countsFolder, `${name}.json`), { force: true });
+}
+
+/** Prints the table of the suites, writes their total to `.cache/counts/NAME.json`, and ends the process. */
+export async function conclude(name, suites) {
+  const total = { ...NONE };
+  console.log('\nTests');
+  for (const { name: suite, ok, counts, seconds } of suites) {
+    for (const key of Object.keys(total)) total[key] += counts[key];
+    const verdict = ok ? 'ok    ' : 'FAILED';
+    console.log(
+      `  ${verdict}  ${suite.padEnd(20)} ${counts.passed} passed, ${counts.failed} failed, ` +
+        `${counts.skipped} skipped, ${seconds.toFixed(1)} s`,
+    );
+  }
+  // A suite can fail without a failing test: it did not compile, say.
+  total.failed += suites.filter(({ ok, counts }) => !ok && counts.failed === 0).length;
+  await writeFile(join(countsFolder, `${name}.json`), JSON.stringify(total));
+  console.log(`\n${total.passed} passed, ${total.failed} failed`);
+  process.exit(suites.every(({ ok }) => ok) ? 0 : 1);
+}
+
+/** Runs vitest on a Node of one's choice. */
+export async function vitest(name, node, only, env = {}) {
+  const started = Date.now();
+  await rm(vitestFile, { force: true });
+  const program = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  const options = ['--reporter=default', '--reporter=json', `--outputFile.json=${vitestFile}`];
+  const { ok } = await attempt(() =>
+    run(node, [program, 'run', ...options, ...only], {
+      // Here a missing addon is a failure, not a reason to skip.
+      env: { B2_REQUIRE_ADDON: '1', ...env },
+    }),
+  );
+  return { name, ok, counts: await vitestCounts(), seconds: (Date.now() - started) / 1000 };
+}
+
+/** Runs a program whose failure is a result, not the end. */
+export async function attempt(action) {
+  try {
+    const { output } = await action();
+    return { ok: true, output };
+  } catch (error) {
+    console.error(`\n${error.message}`);
+    return { ok: false, output: error.output ?? '' };
+  }
+}
+
+async function vitestCounts() {
+  try {
+    const report = JSON.parse(await readFile(vitestFile, 'utf8'));
+    return {
+      passed: report.numPassedTests,
+      failed: report.numFailedTests,
+      skipped: report.numPendingTests + report.numTodoTests,
+    };
+  } catch {
+    // It did not get as far as a report.
+    return NONE;
+  }
+}
