@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { BackupError } from '../ts/errors.ts';
 import type { PluginApi } from '../ts/plugin/api.ts';
+import { ownArguments } from '../ts/plugin/cli.ts';
 import { registerHooks } from '../ts/plugin/hooks.ts';
 import { registerRpc } from '../ts/plugin/rpc.ts';
 import { createService } from '../ts/plugin/service.ts';
@@ -113,6 +114,28 @@ describe('what is registered where', () => {
     [{}, false],
   ])('shows the tool to %j: %s', (context, shown) => {
     expect(registered({}).createTool?.(context) !== null).toBe(shown);
+  });
+});
+
+describe('the command line', () => {
+  it.each([
+    [
+      ['list', '--json'],
+      ['list', '--json'],
+    ],
+    [
+      ['list', '--no-color', '--json'],
+      ['list', '--json'],
+    ],
+    [['--profile', 'work', 'status'], ['status']],
+    [['--log-level=debug', 'push', '--container', 'c'], ['push']],
+    [
+      ['restore', 'latest', '--to', '/x', '--', '--dev'],
+      ['restore', 'latest', '--to', '/x', '--', '--dev'],
+    ],
+    [[], []],
+  ])('hands on %j as %j', (given, expected) => {
+    expect(ownArguments(['node', 'openclaw', 'b2-backup', ...given])).toEqual(expected);
   });
 });
 

@@ -36,9 +36,28 @@ export function registerCommandLine(api: PluginApi): void {
   );
 }
 
-/** What follows our name; before it are the host's own options. */
-function ownArguments(argv: readonly string[]): string[] {
-  return argv.slice(argv.indexOf(PLUGIN_ID) + 1);
+/** Options that the host takes anywhere on the command line, and how many values follow each. */
+const HOST_OPTIONS: ReadonlyMap<string, number> = new Map([
+  ['--no-color', 0],
+  ['--dev', 0],
+  ['--profile', 1],
+  ['--log-level', 1],
+  ['--container', 1],
+]);
+
+/** What follows our name, but for options of the host: it has read those already. */
+export function ownArguments(argv: readonly string[]): string[] {
+  const after = argv.slice(argv.indexOf(PLUGIN_ID) + 1);
+  const own: string[] = [];
+  for (let at = 0; at < after.length; at += 1) {
+    const argument = after[at] ?? '';
+    if (argument === '--') return [...own, ...after.slice(at)];
+    const [name = '', value] = argument.split('=', 2);
+    const values = HOST_OPTIONS.get(name);
+    if (values === undefined) own.push(argument);
+    else if (value === undefined) at += values;
+  }
+  return own;
 }
 
 function run(api: PluginApi, config: HostConfig, argv: readonly string[]): Promise<number> {

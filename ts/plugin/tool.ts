@@ -82,7 +82,11 @@ export function createTool(now: () => Date): Tool {
       switch (parameters.action) {
         case 'list': {
           const report = await backup.list({ signal });
-          return result(tellList(report, { now: now(), timeZone, limit: parameters.limit ?? 20 }), report);
+          const limit = parameters.limit ?? 20;
+          // A model reads the details, too: only what is shown, newest first.
+          const snapshots = report.snapshots.slice(-limit).reverse();
+          const details = { total: report.snapshots.length, snapshots, warnings: report.warnings };
+          return result(tellList(report, { now: now(), timeZone, limit }), details);
         }
         case 'status': {
           const status = await backup.status({ bucket: true }, { signal });
