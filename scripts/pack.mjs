@@ -7,9 +7,8 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { buildTs } from './build-ts.mjs';
 import { CommandFailed, failed, isMain, root, run } from './run.mjs';
-import { buildAddon, installPackages } from './setup.mjs';
+import { setup } from './setup.mjs';
 
 const packed = join(root, '.cache', 'packed');
 
@@ -18,11 +17,7 @@ const packed = join(root, '.cache', 'packed');
  * that `release` makes the release build of the addon first.
  */
 export async function pack({ release = false, to = packed } = {}) {
-  if (release) {
-    await installPackages();
-    await buildAddon('--release');
-    await buildTs();
-  }
+  if (release) await setup('--release');
   const platforms = await readPlatforms();
   const here = platforms.find(fitsHere);
   if (here === undefined)

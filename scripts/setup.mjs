@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { buildTs } from './build-ts.mjs';
 import { bin, CommandFailed, failed, isMain, root, run, works } from './run.mjs';
 
-export async function setup() {
+/** `options` are those of `napi build`, such as `--release`. */
+export async function setup(...options) {
   await installPackages();
-  await buildAddon();
+  await buildAddon(...options);
   await buildTs();
 }
 

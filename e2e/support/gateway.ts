@@ -181,12 +181,15 @@ export class Gateway {
     this.#program = program;
   }
 
-  /** Starts the gateway and waits until it is ready for work. */
-  static async start(home: Home, { seconds = 120 } = {}): Promise<Gateway> {
+  /** Starts the gateway and waits until it is ready for work. `env` is for it alone, not for other commands. */
+  static async start(
+    home: Home,
+    { seconds = 120, env = {} }: { seconds?: number; env?: NodeJS.ProcessEnv } = {},
+  ): Promise<Gateway> {
     const gateway = new Gateway(
       home,
       new Program('gateway', node24, [openclawProgram, 'gateway', 'run'], {
-        env: home.env,
+        env: { ...home.env, ...env },
         cwd: home.path,
         log: join(logs, `${basename(home.path)}.log`),
       }),
