@@ -88,7 +88,10 @@ export interface PlanReport {
 
 /** How far an operation is. */
 export interface ProgressEvent {
-  /** `open`, `scan`, `capture`, `captured`, `upload`, `restore` or `verify`. */
+  /**
+   * `wait` (for another process to let go of the state directory), `open`, `scan`, `capture`, `captured`,
+   * `upload`, `restore` or `verify`.
+   */
   phase: string
   /** Bytes done in this phase. */
   doneBytes: number
@@ -112,6 +115,11 @@ export declare function push(settings: Settings, options: PushOptions, cancel?: 
 export interface PushOptions {
   /** `manual` (default), `scheduled`, `compaction`, `shutdown`, `reset` or `safety`. */
   reason?: string
+  /**
+   * How long to wait for another process that works on the same state directory, in milliseconds; 0 by
+   * default, which fails at once with `B2_LOCKED`.
+   */
+  waitMs?: number
 }
 
 /** What a push did. */

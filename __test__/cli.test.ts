@@ -123,7 +123,7 @@ describe('settings', () => {
     await run('push --state-dir state', { push });
     expect(push).toHaveBeenCalledWith(
       expect.objectContaining({ stateDir: '/work/state', bucket: 'my-bucket' }),
-      { reason: 'manual' },
+      { reason: 'manual', waitMs: 600_000 },
       expect.anything(),
     );
   });
@@ -432,5 +432,19 @@ describe('progress', () => {
 
   it('is not shown where there is no terminal', async () => {
     expect((await run('push', { push })).err).toBe('');
+  });
+
+  const waiting: Engine['push'] = async (__, ___, operation) => {
+    for (let at = 0; at < 3; at += 1) operation?.onProgress?.({ phase: 'wait', doneBytes: 0, doneFiles: 0 });
+    return PUSHED;
+  };
+
+  it('says once that another backup is waited for, also where there is no terminal', async () => {
+    expect((await run('push', { push: waiting })).err).toBe('Another backup is running; waiting for it\n');
+    expect((await run('push', { push: waiting }, onTerminal)).err).toBe(
+      '\r\u001b[2KAnother backup is running; waiting for it ...\r\u001b[2K',
+    );
+    expect((await run('push --quiet', { push: waiting })).err).toBe('');
+    expect((await json('push', { push: waiting })).document).toMatchObject({ ok: true });
   });
 });

@@ -6,6 +6,8 @@ use std::sync::Arc;
 /// What an operation is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Waiting for another process to let go of the state directory.
+    Wait,
     /// Looking at the bucket and opening the repository.
     Open,
     /// Walking the state and comparing it with the last snapshot.
@@ -27,6 +29,7 @@ impl Phase {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Wait => "wait",
             Self::Open => "open",
             Self::Scan => "scan",
             Self::Capture => "capture",

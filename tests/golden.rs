@@ -18,7 +18,7 @@ use b2_backup::ambient::{Clock, SystemEntropy};
 use b2_backup::crypto::sha256;
 use b2_backup::entry::RelPath;
 use b2_backup::format::Reason;
-use b2_backup::ops::{self, PushOptions};
+use b2_backup::ops;
 use b2_backup::secret::Secret;
 use b2_backup::store::folder::FolderStore;
 use futures_util::future::BoxFuture;
@@ -28,7 +28,7 @@ use tempfile::tempdir;
 #[path = "support/machine.rs"]
 mod machine;
 
-use machine::Machine;
+use machine::{Machine, push_options};
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -176,7 +176,7 @@ async fn snapshot(machine: &Machine, day: u64, reason: Reason) -> (String, Value
     let mut machine = machine.clone();
     machine.clock =
         Arc::new(Standing(UNIX_EPOCH + Duration::from_secs(1_771_459_200 + day * 86_400)));
-    let report = ops::push(&machine.session().await, PushOptions { reason }).await.unwrap();
+    let report = ops::push(&machine.session().await, push_options(reason)).await.unwrap();
     assert_eq!(report.skipped, []);
     let id = report.snapshot.unwrap();
     let dir = tempdir().unwrap();

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use b2_backup::ambient::{Clock, SystemClock, SystemEntropy};
 use b2_backup::cpu::CpuPool;
@@ -70,7 +71,7 @@ impl Machine {
     }
 
     pub(crate) async fn push(&self) -> Result<PushReport> {
-        ops::push(&self.session().await, PushOptions { reason: Reason::Manual }).await
+        ops::push(&self.session().await, push_options(Reason::Manual)).await
     }
 
     pub(crate) async fn list(&self) -> ListReport {
@@ -121,6 +122,11 @@ impl Machine {
         blank.settings.state_dir = state;
         blank
     }
+}
+
+/// Options of a push that does not wait for another.
+pub(crate) fn push_options(reason: Reason) -> PushOptions {
+    PushOptions { reason, wait: Duration::ZERO }
 }
 
 /// Restores a whole snapshot with an open session: many restores on one blank machine unlock the key once.

@@ -42,7 +42,8 @@ Usage: b2-backup push [--dry-run [--list]]
 Each snapshot is complete: it restores alone, on a blank machine, with the
 bucket and the key. What travels is what changed. When nothing changed, no
 snapshot is made. It is safe while OpenClaw runs, and safe to interrupt: the
-next push goes on where this one stopped.
+next push goes on where this one stopped. While another push works on the same
+state, this one waits for it, at most ten minutes.
 
   --dry-run   only tell what a push would back up
   --list      with --dry-run: name each file, and what is left out and why
