@@ -17,6 +17,14 @@ export declare class CancelHandle {
   cancel(): void
 }
 
+/** A file that has much new content. */
+export interface ChangedPath {
+  /** The path. */
+  path: string
+  /** Bytes of its content that were new, before compression. */
+  bytes: number
+}
+
 /** Every stable code that an error of this addon can carry. */
 export declare function errorCodes(): Array<string>
 
@@ -235,6 +243,20 @@ export interface Settings {
   threads?: number
 }
 
+/** What is new against the previous snapshot of the same machine. Directories are not counted. */
+export interface SnapshotChanges {
+  /** New files. */
+  added: number
+  /** Files with another content or mode, links to elsewhere. */
+  changed: number
+  /** Files that are gone. */
+  removed: number
+  /** Bytes that were stored for it. */
+  storedBytes: number
+  /** At most five files, those with most new content first. */
+  most: Array<ChangedPath>
+}
+
 /** One snapshot. */
 export interface SnapshotInfo {
   /** Its name. */
@@ -259,6 +281,8 @@ export interface SnapshotInfo {
   format: number
   /** Why more is not known. */
   problem?: string
+  /** What is new in it; not set for the first of a machine, and where it is not known. */
+  changes?: SnapshotChanges
 }
 
 /**

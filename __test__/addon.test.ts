@@ -67,21 +67,37 @@ describe.skipIf(addon === undefined)('the library (needs the built addon)', () =
       },
     ]);
 
+    writeFileSync(join(settings.stateDir, 'workspace', 'new.md'), 'new');
+    await library.push(settings);
+    expect((await library.list(settings)).snapshots).toMatchObject([
+      { id: first.snapshot },
+      {
+        changes: {
+          added: 1,
+          changed: 0,
+          removed: 0,
+          storedBytes: expect.any(Number),
+          most: [{ path: 'workspace/new.md', bytes: 3 }],
+        },
+      },
+    ]);
+    expect(snapshots[0]).not.toHaveProperty('changes');
+
     const to = join(directory, 'restored');
     const blank = { ...settings, stateDir: join(directory, 'blank') };
-    const restored = await library.restore(blank, { snapshot: 'latest', to });
+    const restored = await library.restore(blank, { snapshot: first.snapshot ?? '', to });
     expect(restored).toMatchObject({ snapshot: first.snapshot, failed: [] });
     const memory = readdirSync(to, { recursive: true, encoding: 'utf8' }).find((path) =>
       path.endsWith('MEMORY.md'),
     );
     expect(readFileSync(join(to, memory ?? ''), 'utf8')).toBe('remember the milk\n');
 
-    expect(await library.verify(settings, { readData: true })).toMatchObject({ snapshots: 1, problems: [] });
+    expect(await library.verify(settings, { readData: true })).toMatchObject({ snapshots: 2, problems: [] });
     expect(await library.status(settings)).toMatchObject({
       stateDir: settings.stateDir,
       encrypt: true,
-      lastSnapshot: first.snapshot,
-      snapshots: 1,
+      lastSnapshot: expect.any(String),
+      snapshots: 2,
       pending: false,
     });
   });

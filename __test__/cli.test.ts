@@ -234,8 +234,9 @@ A push would back up
 
 describe('list', () => {
   const { reason: __, ...unknownReason } = SNAPSHOT;
+  const changes = { added: 1, changed: 2, removed: 3, storedBytes: 4, most: [{ path: 'a', bytes: 5 }] };
   const snapshots = [
-    { ...SNAPSHOT, authenticated: false },
+    { ...SNAPSHOT, authenticated: false, changes },
     { ...unknownReason, kind: 'safety', machine: 'aaaaaaaa\u001b', thisMachine: false },
     { ...unknownReason, problem: 'none of the secrets opens it' },
   ];
@@ -260,8 +261,16 @@ describe('list', () => {
   it('has null where a reason is unknown', async () => {
     const { document } = await json('list', { list: async () => ({ snapshots, warnings: [] }) });
     expect(document['snapshots']).toMatchObject([
-      { id: SNAPSHOT.id, kind: 'regular', reason: 'manual', format: 2, authenticated: false, problem: null },
-      { kind: 'safety', reason: null },
+      {
+        id: SNAPSHOT.id,
+        kind: 'regular',
+        reason: 'manual',
+        format: 2,
+        authenticated: false,
+        problem: null,
+        changes,
+      },
+      { kind: 'safety', reason: null, changes: null },
       { reason: null, problem: 'none of the secrets opens it' },
     ]);
   });

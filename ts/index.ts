@@ -14,6 +14,7 @@ const engine = createEngine();
 export const { push, plan, list, restore, verify, status } = engine;
 
 export type {
+  ChangedPath,
   FileProblem,
   ListReport,
   PlanEntry,
@@ -24,6 +25,7 @@ export type {
   RestoreOptions,
   RestoreReport,
   Settings,
+  SnapshotChanges,
   SnapshotInfo,
   StatusReport,
   VerifyOptions,

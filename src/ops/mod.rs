@@ -1,5 +1,6 @@
 //! One file for each thing a user can ask for.
 
+mod compare;
 mod host;
 mod list;
 mod plan;
@@ -10,8 +11,9 @@ mod status;
 mod tree;
 mod verify;
 
+pub use compare::Aspect;
 pub use host::plugin_settings;
-pub use list::{ListReport, SnapshotInfo, list};
+pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list};
 pub use plan::{PlanEntry, PlanReport, plan};
 pub use push::{PushOptions, PushReport, push};
 pub use restore::{RestoreOptions, RestoreReport, restore};

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::FileProblem;
-use super::push::{Looked, look, memory::Memory};
+use super::push::{
+    Looked, look,
+    memory::{Memory, path_bytes},
+};
 use super::session::Session;
+use super::tree::path_for_people;
 use crate::error::Result;
 use crate::source::EntryKind;
 
@@ -57,8 +61,8 @@ pub async fn plan(session: &Session) -> Result<PlanReport> {
     let warnings = session.warnings.iter().cloned().chain(warnings).collect();
     let mut report = PlanReport { skipped, warnings, ..PlanReport::default() };
     let shown = |root: u16, path: &crate::entry::RelPath| match roots.get(usize::from(root)) {
-        Some(place) if root > 0 => format!("{}/{path}", place.path.display()),
-        _ => path.to_string(),
+        Some(place) if root > 0 => path_for_people(Some(&path_bytes(&place.path)), path),
+        _ => path_for_people(None, path),
     };
     let mut entries = BTreeMap::new();
     for found in &walk.found {

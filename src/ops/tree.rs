@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::session::Session;
-use crate::entry::EntryKind;
+use crate::entry::{EntryKind, RelPath};
 use crate::error::{Error, Result};
 use crate::format::{Entry, SnapshotId, SnapshotName, TreeReader};
 use crate::repo::{PackSource, Snapshot, find, read};
@@ -81,6 +81,14 @@ async fn named(session: &Session, wanted: &str, confirmed: bool) -> Result<Snaps
         return Err(Error::NotAuthenticated { snapshot: id.to_string() });
     }
     Ok(snapshot)
+}
+
+/// A path for people and JSON: below the state directory as it is, below another root with that root before it.
+pub(super) fn path_for_people(other_root: Option<&[u8]>, path: &RelPath) -> String {
+    match other_root {
+        Some(root) => format!("{}/{path}", RelPath::from_bytes(root.to_vec())),
+        None => path.to_string(),
+    }
 }
 
 /// No snapshot holds more: what a file offset can express, so that no sum of sizes can overflow.

@@ -278,6 +278,7 @@ mod tests {
             packs: vec![pack.reference],
             tree,
             remarks: vec![],
+            changes: None,
         };
         let id = SnapshotId::new(0, machine, false);
         let snapshot = Snapshot { id, repository, key, manifest, sha256: [0; 32] };

@@ -122,6 +122,12 @@ impl Memory {
         self.entries.len()
     }
 
+    /// How many of them are no directories.
+    pub(super) fn files(&self) -> u64 {
+        let entries = self.entries.values().map(|(_, entry)| entry);
+        entries.filter(|entry| entry.kind != EntryKind::Directory).count() as u64
+    }
+
     /// Whether the roots are still the same, in the same order.
     pub(super) fn same_roots(&self, roots: &[Root]) -> bool {
         self.roots.len() == roots.len()
@@ -179,6 +185,6 @@ impl Memory {
 }
 
 /// A path as bytes.
-pub(super) fn path_bytes(path: &std::path::Path) -> Vec<u8> {
+pub(in crate::ops) fn path_bytes(path: &std::path::Path) -> Vec<u8> {
     path.as_os_str().as_encoded_bytes().to_vec()
 }
