@@ -20,6 +20,8 @@ pub enum Phase {
     Upload,
     /// Fetching and writing files.
     Restore,
+    /// Reading what may differ from a snapshot.
+    Compare,
     /// Reading back what is stored.
     Verify,
 }
@@ -36,6 +38,7 @@ impl Phase {
             Self::Captured => "captured",
             Self::Upload => "upload",
             Self::Restore => "restore",
+            Self::Compare => "compare",
             Self::Verify => "verify",
         }
     }

@@ -99,7 +99,7 @@ impl TryFrom<Settings> for ops::Settings {
 #[derive(Debug)]
 pub struct ProgressEvent {
     /// `wait` (for another process to let go of the state directory), `open`, `scan`, `capture`, `captured`,
-    /// `upload`, `restore` or `verify`.
+    /// `upload`, `restore`, `compare` or `verify`.
     pub phase: String,
     /// Bytes done in this phase.
     pub done_bytes: f64,

@@ -1,6 +1,4 @@
-//! What makes two entries of one path differ, and which roots of two sides are the same one.
-
-use std::collections::HashMap;
+//! What makes two entries of one path differ.
 
 use crate::entry::EntryKind;
 use crate::format::Entry;
@@ -47,40 +45,5 @@ pub(super) fn aspects(before: &Entry, after: &Entry) -> Vec<Aspect> {
         // The mode of a link is the system's, and means nothing.
         EntryKind::Symlink if before.target != after.target => vec![Aspect::Target],
         EntryKind::Directory | EntryKind::Symlink => Vec::new(),
-    }
-}
-
-/// For each root of one side the root of the other that is the same: the state directory, always the first,
-/// wherever it lies, and any other by its path.
-pub(super) fn same_roots(of: &[impl AsRef<[u8]>], to: &[impl AsRef<[u8]>]) -> Vec<Option<usize>> {
-    let others = to.iter().enumerate().skip(1).rev();
-    let mut by_path: HashMap<&[u8], usize> =
-        others.map(|(index, path)| (path.as_ref(), index)).collect();
-    of.iter()
-        .enumerate()
-        .map(|(index, path)| match index {
-            0 => (!to.is_empty()).then_some(0),
-            // A snapshot that names a root twice is odd; no two of one side are the same one.
-            _ => by_path.remove(path.as_ref()),
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn roots_are_the_same_by_path_and_once() {
-        let same = |of: &[&str], to: &[&str]| same_roots(of, to);
-        assert_eq!(
-            same(&["/home/a/.openclaw", "/ws", "/gone"], &["/home/b/.openclaw", "/new", "/ws"]),
-            [Some(0), Some(2), None]
-        );
-        assert_eq!(
-            same(&["/s", "/a", "/a", "/s"], &["/s", "/a", "/s"]),
-            [Some(0), Some(1), None, Some(2)]
-        );
-        assert_eq!(same(&["/s"], &[]), [None]);
     }
 }

@@ -1,17 +1,20 @@
 //! One file for each thing a user can ask for.
 
 mod compare;
+mod diff;
 mod host;
 mod list;
 mod plan;
 mod push;
 mod restore;
+mod roots;
 mod session;
 mod status;
 mod tree;
 mod verify;
 
 pub use compare::Aspect;
+pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, TextOmitted, diff};
 pub use host::plugin_settings;
 pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list};
 pub use plan::{PlanEntry, PlanReport, plan};

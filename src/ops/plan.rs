@@ -51,13 +51,10 @@ pub struct PlanReport {
 /// # Errors
 /// `B2_CONFIG` and those of the file system.
 pub async fn plan(session: &Session) -> Result<PlanReport> {
-    let Looked { roots, walk, skipped, warnings } =
+    let Looked { roots, walk, skipped, warnings, policy: _ } =
         session.cancellable(look(session, true)).await?;
     let local = session.local_repository(session.settings.encrypt);
-    let memory = match local.newest()? {
-        Some(newest) => local.files()?.and_then(|bytes| Memory::decode(&bytes, &newest.snapshot)),
-        None => None,
-    };
+    let memory = Memory::load(&local)?;
     let warnings = session.warnings.iter().cloned().chain(warnings).collect();
     let mut report = PlanReport { skipped, warnings, ..PlanReport::default() };
     let shown = |root: u16, path: &crate::entry::RelPath| match roots.get(usize::from(root)) {

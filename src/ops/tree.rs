@@ -1,6 +1,7 @@
 //! Choosing a snapshot and reading its entries, with everything checked before anything is done with them.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::session::Session;
 use crate::entry::{EntryKind, RelPath};
@@ -61,6 +62,19 @@ pub(super) async fn choose(
         snapshot: "latest".to_owned(),
         message: format!("there are no snapshots below {}", session.store.identity()),
     }))
+}
+
+/// The content of the snapshot that the user means; see [`choose`].
+pub(super) async fn source(
+    session: &Session,
+    wanted: &str,
+    confirmed: bool,
+) -> Result<(PackSource, Vec<String>)> {
+    let (snapshot, warnings) = choose(session, wanted, confirmed).await?;
+    // A cache of footers only where there is a state directory: reading never creates one.
+    let local = session.local_repository(snapshot.key.is_sealed());
+    let local = Some(local).filter(|local| local.dir().is_dir());
+    Ok((PackSource::new(Arc::clone(&session.store), Arc::new(snapshot), local), warnings))
 }
 
 async fn named(session: &Session, wanted: &str, confirmed: bool) -> Result<Snapshot> {

@@ -11,8 +11,8 @@ use b2_backup::cpu::CpuPool;
 use b2_backup::error::{Error, Result};
 use b2_backup::format::Reason;
 use b2_backup::ops::{
-    self, Ambient, ListReport, PushOptions, PushReport, RestoreOptions, RestoreReport, Session,
-    Settings, VerifyOptions, VerifyReport,
+    self, Ambient, DiffOptions, DiffReport, DiffTo, ListReport, PushOptions, PushReport,
+    RestoreOptions, RestoreReport, Session, Settings, VerifyOptions, VerifyReport,
 };
 use b2_backup::progress::{Silent, Sink};
 use b2_backup::secret::Secret;
@@ -97,6 +97,15 @@ impl Machine {
         ops::restore(&self.session().await, &options).await
     }
 
+    /// Compares a snapshot with another, or with the state where it is `live`.
+    pub(crate) async fn diff(&self, from: &str, to: &str) -> Result<DiffReport> {
+        self.diff_with(diff_options(from, to)).await
+    }
+
+    pub(crate) async fn diff_with(&self, options: DiffOptions) -> Result<DiffReport> {
+        ops::diff(&self.session().await, &options).await
+    }
+
     pub(crate) async fn verify(&self, read_data: bool) -> VerifyReport {
         ops::verify(&self.session().await, VerifyOptions { read_data }).await.unwrap()
     }
@@ -121,6 +130,17 @@ impl Machine {
         let mut blank = self.clone();
         blank.settings.state_dir = state;
         blank
+    }
+}
+
+/// Everything, without text.
+pub(crate) fn diff_options(from: &str, to: &str) -> DiffOptions {
+    DiffOptions {
+        from: from.into(),
+        to: if to == "live" { DiffTo::Live } else { DiffTo::Snapshot(to.into()) },
+        paths: vec![],
+        text: false,
+        allow_unauthenticated: false,
     }
 }
 

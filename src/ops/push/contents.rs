@@ -7,16 +7,17 @@ use super::assemble::{complete, count, packs_in_use, remarks, tails};
 use super::capture::{Capture, Chunker, Draft, runs};
 use super::changes::{Changes, Scan};
 use super::frames::FramePipe;
-use super::memory::{Memory, path_bytes};
+use super::memory::Memory;
 use super::summary::summary;
 use super::writer::Writer;
 use crate::chunk::Cutter;
 use crate::error::{Error, Result};
-use crate::format::{Counts, Entry, Manifest, PackRef, Reason, RootRecord, SnapshotId, TreeRef};
+use crate::format::{Counts, Entry, Manifest, PackRef, Reason, SnapshotId, TreeRef};
 use crate::ops::FileProblem;
+use crate::ops::roots;
 use crate::ops::session::{Session, millis};
 use crate::repo::{Captured, Known, MAX_TREE_BYTES, Newest, PackIndex, Snapshot};
-use crate::source::{Fingerprint, RootKind};
+use crate::source::Fingerprint;
 
 /// What is known before the first file is read.
 pub(super) struct Start {
@@ -93,19 +94,7 @@ impl Plan {
             host_version: session.settings.host_version.clone(),
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
             includes_secrets: session.settings.include_secrets,
-            roots: scan
-                .roots
-                .iter()
-                .map(|root| RootRecord {
-                    kind: match root.kind {
-                        RootKind::State => 0,
-                        RootKind::Workspace => 1,
-                        RootKind::AgentDir => 2,
-                        RootKind::Config => 3,
-                    },
-                    path: path_bytes(&root.path),
-                })
-                .collect(),
+            roots: scan.roots.iter().map(roots::record).collect(),
             counts: Counts::default(),
             packs: vec![],
             tree: TreeRef { bytes: 0, sha256: [0; 32], runs: vec![], tails: vec![] },

@@ -27,7 +27,7 @@ use crate::progress::Phase;
 use crate::repo::{Captured, LockFile};
 
 use changes::{Changes, Scan};
-pub(in crate::ops) use changes::{Looked, look};
+pub(in crate::ops) use changes::{Looked, look, refuse_open_databases};
 use commit::Committed;
 use compose::capture_and_upload;
 use contents::Outcome;

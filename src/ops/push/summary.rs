@@ -5,7 +5,8 @@ use std::cmp::Reverse;
 use super::memory::Memory;
 use crate::entry::EntryKind;
 use crate::format::{ChangeSummary, Entry, GrownPath, PackRef, RootRecord};
-use crate::ops::compare::{Aspect, aspects, same_roots};
+use crate::ops::compare::{Aspect, aspects};
+use crate::ops::roots::same_roots;
 
 /// How many paths are named.
 const MOST: usize = 5;
