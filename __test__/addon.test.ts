@@ -111,6 +111,47 @@ describe.skipIf(addon === undefined)('the library (needs the built addon)', () =
     expect(readdirSync(join(directory, 'bucket'))).toEqual([]);
   });
 
+  it('tells what is different, in another process only where it reads the state', async () => {
+    const { snapshot: first = '' } = await library.push(settings);
+    writeFileSync(join(settings.stateDir, 'workspace', 'MEMORY.md'), 'remember the bread\n');
+    chmodSync(join(settings.stateDir, 'workspace', 'empty'), 0o700);
+    const events: ProgressEvent[] = [];
+    const live = await library.diff(
+      settings,
+      { from: 'latest', paths: ['workspace'], text: true },
+      { onProgress: (event) => events.push(event) },
+    );
+    const entry = {
+      path: 'workspace/MEMORY.md',
+      change: 'changed',
+      what: ['content'],
+      kind: 'file',
+      bytesBefore: 18,
+      bytesAfter: 19,
+      database: false,
+      text: '@@ -1 +1 @@\n-remember the milk\n+remember the bread\n',
+    };
+    const counted = { added: 0, changed: 1, removed: 0, skipped: [], warnings: [] };
+    expect(live).toMatchObject({ from: first, to: 'live', ...counted });
+    expect(live.entries.find(({ kind }) => kind === 'file')).toEqual(entry);
+    expect(live.entries.find(({ kind }) => kind === 'directory')).toMatchObject({ what: ['mode'] });
+    expect(events.map(({ phase }) => phase)).toContain('scan');
+
+    const { snapshot: second = '' } = await library.push(settings);
+    // On a machine without a state, too.
+    const blank = { ...settings, stateDir: join(directory, 'blank') };
+    const between = await library.diff(blank, { from: first, to: second, text: true });
+    expect(between).toMatchObject({ to: second, ...counted, entries: live.entries });
+    const without = await library.diff(blank, { from: second, to: first });
+    expect(without.entries.every((one) => !('text' in one) && !('textOmitted' in one))).toBe(true);
+    await expect(library.diff(blank, { from: first })).rejects.toMatchObject({ code: 'B2_CONFIG' });
+    await expect(library.diff(settings, { from: first, paths: ['typo'] })).rejects.toMatchObject({
+      name: 'BackupError',
+      code: 'B2_CONFIG',
+      message: expect.stringContaining('typo'),
+    });
+  });
+
   it('rejects with codes, from both processes', async () => {
     await library.push(settings);
     const wrong = { ...settings, stateDir: join(directory, 'blank'), passphrase: 'haddock' };

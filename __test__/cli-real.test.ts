@@ -78,6 +78,12 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
 
     expect((await cli(['list'], env)).out).toContain(snapshot);
     expect((await cli(['push', '--dry-run', '--list'], env)).out).toContain('workspace/MEMORY.md');
+    expect((await cli(['diff', 'latest'], env)).out).toContain('Nothing is different.');
+    writeFileSync(join(state, 'workspace', 'new.md'), 'new\n');
+    const compared = await cli(['diff', snapshot, '--text'], env);
+    expect(compared).toMatchObject({ exit: 0, err: '' });
+    expect(compared.out).toMatch(/^added +- +4 B {2}workspace\/new\.md$/m);
+    expect(compared.out).toContain('\nworkspace/new.md\n@@ -0,0 +1 @@\n+new\n');
     expect((await cli(['verify', '--read-data'], env)).exit).toBe(0);
     expect((await cli(['status'], env)).out).toContain(snapshot);
 

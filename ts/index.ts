@@ -11,10 +11,13 @@ import { createEngine } from './engine.js';
 
 const engine = createEngine();
 
-export const { push, plan, list, restore, verify, status } = engine;
+export const { push, plan, list, diff, restore, verify, status } = engine;
 
 export type {
   ChangedPath,
+  DiffEntry,
+  DiffOptions,
+  DiffReport,
   FileProblem,
   ListReport,
   PlanEntry,

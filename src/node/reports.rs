@@ -23,7 +23,7 @@ impl From<ops::FileProblem> for FileProblem {
     }
 }
 
-fn problems(all: Vec<ops::FileProblem>) -> Vec<FileProblem> {
+pub(super) fn problems(all: Vec<ops::FileProblem>) -> Vec<FileProblem> {
     all.into_iter().map(FileProblem::from).collect()
 }
 

@@ -14,7 +14,7 @@ mod tree;
 mod verify;
 
 pub use compare::Aspect;
-pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, TextOmitted, diff};
+pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, LIVE, TextOmitted, diff};
 pub use host::plugin_settings;
 pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list};
 pub use plan::{PlanEntry, PlanReport, plan};

@@ -5,6 +5,7 @@ import { BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import { type GlobalOptions, parse, type WorkCommand, wantsJson } from './arguments.js';
 import type { CliDeps, StopSignal } from './deps.js';
+import { diff } from './diff.js';
 import { helpText } from './help.js';
 import { list } from './list.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
@@ -77,6 +78,8 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
       return command.dryRun ? dryRun(context, command.list) : push(context);
     case 'list':
       return list(context);
+    case 'diff':
+      return diff(context, command);
     case 'restore':
       return restore(context, command);
     case 'verify':

@@ -25,6 +25,7 @@ const LABELS: Readonly<Record<string, string>> = {
   captured: 'Read',
   upload: 'Uploading',
   restore: 'Restoring',
+  compare: 'Comparing',
   verify: 'Verifying',
 };
 

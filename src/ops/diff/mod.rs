@@ -29,7 +29,7 @@ pub enum DiffTo {
 }
 
 /// The name of the present state.
-pub(super) const LIVE: &str = "live";
+pub const LIVE: &str = "live";
 
 /// What to compare.
 #[derive(Clone, Debug)]
