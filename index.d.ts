@@ -17,6 +17,99 @@ export declare class CancelHandle {
   cancel(): void
 }
 
+/** A file that has much new content. */
+export interface ChangedPath {
+  /** The path. */
+  path: string
+  /** Bytes of its content that were new, before compression. */
+  bytes: number
+}
+
+/**
+ * Compares a snapshot with another one, or with the present state. In the latter case it opens files of the
+ * state: never call it so in the gateway's process, see `push`.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function diff(settings: Settings, options: DiffOptions, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<DiffReport>
+
+/** A path that is not the same on both sides. */
+export interface DiffEntry {
+  /**
+   * The path; bytes that are not UTF-8 and control characters as `\xNN`. Outside the state directory with its
+   * root before it.
+   */
+  path: string
+  /** `added`, `removed` or `changed`. */
+  change: string
+  /** In what it differs, where both sides have it: `content`, `mode`, `target` (of a symlink), `kind`. */
+  what: Array<string>
+  /** `file`, `directory` or `symlink`; what it was where it is no more. */
+  kind: string
+  /** Bytes of content on the first side; 0 where it is no file. */
+  bytesBefore: number
+  /** Bytes of content on the second side; 0 where it is no file. */
+  bytesAfter: number
+  /** Whether it is a database. */
+  database: boolean
+  /** Hunks of a unified diff without the lines that name the files; where text was asked for. */
+  text?: string
+  /**
+   * Why there is no text of a file whose content differs, where text was asked for: `secret` (it may hold
+   * some), `database`, `too large` (more than 64 KiB on a side), `binary`, `limit` (256 KiB of text, or 16 MiB
+   * of content looked at), `unreadable`.
+   */
+  textOmitted?: string
+}
+
+/** What to compare. */
+export interface DiffOptions {
+  /** Id of a snapshot, or `latest`. */
+  from: string
+  /** Id of another snapshot, `latest`, or `live` (default), which is the present state. */
+  to?: string
+  /** Paths or globs below the state directory; everything when left out. */
+  paths?: Array<string>
+  /** Whether to say which lines of small text files differ. */
+  text?: boolean
+  /** Whether snapshots may be used that anyone with access to the bucket can have made. */
+  allowUnauthenticated?: boolean
+}
+
+/** What is different. */
+export interface DiffReport {
+  /** Id of the first snapshot. */
+  from: string
+  /** Id of the second one, or `live`. */
+  to: string
+  /** Files and symlinks that only the second side has. */
+  added: number
+  /** Files and symlinks that only the first side has. */
+  removed: number
+  /** Files and symlinks that are not the same. */
+  changed: number
+  /** Bytes of content of all files in `entries`, on the first side. */
+  bytesBefore: number
+  /** The same on the second side. */
+  bytesAfter: number
+  /**
+   * Every difference, by root, the state directory first, then by path. Directories are listed when they
+   * are added or removed or have another mode.
+   */
+  entries: Array<DiffEntry>
+  /** What of the state could not be looked at, and is not compared. */
+  skipped: Array<FileProblem>
+  /** What the user should know. */
+  warnings: Array<string>
+  /** Requests made. */
+  requests: number
+  /** Bytes received. */
+  downloadedBytes: number
+  /** Milliseconds it took. */
+  durationMs: number
+}
+
 /** Every stable code that an error of this addon can carry. */
 export declare function errorCodes(): Array<string>
 
@@ -88,7 +181,10 @@ export interface PlanReport {
 
 /** How far an operation is. */
 export interface ProgressEvent {
-  /** `open`, `scan`, `capture`, `captured`, `upload`, `restore` or `verify`. */
+  /**
+   * `wait` (for another process to let go of the state directory), `open`, `scan`, `capture`, `captured`,
+   * `upload`, `restore`, `compare` or `verify`.
+   */
   phase: string
   /** Bytes done in this phase. */
   doneBytes: number
@@ -112,6 +208,11 @@ export declare function push(settings: Settings, options: PushOptions, cancel?: 
 export interface PushOptions {
   /** `manual` (default), `scheduled`, `compaction`, `shutdown`, `reset` or `safety`. */
   reason?: string
+  /**
+   * How long to wait for another process that works on the same state directory, in milliseconds; 0 by
+   * default, which fails at once with `B2_LOCKED`.
+   */
+  waitMs?: number
 }
 
 /** What a push did. */
@@ -227,6 +328,20 @@ export interface Settings {
   threads?: number
 }
 
+/** What is new against the previous snapshot of the same machine. Directories are not counted. */
+export interface SnapshotChanges {
+  /** New files. */
+  added: number
+  /** Files with another content or mode, links to elsewhere. */
+  changed: number
+  /** Files that are gone. */
+  removed: number
+  /** Bytes that were stored for it. */
+  storedBytes: number
+  /** At most five files, those with most new content first. */
+  most: Array<ChangedPath>
+}
+
 /** One snapshot. */
 export interface SnapshotInfo {
   /** Its name. */
@@ -251,6 +366,8 @@ export interface SnapshotInfo {
   format: number
   /** Why more is not known. */
   problem?: string
+  /** What is new in it; not set for the first of a machine, and where it is not known. */
+  changes?: SnapshotChanges
 }
 
 /**

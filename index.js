@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { CancelHandle, errorCodes, list, plan, push, readHostConfig, restore, status, verify } = nativeBinding
+const { CancelHandle, diff, errorCodes, list, plan, push, readHostConfig, restore, status, verify } = nativeBinding
 export { CancelHandle }
+export { diff }
 export { errorCodes }
 export { list }
 export { plan }

@@ -68,6 +68,18 @@ pub enum EntryKind {
     Symlink,
 }
 
+impl EntryKind {
+    /// The name that users and other programs see.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Symlink => "symlink",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 /** The operations, and where each of them runs. */
 import type {
+  DiffOptions,
+  DiffReport,
   ListReport,
   PlanReport,
   PushOptions,
@@ -23,6 +25,9 @@ export interface HostConfig {
   readonly warning: string | null;
 }
 
+/** What stands for the present state in a {@linkcode DiffOptions}. */
+export const LIVE = 'live';
+
 /** Everything a user can ask for. */
 export interface Engine {
   /** Loads the addon, so that a machine without a fitting one is noticed. @throws {BackupError} B2_NATIVE_UNAVAILABLE */
@@ -33,6 +38,11 @@ export interface Engine {
   plan(settings: Settings, operation?: Operation): Promise<PlanReport>;
   /** The snapshots of every machine in the bucket, newest first. */
   list(settings: Settings, operation?: Operation): Promise<ListReport>;
+  /**
+   * What is different between a snapshot and another one, or the present state. Only the latter needs a child
+   * process: it opens files of the state.
+   */
+  diff(settings: Settings, options: DiffOptions, operation?: Operation): Promise<DiffReport>;
   /** Brings a snapshot, or paths of it, into an empty or new directory. */
   restore(settings: Settings, options: RestoreOptions, operation?: Operation): Promise<RestoreReport>;
   /** Checks that every snapshot can be restored; with `readData` by opening every byte. */
@@ -70,6 +80,12 @@ export function createEngine({
       runIsolated({ op: 'push', settings, options }, operation),
     plan: (settings, operation = {}) => runIsolated({ op: 'plan', settings }, operation),
     list: (settings, operation = {}) => here(operation, (native, cancel) => native.list(settings, cancel)),
+    diff: (settings, options, operation = {}) =>
+      (options.to ?? LIVE) === LIVE
+        ? runIsolated({ op: 'diff', settings, options }, operation)
+        : here(operation, (native, cancel) =>
+            native.diff(settings, options, cancel, harmless(operation.onProgress)),
+          ),
     restore: (settings, options, operation = {}) =>
       here(operation, (native, cancel) =>
         native.restore(settings, options, cancel, harmless(operation.onProgress)),

@@ -11,9 +11,13 @@ import { createEngine } from './engine.js';
 
 const engine = createEngine();
 
-export const { push, plan, list, restore, verify, status } = engine;
+export const { push, plan, list, diff, restore, verify, status } = engine;
 
 export type {
+  ChangedPath,
+  DiffEntry,
+  DiffOptions,
+  DiffReport,
   FileProblem,
   ListReport,
   PlanEntry,
@@ -24,6 +28,7 @@ export type {
   RestoreOptions,
   RestoreReport,
   Settings,
+  SnapshotChanges,
   SnapshotInfo,
   StatusReport,
   VerifyOptions,

@@ -2,6 +2,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
 mod convert;
+mod diff;
 mod options;
 mod reports;
 
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error;
 use crate::ops;
 use convert::{Events, ambient};
+use diff::{DiffOptions, DiffReport};
 use options::{ProgressEvent, PushOptions, RestoreOptions, Settings, VerifyOptions};
 use reports::{ListReport, PlanReport, PushReport, RestoreReport, StatusReport, VerifyReport};
 
@@ -132,6 +134,26 @@ pub fn list<'env>(
 ) -> Result<PromiseRaw<'env, ListReport>> {
     let token = token(cancel);
     promise(env, async move { ops::list(&session(settings, token, None).await?).await })
+}
+
+/// Compares a snapshot with another one, or with the present state. In the latter case it opens files of the
+/// state: never call it so in the gateway's process, see `push`.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<DiffReport>")]
+pub fn diff<'env>(
+    env: &'env Env,
+    settings: Settings,
+    options: DiffOptions,
+    cancel: Option<&CancelHandle>,
+    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
+    on_progress: Option<Watcher>,
+) -> Result<PromiseRaw<'env, DiffReport>> {
+    let token = token(cancel);
+    promise(env, async move {
+        ops::diff(&session(settings, token, on_progress).await?, &options.into()).await
+    })
 }
 
 /// Restores a snapshot, or a part of it, into a fresh directory.

@@ -55,7 +55,7 @@ impl Local {
             Err(fs::TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 let _only_for_people = file.read_to_string(&mut holder);
-                tracing::info!(holder = holder.trim(), "the state directory is locked");
+                tracing::debug!(holder = holder.trim(), "the state directory is locked");
                 return Err(Error::Locked { state_dir: self.state_dir.clone(), lock: path });
             }
             Err(fs::TryLockError::Error(error)) => return Err(Error::io("lock", &path, error)),

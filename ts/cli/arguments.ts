@@ -1,5 +1,6 @@
 /** From `argv` to a command. Knows the shape of the command line, not what the commands do. */
 import { parseArgs } from 'node:util';
+import { LIVE } from '../engine.js';
 import { BackupError } from '../errors.js';
 
 /** What every command takes. */
@@ -19,6 +20,14 @@ export type Command =
       readonly snapshot: string;
       readonly to: string;
       readonly paths: readonly string[];
+      readonly allowUnauthenticated: boolean;
+    }
+  | {
+      readonly name: 'diff';
+      readonly from: string;
+      readonly to: string;
+      readonly paths: readonly string[];
+      readonly text: boolean;
       readonly allowUnauthenticated: boolean;
     }
   | { readonly name: 'verify'; readonly readData: boolean }
@@ -51,6 +60,7 @@ const OPTIONS = {
   path: { type: 'string', multiple: true },
   'allow-unauthenticated': { type: 'boolean' },
   'read-data': { type: 'boolean' },
+  text: { type: 'boolean' },
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
@@ -60,10 +70,14 @@ const EVERYWHERE: readonly OptionName[] = ['state-dir', 'config', 'json', 'quiet
 const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   push: ['dry-run', 'list'],
   list: [],
+  diff: ['path', 'text', 'allow-unauthenticated'],
   restore: ['to', 'path', 'allow-unauthenticated'],
   verify: ['read-data'],
   status: [],
 };
+
+/** How many words a command takes besides its options; none unless named. */
+const POSITIONALS: Partial<Readonly<Record<Topic, number>>> = { diff: 2, restore: 1 };
 
 /** The commands, in the order in which help shows them. */
 export const TOPICS = Object.keys(OWN) as readonly Topic[];
@@ -110,8 +124,7 @@ function parseOptions(argv: readonly string[]) {
 }
 
 function commandOf(name: Topic, values: Values, rest: readonly string[]): Command {
-  const expected = name === 'restore' ? 1 : 0;
-  const surplus = rest[expected];
+  const surplus = rest[POSITIONALS[name] ?? 0];
   if (surplus !== undefined) throw usage(`${name} does not take "${surplus}"`, name);
   switch (name) {
     case 'push': {
@@ -126,13 +139,26 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
       }
       const to = nonEmpty(values, 'to');
       if (to === undefined) throw usage('restore needs --to and a new or empty directory', name);
-      const paths = values.path ?? [];
-      if (paths.includes('')) throw usage('--path needs a value', name);
       return {
         name,
         snapshot,
         to,
-        paths,
+        paths: pathsOf(values, name),
+        allowUnauthenticated: values['allow-unauthenticated'] === true,
+      };
+    }
+    case 'diff': {
+      const [from, to = LIVE] = rest;
+      if (from === undefined || from === '' || to === '') {
+        throw usage('diff needs a snapshot: its name from b2-backup list, or latest', name);
+      }
+      if (from === LIVE) throw usage('diff takes the snapshot first: b2-backup diff SNAPSHOT', name);
+      return {
+        name,
+        from,
+        to,
+        paths: pathsOf(values, name),
+        text: values.text === true,
         allowUnauthenticated: values['allow-unauthenticated'] === true,
       };
     }
@@ -142,6 +168,12 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
     case 'status':
       return { name };
   }
+}
+
+function pathsOf(values: Values, name: Topic): readonly string[] {
+  const paths = values.path ?? [];
+  if (paths.includes('')) throw usage('--path needs a value', name);
+  return paths;
 }
 
 function nonEmpty(values: Values, option: 'state-dir' | 'config' | 'to'): string | undefined {

@@ -9,6 +9,7 @@ Usage: b2-backup COMMAND [OPTIONS]
 Commands:
   push               back up what has changed since the last snapshot
   list               show the snapshots of every machine
+  diff SNAPSHOT      show what is different now, or in another snapshot
   restore SNAPSHOT   bring a snapshot, or parts of it, into an empty directory
   verify             check that every snapshot can be restored
   status             show what is configured and what the bucket holds
@@ -42,7 +43,8 @@ Usage: b2-backup push [--dry-run [--list]]
 Each snapshot is complete: it restores alone, on a blank machine, with the
 bucket and the key. What travels is what changed. When nothing changed, no
 snapshot is made. It is safe while OpenClaw runs, and safe to interrupt: the
-next push goes on where this one stopped.
+next push goes on where this one stopped. While another push works on the same
+state, this one waits for it, at most ten minutes.
 
   --dry-run   only tell what a push would back up
   --list      with --dry-run: name each file, and what is left out and why
@@ -63,6 +65,29 @@ can have made it.
 Examples:
   b2-backup list
   b2-backup list --json
+`,
+  diff: `Show what is different between a snapshot and another one, or the present
+state.
+
+Usage: b2-backup diff SNAPSHOT|latest [SNAPSHOT|latest|live] [--path PATH]...
+                      [--text]
+
+Without a second snapshot, or with "live", the present state is compared, as far
+as it belongs in a backup. A database is listed when it was written since the
+last push, even where no row of it changed.
+
+  --path PATH   only this file or directory of the state, or what a glob
+                matches; may be given again
+  --text        also show which lines of small text files differ. Never of
+                files that may hold secrets, as openclaw.json and .env
+  --allow-unauthenticated
+                also take a snapshot that is not encrypted, which anyone who
+                can write to the bucket can have made
+
+Examples:
+  b2-backup diff latest
+  b2-backup diff 2026-02-19T00-00-00Z-1f2e3d4c latest
+  b2-backup diff latest --path workspace/MEMORY.md --text
 `,
   restore: `Bring a snapshot, or parts of it, into an empty directory.
 

@@ -1,6 +1,6 @@
 //! Restore: a snapshot, or a part of it, into a fresh directory.
 
-mod select;
+pub(super) mod select;
 mod target;
 mod work;
 
@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 
 use super::FileProblem;
 use super::session::Session;
-use super::tree::{choose, entries};
+use super::tree::{entries, source};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::Run;
@@ -95,13 +95,9 @@ async fn run(
     paths: &Selection,
     target: &Arc<Target>,
 ) -> Result<RestoreReport> {
-    let (snapshot, mut warnings) =
-        choose(session, &options.snapshot, options.allow_unauthenticated).await?;
+    let (source, mut warnings) =
+        source(session, &options.snapshot, options.allow_unauthenticated).await?;
     warnings.splice(0..0, session.warnings.iter().cloned());
-    let sealed = snapshot.key.is_sealed();
-    // A cache of footers only where there is a state directory: reading never creates one.
-    let local = Some(session.local_repository(sealed)).filter(|local| local.dir().is_dir());
-    let source = PackSource::new(Arc::clone(&session.store), Arc::new(snapshot), local);
     let all = entries(&source).await?;
     let whole = options.paths.is_empty();
     let chosen = paths.choose(all);
