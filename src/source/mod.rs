@@ -2,7 +2,9 @@
 //! telling what changed, and capturing databases. Knows no store and no repository.
 
 pub mod database;
+pub mod gateway;
 pub mod host_config;
+pub mod place;
 pub mod policy;
 mod policy_rules;
 mod private_copy;
