@@ -5,6 +5,7 @@ mod list;
 mod plan;
 mod push;
 mod restore;
+mod rollback;
 mod session;
 mod status;
 mod tree;
@@ -15,6 +16,11 @@ pub use list::{ListReport, SnapshotInfo, list};
 pub use plan::{PlanEntry, PlanReport, plan};
 pub use push::{PushOptions, PushReport, push};
 pub use restore::{RestoreOptions, RestoreReport, restore};
+pub use rollback::{
+    Action, Gateway, Mode, Outcome, RecoverReport, RollbackEntry, RollbackPlan, RollbackReport,
+    RollbackRequest, Touches, apply_waiting, discard_waiting, plan_rollback, plan_undo, recover,
+    stage_rollback, stage_undo,
+};
 pub use session::{Ambient, Session, Settings};
 pub use status::{StatusReport, status};
 pub use verify::{VerifyOptions, VerifyProblem, VerifyReport, verify};

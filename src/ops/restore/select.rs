@@ -10,7 +10,7 @@ use crate::format::Entry;
 
 /// Paths and globs.
 #[derive(Clone, Debug)]
-pub(super) struct Selection {
+pub(in crate::ops) struct Selection {
     exact: Vec<Vec<u8>>,
     globs: GlobSet,
     all: bool,
@@ -18,7 +18,7 @@ pub(super) struct Selection {
 
 impl Selection {
     /// A path names an entry and everything below it. One with `*`, `?`, `[` or `{` is a glob as well.
-    pub(super) fn new(paths: &[String]) -> Result<Self> {
+    pub(in crate::ops) fn new(paths: &[String]) -> Result<Self> {
         let mut globs = GlobSetBuilder::new();
         let mut exact = Vec::new();
         for path in paths {
@@ -41,7 +41,11 @@ impl Selection {
         Ok(Self { exact, globs, all: paths.is_empty() })
     }
 
-    fn matches(&self, path: &[u8]) -> bool {
+    /// Whether a path is meant.
+    pub(in crate::ops) fn matches(&self, path: &[u8]) -> bool {
+        if self.all {
+            return true;
+        }
         let below = |wanted: &Vec<u8>| {
             path.strip_prefix(wanted.as_slice())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
