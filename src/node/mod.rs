@@ -5,6 +5,7 @@ mod convert;
 mod diff;
 mod options;
 mod reports;
+mod rollback;
 
 use napi::bindgen_prelude::{Env, JsValue as _, PromiseRaw, Result, ToNapiValue};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};

@@ -36,6 +36,11 @@ impl Local {
         Self { root: state_dir.join("b2-backup"), state_dir: state_dir.to_owned() }
     }
 
+    /// The folder itself.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Takes the lock of this state directory, creating the folder.
     ///
     /// # Errors

@@ -3,7 +3,9 @@
 
 pub mod confidential;
 pub mod database;
+pub mod gateway;
 pub mod host_config;
+pub mod place;
 pub mod policy;
 mod policy_rules;
 mod private_copy;

@@ -26,6 +26,15 @@ pub enum Decision {
     },
 }
 
+/// What a rollback does about an entry that the policy leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The live one stays as it is.
+    Live,
+    /// No snapshot of ours can hold it: who made this one means harm.
+    Never,
+}
+
 /// A place inside the state directory that is configured as a workspace or as an agent's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inside {
@@ -135,6 +144,26 @@ impl Policy {
     pub(super) fn names(&self, kind: RootKind, path: &RelPath) -> bool {
         let os_path = as_path(path.as_bytes());
         self.rule(kind, path.as_bytes(), &Candidate::new(&os_path), EntryKind::File).is_some()
+    }
+
+    /// How an entry stands when a rollback would write it: `None` when it may.
+    #[must_use]
+    pub fn standing(
+        &self,
+        kind: RootKind,
+        path: &RelPath,
+        entry: EntryKind,
+    ) -> Option<(Standing, &'static str)> {
+        let os_path = as_path(path.as_bytes());
+        let rule = self.rule(kind, path.as_bytes(), &Candidate::new(&os_path), entry);
+        match rule {
+            Some(rule) if rule.class.is_hard() => Some((Standing::Never, rule.reason)),
+            // Even where the user includes it in backups: it must not go back in time.
+            Some(rule) if rule.class == Class::Secret => Some((Standing::Live, rule.reason)),
+            _ => self
+                .reason(kind, path.as_bytes(), entry)
+                .map(|(reason, _)| (Standing::Live, reason)),
+        }
     }
 
     /// Whether nothing below the directory `path` can belong in a snapshot.

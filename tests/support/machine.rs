@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use b2_backup::ambient::{Clock, SystemClock, SystemEntropy};
+use b2_backup::ambient::{Clock, NoSteps, Steps, SystemClock, SystemEntropy};
 use b2_backup::cpu::CpuPool;
 use b2_backup::error::{Error, Result};
 use b2_backup::format::Reason;
@@ -27,6 +27,7 @@ pub(crate) struct Machine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cancel: CancellationToken,
     pub(crate) progress: Sink,
+    pub(crate) steps: Arc<dyn Steps>,
 }
 
 /// Settings of a machine with its state in `state`.
@@ -52,6 +53,7 @@ impl Machine {
             clock: Arc::new(SystemClock),
             cancel: CancellationToken::new(),
             progress: Arc::new(Silent),
+            steps: Arc::new(NoSteps),
         }
     }
 
@@ -63,6 +65,7 @@ impl Machine {
             cancel: self.cancel.clone(),
             progress: Arc::clone(&self.progress),
             store: Some(Arc::clone(&self.store)),
+            steps: Arc::clone(&self.steps),
         }
     }
 

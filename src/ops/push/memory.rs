@@ -137,7 +137,7 @@ impl Memory {
     }
 
     /// Whether the roots are still the same, in the same order.
-    pub(super) fn same_roots(&self, roots: &[Root]) -> bool {
+    pub(in crate::ops) fn same_roots(&self, roots: &[Root]) -> bool {
         self.roots.len() == roots.len()
             && self.roots.iter().zip(roots).all(|(old, new)| *old == path_bytes(&new.path))
     }

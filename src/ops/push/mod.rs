@@ -19,8 +19,8 @@ mod writer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::FileProblem;
 use super::session::Session;
+use super::{FileProblem, rollback};
 use crate::error::{Error, Result};
 use crate::format::Reason;
 use crate::progress::Phase;
@@ -88,7 +88,14 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
         ));
     }
     let lock = Arc::new(lock(session, options.wait).await?);
+    let open = rollback::before_push(session, &lock).await?;
     let mut report = session.cancellable(run(session, options, lock)).await?;
+    report.warnings.extend(open);
+    // What a rollback set aside is of no more use: what came of it is saved.
+    let rollbacks = session.local.rollbacks();
+    if let Err(error) = Session::blocking(move || rollbacks.clear_done()).await {
+        report.warnings.push(format!("the files of a rollback that is done stay: {error}"));
+    }
     let traffic = session.traffic();
     report.uploaded_bytes = traffic.sent_bytes;
     report.requests = traffic.requests;
@@ -114,6 +121,15 @@ async fn lock(session: &Session, wait: Duration) -> Result<LockFile> {
             done => return done,
         }
     }
+}
+
+/// As [`push`], for the holder of the lock, who knows about rollbacks.
+pub(in crate::ops) async fn push_locked(
+    session: &Session,
+    reason: Reason,
+    lock: Arc<LockFile>,
+) -> Result<PushReport> {
+    session.cancellable(run(session, PushOptions { reason, wait: Duration::ZERO }, lock)).await
 }
 
 async fn run(session: &Session, options: PushOptions, lock: Arc<LockFile>) -> Result<PushReport> {

@@ -19,9 +19,11 @@ use crate::format::Run;
 use crate::progress::Phase;
 use crate::repo::PackSource;
 
-use select::Selection;
-use target::Target;
-use work::{Piece, Work};
+pub(in crate::ops) use select::Selection;
+pub(in crate::ops) use target::Target;
+pub(in crate::ops) use work::Work;
+
+use work::Piece;
 
 /// Packs that are fetched and opened at the same time.
 const PARALLEL: usize = 3;
@@ -71,7 +73,7 @@ pub struct RestoreReport {
 pub async fn restore(session: &Session, options: &RestoreOptions) -> Result<RestoreReport> {
     let started = Instant::now();
     let paths = Selection::new(&options.paths)?;
-    let target = Arc::new(Target::open(&options.to)?);
+    let target = Arc::new(Target::open(&options.to, Arc::clone(&session.ambient.steps))?);
     let result = session.cancellable(run(session, options, &paths, &target)).await;
     let mut report = match result {
         Ok(report) => report,
@@ -109,26 +111,7 @@ async fn run(
         ));
     }
     let work = Arc::new(Work::new(session, chosen, Arc::clone(target), &source));
-    let preparing = Arc::clone(&work);
-    Session::blocking(move || preparing.prepare()).await?;
-
-    let by_pack = work.pieces();
-    let jobs = by_pack
-        .into_iter()
-        .map(|(number, pieces)| fetch_pack(session, &source, &work, number, pieces, whole));
-    let mut jobs = futures_util::stream::iter(jobs).buffer_unordered(PARALLEL);
-    while let Some(done) = jobs.next().await {
-        done?;
-        let bytes = work.done_bytes.load(Ordering::Relaxed);
-        session.report(
-            Phase::Restore,
-            bytes,
-            Some(work.total_bytes),
-            work.done_files.load(Ordering::Relaxed),
-        );
-    }
-    let finishing = Arc::clone(&work);
-    session.ring.cpu().run(move || finishing.finish()).await??;
+    fetch(session, &source, &work, whole).await?;
 
     let failed: Vec<FileProblem> = {
         let failed = work.failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,6 +135,35 @@ async fn run(
         warnings,
         ..RestoreReport::default()
     })
+}
+
+/// Fetches everything that is wanted and writes it. With `whole` most of each pack is. Damage is noted in `work`.
+pub(in crate::ops) async fn fetch(
+    session: &Session,
+    source: &PackSource,
+    work: &Arc<Work>,
+    whole: bool,
+) -> Result<()> {
+    let preparing = Arc::clone(work);
+    Session::blocking(move || preparing.prepare()).await?;
+
+    let jobs = work
+        .pieces()
+        .into_iter()
+        .map(|(number, pieces)| fetch_pack(session, source, work, number, pieces, whole));
+    let mut jobs = futures_util::stream::iter(jobs).buffer_unordered(PARALLEL);
+    while let Some(done) = jobs.next().await {
+        done?;
+        let bytes = work.done_bytes.load(Ordering::Relaxed);
+        session.report(
+            Phase::Restore,
+            bytes,
+            Some(work.total_bytes),
+            work.done_files.load(Ordering::Relaxed),
+        );
+    }
+    let finishing = Arc::clone(work);
+    session.ring.cpu().run(move || finishing.finish()).await?
 }
 
 /// Fetches what is needed of one pack and writes it. An error is one of writing or of the connection; damage

@@ -51,7 +51,11 @@ impl Selection {
         self.all || self.matches(path.as_bytes())
     }
 
-    fn matches(&self, path: &[u8]) -> bool {
+    /// Whether a path is meant.
+    pub(in crate::ops) fn matches(&self, path: &[u8]) -> bool {
+        if self.all {
+            return true;
+        }
         let below = |wanted: &Vec<u8>| {
             path.strip_prefix(wanted.as_slice())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
