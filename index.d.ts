@@ -110,6 +110,14 @@ export interface DiffReport {
   durationMs: number
 }
 
+/**
+ * Gives up a rollback that waits; `false` when none does.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function discardRollback(settings: Settings): Promise<boolean>
+
 /** Every stable code that an error of this addon can carry. */
 export declare function errorCodes(): Array<string>
 
@@ -178,6 +186,14 @@ export interface PlanReport {
   /** What the user should know. */
   warnings: Array<string>
 }
+
+/**
+ * Tells what a rollback would do. Opens the state's files: see `push`.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function planRollback(settings: Settings, options: RollbackOptions, cancel?: CancelHandle | undefined | null): Promise<RollbackPlan>
 
 /** How far an operation is. */
 export interface ProgressEvent {
@@ -249,6 +265,15 @@ export interface PushReport {
 export declare function readHostConfig(configPath: string): string
 
 /**
+ * Finishes a rollback that waits or was cut off. With `gatewayStands`, OpenClaw itself says that its agents do
+ * not work now. Opens the state's databases: see `push`.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function recoverRollback(settings: Settings, gatewayStands: boolean): Promise<RollbackReport>
+
+/**
  * Restores a snapshot, or a part of it, into a fresh directory.
  *
  * # Errors
@@ -284,6 +309,102 @@ export interface RestoreReport {
   failed: Array<FileProblem>
   /** Where each root went, where there are several. */
   roots: Array<string>
+  /** What the user should know. */
+  warnings: Array<string>
+  /** Milliseconds it took. */
+  durationMs: number
+}
+
+/**
+ * Rolls back as planned: safety snapshot, staging, and then at once, or when OpenClaw stops. Opens the state's
+ * databases: see `push`.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function rollBack(settings: Settings, options: RollbackOptions, hash: string, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<RollbackReport>
+
+/** One path of a plan. */
+export interface RollbackEntry {
+  /** The path for people; outside the state directory with its root before it. */
+  path: string
+  /** `add`, `replace`, `delete` or `keep-live`. */
+  action: string
+  /** Bytes of what comes; 0 where nothing does. */
+  bytes: number
+  /** Whether it is a database. */
+  database: boolean
+  /** Why it stays, or what of it changes where that is not its content. */
+  reason?: string
+}
+
+/** What to roll back to, and how. */
+export interface RollbackOptions {
+  /** Id of a snapshot, or `latest`; not looked at with `undo`. */
+  snapshot?: string
+  /** Whether to undo the last rollback instead. */
+  undo?: boolean
+  /** Paths or globs below the state directory; everything when left out. */
+  paths?: Array<string>
+  /** Whether files that the snapshot does not have are removed. */
+  exact?: boolean
+  /** Whether the rest is rolled back when some files of the snapshot are damaged. */
+  partial?: boolean
+  /** Whether a snapshot may be used that anyone with access to the bucket can have made. */
+  allowUnauthenticated?: boolean
+}
+
+/** What a rollback would do. What is the same already is not in it. */
+export interface RollbackPlan {
+  /** Id of the snapshot. */
+  snapshot: string
+  /** When it was made, ISO 8601. */
+  createdAt: string
+  /** Every path that is not as in the snapshot, sorted. */
+  entries: Array<RollbackEntry>
+  /** Bytes of all files that come. */
+  bytes: number
+  /** Bytes of files that have to be fetched. */
+  fetchBytes: number
+  /** Whether OpenClaw's configuration is among them. */
+  touchesConfiguration: boolean
+  /** Whether hooks are among them: code that OpenClaw runs. */
+  touchesHooks: boolean
+  /** Whether skills are among them: what the agent believes it can do. */
+  touchesSkills: boolean
+  /** Whether OpenClaw runs, and has to restart for this. */
+  needsRestart: boolean
+  /** Hash over all of it, which `rollBack` takes. */
+  hash: string
+  /** What the user should know. */
+  warnings: Array<string>
+}
+
+/** What became of a rollback. */
+export interface RollbackReport {
+  /**
+   * `nothing` (there was nothing to do), `waiting` (until OpenClaw restarts), `applied` or `rolled-back` (it
+   * could not be finished, and everything is as it was before).
+   */
+  outcome: string
+  /** Its id; not set when there was nothing to do. */
+  id?: string
+  /** The snapshot that is restored. */
+  snapshot?: string
+  /** The snapshot of what was there. */
+  safety?: string
+  /** Bytes received. */
+  downloadedBytes: number
+  /** Requests made. */
+  requests: number
+  /** Files of the snapshot that are damaged and stay as they are. */
+  failed: Array<FileProblem>
+  /** Paths that changed between the plan and the end; what was there is kept until the next push. */
+  late: Array<string>
+  /** Directories that should have gone, and hold something that is no part of backups. */
+  left: Array<string>
+  /** Why it could not be finished. */
+  problem?: string
   /** What the user should know. */
   warnings: Array<string>
   /** Milliseconds it took. */

@@ -8,6 +8,9 @@ import type {
   PushReport,
   RestoreOptions,
   RestoreReport,
+  RollbackOptions,
+  RollbackPlan,
+  RollbackReport,
   Settings,
   StatusReport,
   VerifyOptions,
@@ -45,6 +48,23 @@ export interface Engine {
   diff(settings: Settings, options: DiffOptions, operation?: Operation): Promise<DiffReport>;
   /** Brings a snapshot, or paths of it, into an empty or new directory. */
   restore(settings: Settings, options: RestoreOptions, operation?: Operation): Promise<RestoreReport>;
+  /** Tells, in a child process, what a rollback would do. */
+  planRollback(settings: Settings, options: RollbackOptions, operation?: Operation): Promise<RollbackPlan>;
+  /**
+   * Rolls the live state back, in a child process, as the plan of that hash says: at once, or when OpenClaw stops.
+   * Before that it makes a safety snapshot.
+   */
+  rollBack(
+    settings: Settings,
+    options: RollbackOptions,
+    hash: string,
+    operation?: Operation,
+  ): Promise<RollbackReport>;
+  /**
+   * Finishes, in a child process, a rollback that waits or was cut off. With `gatewayStands`, OpenClaw itself says
+   * that its agents do not work now; without, nothing is done while it runs.
+   */
+  recoverRollback(settings: Settings, gatewayStands: boolean): Promise<RollbackReport>;
   /** Checks that every snapshot can be restored; with `readData` by opening every byte. */
   verify(settings: Settings, options?: VerifyOptions, operation?: Operation): Promise<VerifyReport>;
   /** What is configured and what the bucket holds. */
@@ -90,6 +110,12 @@ export function createEngine({
       here(operation, (native, cancel) =>
         native.restore(settings, options, cancel, harmless(operation.onProgress)),
       ),
+    planRollback: (settings, options, operation = {}) =>
+      runIsolated({ op: 'planRollback', settings, options }, operation),
+    rollBack: (settings, options, hash, operation = {}) =>
+      runIsolated({ op: 'rollBack', settings, options, hash }, operation),
+    recoverRollback: (settings, gatewayStands) =>
+      runIsolated({ op: 'recoverRollback', settings, gatewayStands }),
     verify: (settings, options = {}, operation = {}) =>
       here(operation, (native, cancel) =>
         native.verify(settings, options, cancel, harmless(operation.onProgress)),

@@ -11,7 +11,8 @@ import { createEngine } from './engine.js';
 
 const engine = createEngine();
 
-export const { push, plan, list, diff, restore, verify, status } = engine;
+export const { push, plan, list, diff, restore, verify, status, planRollback, rollBack, recoverRollback } =
+  engine;
 
 export type {
   ChangedPath,
@@ -27,6 +28,10 @@ export type {
   PushReport,
   RestoreOptions,
   RestoreReport,
+  RollbackEntry,
+  RollbackOptions,
+  RollbackPlan,
+  RollbackReport,
   Settings,
   SnapshotChanges,
   SnapshotInfo,

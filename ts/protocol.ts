@@ -6,6 +6,9 @@ import type {
   ProgressEvent,
   PushOptions,
   PushReport,
+  RollbackOptions,
+  RollbackPlan,
+  RollbackReport,
   Settings,
 } from '../index.js';
 import type { ErrorCode } from './errors.js';
@@ -17,13 +20,24 @@ export const ANSWER_FD = 3;
 export type Job =
   | { readonly op: 'push'; readonly settings: Settings; readonly options: PushOptions }
   | { readonly op: 'plan'; readonly settings: Settings }
-  | { readonly op: 'diff'; readonly settings: Settings; readonly options: DiffOptions };
+  | { readonly op: 'diff'; readonly settings: Settings; readonly options: DiffOptions }
+  | { readonly op: 'planRollback'; readonly settings: Settings; readonly options: RollbackOptions }
+  | {
+      readonly op: 'rollBack';
+      readonly settings: Settings;
+      readonly options: RollbackOptions;
+      readonly hash: string;
+    }
+  | { readonly op: 'recoverRollback'; readonly settings: Settings; readonly gatewayStands: boolean };
 
 /** What each job answers. */
 export interface JobReport {
   push: PushReport;
   plan: PlanReport;
   diff: DiffReport;
+  planRollback: RollbackPlan;
+  rollBack: RollbackReport;
+  recoverRollback: RollbackReport;
 }
 
 /** Any later line to the worker. */

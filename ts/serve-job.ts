@@ -81,5 +81,11 @@ function carryOut(
       return native.plan(job.settings, handle);
     case 'diff':
       return native.diff(job.settings, job.options, handle, onProgress);
+    case 'planRollback':
+      return native.planRollback(job.settings, job.options, handle);
+    case 'rollBack':
+      return native.rollBack(job.settings, job.options, job.hash, handle, onProgress);
+    case 'recoverRollback':
+      return native.recoverRollback(job.settings, job.gatewayStands);
   }
 }

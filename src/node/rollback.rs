@@ -1,13 +1,10 @@
 //! Rolling back: what JavaScript gives and gets.
 
-use napi::bindgen_prelude::{Env, PromiseRaw, Result};
 use napi_derive::napi;
 
-use super::options::{Settings, number};
+use super::options::number;
 use super::reports::{FileProblem, problems};
-use super::{CancelHandle, Watcher, promise, session, token};
-use crate::error;
-use crate::ops::{self, Gateway, Mode};
+use crate::ops::{self, Mode};
 
 /// What to roll back to, and how.
 #[napi(object, object_to_js = false)]
@@ -176,79 +173,4 @@ impl From<ops::RecoverReport> for RollbackReport {
             duration_ms: 0.0,
         }
     }
-}
-
-/// Tells what a rollback would do. Opens the state's files: see `push`.
-///
-/// # Errors
-/// The promise rejects with an error whose `code` is one of `errorCodes()`.
-#[napi(ts_return_type = "Promise<RollbackPlan>")]
-pub fn plan_rollback<'env>(
-    env: &'env Env,
-    settings: Settings,
-    options: RollbackOptions,
-    cancel: Option<&CancelHandle>,
-) -> Result<PromiseRaw<'env, RollbackPlan>> {
-    let token = token(cancel);
-    promise(env, async move {
-        let session = session(settings, token, None).await?;
-        if options.undo == Some(true) {
-            return ops::plan_undo(&session).await;
-        }
-        ops::plan_rollback(&session, &options.into()).await
-    })
-}
-
-/// Rolls back as planned: safety snapshot, staging, and then at once, or when OpenClaw stops. Opens the state's
-/// databases: see `push`.
-///
-/// # Errors
-/// The promise rejects with an error whose `code` is one of `errorCodes()`.
-#[napi(ts_return_type = "Promise<RollbackReport>")]
-pub fn roll_back<'env>(
-    env: &'env Env,
-    settings: Settings,
-    options: RollbackOptions,
-    hash: String,
-    cancel: Option<&CancelHandle>,
-    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
-    on_progress: Option<Watcher>,
-) -> Result<PromiseRaw<'env, RollbackReport>> {
-    let token = token(cancel);
-    promise(env, async move {
-        let session = session(settings, token, on_progress).await?;
-        if options.undo == Some(true) {
-            return ops::stage_undo(&session, &hash).await;
-        }
-        ops::stage_rollback(&session, &options.into(), &hash).await
-    })
-}
-
-/// Finishes a rollback that waits or was cut off. With `gatewayStands`, OpenClaw itself says that its agents do
-/// not work now. Opens the state's databases: see `push`.
-///
-/// # Errors
-/// The promise rejects with an error whose `code` is one of `errorCodes()`.
-#[napi(ts_return_type = "Promise<RollbackReport>")]
-pub fn recover_rollback(
-    env: &Env,
-    settings: Settings,
-    gateway_stands: bool,
-) -> Result<PromiseRaw<'_, RollbackReport>> {
-    promise(env, async move {
-        let ambient = super::convert::ambient(settings.threads, token(None), None)?;
-        let gateway = if gateway_stands { Gateway::Stands } else { Gateway::MustBeStopped };
-        let settings: ops::Settings = settings.try_into()?;
-        let report: error::Result<_> = ops::recover(&settings, &ambient, gateway).await;
-        report
-    })
-}
-
-/// Gives up a rollback that waits; `false` when none does.
-///
-/// # Errors
-/// The promise rejects with an error whose `code` is one of `errorCodes()`.
-#[napi(ts_return_type = "Promise<boolean>")]
-pub fn discard_rollback(env: &Env, settings: Settings) -> Result<PromiseRaw<'_, bool>> {
-    promise(env, async move { ops::discard_waiting(&settings.try_into()?).await })
 }

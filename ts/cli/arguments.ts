@@ -23,6 +23,18 @@ export type Command =
       readonly allowUnauthenticated: boolean;
     }
   | {
+      readonly name: 'rollback';
+      readonly snapshot: string;
+      readonly paths: readonly string[];
+      readonly exact: boolean;
+      readonly partial: boolean;
+      readonly dryRun: boolean;
+      readonly yes: boolean;
+      readonly allowUnauthenticated: boolean;
+    }
+  | { readonly name: 'resume' }
+  | { readonly name: 'undo'; readonly dryRun: boolean; readonly yes: boolean }
+  | {
       readonly name: 'diff';
       readonly from: string;
       readonly to: string;
@@ -38,8 +50,8 @@ export type Command =
 /** The commands that work on a backup. */
 export type WorkCommand = Exclude<Command, { name: 'help' | 'version' }>;
 
-/** What there is help on. */
-export type Topic = WorkCommand['name'];
+/** What there is help on: all that is typed. Rolling back and resuming are typed as "restore". */
+export type Topic = Exclude<WorkCommand['name'], 'rollback' | 'resume'>;
 
 /** A parsed command line. */
 export interface Invocation {
@@ -61,6 +73,10 @@ const OPTIONS = {
   'allow-unauthenticated': { type: 'boolean' },
   'read-data': { type: 'boolean' },
   text: { type: 'boolean' },
+  exact: { type: 'boolean' },
+  partial: { type: 'boolean' },
+  resume: { type: 'boolean' },
+  yes: { type: 'boolean', short: 'y' },
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
@@ -71,7 +87,8 @@ const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   push: ['dry-run', 'list'],
   list: [],
   diff: ['path', 'text', 'allow-unauthenticated'],
-  restore: ['to', 'path', 'allow-unauthenticated'],
+  restore: ['to', 'path', 'exact', 'partial', 'dry-run', 'yes', 'resume', 'allow-unauthenticated'],
+  undo: ['dry-run', 'yes'],
   verify: ['read-data'],
   status: [],
 };
@@ -132,21 +149,10 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
       if (values.list === true && !dryRun) throw usage('--list goes with --dry-run', name);
       return { name, dryRun, list: values.list === true };
     }
-    case 'restore': {
-      const snapshot = rest[0];
-      if (snapshot === undefined || snapshot === '') {
-        throw usage('restore needs a snapshot: its name from b2-backup list, or latest', name);
-      }
-      const to = nonEmpty(values, 'to');
-      if (to === undefined) throw usage('restore needs --to and a new or empty directory', name);
-      return {
-        name,
-        snapshot,
-        to,
-        paths: pathsOf(values, name),
-        allowUnauthenticated: values['allow-unauthenticated'] === true,
-      };
-    }
+    case 'restore':
+      return restoreOf(values, rest[0]);
+    case 'undo':
+      return { name, dryRun: values['dry-run'] === true, yes: values.yes === true };
     case 'diff': {
       const [from, to = LIVE] = rest;
       if (from === undefined || from === '' || to === '') {
@@ -168,6 +174,38 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
     case 'status':
       return { name };
   }
+}
+
+/** Options that only make sense over the live state. */
+const LIVE_ONLY = ['exact', 'partial', 'dry-run', 'yes'] as const;
+
+function restoreOf(values: Values, snapshot: string | undefined): Command {
+  const name = 'restore';
+  if (values.resume === true) {
+    if (snapshot !== undefined || values.to !== undefined) throw usage('--resume stands alone', name);
+    return { name: 'resume' };
+  }
+  if (snapshot === undefined || snapshot === '') {
+    throw usage('restore needs a snapshot: its name from b2-backup list, or latest', name);
+  }
+  const paths = pathsOf(values, name);
+  const allowUnauthenticated = values['allow-unauthenticated'] === true;
+  const to = nonEmpty(values, 'to');
+  if (to === undefined) {
+    return {
+      name: 'rollback',
+      snapshot,
+      paths,
+      exact: values.exact === true,
+      partial: values.partial === true,
+      dryRun: values['dry-run'] === true,
+      yes: values.yes === true,
+      allowUnauthenticated,
+    };
+  }
+  const misplaced = LIVE_ONLY.find((option) => values[option] === true);
+  if (misplaced !== undefined) throw usage(`--${misplaced} does not go with --to`, name);
+  return { name, snapshot, to, paths, allowUnauthenticated };
 }
 
 function pathsOf(values: Values, name: Topic): readonly string[] {

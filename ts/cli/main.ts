@@ -13,6 +13,7 @@ import { ProgressLine, WAITING } from './progress-line.js';
 import { dryRun, push } from './push.js';
 import { createStyle, printable, type Style, wantsColour } from './render.js';
 import { restore } from './restore.js';
+import { resume, rollBack, undo } from './rollback.js';
 import { status } from './status.js';
 import { verify } from './verify.js';
 
@@ -66,6 +67,7 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
       operation,
       style: createStyle(!global.json && wantsColour(deps.stdout, deps.env)),
       cwd: deps.cwd,
+      confirm: global.json ? undefined : deps.confirm,
     }),
   );
   print(outcome, loaded.warnings, global, deps);
@@ -82,6 +84,12 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
       return diff(context, command);
     case 'restore':
       return restore(context, command);
+    case 'rollback':
+      return rollBack(context, command);
+    case 'resume':
+      return resume(context);
+    case 'undo':
+      return undo(context, command);
     case 'verify':
       return verify(context, command.readData);
     case 'status':
