@@ -13,6 +13,8 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
 
+#[cfg(unix)]
+pub(crate) use self::system::set_link_time;
 use self::system::{
     look, make_link, no_follow, open_below, private, set_mode, set_mode_at, set_times,
 };
@@ -290,6 +292,9 @@ impl Spot {
                 let target = self.dir.read_link_contents(&self.name);
                 let target = target.map_err(self.failed("read"))?;
                 part.step("link", || make_link(&part.dir, &target, &part.name))?;
+                #[cfg(unix)]
+                set_link_time(&part.dir, &part.name, look.mtime_ns)
+                    .map_err(part.failed("set time of"))?;
             }
             _ => return Err(self.failed("move")(ErrorKind::CrossesDevices.into())),
         }
