@@ -65,6 +65,19 @@ impl Place {
         Ok(Self { dir: Arc::new(dir), path: path.to_owned(), steps })
     }
 
+    /// As [`Self::open`], for a root that was resolved some time ago: a link may have come in its way since.
+    ///
+    /// # Errors
+    /// `B2_UNSAFE_PATH` when it leads somewhere else now; file-system codes.
+    pub fn open_root(path: &Path, steps: Arc<dyn Steps>) -> Result<Self> {
+        let now = path.canonicalize().map_err(|error| Error::io("open", path, error))?;
+        if now != path {
+            let message = format!("it is a link to {} now", now.display());
+            return Err(Error::UnsafePath { path: path.display().to_string(), message });
+        }
+        Self::open(path, steps)
+    }
+
     /// The spot of a path below this directory.
     ///
     /// # Errors

@@ -58,6 +58,21 @@ async fn a_workspace_from_elsewhere() {
     assert_same(&settled(&workspace), &then, "rolled back");
     applied(&place.undo().await.unwrap());
     assert_same(&settled(&workspace), &now, "undone");
+    // A link that comes in the way of the whole place while a rollback waits.
+    fs::create_dir_all(place.live.join("state")).unwrap();
+    let gateway = running_gateway(&place.live);
+    let config = fs::read_to_string(place.live.join("openclaw.json")).unwrap();
+    write(&place.live, "openclaw.json", config.replace('{', "{ "));
+    assert_eq!(place.roll_back(&to(&snapshot)).await.unwrap().outcome, Outcome::Waiting);
+    let aside = workspace.with_extension("aside");
+    fs::rename(&workspace, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &workspace).unwrap();
+    assert_eq!(place.recover(Gateway::Stands).await.unwrap_err().code(), "B2_UNSAFE_PATH");
+    assert_same(&settled(&aside), &now, "not through the link");
+    fs::remove_file(&workspace).unwrap();
+    fs::rename(&aside, &workspace).unwrap();
+    assert!(ops::discard_waiting(&place.machine.settings).await.unwrap());
+    drop(gateway);
     // A snapshot does not choose where it is written: only what is configured now is.
     write(&place.live, "openclaw.json", "{}");
     let plan = place.plan(&to(&snapshot)).await.unwrap();
