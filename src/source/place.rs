@@ -13,6 +13,8 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
 
+#[cfg(unix)]
+pub(crate) use self::system::set_link_time;
 use self::system::{
     look, make_link, no_follow, open_below, private, set_mode, set_mode_at, set_times,
 };
@@ -61,6 +63,19 @@ impl Place {
         let dir = Dir::open_ambient_dir(path, ambient_authority())
             .map_err(|error| Error::io("open", path, error))?;
         Ok(Self { dir: Arc::new(dir), path: path.to_owned(), steps })
+    }
+
+    /// As [`Self::open`], for a root that was resolved some time ago: a link may have come in its way since.
+    ///
+    /// # Errors
+    /// `B2_UNSAFE_PATH` when it leads somewhere else now; file-system codes.
+    pub fn open_root(path: &Path, steps: Arc<dyn Steps>) -> Result<Self> {
+        let now = path.canonicalize().map_err(|error| Error::io("open", path, error))?;
+        if now != path {
+            let message = format!("it is a link to {} now", now.display());
+            return Err(Error::UnsafePath { path: path.display().to_string(), message });
+        }
+        Self::open(path, steps)
     }
 
     /// The spot of a path below this directory.
@@ -290,6 +305,9 @@ impl Spot {
                 let target = self.dir.read_link_contents(&self.name);
                 let target = target.map_err(self.failed("read"))?;
                 part.step("link", || make_link(&part.dir, &target, &part.name))?;
+                #[cfg(unix)]
+                set_link_time(&part.dir, &part.name, look.mtime_ns)
+                    .map_err(part.failed("set time of"))?;
             }
             _ => return Err(self.failed("move")(ErrorKind::CrossesDevices.into())),
         }

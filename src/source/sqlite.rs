@@ -20,7 +20,7 @@ use super::database::Redact;
 use super::private_copy::{PrivateCopy, create_private, logs};
 use super::scrub;
 use crate::error::{Error, Result};
-pub use prepare::{Moved, check, keep_live, prepare, user_version};
+pub use prepare::{Moved, check, keep_live, prepare, quick_check, user_version};
 use rows::{SECRET_SETTINGS, SETTINGS_TABLE, secret_tables};
 pub use write_back::write_back;
 

@@ -378,3 +378,29 @@ async fn killed_while_turning_back() {
     }
     assert!(trials > 150, "{trials}");
 }
+
+/// A push finds a rollback that was cut off half way: it finishes it first, or, while OpenClaw runs, refuses.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_never_runs_over_one_that_is_half_done() {
+    let (trial, snapshot, _old, new) = set_up().await;
+    stage(&trial, &snapshot);
+    trial.reset();
+    let steps = trial.run("recover", 0).unwrap();
+    trial.reset();
+    assert_eq!(trial.run("recover", steps / 2), None);
+    let machine = trial.machine();
+    let half = settled(&trial.live());
+    let options = ops::PushOptions { reason: b2_backup::format::Reason::Manual };
+    let gateway = super::databases::running_gateway(&trial.live());
+    let refused = ops::push(&session(&machine).await, options).await.unwrap_err();
+    assert_eq!(refused.code(), "B2_ROLLBACK_OPEN");
+    assert!(refused.to_string().contains("restart OpenClaw"), "{refused}");
+    assert_eq!(recover(&machine).await, Outcome::Waiting);
+    drop(gateway);
+    fs::remove_dir_all(trial.live().join("tmp")).unwrap();
+    assert_same(&settled(&trial.live()), &half, "untouched");
+    let pushed = ops::push(&session(&machine).await, options).await.unwrap();
+    assert!(pushed.warnings.iter().any(|text| text.contains("is finished now")), "{pushed:?}");
+    assert_eq!(state(&trial.live()), new);
+    assert!(pushed.snapshot.is_some());
+}

@@ -19,7 +19,8 @@ fn place() -> Place {
     place
 }
 
-fn running_gateway(state: &Path) -> impl Drop {
+/// A process that holds the state's lock, as OpenClaw does.
+pub(crate) fn running_gateway(state: &Path) -> impl Drop + use<> {
     struct Gateway(std::process::Child, std::path::PathBuf);
     impl Drop for Gateway {
         fn drop(&mut self) {

@@ -6,12 +6,14 @@
 )]
 #![expect(clippy::clone_on_ref_ptr, reason = "a store becomes a `dyn` store on the way")]
 
+mod around;
 mod crash;
 #[path = "../support/cut.rs"]
 mod cut;
 mod databases;
 mod files;
 mod host;
+mod hostile;
 #[path = "../support/machine.rs"]
 mod machine;
 #[path = "../support/plain.rs"]

@@ -146,6 +146,19 @@ async fn a_safety_snapshot_that_is_not_uploaded_yet() {
     applied(&report);
     assert!(report.warnings.iter().any(|text| text.contains("not uploaded yet")), "{report:?}");
     assert_same(&settled(&place.live), &then, "rolled back");
+    // It says nothing about a later moment: the next one needs a snapshot of its own.
+    write(&place.live, "workspace/MEMORY.md", "later");
+    let later = ops::plan_rollback(&session, &to(&snapshot)).await.unwrap();
+    place.store.set_faults(|call| {
+        let lost = Error::Network { target: "test".into(), message: "cut off".into() };
+        let commit = call.operation == Operation::Put && call.key.ends_with("/manifest");
+        if commit { vec![Fault::FailBefore(lost)] } else { vec![] }
+    });
+    let refused = ops::stage_rollback(&session, &to(&snapshot), &later.hash).await;
+    assert_eq!(refused.unwrap_err().code(), "B2_NETWORK");
+    place.store.clear_faults();
+    assert_eq!(fs::read_to_string(place.live.join("workspace/MEMORY.md")).unwrap(), "later");
+    write(&place.live, "workspace/MEMORY.md", "# Memory\n- first day\n");
     let safety = report.safety.unwrap();
     assert_eq!(place.machine.push().await.unwrap().resumed, Some(safety.clone()));
     let restored = place.dir.path().join("restored");

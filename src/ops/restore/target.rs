@@ -296,12 +296,7 @@ fn write_at(file: &std::fs::File, mut part: &[u8], mut offset: u64) -> std::io::
 
 #[cfg(unix)]
 fn set_link_time(dir: &Dir, place: &Path, ns: i64) -> std::io::Result<()> {
-    use rustix::fs::{AtFlags, Timespec, Timestamps, utimensat};
     let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.map_or_else(|| dir.try_clone(), |parent| dir.open_dir(parent))?;
-    let time =
-        Timespec { tv_sec: ns.div_euclid(1_000_000_000), tv_nsec: ns.rem_euclid(1_000_000_000) };
-    let times = Timestamps { last_access: time, last_modification: time };
-    let name = place.file_name().unwrap_or_default();
-    utimensat(&parent, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(std::io::Error::from)
+    crate::source::place::set_link_time(&parent, place.file_name().unwrap_or_default(), ns)
 }

@@ -48,7 +48,7 @@ impl<'a> Apply<'a> {
         let needed: HashSet<u16> = journal.steps.iter().map(|step| step.root).collect();
         let roots = journal.roots.iter().enumerate().map(|(at, path)| {
             let needed = u16::try_from(at).is_ok_and(|at| needed.contains(&at));
-            needed.then(|| Place::open(&path_of(path), Arc::clone(steps))).transpose()
+            needed.then(|| Place::open_root(&path_of(path), Arc::clone(steps))).transpose()
         });
         Ok(Self {
             journal,

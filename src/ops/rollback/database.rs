@@ -67,7 +67,7 @@ impl Databases for Apply<'_> {
         let work = spots.new.beside(".work");
         spots.new.copy_file(&work)?;
         let kind = kind_of(self.journal, step);
-        if sqlite::check(spots.old.path()).is_ok() {
+        if sqlite::quick_check(spots.old.path()).is_ok() {
             let kept = crate::ambient::stepped(&*self.steps, "keep rows", || {
                 sqlite::keep_live(work.path(), spots.old.path(), kind)
             });
@@ -78,7 +78,7 @@ impl Databases for Apply<'_> {
             // What cannot be read cannot be kept; the user was told when this was staged.
             tracing::warn!(path = %spots.place.path().display(), "the live database is broken");
         }
-        let checked = sqlite::check(work.path());
+        let checked = sqlite::quick_check(work.path());
         about(checked, &spots.place)?;
         let place = spots.place.path();
         if let Err(error) = sqlite::write_back(work.path(), place, LOCKED, &*self.steps) {

@@ -320,6 +320,9 @@ async fn safety_snapshot(
     warnings: &mut Vec<String>,
 ) -> Result<String> {
     let local = session.local_repository(session.settings.encrypt);
+    let waiting = |local| Spool::view(local).captured().map(|it| it.map(|it| it.newest.snapshot));
+    // One of an earlier rollback says nothing about the present.
+    let before = waiting(&local)?;
     match push_locked(session, Reason::Safety, Arc::clone(lock)).await {
         Ok(report) => {
             let skipped = report.skipped.iter();
@@ -337,10 +340,10 @@ async fn safety_snapshot(
             }
         }
         Err(error @ Error::Cancelled) => Err(error),
-        Err(error) => match Spool::view(&local).captured()? {
-            Some(captured) if captured.newest.snapshot.starts_with("safety-") => {
+        Err(error) => match waiting(&local)? {
+            Some(captured) if Some(&captured) != before.as_ref() => {
                 warnings.push(format!("the safety snapshot is not uploaded yet: {error}"));
-                Ok(captured.newest.snapshot)
+                Ok(captured)
             }
             _ => Err(error),
         },

@@ -94,10 +94,16 @@ pub async fn recover(
     gateway: Gateway,
 ) -> Result<RecoverReport> {
     let local = Local::at(&settings.state_dir);
-    if local.rollbacks().open()?.is_none() {
+    let rollbacks = local.rollbacks();
+    if rollbacks.all()?.is_empty() {
         return Ok(RecoverReport::default());
     }
-    let lock = Arc::new(local.lock()?);
+    let open = rollbacks.open()?.is_some();
+    let lock = match local.lock() {
+        // Whoever works there clears away what was left of a staging.
+        Err(Error::Locked { .. }) if !open => return Ok(RecoverReport::default()),
+        lock => Arc::new(lock?),
+    };
     let (settings, ambient) = (settings.clone(), ambient.clone());
     Session::blocking(move || recover_locked(&settings, &ambient, gateway, &lock)).await
 }
@@ -110,6 +116,8 @@ pub(super) fn recover_locked(
     _lock: &LockFile,
 ) -> Result<RecoverReport> {
     let rollbacks = Local::at(&settings.state_dir).rollbacks();
+    // Copies of databases are in it.
+    rollbacks.sweep()?;
     let Some((folder, journal, phase)) = rollbacks.open()? else {
         return Ok(RecoverReport::default());
     };

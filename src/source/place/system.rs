@@ -117,3 +117,13 @@ pub(super) fn open_below(dir: &Dir, name: &OsString) -> std::io::Result<Dir> {
     }
     dir.open_dir(name)
 }
+
+/// Sets the time of a link itself.
+#[cfg(unix)]
+pub(crate) fn set_link_time(dir: &Dir, name: &std::ffi::OsStr, ns: i64) -> std::io::Result<()> {
+    use rustix::fs::{AtFlags, Timespec, Timestamps, utimensat};
+    let time =
+        Timespec { tv_sec: ns.div_euclid(1_000_000_000), tv_nsec: ns.rem_euclid(1_000_000_000) };
+    let times = Timestamps { last_access: time, last_modification: time };
+    utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(std::io::Error::from)
+}
