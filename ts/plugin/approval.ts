@@ -1,6 +1,6 @@
 /** Which rollbacks the owner has to approve, through the host's own gate. */
 import type { RollbackPlan } from '../../index.js';
-import { count, printable } from '../text.js';
+import { printable } from '../text.js';
 import type { ApprovalRequest, PluginApi, ToolCallDecision } from './api.js';
 import { currentBackup } from './shared.js';
 import { TOOL } from './tool.js';
@@ -60,7 +60,7 @@ function request(plan: RollbackPlan, undo: boolean): ApprovalRequest {
   ];
   const sentences = [
     `${undo ? 'Undo the last rollback, from' : 'Roll back to'} ${printable(plan.snapshot)} of ${printable(plan.createdAt)}:`,
-    `${count(of('add'), 'path')} come back, ${of('replace')} become as they were, ${of('delete')} are removed.`,
+    `coming back: ${of('add')}, becoming as they were: ${of('replace')}, removed: ${of('delete')}.`,
     ...(touched.length === 0 ? [] : [`Touches ${touched.join(', ')}.`]),
     ...(plan.needsRestart ? ['OpenClaw restarts.'] : []),
     'A safety snapshot is made first.',
