@@ -366,12 +366,8 @@ export interface RollbackPlan {
   bytes: number
   /** Bytes of files that have to be fetched. */
   fetchBytes: number
-  /** Whether OpenClaw's configuration is among them. */
-  touchesConfiguration: boolean
-  /** Whether hooks are among them: code that OpenClaw runs. */
-  touchesHooks: boolean
-  /** Whether skills are among them: what the agent believes it can do. */
-  touchesSkills: boolean
+  /** Which places that want a second look are among them. */
+  touches: RollbackTouches
   /** Whether OpenClaw runs, and has to restart for this. */
   needsRestart: boolean
   /** Hash over all of it, which `rollBack` takes. */
@@ -409,6 +405,16 @@ export interface RollbackReport {
   warnings: Array<string>
   /** Milliseconds it took. */
   durationMs: number
+}
+
+/** Places of the state that decide what OpenClaw does. */
+export interface RollbackTouches {
+  /** OpenClaw's configuration. */
+  configuration: boolean
+  /** Hooks: code that OpenClaw runs. */
+  hooks: boolean
+  /** Skills: what the agent believes it can do. */
+  skills: boolean
 }
 
 /** What the user configured. */

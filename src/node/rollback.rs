@@ -53,6 +53,18 @@ pub struct RollbackEntry {
     pub reason: Option<String>,
 }
 
+/// Places of the state that decide what OpenClaw does.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct RollbackTouches {
+    /// OpenClaw's configuration.
+    pub configuration: bool,
+    /// Hooks: code that OpenClaw runs.
+    pub hooks: bool,
+    /// Skills: what the agent believes it can do.
+    pub skills: bool,
+}
+
 /// What a rollback would do. What is the same already is not in it.
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
@@ -67,12 +79,8 @@ pub struct RollbackPlan {
     pub bytes: f64,
     /// Bytes of files that have to be fetched.
     pub fetch_bytes: f64,
-    /// Whether OpenClaw's configuration is among them.
-    pub touches_configuration: bool,
-    /// Whether hooks are among them: code that OpenClaw runs.
-    pub touches_hooks: bool,
-    /// Whether skills are among them: what the agent believes it can do.
-    pub touches_skills: bool,
+    /// Which places that want a second look are among them.
+    pub touches: RollbackTouches,
     /// Whether OpenClaw runs, and has to restart for this.
     pub needs_restart: bool,
     /// Hash over all of it, which `rollBack` takes.
@@ -96,9 +104,11 @@ impl From<ops::RollbackPlan> for RollbackPlan {
             entries: plan.entries.into_iter().map(entry).collect(),
             bytes: number(plan.bytes),
             fetch_bytes: number(plan.fetch_bytes),
-            touches_configuration: plan.touches.configuration,
-            touches_hooks: plan.touches.hooks,
-            touches_skills: plan.touches.skills,
+            touches: RollbackTouches {
+                configuration: plan.touches.configuration,
+                hooks: plan.touches.hooks,
+                skills: plan.touches.skills,
+            },
             needs_restart: plan.needs_restart,
             hash: plan.hash,
             warnings: plan.warnings,

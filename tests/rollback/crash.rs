@@ -221,7 +221,10 @@ async fn set_up() -> (Trial, String, State, State) {
     fs::create_dir_all(&trial.origin).unwrap();
     first_state(&live);
     let machine = trial.machine();
-    let options = ops::PushOptions { reason: b2_backup::format::Reason::Manual };
+    let options = ops::PushOptions {
+        reason: b2_backup::format::Reason::Manual,
+        wait: std::time::Duration::ZERO,
+    };
     let pushed = ops::push(&session(&machine).await, options).await.unwrap();
     second_state(&live);
     trial.keep_as_origin();
@@ -390,7 +393,10 @@ async fn a_push_never_runs_over_one_that_is_half_done() {
     assert_eq!(trial.run("recover", steps / 2), None);
     let machine = trial.machine();
     let half = settled(&trial.live());
-    let options = ops::PushOptions { reason: b2_backup::format::Reason::Manual };
+    let options = ops::PushOptions {
+        reason: b2_backup::format::Reason::Manual,
+        wait: std::time::Duration::ZERO,
+    };
     let gateway = super::databases::running_gateway(&trial.live());
     let refused = ops::push(&session(&machine).await, options).await.unwrap_err();
     assert_eq!(refused.code(), "B2_ROLLBACK_OPEN");

@@ -163,7 +163,11 @@ async fn queues_leases_and_running_turns() {
     let (shared, agent) = (shared(&place.live), agent(&place.live, "main"));
     run(
         &shared,
-        "INSERT INTO delivery_queue_entries (queue_name, id, status, entry_json, enqueued_at, updated_at) VALUES ('q', '1', 'pending', '{}', 1, 1);",
+        "INSERT INTO delivery_queue_entries (queue_name, id, status, entry_json, enqueued_at, updated_at) VALUES ('q', '1', 'pending', '{}', 1, 1);
+         INSERT INTO task_runs (task_id, runtime, owner_key, scope_kind, task, status, delivery_status, notify_policy, created_at, started_at)
+         VALUES ('b2-running', 'cli', 'k', 'session', 't', 'running', 'pending', 'silent', 1, 2),
+                ('b2-queued', 'cli', 'k', 'session', 't', 'queued', 'pending', 'silent', 1, NULL),
+                ('b2-done', 'cli', 'k', 'session', 't', 'succeeded', 'pending', 'silent', 1, 2);",
     );
     // Captured from a real gateway in the middle of a turn: this is what the host looks at when it starts.
     assert_eq!(
@@ -180,6 +184,15 @@ async fn queues_leases_and_running_turns() {
         assert_eq!(value(&shared, &format!("SELECT count(*) FROM {table}")), "0", "{table}");
     }
     assert_eq!(value(&shared, "SELECT count(*) FROM cron_jobs"), "2");
+    // A task that seems to run is work that the host waits for before it restarts.
+    assert_eq!(
+        value(
+            &shared,
+            "SELECT group_concat(status || ended_at) FROM (SELECT status, coalesce(ended_at, '') AS ended_at
+             FROM task_runs WHERE task_id LIKE 'b2-%' ORDER BY task_id)"
+        ),
+        "succeeded,lost1,lost2"
+    );
     assert_eq!(
         value(&agent, "SELECT status || json_extract(entry_json, '$.status') FROM session_nodes"),
         "donedone"

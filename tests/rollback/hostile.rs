@@ -64,6 +64,7 @@ fn forge(place: &Place, tree: &[u8], twist: Twist<'_>) -> String {
             tails: vec![],
         },
         remarks: vec![],
+        changes: None,
     };
     twist(&mut manifest);
     let id = SnapshotId::new(1_700_000_000 + i64::try_from(count).unwrap(), machine, false);

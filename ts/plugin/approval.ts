@@ -43,7 +43,7 @@ function isSmall(plan: RollbackPlan, exact: boolean): boolean {
   return (
     !exact &&
     changes.length <= FEW &&
-    !(plan.needsRestart || plan.touchesConfiguration || plan.touchesHooks || plan.touchesSkills) &&
+    !(plan.needsRestart || plan.touches.configuration || plan.touches.hooks || plan.touches.skills) &&
     changes.every(
       ({ path, action, database }) =>
         !database && action !== 'delete' && /^workspace(-[^/]+)?\/[^/]/.test(path),
@@ -54,9 +54,9 @@ function isSmall(plan: RollbackPlan, exact: boolean): boolean {
 function request(plan: RollbackPlan, undo: boolean): ApprovalRequest {
   const of = (action: string): number => plan.entries.filter((entry) => entry.action === action).length;
   const touched = [
-    ...(plan.touchesConfiguration ? ['the configuration'] : []),
-    ...(plan.touchesHooks ? ['hooks'] : []),
-    ...(plan.touchesSkills ? ['skills'] : []),
+    ...(plan.touches.configuration ? ['the configuration'] : []),
+    ...(plan.touches.hooks ? ['hooks'] : []),
+    ...(plan.touches.skills ? ['skills'] : []),
   ];
   const sentences = [
     `${undo ? 'Undo the last rollback, from' : 'Roll back to'} ${printable(plan.snapshot)} of ${printable(plan.createdAt)}:`,

@@ -16,9 +16,9 @@ export function tellPlan(plan: RollbackPlan, { limit }: { limit: number }): stri
   const changes = entries.filter(({ action }) => action !== 'keep-live');
   if (changes.length === 0) return `Everything is as in ${printable(snapshot)} already.`;
   const touched = [
-    [plan.touchesConfiguration, 'the configuration of OpenClaw'],
-    [plan.touchesHooks, 'hooks'],
-    [plan.touchesSkills, 'skills'],
+    [plan.touches.configuration, 'the configuration of OpenClaw'],
+    [plan.touches.hooks, 'hooks'],
+    [plan.touches.skills, 'skills'],
   ] as const;
   const what = touched.filter(([is]) => is).map(([, name]) => name);
   return [

@@ -99,7 +99,8 @@ pub fn prepare(copy: &Path, kind: Redact, moved: Option<Moved<'_>>) -> Result<()
         transaction.commit()?;
         // The host's own triggers note what has to be looked at again.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
-        end_running_turns(connection)
+        end_running_turns(connection)?;
+        end_running_tasks(connection)
     })
 }
 
@@ -175,6 +176,21 @@ fn end_running_turns(connection: &Connection) -> rusqlite::Result<()> {
              status = CASE WHEN status = 'running' THEN 'done' ELSE status END
          WHERE status = 'running'
             OR (json_valid(entry_json) AND json_extract(entry_json, '$.status') = 'running')",
+        [],
+    )?;
+    Ok(())
+}
+
+/// Marks tasks as lost, which is what the host itself does with those whose process is gone, after five minutes. Until
+/// then it would count them as work that it has to wait for, and put off every restart.
+fn end_running_tasks(connection: &Connection) -> rusqlite::Result<()> {
+    if !is_plain_table(connection, "task_runs")? {
+        return Ok(());
+    }
+    connection.execute(
+        "UPDATE main.task_runs
+         SET status = 'lost', ended_at = coalesce(ended_at, last_event_at, started_at, created_at)
+         WHERE status IN ('queued', 'running')",
         [],
     )?;
     Ok(())
