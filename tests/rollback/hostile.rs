@@ -36,7 +36,9 @@ fn forge(place: &Place, tree: &[u8], twist: Twist<'_>) -> String {
     };
     add(CONTENT);
     let pieces: Vec<&[u8]> = tree.chunks(8 << 20).collect();
-    pieces.iter().for_each(|piece| add(piece));
+    for piece in &pieces {
+        add(piece);
+    }
     let pack = pack.finish().unwrap();
     let key = b2_backup::store::ObjectKey::new(pack.reference.name.object(machine)).unwrap();
     place.store.raw_replace(key.as_str(), pack.bytes);
@@ -107,7 +109,9 @@ fn directory(path: &str) -> Entry {
 
 fn tree(entries: &[Entry]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    entries.iter().for_each(|entry| entry.encode(&mut bytes));
+    for entry in entries {
+        entry.encode(&mut bytes);
+    }
     bytes
 }
 
