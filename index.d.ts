@@ -17,6 +17,107 @@ export declare class CancelHandle {
   cancel(): void
 }
 
+/** A file that has much new content. */
+export interface ChangedPath {
+  /** The path. */
+  path: string
+  /** Bytes of its content that were new, before compression. */
+  bytes: number
+}
+
+/**
+ * Compares a snapshot with another one, or with the present state. In the latter case it opens files of the
+ * state: never call it so in the gateway's process, see `push`.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function diff(settings: Settings, options: DiffOptions, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<DiffReport>
+
+/** A path that is not the same on both sides. */
+export interface DiffEntry {
+  /**
+   * The path; bytes that are not UTF-8 and control characters as `\xNN`. Outside the state directory with its
+   * root before it.
+   */
+  path: string
+  /** `added`, `removed` or `changed`. */
+  change: string
+  /** In what it differs, where both sides have it: `content`, `mode`, `target` (of a symlink), `kind`. */
+  what: Array<string>
+  /** `file`, `directory` or `symlink`; what it was where it is no more. */
+  kind: string
+  /** Bytes of content on the first side; 0 where it is no file. */
+  bytesBefore: number
+  /** Bytes of content on the second side; 0 where it is no file. */
+  bytesAfter: number
+  /** Whether it is a database. */
+  database: boolean
+  /** Hunks of a unified diff without the lines that name the files; where text was asked for. */
+  text?: string
+  /**
+   * Why there is no text of a file whose content differs, where text was asked for: `secret` (it may hold
+   * some), `database`, `too large` (more than 64 KiB on a side), `binary`, `limit` (256 KiB of text, or 16 MiB
+   * of content looked at), `unreadable`.
+   */
+  textOmitted?: string
+}
+
+/** What to compare. */
+export interface DiffOptions {
+  /** Id of a snapshot, or `latest`. */
+  from: string
+  /** Id of another snapshot, `latest`, or `live` (default), which is the present state. */
+  to?: string
+  /** Paths or globs below the state directory; everything when left out. */
+  paths?: Array<string>
+  /** Whether to say which lines of small text files differ. */
+  text?: boolean
+  /** Whether snapshots may be used that anyone with access to the bucket can have made. */
+  allowUnauthenticated?: boolean
+}
+
+/** What is different. */
+export interface DiffReport {
+  /** Id of the first snapshot. */
+  from: string
+  /** Id of the second one, or `live`. */
+  to: string
+  /** Files and symlinks that only the second side has. */
+  added: number
+  /** Files and symlinks that only the first side has. */
+  removed: number
+  /** Files and symlinks that are not the same. */
+  changed: number
+  /** Bytes of content of all files in `entries`, on the first side. */
+  bytesBefore: number
+  /** The same on the second side. */
+  bytesAfter: number
+  /**
+   * Every difference, by root, the state directory first, then by path. Directories are listed when they
+   * are added or removed or have another mode.
+   */
+  entries: Array<DiffEntry>
+  /** What of the state could not be looked at, and is not compared. */
+  skipped: Array<FileProblem>
+  /** What the user should know. */
+  warnings: Array<string>
+  /** Requests made. */
+  requests: number
+  /** Bytes received. */
+  downloadedBytes: number
+  /** Milliseconds it took. */
+  durationMs: number
+}
+
+/**
+ * Gives up a rollback that waits; `false` when none does.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function discardRollback(settings: Settings): Promise<boolean>
+
 /** Every stable code that an error of this addon can carry. */
 export declare function errorCodes(): Array<string>
 
@@ -86,9 +187,20 @@ export interface PlanReport {
   warnings: Array<string>
 }
 
+/**
+ * Tells what a rollback would do. Opens the state's files: see `push`.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function planRollback(settings: Settings, options: RollbackOptions, cancel?: CancelHandle | undefined | null): Promise<RollbackPlan>
+
 /** How far an operation is. */
 export interface ProgressEvent {
-  /** `open`, `scan`, `capture`, `captured`, `upload`, `restore` or `verify`. */
+  /**
+   * `wait` (for another process to let go of the state directory), `open`, `scan`, `capture`, `captured`,
+   * `upload`, `restore`, `compare` or `verify`.
+   */
   phase: string
   /** Bytes done in this phase. */
   doneBytes: number
@@ -112,6 +224,11 @@ export declare function push(settings: Settings, options: PushOptions, cancel?: 
 export interface PushOptions {
   /** `manual` (default), `scheduled`, `compaction`, `shutdown`, `reset` or `safety`. */
   reason?: string
+  /**
+   * How long to wait for another process that works on the same state directory, in milliseconds; 0 by
+   * default, which fails at once with `B2_LOCKED`.
+   */
+  waitMs?: number
 }
 
 /** What a push did. */
@@ -146,6 +263,15 @@ export interface PushReport {
  * `B2_CONFIG` when the file cannot be read.
  */
 export declare function readHostConfig(configPath: string): string
+
+/**
+ * Finishes a rollback that waits or was cut off. With `gatewayStands`, OpenClaw itself says that its agents do
+ * not work now. Opens the state's databases: see `push`.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function recoverRollback(settings: Settings, gatewayStands: boolean): Promise<RollbackReport>
 
 /**
  * Restores a snapshot, or a part of it, into a fresh directory.
@@ -189,6 +315,108 @@ export interface RestoreReport {
   durationMs: number
 }
 
+/**
+ * Rolls back as planned: safety snapshot, staging, and then at once, or when OpenClaw stops. Opens the state's
+ * databases: see `push`.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function rollBack(settings: Settings, options: RollbackOptions, hash: string, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<RollbackReport>
+
+/** One path of a plan. */
+export interface RollbackEntry {
+  /** The path for people; outside the state directory with its root before it. */
+  path: string
+  /** `add`, `replace`, `delete` or `keep-live`. */
+  action: string
+  /** Bytes of what comes; 0 where nothing does. */
+  bytes: number
+  /** Whether it is a database. */
+  database: boolean
+  /** Why it stays, or what of it changes where that is not its content. */
+  reason?: string
+}
+
+/** What to roll back to, and how. */
+export interface RollbackOptions {
+  /** Id of a snapshot, or `latest`; not looked at with `undo`. */
+  snapshot?: string
+  /** Whether to undo the last rollback instead. */
+  undo?: boolean
+  /** Paths or globs below the state directory; everything when left out. */
+  paths?: Array<string>
+  /** Whether files that the snapshot does not have are removed. */
+  exact?: boolean
+  /** Whether the rest is rolled back when some files of the snapshot are damaged. */
+  partial?: boolean
+  /** Whether a snapshot may be used that anyone with access to the bucket can have made. */
+  allowUnauthenticated?: boolean
+}
+
+/** What a rollback would do. What is the same already is not in it. */
+export interface RollbackPlan {
+  /** Id of the snapshot. */
+  snapshot: string
+  /** When it was made, ISO 8601. */
+  createdAt: string
+  /** Every path that is not as in the snapshot, sorted. */
+  entries: Array<RollbackEntry>
+  /** Bytes of all files that come. */
+  bytes: number
+  /** Bytes of files that have to be fetched. */
+  fetchBytes: number
+  /** Which places that want a second look are among them. */
+  touches: RollbackTouches
+  /** Whether OpenClaw runs, and has to restart for this. */
+  needsRestart: boolean
+  /** Hash over all of it, which `rollBack` takes. */
+  hash: string
+  /** What the user should know. */
+  warnings: Array<string>
+}
+
+/** What became of a rollback. */
+export interface RollbackReport {
+  /**
+   * `nothing` (there was nothing to do), `waiting` (until OpenClaw restarts), `applied` or `rolled-back` (it
+   * could not be finished, and everything is as it was before).
+   */
+  outcome: string
+  /** Its id; not set when there was nothing to do. */
+  id?: string
+  /** The snapshot that is restored. */
+  snapshot?: string
+  /** The snapshot of what was there. */
+  safety?: string
+  /** Bytes received. */
+  downloadedBytes: number
+  /** Requests made. */
+  requests: number
+  /** Files of the snapshot that are damaged and stay as they are. */
+  failed: Array<FileProblem>
+  /** Paths that changed between the plan and the end; what was there is kept until the next push. */
+  late: Array<string>
+  /** Directories that should have gone, and hold something that is no part of backups. */
+  left: Array<string>
+  /** Why it could not be finished. */
+  problem?: string
+  /** What the user should know. */
+  warnings: Array<string>
+  /** Milliseconds it took. */
+  durationMs: number
+}
+
+/** Places of the state that decide what OpenClaw does. */
+export interface RollbackTouches {
+  /** OpenClaw's configuration. */
+  configuration: boolean
+  /** Hooks: code that OpenClaw runs. */
+  hooks: boolean
+  /** Skills: what the agent believes it can do. */
+  skills: boolean
+}
+
 /** What the user configured. */
 export interface Settings {
   /** OpenClaw's state directory; need not exist for reading from the bucket. */
@@ -227,6 +455,20 @@ export interface Settings {
   threads?: number
 }
 
+/** What is new against the previous snapshot of the same machine. Directories are not counted. */
+export interface SnapshotChanges {
+  /** New files. */
+  added: number
+  /** Files with another content or mode, links to elsewhere. */
+  changed: number
+  /** Files that are gone. */
+  removed: number
+  /** Bytes that were stored for it. */
+  storedBytes: number
+  /** At most five files, those with most new content first. */
+  most: Array<ChangedPath>
+}
+
 /** One snapshot. */
 export interface SnapshotInfo {
   /** Its name. */
@@ -251,6 +493,8 @@ export interface SnapshotInfo {
   format: number
   /** Why more is not known. */
   problem?: string
+  /** What is new in it; not set for the first of a machine, and where it is not known. */
+  changes?: SnapshotChanges
 }
 
 /**

@@ -773,14 +773,19 @@ if (
   }
 }
 
-const { CancelHandle, errorCodes, list, plan, push, readHostConfig, restore, status, verify } = nativeBinding
+const { CancelHandle, diff, discardRollback, errorCodes, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, status, verify } = nativeBinding
 export { CancelHandle }
+export { diff }
+export { discardRollback }
 export { errorCodes }
 export { list }
 export { plan }
+export { planRollback }
 export { push }
 export { readHostConfig }
+export { recoverRollback }
 export { restore }
+export { rollBack }
 export { status }
 export { verify }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -7,5 +7,6 @@ export default defineConfig({
     pool: 'forks',
     env: { TZ: 'UTC' },
     testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

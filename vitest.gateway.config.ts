@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['e2e/**/*.test.ts'],
+    globalSetup: ['e2e/support/installed.ts'],
     pool: 'forks',
     env: { TZ: 'UTC' },
     // One gateway at a time: two of them on two cores would only wait for each other.

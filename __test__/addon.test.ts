@@ -67,21 +67,37 @@ describe.skipIf(addon === undefined)('the library (needs the built addon)', () =
       },
     ]);
 
+    writeFileSync(join(settings.stateDir, 'workspace', 'new.md'), 'new');
+    await library.push(settings);
+    expect((await library.list(settings)).snapshots).toMatchObject([
+      { id: first.snapshot },
+      {
+        changes: {
+          added: 1,
+          changed: 0,
+          removed: 0,
+          storedBytes: expect.any(Number),
+          most: [{ path: 'workspace/new.md', bytes: 3 }],
+        },
+      },
+    ]);
+    expect(snapshots[0]).not.toHaveProperty('changes');
+
     const to = join(directory, 'restored');
     const blank = { ...settings, stateDir: join(directory, 'blank') };
-    const restored = await library.restore(blank, { snapshot: 'latest', to });
+    const restored = await library.restore(blank, { snapshot: first.snapshot ?? '', to });
     expect(restored).toMatchObject({ snapshot: first.snapshot, failed: [] });
     const memory = readdirSync(to, { recursive: true, encoding: 'utf8' }).find((path) =>
       path.endsWith('MEMORY.md'),
     );
     expect(readFileSync(join(to, memory ?? ''), 'utf8')).toBe('remember the milk\n');
 
-    expect(await library.verify(settings, { readData: true })).toMatchObject({ snapshots: 1, problems: [] });
+    expect(await library.verify(settings, { readData: true })).toMatchObject({ snapshots: 2, problems: [] });
     expect(await library.status(settings)).toMatchObject({
       stateDir: settings.stateDir,
       encrypt: true,
-      lastSnapshot: first.snapshot,
-      snapshots: 1,
+      lastSnapshot: expect.any(String),
+      snapshots: 2,
       pending: false,
     });
   });
@@ -93,6 +109,47 @@ describe.skipIf(addon === undefined)('the library (needs the built addon)', () =
       changed: true,
     });
     expect(readdirSync(join(directory, 'bucket'))).toEqual([]);
+  });
+
+  it('tells what is different, in another process only where it reads the state', async () => {
+    const { snapshot: first = '' } = await library.push(settings);
+    writeFileSync(join(settings.stateDir, 'workspace', 'MEMORY.md'), 'remember the bread\n');
+    chmodSync(join(settings.stateDir, 'workspace', 'empty'), 0o700);
+    const events: ProgressEvent[] = [];
+    const live = await library.diff(
+      settings,
+      { from: 'latest', paths: ['workspace'], text: true },
+      { onProgress: (event) => events.push(event) },
+    );
+    const entry = {
+      path: 'workspace/MEMORY.md',
+      change: 'changed',
+      what: ['content'],
+      kind: 'file',
+      bytesBefore: 18,
+      bytesAfter: 19,
+      database: false,
+      text: '@@ -1 +1 @@\n-remember the milk\n+remember the bread\n',
+    };
+    const counted = { added: 0, changed: 1, removed: 0, skipped: [], warnings: [] };
+    expect(live).toMatchObject({ from: first, to: 'live', ...counted });
+    expect(live.entries.find(({ kind }) => kind === 'file')).toEqual(entry);
+    expect(live.entries.find(({ kind }) => kind === 'directory')).toMatchObject({ what: ['mode'] });
+    expect(events.map(({ phase }) => phase)).toContain('scan');
+
+    const { snapshot: second = '' } = await library.push(settings);
+    // On a machine without a state, too.
+    const blank = { ...settings, stateDir: join(directory, 'blank') };
+    const between = await library.diff(blank, { from: first, to: second, text: true });
+    expect(between).toMatchObject({ to: second, ...counted, entries: live.entries });
+    const without = await library.diff(blank, { from: second, to: first });
+    expect(without.entries.every((one) => !('text' in one) && !('textOmitted' in one))).toBe(true);
+    await expect(library.diff(blank, { from: first })).rejects.toMatchObject({ code: 'B2_CONFIG' });
+    await expect(library.diff(settings, { from: first, paths: ['typo'] })).rejects.toMatchObject({
+      name: 'BackupError',
+      code: 'B2_CONFIG',
+      message: expect.stringContaining('typo'),
+    });
   });
 
   it('rejects with codes, from both processes', async () => {

@@ -1,5 +1,5 @@
 /** The command as a user runs it: `node dist/cli.js`. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,13 +7,20 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addon, CLI } from './addon-support.ts';
 
+/** The system's own way to take the lock that a push takes. */
+const canLock = process.platform === 'linux' && spawnSync('flock', ['--version']).status === 0;
+
 let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'b2-cli-'));
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-async function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+async function cli(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  onError: (text: string) => void = () => {},
+) {
   const child = spawn(process.execPath, [CLI, ...args], {
     env: { PATH: process.env['PATH'], HOME: directory, TZ: 'UTC', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -25,6 +32,7 @@ async function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     err += text;
+    onError(text);
   });
   const [exit] = (await once(child, 'close')) as [number | null];
   return { exit, out, err };
@@ -78,6 +86,12 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
 
     expect((await cli(['list'], env)).out).toContain(snapshot);
     expect((await cli(['push', '--dry-run', '--list'], env)).out).toContain('workspace/MEMORY.md');
+    expect((await cli(['diff', 'latest'], env)).out).toContain('Nothing is different.');
+    writeFileSync(join(state, 'workspace', 'new.md'), 'new\n');
+    const compared = await cli(['diff', snapshot, '--text'], env);
+    expect(compared).toMatchObject({ exit: 0, err: '' });
+    expect(compared.out).toMatch(/^added +- +4 B {2}workspace\/new\.md$/m);
+    expect(compared.out).toContain('\nworkspace/new.md\n@@ -0,0 +1 @@\n+new\n');
     expect((await cli(['verify', '--read-data'], env)).exit).toBe(0);
     expect((await cli(['status'], env)).out).toContain(snapshot);
 
@@ -93,6 +107,31 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
     const again = await cli(['restore', 'latest', '--to', to], env);
     expect(again.exit).toBe(1);
     expect(again.err).toMatch(/^b2-backup: .* \(B2_TARGET_NOT_EMPTY\)\n$/);
+  });
+
+  it.skipIf(!canLock)('waits for another backup on the same state (needs flock)', async () => {
+    const state = join(directory, 'locked');
+    mkdirSync(join(state, 'b2-backup'), { recursive: true });
+    mkdirSync(join(directory, 'bucket-of-locked'));
+    writeFileSync(join(state, 'a.md'), 'a');
+    const env = {
+      B2_BACKUP_PASSPHRASE: 'swordfish',
+      B2_BUCKET: `file://${join(directory, 'bucket-of-locked')}`,
+      OPENCLAW_STATE_DIR: state,
+    };
+    // The other one says that it has the lock, and keeps it until its input ends.
+    const holding = ['-n', join(state, 'b2-backup', 'lock'), 'sh', '-c', 'echo locked; cat'];
+    const other = spawn('flock', holding, { stdio: ['pipe', 'pipe', 'inherit'] });
+    await once(other.stdout, 'data');
+    const pushing = cli(['push'], env, (text) => {
+      if (text.includes('Another backup is running')) other.stdin.end();
+    });
+    expect(await pushing).toMatchObject({
+      exit: 0,
+      out: expect.stringMatching(/^Snapshot /),
+      err: 'Another backup is running; waiting for it\n',
+    });
+    expect(other.stdin.writableEnded, 'it did wait').toBe(true);
   });
 
   it('explains a broken configuration', async () => {

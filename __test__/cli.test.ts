@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import type { DiffEntry } from '../index.js';
 import { TOPICS } from '../ts/cli/arguments.ts';
 import { main } from '../ts/cli/main.ts';
 import type { Engine } from '../ts/engine.ts';
@@ -42,6 +43,38 @@ const RESTORED = {
   warnings: [],
   durationMs: 100,
 };
+const COMPARED = {
+  from: SNAPSHOT.id,
+  to: 'live',
+  added: 1,
+  removed: 1,
+  changed: 3,
+  bytesBefore: 12_345,
+  bytesAfter: 23_456,
+  entries: [
+    diffEntry('workspace/new', { change: 'added', kind: 'directory' }),
+    diffEntry('workspace/new/a\nb.md', {
+      change: 'added',
+      bytesAfter: 5,
+      text: '@@ -0,0 +1 @@\n+a\tb\u001b\n',
+    }),
+    diffEntry('workspace/old', { change: 'removed', bytesBefore: 1000, textOmitted: 'binary' }),
+    diffEntry('workspace/same', {
+      what: ['content'],
+      bytesBefore: 7,
+      bytesAfter: 8,
+      text: '@@ -1 +1 @@\n-a\n+b\n',
+    }),
+    diffEntry('link', { kind: 'symlink', what: ['target'] }),
+    diffEntry('run.sh', { what: ['content', 'mode'], bytesBefore: 1, bytesAfter: 2, textOmitted: 'secret' }),
+    diffEntry('x.sqlite', { what: ['content'], database: true, textOmitted: 'database' }),
+  ],
+  skipped: [],
+  warnings: [],
+  requests: 4,
+  downloadedBytes: 500,
+  durationMs: 10,
+};
 const VERIFIED = {
   snapshots: 2,
   packs: 3,
@@ -51,6 +84,11 @@ const VERIFIED = {
   downloadedBytes: 1000,
   durationMs: 10,
 };
+
+function diffEntry(path: string, rest: Partial<DiffEntry>): DiffEntry {
+  const same = { change: 'changed', what: [], kind: 'file', bytesBefore: 0, bytesAfter: 0, database: false };
+  return { path, ...same, ...rest };
+}
 
 async function run(
   line: string,
@@ -79,9 +117,16 @@ describe('usage', () => {
     ['push now', 'push does not take "now"'],
     ['list --to /x', 'list has no option --to; see b2-backup help list'],
     ['restore --to /x', 'restore needs a snapshot'],
-    ['restore latest', 'restore needs --to and a new or empty directory'],
+    ['restore latest --to /x --exact', '--exact does not go with --to'],
+    ['restore latest --resume', '--resume stands alone'],
+    ['undo it', 'undo does not take "it"'],
     ['restore latest --to', "option '--to <value>' argument missing"],
     ['restore a b --to /x', 'restore does not take "b"'],
+    ['diff', 'diff needs a snapshot'],
+    ['diff live', 'diff takes the snapshot first'],
+    ['diff a b c', 'diff does not take "c"'],
+    ['diff a --path=', '--path needs a value'],
+    ['diff a --to /x', 'diff has no option --to'],
     ['verify --read-data=1', "option '--read-data' does not take an argument"],
     ['status --state-dir=', '--state-dir needs a value'],
   ])('refuses "%s" with exit status 2', async (line, message) => {
@@ -123,7 +168,7 @@ describe('settings', () => {
     await run('push --state-dir state', { push });
     expect(push).toHaveBeenCalledWith(
       expect.objectContaining({ stateDir: '/work/state', bucket: 'my-bucket' }),
-      { reason: 'manual' },
+      { reason: 'manual', waitMs: 600_000 },
       expect.anything(),
     );
   });
@@ -234,8 +279,9 @@ A push would back up
 
 describe('list', () => {
   const { reason: __, ...unknownReason } = SNAPSHOT;
+  const changes = { added: 1, changed: 2, removed: 3, storedBytes: 4, most: [{ path: 'a', bytes: 5 }] };
   const snapshots = [
-    { ...SNAPSHOT, authenticated: false },
+    { ...SNAPSHOT, authenticated: false, changes },
     { ...unknownReason, kind: 'safety', machine: 'aaaaaaaa\u001b', thisMachine: false },
     { ...unknownReason, problem: 'none of the secrets opens it' },
   ];
@@ -260,10 +306,92 @@ describe('list', () => {
   it('has null where a reason is unknown', async () => {
     const { document } = await json('list', { list: async () => ({ snapshots, warnings: [] }) });
     expect(document['snapshots']).toMatchObject([
-      { id: SNAPSHOT.id, kind: 'regular', reason: 'manual', format: 2, authenticated: false, problem: null },
-      { kind: 'safety', reason: null },
+      {
+        id: SNAPSHOT.id,
+        kind: 'regular',
+        reason: 'manual',
+        format: 2,
+        authenticated: false,
+        problem: null,
+        changes,
+      },
+      { kind: 'safety', reason: null, changes: null },
       { reason: null, problem: 'none of the secrets opens it' },
     ]);
+  });
+});
+
+describe('diff', () => {
+  it('compares with the present state unless told otherwise', async () => {
+    const diff = vi.fn<Engine['diff']>(async () => COMPARED);
+    await run('diff latest', { diff });
+    await run('diff a b --path x --path y/* --text --allow-unauthenticated', { diff });
+    expect(diff.mock.calls.map((call) => call[1])).toEqual([
+      { from: 'latest', to: 'live' },
+      { from: 'a', to: 'b', paths: ['x', 'y/*'], text: true, allowUnauthenticated: true },
+    ]);
+  });
+
+  it('shows what is different, and disarms what names and lines could tell the terminal', async () => {
+    const { exit, out, err } = await run('diff latest --text', { diff: async () => COMPARED });
+    expect({ exit, err }).toEqual({ exit: 0, err: '' });
+    expect(out).toBe(`From ${SNAPSHOT.id} to the present state
+         BEFORE  AFTER  PATH
+added         -      -  workspace/new/
+added         -    5 B  workspace/new/a\\x0ab.md
+removed  1.0 kB      -  workspace/old  (no text: binary)
+changed     7 B    8 B  workspace/same
+changed       -      -  link  (target)
+changed     1 B    2 B  run.sh  (content, mode, no text: secret)
+changed     0 B    0 B  x.sqlite  (database)
+
+1 file added, 3 changed, 1 removed; 12.3 kB before, 23.5 kB after
+
+workspace/new/a\\x0ab.md
+@@ -0,0 +1 @@
++a\tb\\x1b
+
+workspace/same
+@@ -1 +1 @@
+-a
++b
+`);
+  });
+
+  it('says when nothing is different, and cuts what is too much', async () => {
+    const none: Engine['diff'] = async () => ({ ...COMPARED, to: 'b', entries: [] });
+    expect((await run('diff a b', { diff: none })).out).toBe(
+      `From ${SNAPSHOT.id} to b\nNothing is different.\n`,
+    );
+    const entries = Array.from({ length: 1502 }, (___, at) => diffEntry(`f${at}`, { what: ['content'] }));
+    const diff: Engine['diff'] = async () => ({ ...COMPARED, entries });
+    const { out } = await run('diff a', { diff });
+    expect(out).toContain('f499\nand 1,002 more paths; --json has them all\n');
+    expect(out).not.toContain('f500\n');
+    expect((await json('diff a', { diff })).document['entries']).toHaveLength(1502);
+  });
+
+  it('has the promised fields, text only where it is asked for', async () => {
+    const diff: Engine['diff'] = async () => COMPARED;
+    const { document } = await json('diff latest --text', { diff });
+    const { entries, ...figures } = COMPARED;
+    expect(document).toMatchObject({ ok: true, ...figures });
+    expect(document['entries']).toEqual(
+      entries.map((entry) => ({
+        ...entry,
+        text: entry.text ?? null,
+        textOmitted: entry.textOmitted ?? null,
+      })),
+    );
+    const without = (await json('diff latest', { diff })).document['entries'] as object[];
+    expect(without[0]).not.toHaveProperty('text');
+  });
+
+  it('ends with 3 and lists what could not be compared', async () => {
+    const diff: Engine['diff'] = async () => ({ ...COMPARED, skipped: [PROBLEM] });
+    const { exit, err } = await run('diff latest', { diff });
+    expect(exit).toBe(3);
+    expect(err).toContain('1 file could not be compared:\n');
   });
 });
 
@@ -432,5 +560,19 @@ describe('progress', () => {
 
   it('is not shown where there is no terminal', async () => {
     expect((await run('push', { push })).err).toBe('');
+  });
+
+  const waiting: Engine['push'] = async (__, ___, operation) => {
+    for (let at = 0; at < 3; at += 1) operation?.onProgress?.({ phase: 'wait', doneBytes: 0, doneFiles: 0 });
+    return PUSHED;
+  };
+
+  it('says once that another backup is waited for, also where there is no terminal', async () => {
+    expect((await run('push', { push: waiting })).err).toBe('Another backup is running; waiting for it\n');
+    expect((await run('push', { push: waiting }, onTerminal)).err).toBe(
+      '\r\u001b[2KAnother backup is running; waiting for it ...\r\u001b[2K',
+    );
+    expect((await run('push --quiet', { push: waiting })).err).toBe('');
+    expect((await json('push', { push: waiting })).document).toMatchObject({ ok: true });
   });
 });

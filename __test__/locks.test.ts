@@ -75,6 +75,11 @@ describe.skipIf(addon === undefined || sqlite === undefined)(
       const report = await library.push(settings);
       expect(report).toMatchObject({ changed: true, skipped: [] });
       expect(locks(), 'after push').toEqual(held);
+      writeFileSync(join(settings.stateDir, 'new.md'), 'new');
+      const { entries } = await library.diff(settings, { from: 'latest', text: true });
+      expect(entries).toMatchObject([{ path: 'new.md', change: 'added' }]);
+      expect(locks(), 'after diff with the state').toEqual(held);
+      await library.diff(settings, { from: 'latest', to: 'latest', text: true });
       await library.status(settings);
       await library.list(settings);
       await library.verify(settings, { readData: true });

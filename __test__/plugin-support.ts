@@ -195,8 +195,8 @@ export class FakeHost {
     };
   }
 
-  fire(hook: string, event: HookEvent = {}): Promise<void> {
-    return Promise.resolve(this.hooks.get(hook)?.handler(event, {}));
+  async fire(hook: string, event: HookEvent = {}): Promise<void> {
+    await this.hooks.get(hook)?.handler(event, {});
   }
 
   async call(method: string, params: unknown = {}): Promise<unknown> {

@@ -77,7 +77,12 @@ describe('what is registered where', () => {
   it('registers everything in the full instance', () => {
     const host = registered({});
     expect(host.service?.id).toBe('b2-backup');
-    expect([...host.hooks.keys()].sort()).toEqual(['before_compaction', 'before_reset', 'gateway_stop']);
+    expect([...host.hooks.keys()].sort()).toEqual([
+      'before_compaction',
+      'before_reset',
+      'before_tool_call',
+      'gateway_stop',
+    ]);
     expect([...host.methods.keys()]).toEqual(['b2-backup.status', 'b2-backup.list']);
     expect(host.command?.name).toBe('b2');
     expect(host.toolOptions).toEqual({ name: 'b2_rollback', optional: true });
@@ -87,7 +92,7 @@ describe('what is registered where', () => {
   it('registers tools and hooks, but no service, in the other instance', () => {
     const host = registered({ registrationMode: 'discovery' });
     expect(host.service).toBeUndefined();
-    expect(host.hooks.size).toBe(3);
+    expect(host.hooks.size).toBe(4);
     expect(host.createTool).toBeDefined();
   });
 
@@ -320,7 +325,7 @@ describe('the stop', () => {
   it('pushes once more and waits for it', async () => {
     const { host, held } = await quiet();
     const hook = host.fire('gateway_stop', { reason: 'gateway stopping' });
-    await rest();
+    await settle();
     expect(held.last.options).toMatchObject({ reason: 'shutdown' });
     await held.last.succeed();
     await hook;
@@ -330,6 +335,7 @@ describe('the stop', () => {
   it('cuts a push off that takes too long, and the next start goes on with it', async () => {
     const { host, held, clock, stateDir } = await quiet();
     const hook = host.fire('gateway_stop', { reason: 'gateway restarting' });
+    await settle();
     await clock.advance(8_000);
     await hook;
     await rest();

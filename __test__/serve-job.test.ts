@@ -54,6 +54,24 @@ describe('the worker', () => {
     expect(said()).toEqual([{ result: { files: 3 } }]);
   });
 
+  it('compares', async () => {
+    const diff = vi.fn(
+      async (_s: unknown, _o: unknown, _c: unknown, onProgress: (event: unknown) => void) => {
+        onProgress({ phase: 'compare', doneBytes: 1, doneFiles: 1 });
+        return { added: 1 };
+      },
+    );
+    const { send, ended, said } = serve({ diff });
+    const options = { from: 'latest', to: 'live' };
+    send({ op: 'diff', settings: JOB.settings, options });
+    await ended;
+    expect(diff.mock.calls[0]?.slice(0, 2)).toEqual([JOB.settings, options]);
+    expect(said()).toEqual([
+      { progress: { phase: 'compare', doneBytes: 1, doneFiles: 1 } },
+      { result: { added: 1 } },
+    ]);
+  });
+
   it('answers with the code of an error', async () => {
     const { send, ended, said } = serve({ push: () => Promise.reject(coded('B2_BUCKET', 'no such bucket')) });
     send(JOB);

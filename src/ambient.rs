@@ -1,4 +1,4 @@
-//! What comes from outside and tests must own: time and randomness.
+//! What comes from outside and tests must own: time, randomness, and the moment at which a process ends.
 
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
@@ -56,4 +56,26 @@ pub fn random<const N: usize>(entropy: &dyn Entropy) -> Result<[u8; N]> {
     let mut bytes = [0; N];
     entropy.fill(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Is told of each step that changes the disk in a rollback, before it and after it: tests end the process there.
+pub trait Steps: Debug + Send + Sync {
+    /// `name` says what is about to be done, or was just done.
+    fn step(&self, name: &'static str);
+}
+
+/// Nobody counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSteps;
+
+impl Steps for NoSteps {
+    fn step(&self, _name: &'static str) {}
+}
+
+/// Does `work` as one step.
+pub fn stepped<T>(steps: &dyn Steps, name: &'static str, work: impl FnOnce() -> T) -> T {
+    steps.step(name);
+    let done = work();
+    steps.step(name);
+    done
 }

@@ -21,6 +21,19 @@ impl RelPath {
         &self.0
     }
 
+    /// The directories above, from the outermost to the nearest.
+    #[must_use]
+    pub fn above(&self) -> impl DoubleEndedIterator<Item = Self> {
+        let ends: Vec<usize> = self
+            .0
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'/')
+            .map(|(at, _)| at)
+            .collect();
+        ends.into_iter().map(|end| Self(self.0.get(..end).unwrap_or_default().to_vec()))
+    }
+
     /// The path for people and JSON: UTF-8 as it is, other bytes and control characters as `\xNN`,
     /// a backslash as `\\`. Reversible.
     #[must_use]
@@ -66,6 +79,18 @@ pub enum EntryKind {
     Directory,
     /// A symbolic link, never followed.
     Symlink,
+}
+
+impl EntryKind {
+    /// The name that users and other programs see.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Symlink => "symlink",
+        }
+    }
 }
 
 #[cfg(test)]

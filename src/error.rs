@@ -153,6 +153,24 @@ pub enum Error {
         /// Which rule it breaks.
         message: String,
     },
+    /// What a rollback would do is no longer what the user agreed to.
+    #[error("nothing was changed: {message}; look at the plan again")]
+    PlanChanged {
+        /// What is different.
+        message: String,
+    },
+    /// A rollback is under way and has to be finished first.
+    #[error("{message}")]
+    RollbackOpen {
+        /// Which one, and how to finish it.
+        message: String,
+    },
+    /// A database in a snapshot has a newer schema than the OpenClaw that is installed here.
+    #[error("{message}")]
+    HostTooOld {
+        /// Which database, both versions, and the OpenClaw that is needed.
+        message: String,
+    },
     /// No space left.
     #[error("disk full: cannot {action} {}", path.display())]
     DiskFull {
@@ -211,6 +229,9 @@ pub const CODES: &[&str] = &[
     "B2_DATABASE_IN_PROCESS",
     "B2_TARGET_NOT_EMPTY",
     "B2_UNSAFE_PATH",
+    "B2_PLAN_CHANGED",
+    "B2_ROLLBACK_OPEN",
+    "B2_HOST_TOO_OLD",
     "B2_DISK_FULL",
     "B2_PERMISSION",
     "B2_IO",
@@ -242,6 +263,9 @@ impl Error {
             Self::DatabaseInProcess { .. } => "B2_DATABASE_IN_PROCESS",
             Self::TargetNotEmpty { .. } => "B2_TARGET_NOT_EMPTY",
             Self::UnsafePath { .. } => "B2_UNSAFE_PATH",
+            Self::PlanChanged { .. } => "B2_PLAN_CHANGED",
+            Self::RollbackOpen { .. } => "B2_ROLLBACK_OPEN",
+            Self::HostTooOld { .. } => "B2_HOST_TOO_OLD",
             Self::DiskFull { .. } => "B2_DISK_FULL",
             Self::Permission { .. } => "B2_PERMISSION",
             Self::Io { .. } => "B2_IO",

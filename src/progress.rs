@@ -6,6 +6,8 @@ use std::sync::Arc;
 /// What an operation is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Waiting for another process to let go of the state directory.
+    Wait,
     /// Looking at the bucket and opening the repository.
     Open,
     /// Walking the state and comparing it with the last snapshot.
@@ -18,6 +20,8 @@ pub enum Phase {
     Upload,
     /// Fetching and writing files.
     Restore,
+    /// Reading what may differ from a snapshot.
+    Compare,
     /// Reading back what is stored.
     Verify,
 }
@@ -27,12 +31,14 @@ impl Phase {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Wait => "wait",
             Self::Open => "open",
             Self::Scan => "scan",
             Self::Capture => "capture",
             Self::Captured => "captured",
             Self::Upload => "upload",
             Self::Restore => "restore",
+            Self::Compare => "compare",
             Self::Verify => "verify",
         }
     }

@@ -40,6 +40,7 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
         &["source/sqlite.rs", "source/sqlite/", "source/scrub.rs", "source/private_copy.rs"],
     ),
     ("scrypt", &["crypto/"]),
+    ("similar", &["ops/diff/text.rs"]),
     ("zstd", &["chunk/"]),
 ];
 

@@ -1,4 +1,4 @@
-//! Repositories of earlier versions restore, byte for byte. See `tests/golden/README.md`.
+//! Repositories of earlier versions restore, byte for byte. See the `README.md` of each below `tests/golden*`.
 #![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ use b2_backup::ambient::{Clock, SystemEntropy};
 use b2_backup::crypto::sha256;
 use b2_backup::entry::RelPath;
 use b2_backup::format::Reason;
-use b2_backup::ops::{self, PushOptions};
+use b2_backup::ops::{self, SnapshotChanges};
 use b2_backup::secret::Secret;
 use b2_backup::store::folder::FolderStore;
 use futures_util::future::BoxFuture;
@@ -28,10 +28,13 @@ use tempfile::tempdir;
 #[path = "support/machine.rs"]
 mod machine;
 
-use machine::Machine;
+use machine::{Machine, push_options};
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+/// The newest collection: what this version writes.
+const NEWEST: &str = "golden-changes";
+
+fn golden(collection: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(collection)
 }
 
 async fn machine(bucket: &Path, state: &Path, sealed: bool) -> Machine {
@@ -90,16 +93,52 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+fn read_json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// What each snapshot says is new in it, by its id.
+async fn changes(machine: &Machine) -> Value {
+    let told = |changes: SnapshotChanges| {
+        let most = changes.most.into_iter().map(|one| json!([one.path, one.bytes]));
+        json!({
+            "added": changes.added,
+            "changed": changes.changed,
+            "removed": changes.removed,
+            "storedBytes": changes.stored_bytes,
+            "most": most.collect::<Vec<_>>(),
+        })
+    };
+    let listed = machine.list().await.snapshots.into_iter();
+    json!(listed.map(|one| (one.id, one.changes.map(told))).collect::<BTreeMap<_, _>>())
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn golden_repositories_restore() {
-    let text = std::fs::read_to_string(golden().join("expected.json")).unwrap();
-    let expected: Value = serde_json::from_str(&text).unwrap();
-    for (name, sealed, snapshots) in [("sealed", true, 3), ("plain", false, 1)] {
+async fn repositories_of_before_summaries_restore() {
+    let (sealed, plain) = restored("golden").await;
+    let unknown = |all: &Value| all.as_object().unwrap().values().all(Value::is_null);
+    assert!(unknown(&sealed) && unknown(&plain), "they do not say what is new");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repositories_with_summaries_restore() {
+    let (sealed, plain) = restored("golden-changes").await;
+    let expected = read_json(&golden("golden-changes").join("changes.json"));
+    assert_eq!(json!({ "sealed": sealed, "plain": plain }), expected);
+}
+
+/// Restores every snapshot of a collection, and returns what each says is new: of sealed and of plain ones.
+async fn restored(collection: &str) -> (Value, Value) {
+    let expected = read_json(&golden(collection).join("expected.json"));
+    let mut told = Vec::new();
+    for (name, sealed) in [("sealed", true), ("plain", false)] {
         let dir = tempdir().unwrap();
-        copy(&golden().join(name), &dir.path().join("bucket"));
+        copy(&golden(collection).join(name), &dir.path().join("bucket"));
         let blank = machine(&dir.path().join("bucket"), &dir.path().join("none"), sealed).await;
         let all = expected[name].as_object().unwrap();
-        assert_eq!(all.len(), snapshots);
+        let snapshots = std::fs::read_dir(dir.path().join("bucket/p")).unwrap().flatten();
+        let snapshots = snapshots.filter(|one| one.path().join("manifest").exists()).count();
+        assert!(snapshots > 0 && all.len() == snapshots, "{snapshots}");
         for (number, (id, wanted)) in all.iter().enumerate() {
             let to = dir.path().join(format!("{number}"));
             let report = blank.restore(id, &to).await.unwrap();
@@ -115,7 +154,10 @@ async fn golden_repositories_restore() {
         assert!(listed.iter().all(|one| one.problem.is_none() && one.authenticated == sealed));
         let verified = blank.verify(true).await;
         assert_eq!(verified.problems, []);
+        told.push(changes(&blank).await);
     }
+    let [sealed, plain]: [Value; 2] = told.try_into().unwrap();
+    (sealed, plain)
 }
 
 /// A clock that stands at a given second.
@@ -176,7 +218,7 @@ async fn snapshot(machine: &Machine, day: u64, reason: Reason) -> (String, Value
     let mut machine = machine.clone();
     machine.clock =
         Arc::new(Standing(UNIX_EPOCH + Duration::from_secs(1_771_459_200 + day * 86_400)));
-    let report = ops::push(&machine.session().await, PushOptions { reason }).await.unwrap();
+    let report = ops::push(&machine.session().await, push_options(reason)).await.unwrap();
     assert_eq!(report.skipped, []);
     let id = report.snapshot.unwrap();
     let dir = tempdir().unwrap();
@@ -195,29 +237,32 @@ async fn snapshot(machine: &Machine, day: u64, reason: Reason) -> (String, Value
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "made once, never again: tests/golden/README.md"]
+#[ignore = "made once for each change of the format, never again"]
 async fn make_golden() {
     let dir = tempdir().unwrap();
-    let mut expected = json!({});
+    let (mut expected, mut told) = (json!({}), json!({}));
     for (name, sealed) in [("sealed", true), ("plain", false)] {
-        let bucket = golden().join(name);
+        let bucket = golden(NEWEST).join(name);
         assert!(!bucket.exists(), "{} is there already", bucket.display());
         let state = dir.path().join(name);
         fill(&state);
         let machine = machine(&bucket, &state, sealed).await;
         let mut all = vec![snapshot(&machine, 0, Reason::Manual).await];
+        let workspace = state.join("workspace");
+        put(&workspace.join("log.txt"), log(9100).as_bytes(), 0o644, 86_400);
+        put(&workspace.join("new.md"), b"# New\n", 0o644, 86_401);
+        std::fs::remove_file(workspace.join("empty")).unwrap();
+        rows(&rusqlite::Connection::open(workspace.join("data.sqlite")).unwrap(), 5);
+        all.push(snapshot(&machine, 1, Reason::Scheduled).await);
         if sealed {
-            let workspace = state.join("workspace");
-            put(&workspace.join("log.txt"), log(9100).as_bytes(), 0o644, 86_400);
-            std::fs::remove_file(workspace.join("empty")).unwrap();
-            rows(&rusqlite::Connection::open(workspace.join("data.sqlite")).unwrap(), 5);
-            all.push(snapshot(&machine, 1, Reason::Scheduled).await);
             put(&workspace.join("notes.md"), b"# Notes\nbefore a rollback\n", 0o600, 90_000);
             all.push(snapshot(&machine, 1, Reason::Safety).await);
         }
         expected[name] = json!(all.into_iter().collect::<BTreeMap<_, _>>());
+        told[name] = changes(&machine).await;
         std::fs::remove_dir(bucket.join(".b2-backup-tmp")).unwrap();
     }
-    let text = format!("{expected:#}\n");
-    std::fs::write(golden().join("expected.json"), text).unwrap();
+    for (name, all) in [("expected.json", expected), ("changes.json", told)] {
+        std::fs::write(golden(NEWEST).join(name), format!("{all:#}\n")).unwrap();
+    }
 }

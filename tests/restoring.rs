@@ -8,9 +8,7 @@
 #![expect(clippy::clone_on_ref_ptr, reason = "a store becomes a `dyn` store on the way")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use b2_backup::ops::Session;
@@ -20,12 +18,15 @@ use tempfile::{TempDir, tempdir};
 
 #[path = "support/cut.rs"]
 mod cut;
+#[path = "support/gateway.rs"]
+mod gateway;
 #[path = "support/machine.rs"]
 mod machine;
 #[path = "support/plain.rs"]
 mod plain;
 
 use cut::{CutStore, How};
+use gateway::Gateway;
 use machine::Machine;
 use plain::{Picture, assert_same, first_day, noise, picture, write};
 
@@ -192,64 +193,6 @@ async fn a_workspace_from_elsewhere() {
     write(&elsewhere, "notes/plan.md", "another plan");
     assert!(machine.push().await.unwrap().snapshot.is_some());
     assert_eq!(machine.push().await.unwrap().snapshot, None);
-}
-
-/// A gateway: another process with a database open. Says so on its output, and goes when its input ends.
-struct Gateway(Child);
-
-impl Gateway {
-    fn start(database: &Path, job: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "job_of_a_gateway", "--ignored", "--nocapture"])
-            .env("B2_TEST_JOB", job)
-            .env("B2_TEST_DATABASE", database)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap().contains("gateway is ready")));
-        // Kept reading: the child must not be stopped by a closed pipe.
-        std::thread::spawn(move || lines.count());
-        Self(child)
-    }
-
-    /// Lets it end, and tells whether all went well for it.
-    fn end(mut self) -> bool {
-        drop(self.0.stdin.take());
-        self.0.wait().unwrap().success()
-    }
-}
-
-#[test]
-#[ignore = "is started by other tests, in a process of its own"]
-fn job_of_a_gateway() {
-    let (Ok(job), Some(path)) =
-        (std::env::var("B2_TEST_JOB"), std::env::var_os("B2_TEST_DATABASE"))
-    else {
-        return;
-    };
-    let mut db = Connection::open(path).unwrap();
-    db.execute_batch(
-        "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;
-         CREATE TABLE t(x); INSERT INTO t VALUES ('committed 1');",
-    )
-    .unwrap();
-    for number in 2..=500 {
-        db.execute("INSERT INTO t VALUES (?1)", [format!("committed {number}")]).unwrap();
-    }
-    let writing = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
-    if job == "lock" {
-        writing.execute("INSERT INTO t VALUES ('uncommitted')", []).unwrap();
-    }
-    println!("gateway is ready");
-    if job == "lock" {
-        // The write lock is held until the test says so.
-        std::io::stdin().lines().for_each(drop);
-    }
-    writing.commit().unwrap();
-    // As killed: the log stays behind.
-    std::mem::forget(db);
 }
 
 fn rows(database: &Path) -> (i64, i64, String) {

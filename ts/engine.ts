@@ -1,11 +1,16 @@
 /** The operations, and where each of them runs. */
 import type {
+  DiffOptions,
+  DiffReport,
   ListReport,
   PlanReport,
   PushOptions,
   PushReport,
   RestoreOptions,
   RestoreReport,
+  RollbackOptions,
+  RollbackPlan,
+  RollbackReport,
   Settings,
   StatusReport,
   VerifyOptions,
@@ -23,6 +28,9 @@ export interface HostConfig {
   readonly warning: string | null;
 }
 
+/** What stands for the present state in a {@linkcode DiffOptions}. */
+export const LIVE = 'live';
+
 /** Everything a user can ask for. */
 export interface Engine {
   /** Loads the addon, so that a machine without a fitting one is noticed. @throws {BackupError} B2_NATIVE_UNAVAILABLE */
@@ -33,8 +41,30 @@ export interface Engine {
   plan(settings: Settings, operation?: Operation): Promise<PlanReport>;
   /** The snapshots of every machine in the bucket, newest first. */
   list(settings: Settings, operation?: Operation): Promise<ListReport>;
+  /**
+   * What is different between a snapshot and another one, or the present state. Only the latter needs a child
+   * process: it opens files of the state.
+   */
+  diff(settings: Settings, options: DiffOptions, operation?: Operation): Promise<DiffReport>;
   /** Brings a snapshot, or paths of it, into an empty or new directory. */
   restore(settings: Settings, options: RestoreOptions, operation?: Operation): Promise<RestoreReport>;
+  /** Tells, in a child process, what a rollback would do. */
+  planRollback(settings: Settings, options: RollbackOptions, operation?: Operation): Promise<RollbackPlan>;
+  /**
+   * Rolls the live state back, in a child process, as the plan of that hash says: at once, or when OpenClaw stops.
+   * Before that it makes a safety snapshot.
+   */
+  rollBack(
+    settings: Settings,
+    options: RollbackOptions,
+    hash: string,
+    operation?: Operation,
+  ): Promise<RollbackReport>;
+  /**
+   * Finishes, in a child process, a rollback that waits or was cut off. With `gatewayStands`, OpenClaw itself says
+   * that its agents do not work now; without, nothing is done while it runs.
+   */
+  recoverRollback(settings: Settings, gatewayStands: boolean): Promise<RollbackReport>;
   /** Checks that every snapshot can be restored; with `readData` by opening every byte. */
   verify(settings: Settings, options?: VerifyOptions, operation?: Operation): Promise<VerifyReport>;
   /** What is configured and what the bucket holds. */
@@ -70,10 +100,22 @@ export function createEngine({
       runIsolated({ op: 'push', settings, options }, operation),
     plan: (settings, operation = {}) => runIsolated({ op: 'plan', settings }, operation),
     list: (settings, operation = {}) => here(operation, (native, cancel) => native.list(settings, cancel)),
+    diff: (settings, options, operation = {}) =>
+      (options.to ?? LIVE) === LIVE
+        ? runIsolated({ op: 'diff', settings, options }, operation)
+        : here(operation, (native, cancel) =>
+            native.diff(settings, options, cancel, harmless(operation.onProgress)),
+          ),
     restore: (settings, options, operation = {}) =>
       here(operation, (native, cancel) =>
         native.restore(settings, options, cancel, harmless(operation.onProgress)),
       ),
+    planRollback: (settings, options, operation = {}) =>
+      runIsolated({ op: 'planRollback', settings, options }, operation),
+    rollBack: (settings, options, hash, operation = {}) =>
+      runIsolated({ op: 'rollBack', settings, options, hash }, operation),
+    recoverRollback: (settings, gatewayStands) =>
+      runIsolated({ op: 'recoverRollback', settings, gatewayStands }),
     verify: (settings, options = {}, operation = {}) =>
       here(operation, (native, cancel) =>
         native.verify(settings, options, cancel, harmless(operation.onProgress)),

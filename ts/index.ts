@@ -11,9 +11,14 @@ import { createEngine } from './engine.js';
 
 const engine = createEngine();
 
-export const { push, plan, list, restore, verify, status } = engine;
+export const { push, plan, list, diff, restore, verify, status, planRollback, rollBack, recoverRollback } =
+  engine;
 
 export type {
+  ChangedPath,
+  DiffEntry,
+  DiffOptions,
+  DiffReport,
   FileProblem,
   ListReport,
   PlanEntry,
@@ -23,7 +28,12 @@ export type {
   PushReport,
   RestoreOptions,
   RestoreReport,
+  RollbackEntry,
+  RollbackOptions,
+  RollbackPlan,
+  RollbackReport,
   Settings,
+  SnapshotChanges,
   SnapshotInfo,
   StatusReport,
   VerifyOptions,

@@ -4,6 +4,7 @@
  */
 
 import type { PluginApi } from './plugin/api.js';
+import { registerApproval } from './plugin/approval.js';
 import { registerCommandLine } from './plugin/cli.js';
 import { registerCommand } from './plugin/command.js';
 import { registerHooks } from './plugin/hooks.js';
@@ -22,6 +23,7 @@ export default {
     const mode = api.registrationMode ?? 'full';
     if (mode === 'cli-metadata' || mode === 'setup-only') return;
     registerTool(api);
+    registerApproval(api);
     registerHooks(api);
     registerCommand(api);
     registerRpc(api);

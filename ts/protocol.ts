@@ -1,5 +1,16 @@
 /** What the parent and its worker process say to each other: one JSON value a line. */
-import type { PlanReport, ProgressEvent, PushOptions, PushReport, Settings } from '../index.js';
+import type {
+  DiffOptions,
+  DiffReport,
+  PlanReport,
+  ProgressEvent,
+  PushOptions,
+  PushReport,
+  RollbackOptions,
+  RollbackPlan,
+  RollbackReport,
+  Settings,
+} from '../index.js';
 import type { ErrorCode } from './errors.js';
 
 /** The file descriptor of the worker's answers; its stdout is left to whatever prints there. */
@@ -8,12 +19,25 @@ export const ANSWER_FD = 3;
 /** The first line to the worker. It holds the secrets, which is why it travels on stdin. */
 export type Job =
   | { readonly op: 'push'; readonly settings: Settings; readonly options: PushOptions }
-  | { readonly op: 'plan'; readonly settings: Settings };
+  | { readonly op: 'plan'; readonly settings: Settings }
+  | { readonly op: 'diff'; readonly settings: Settings; readonly options: DiffOptions }
+  | { readonly op: 'planRollback'; readonly settings: Settings; readonly options: RollbackOptions }
+  | {
+      readonly op: 'rollBack';
+      readonly settings: Settings;
+      readonly options: RollbackOptions;
+      readonly hash: string;
+    }
+  | { readonly op: 'recoverRollback'; readonly settings: Settings; readonly gatewayStands: boolean };
 
 /** What each job answers. */
 export interface JobReport {
   push: PushReport;
   plan: PlanReport;
+  diff: DiffReport;
+  planRollback: RollbackPlan;
+  rollBack: RollbackReport;
+  recoverRollback: RollbackReport;
 }
 
 /** Any later line to the worker. */
@@ -24,7 +48,7 @@ export interface CancelLine {
 /** A line from the worker. Exactly one `result` or `error` ends the conversation. */
 export type Answer =
   | { readonly progress: ProgressEvent }
-  | { readonly result: PushReport | PlanReport }
+  | { readonly result: JobReport[Job['op']] }
   | { readonly error: AnsweredError };
 
 /** A {@linkcode BackupError} as plain data. */

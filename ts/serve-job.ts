@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { CancelHandle, ProgressEvent } from '../index.js';
 import { toBackupError } from './errors.js';
 import type { LoadNative, NativeModule } from './native.js';
-import { type Answer, type Job, LineSplitter } from './protocol.js';
+import { type Answer, type Job, type JobReport, LineSplitter } from './protocol.js';
 
 /** How long a job may take to stop by itself after the parent is gone, in milliseconds. */
 const ORPHAN_GRACE_MS = 5_000;
@@ -73,11 +73,19 @@ function carryOut(
   job: Job,
   handle: CancelHandle,
   onProgress: (event: ProgressEvent) => void,
-): ReturnType<NativeModule['push']> | ReturnType<NativeModule['plan']> {
+): Promise<JobReport[Job['op']]> {
   switch (job.op) {
     case 'push':
       return native.push(job.settings, job.options, handle, onProgress);
     case 'plan':
       return native.plan(job.settings, handle);
+    case 'diff':
+      return native.diff(job.settings, job.options, handle, onProgress);
+    case 'planRollback':
+      return native.planRollback(job.settings, job.options, handle);
+    case 'rollBack':
+      return native.rollBack(job.settings, job.options, job.hash, handle, onProgress);
+    case 'recoverRollback':
+      return native.recoverRollback(job.settings, job.gatewayStands);
   }
 }

@@ -3,31 +3,31 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ListReport, SnapshotInfo } from '../../index.js';
+import { Gate } from './gate.ts';
 import { environment, project, s3ServerProgram } from './host.ts';
 import { type Finished, finish, Program } from './processes.ts';
 
 const KEY_ID = 'test-key-id';
 const APPLICATION_KEY = 'test-application-key';
-const PASSPHRASE = 'correct horse battery staple';
 
 export class Bucket {
   /** The plugin's settings for this bucket. */
-  readonly settings: Readonly<
-    Record<'keyId' | 'applicationKey' | 'bucket' | 'endpoint' | 'region' | 'passphrase', string>
-  >;
+  readonly settings: Readonly<Record<'keyId' | 'applicationKey' | 'bucket' | 'endpoint' | 'region', string>>;
+  /** What the plugin has to pass to get there. */
+  readonly gate: Gate;
   readonly #folder: string;
   readonly #server: Program;
 
-  private constructor(folder: string, server: Program, address: string) {
+  private constructor(folder: string, server: Program, gate: Gate) {
     this.#folder = folder;
     this.#server = server;
+    this.gate = gate;
     this.settings = {
       keyId: KEY_ID,
       applicationKey: APPLICATION_KEY,
       bucket: 'backups',
-      endpoint: `http://${address}`,
+      endpoint: `http://${gate.address}`,
       region: 'us-east-1',
-      passphrase: PASSPHRASE,
     };
   }
 
@@ -39,19 +39,18 @@ export class Bucket {
     const env = environment(join(folder, 'home'));
     const server = new Program('s3_server', s3ServerProgram, args, { env, input: true });
     const [, address = ''] = await server.says(/listening (\S+)/);
-    return new Bucket(folder, server, address);
+    return new Bucket(folder, server, await Gate.before(address));
   }
 
   /** Runs `b2-backup ARGS` as somebody who has nothing but the bucket and its keys. */
   async b2Backup(...args: string[]): Promise<Finished> {
-    const { keyId, applicationKey, bucket, endpoint, region, passphrase } = this.settings;
+    const { keyId, applicationKey, bucket, endpoint, region } = this.settings;
     const env = environment(join(this.#folder, 'home'), {
       B2_APPLICATION_KEY_ID: keyId,
       B2_APPLICATION_KEY: applicationKey,
       B2_BUCKET: bucket,
       B2_ENDPOINT: endpoint,
       B2_REGION: region,
-      B2_BACKUP_PASSPHRASE: passphrase,
     });
     const cli = join(project, 'dist', 'cli.js');
     const program = new Program(`b2-backup ${args.join(' ')}`, process.execPath, [cli, ...args], { env });
@@ -66,6 +65,7 @@ export class Bucket {
   }
 
   async close(): Promise<void> {
+    await this.gate.close();
     await this.#server.kill();
     rmSync(this.#folder, { recursive: true, force: true });
   }

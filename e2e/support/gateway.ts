@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -19,6 +20,7 @@ import type { Model } from './model.ts';
 import { Operator } from './operator.ts';
 import { type Exit, type Finished, finish, Program } from './processes.ts';
 import type { Registry } from './registry.ts';
+import { query } from './sqlite.ts';
 import { type Patience, until, within } from './until.ts';
 
 /** `openclaw.json`, as far as tests look into it. */
@@ -44,6 +46,14 @@ export interface Health {
 export const CONTEXT_WINDOW = 64_000;
 const PLUGIN_ID = 'b2-backup';
 
+/** How a home is made. */
+export interface HomeOptions {
+  readonly tools?: object;
+  readonly env?: NodeJS.ProcessEnv;
+  /** The path of another home. */
+  readonly like?: string;
+}
+
 /** A user's home: configuration, state, temporary files, all in a folder of its own. */
 export class Home {
   readonly path: string;
@@ -58,18 +68,23 @@ export class Home {
     this.#extraEnv = extraEnv;
   }
 
-  /** A home in which a user has set OpenClaw up with `model`, and not yet our plugin. */
+  /**
+   * A home in which a user has set OpenClaw up with `model`. Our plugin is in it when it is made `like` a home in
+   * which it was installed and that is at rest.
+   */
   static async create(
-    model: Model,
-    { tools = { alsoAllow: ['b2_rollback'] }, env = {} }: { tools?: object; env?: NodeJS.ProcessEnv } = {},
+    model: Pick<Model, 'url'>,
+    { tools = { alsoAllow: ['b2_rollback'] }, env = {}, like }: HomeOptions = {},
   ): Promise<Home> {
     const home = new Home(mkdtempSync(join(tmpdir(), 'b2-gateway-')), env);
     mkdirSync(join(home.path, 'tmp'));
     mkdirSync(compileCache, { recursive: true });
     // Where OpenClaw keeps it. Told by an environment variable, it would start itself a second time.
     symlinkSync(compileCache, join(home.path, 'tmp', 'node-compile-cache'));
-    mkdirSync(home.stateDir, { mode: 0o700 });
+    if (like === undefined) mkdirSync(home.stateDir, { mode: 0o700 });
+    else await home.#copy(like);
     const config: HostConfig = {
+      ...(like === undefined ? {} : home.readConfig()),
       gateway: {
         mode: 'local',
         bind: 'loopback',
@@ -91,6 +106,17 @@ export class Home {
     };
     home.writeConfig(config);
     return home;
+  }
+
+  async #copy(path: string): Promise<void> {
+    cpSync(join(path, '.openclaw'), this.stateDir, { recursive: true, verbatimSymlinks: true });
+    // Where OpenClaw has noted what is installed, with its full path.
+    await query(
+      join(this.stateDir, 'state', 'openclaw.sqlite'),
+      'UPDATE config_machine_state SET value_json = replace(value_json, ?, ?)',
+      path,
+      this.path,
+    );
   }
 
   get env(): NodeJS.ProcessEnv {

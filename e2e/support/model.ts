@@ -56,6 +56,7 @@ export class Model {
    * itself when that comes near the context window.
    */
   promptTokens: number | undefined;
+  #summaries: Promise<void> | undefined;
   readonly #server: Server;
   readonly #listeners = new Set<(exchange: Exchange) => void>();
   #replies = 0;
@@ -77,6 +78,15 @@ export class Model {
     this.#server.closeAllConnections();
     this.#server.close();
     await once(this.#server, 'close');
+  }
+
+  /** From now on summaries take as long as a real model's: until the returned function is called. */
+  holdSummaries(): () => void {
+    let go = (): void => {};
+    this.#summaries = new Promise((resolve) => {
+      go = resolve;
+    });
+    return go;
   }
 
   /** The next exchange from now on that fits. */
@@ -108,6 +118,7 @@ export class Model {
     }
     const request = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Request;
     const reply = decide(request);
+    if (reply.kind === 'summary') await this.#summaries;
     const prompt = this.promptTokens ?? Math.ceil(JSON.stringify(request.messages).length / 4);
     const usage = { prompt_tokens: prompt, completion_tokens: 20, total_tokens: prompt + 20 };
     this.#replies += 1;

@@ -1,10 +1,10 @@
-/** An npm registry on loopback that serves tarballs from a folder and knows nothing else. */
+/** An npm registry on loopback that serves tarballs from folders and knows nothing else. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pack } from '../../scripts/pack.mjs';
 import { project, RUN_MARK, runId } from './host.ts';
 import { finish, Program } from './processes.ts';
@@ -30,15 +30,16 @@ export class Registry {
     server.on('request', (request, response) => this.#answer(request, response));
   }
 
-  /** Serves what is in `folder` now. */
-  static async start(folder: string): Promise<Registry> {
+  /** Serves what is in the folders now. */
+  static async start(...folders: readonly string[]): Promise<Registry> {
+    const paths = folders.flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)));
     const tarballs = await Promise.all(
-      readdirSync(folder)
-        .filter((name) => name.endsWith('.tgz'))
-        .map(async (file) => ({
-          file,
-          bytes: readFileSync(join(folder, file)),
-          manifest: await readManifest(join(folder, file)),
+      paths
+        .filter((path) => path.endsWith('.tgz'))
+        .map(async (path) => ({
+          file: basename(path),
+          bytes: readFileSync(path),
+          manifest: await readManifest(path),
         })),
     );
     const server = createServer().listen(0, '127.0.0.1');

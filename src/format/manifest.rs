@@ -139,6 +139,42 @@ pub struct Remark {
     pub message: String,
 }
 
+/// A file that has much new content.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct GrownPath {
+    /// Index into the manifest's roots.
+    #[n(0)]
+    pub root: u16,
+    /// Path below the root.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub path: Vec<u8>,
+    /// Bytes of its content that are in packs which were made for this snapshot, before compression.
+    #[n(2)]
+    pub bytes: u64,
+}
+
+/// What is new against the previous snapshot of the lineage. Directories are not counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ChangeSummary {
+    /// Files and symlinks that are new.
+    #[n(0)]
+    pub added: u64,
+    /// Those that differ in kind, content, mode or target.
+    #[n(1)]
+    pub changed: u64,
+    /// Those that are gone.
+    #[n(2)]
+    pub removed: u64,
+    /// Bytes of the packs that were made for this snapshot.
+    #[n(3)]
+    pub stored_bytes: u64,
+    /// The files with most new content, most first.
+    #[n(4)]
+    pub most: Vec<GrownPath>,
+}
+
 /// The sealed body of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -182,6 +218,9 @@ pub struct Manifest {
     /// What could not be backed up.
     #[n(12)]
     pub remarks: Vec<Remark>,
+    /// What is new in it; `None` in the first of a lineage, and where the previous one was not known.
+    #[n(13)]
+    pub changes: Option<ChangeSummary>,
 }
 
 /// No manifest object is larger.

@@ -135,16 +135,8 @@ fn a_frame_cannot_claim_more_memory_than_one_may_have() {
     assert!(Footer::decode(&footer.encode()).is_err());
 }
 
-#[test]
-fn a_pack_table_is_bounded() {
-    let pack = PackRef {
-        number: 1,
-        name: PackName([1; 16]),
-        bytes: 1000,
-        footer_bytes: 200,
-        used_bytes: 700,
-    };
-    let manifest = |pack: PackRef| Manifest {
+fn empty_manifest() -> Manifest {
+    Manifest {
         sequence: 1,
         previous: None,
         reason: Reason::Manual,
@@ -155,10 +147,23 @@ fn a_pack_table_is_bounded() {
         includes_secrets: false,
         roots: vec![],
         counts: Counts::default(),
-        packs: vec![pack],
+        packs: vec![],
         tree: TreeRef { bytes: 0, sha256: [0; 32], runs: vec![], tails: vec![] },
         remarks: vec![],
+        changes: None,
+    }
+}
+
+#[test]
+fn a_pack_table_is_bounded() {
+    let pack = PackRef {
+        number: 1,
+        name: PackName([1; 16]),
+        bytes: 1000,
+        footer_bytes: 200,
+        used_bytes: 700,
     };
+    let manifest = |pack: PackRef| Manifest { packs: vec![pack], ..empty_manifest() };
     assert!(Manifest::decode(&manifest(pack).encode()).is_ok());
     for lie in [
         PackRef { bytes: MAX_PACK_BYTES + 1, ..pack },
@@ -184,4 +189,28 @@ fn a_manifest_carries_the_newest_slots() {
     let (_, read, ..) = Manifest::split(&clear).unwrap();
     let read: Vec<u8> = read.iter().map(|slot| slot.repository().0[0]).collect();
     assert_eq!(read, (6..70).collect::<Vec<u8>>());
+}
+
+/// A manifest as its CBOR, with one key more than this program knows.
+fn with_unknown_key(manifest: &Manifest) -> Vec<u8> {
+    let mut map = cbor(manifest);
+    assert_eq!(map[0] & 0xe0, 0xa0, "a map of less than 24 keys");
+    map[0] += 1;
+    map.extend_from_slice(&[0x18, 99, 0x82, 1, 0x63, b'n', b'e', b'w']);
+    deflate(&map)
+}
+
+#[test]
+fn a_manifest_with_more_or_less_than_is_known_is_read() {
+    let most = vec![GrownPath { root: 1, path: b"a\xff".to_vec(), bytes: 300 }];
+    let changes = ChangeSummary { added: 1, changed: 2, removed: 3, stored_bytes: 4, most };
+    let manifest = Manifest { changes: Some(changes), ..empty_manifest() };
+    assert_eq!(Manifest::decode(&manifest.encode()).unwrap(), manifest);
+    assert_eq!(Manifest::decode(&with_unknown_key(&manifest)).unwrap(), manifest);
+    // As versions before wrote it: the key is not there at all.
+    let before = cbor(&empty_manifest());
+    assert_eq!(before.last(), Some(&0x80), "ends with its empty remarks");
+    assert_eq!(Manifest::decode(&empty_manifest().encode()).unwrap().changes, None);
+    let golden = "0d a5 00 01 01 02 02 03 03 04 04 81 83 01 42 61 ff 19 01 2c".replace(' ', "");
+    assert!(hex::encode(cbor(&manifest)).ends_with(&golden));
 }

@@ -2,8 +2,10 @@
 #![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
 mod convert;
+mod diff;
 mod options;
 mod reports;
+mod rollback;
 
 use napi::bindgen_prelude::{Env, JsValue as _, PromiseRaw, Result, ToNapiValue};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -14,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 use crate::error;
 use crate::ops;
 use convert::{Events, ambient};
+use diff::{DiffOptions, DiffReport};
 use options::{ProgressEvent, PushOptions, RestoreOptions, Settings, VerifyOptions};
 use reports::{ListReport, PlanReport, PushReport, RestoreReport, StatusReport, VerifyReport};
+use rollback::{RollbackOptions, RollbackPlan, RollbackReport};
 
 /// Called with each event; bounded, and weak, so that it never keeps the process alive.
 type Watcher = ThreadsafeFunction<ProgressEvent, (), ProgressEvent, Status, false, true, 16>;
@@ -134,6 +138,26 @@ pub fn list<'env>(
     promise(env, async move { ops::list(&session(settings, token, None).await?).await })
 }
 
+/// Compares a snapshot with another one, or with the present state. In the latter case it opens files of the
+/// state: never call it so in the gateway's process, see `push`.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<DiffReport>")]
+pub fn diff<'env>(
+    env: &'env Env,
+    settings: Settings,
+    options: DiffOptions,
+    cancel: Option<&CancelHandle>,
+    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
+    on_progress: Option<Watcher>,
+) -> Result<PromiseRaw<'env, DiffReport>> {
+    let token = token(cancel);
+    promise(env, async move {
+        ops::diff(&session(settings, token, on_progress).await?, &options.into()).await
+    })
+}
+
 /// Restores a snapshot, or a part of it, into a fresh directory.
 ///
 /// # Errors
@@ -151,6 +175,81 @@ pub fn restore<'env>(
     promise(env, async move {
         ops::restore(&session(settings, token, on_progress).await?, &options.into()).await
     })
+}
+
+/// Tells what a rollback would do. Opens the state's files: see `push`.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<RollbackPlan>")]
+pub fn plan_rollback<'env>(
+    env: &'env Env,
+    settings: Settings,
+    options: RollbackOptions,
+    cancel: Option<&CancelHandle>,
+) -> Result<PromiseRaw<'env, RollbackPlan>> {
+    let token = token(cancel);
+    promise(env, async move {
+        let session = session(settings, token, None).await?;
+        if options.undo == Some(true) {
+            return ops::plan_undo(&session).await;
+        }
+        ops::plan_rollback(&session, &options.into()).await
+    })
+}
+
+/// Rolls back as planned: safety snapshot, staging, and then at once, or when OpenClaw stops. Opens the state's
+/// databases: see `push`.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<RollbackReport>")]
+pub fn roll_back<'env>(
+    env: &'env Env,
+    settings: Settings,
+    options: RollbackOptions,
+    hash: String,
+    cancel: Option<&CancelHandle>,
+    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
+    on_progress: Option<Watcher>,
+) -> Result<PromiseRaw<'env, RollbackReport>> {
+    let token = token(cancel);
+    promise(env, async move {
+        let session = session(settings, token, on_progress).await?;
+        if options.undo == Some(true) {
+            return ops::stage_undo(&session, &hash).await;
+        }
+        ops::stage_rollback(&session, &options.into(), &hash).await
+    })
+}
+
+/// Finishes a rollback that waits or was cut off. With `gatewayStands`, OpenClaw itself says that its agents do
+/// not work now. Opens the state's databases: see `push`.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<RollbackReport>")]
+pub fn recover_rollback(
+    env: &Env,
+    settings: Settings,
+    gateway_stands: bool,
+) -> Result<PromiseRaw<'_, RollbackReport>> {
+    promise(env, async move {
+        let ambient = ambient(settings.threads, token(None), None)?;
+        let gateway =
+            if gateway_stands { ops::Gateway::Stands } else { ops::Gateway::MustBeStopped };
+        let settings: ops::Settings = settings.try_into()?;
+        ops::recover(&settings, &ambient, gateway).await
+    })
+}
+
+/// Gives up a rollback that waits; `false` when none does.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<boolean>")]
+pub fn discard_rollback(env: &Env, settings: Settings) -> Result<PromiseRaw<'_, bool>> {
+    promise(env, async move { ops::discard_waiting(&settings.try_into()?).await })
 }
 
 /// Checks what the bucket holds: its structure, or with `readData` every byte.

@@ -1,5 +1,7 @@
 //! What JavaScript hands in.
 
+use std::time::Duration;
+
 use napi_derive::napi;
 
 use crate::error::{Error, Result};
@@ -96,7 +98,8 @@ impl TryFrom<Settings> for ops::Settings {
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
 pub struct ProgressEvent {
-    /// `open`, `scan`, `capture`, `captured`, `upload`, `restore` or `verify`.
+    /// `wait` (for another process to let go of the state directory), `open`, `scan`, `capture`, `captured`,
+    /// `upload`, `restore`, `compare` or `verify`.
     pub phase: String,
     /// Bytes done in this phase.
     pub done_bytes: f64,
@@ -129,6 +132,9 @@ pub(super) fn number(count: u64) -> f64 {
 pub struct PushOptions {
     /// `manual` (default), `scheduled`, `compaction`, `shutdown`, `reset` or `safety`.
     pub reason: Option<String>,
+    /// How long to wait for another process that works on the same state directory, in milliseconds; 0 by
+    /// default, which fails at once with `B2_LOCKED`.
+    pub wait_ms: Option<f64>,
 }
 
 impl TryFrom<PushOptions> for ops::PushOptions {
@@ -138,7 +144,9 @@ impl TryFrom<PushOptions> for ops::PushOptions {
         let name = options.reason.as_deref().unwrap_or("manual");
         let reason = Reason::parse(name)
             .ok_or_else(|| Error::config("reason", format!("{name:?} is no reason")))?;
-        Ok(Self { reason })
+        let wait = Duration::try_from_secs_f64(options.wait_ms.unwrap_or(0.0) / 1000.0)
+            .map_err(|_| Error::config("waitMs", "must be a number of milliseconds, at least 0"))?;
+        Ok(Self { reason, wait })
     }
 }
 

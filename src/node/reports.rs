@@ -23,7 +23,7 @@ impl From<ops::FileProblem> for FileProblem {
     }
 }
 
-fn problems(all: Vec<ops::FileProblem>) -> Vec<FileProblem> {
+pub(super) fn problems(all: Vec<ops::FileProblem>) -> Vec<FileProblem> {
     all.into_iter().map(FileProblem::from).collect()
 }
 
@@ -127,6 +127,45 @@ impl From<ops::PlanReport> for PlanReport {
     }
 }
 
+/// A file that has much new content.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct ChangedPath {
+    /// The path.
+    pub path: String,
+    /// Bytes of its content that were new, before compression.
+    pub bytes: f64,
+}
+
+/// What is new against the previous snapshot of the same machine. Directories are not counted.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct SnapshotChanges {
+    /// New files.
+    pub added: f64,
+    /// Files with another content or mode, links to elsewhere.
+    pub changed: f64,
+    /// Files that are gone.
+    pub removed: f64,
+    /// Bytes that were stored for it.
+    pub stored_bytes: f64,
+    /// At most five files, those with most new content first.
+    pub most: Vec<ChangedPath>,
+}
+
+impl From<ops::SnapshotChanges> for SnapshotChanges {
+    fn from(changes: ops::SnapshotChanges) -> Self {
+        let path = |one: ops::ChangedPath| ChangedPath { path: one.path, bytes: number(one.bytes) };
+        Self {
+            added: number(changes.added),
+            changed: number(changes.changed),
+            removed: number(changes.removed),
+            stored_bytes: number(changes.stored_bytes),
+            most: changes.most.into_iter().map(path).collect(),
+        }
+    }
+}
+
 /// One snapshot.
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
@@ -153,6 +192,8 @@ pub struct SnapshotInfo {
     pub format: u32,
     /// Why more is not known.
     pub problem: Option<String>,
+    /// What is new in it; not set for the first of a machine, and where it is not known.
+    pub changes: Option<SnapshotChanges>,
 }
 
 /// Every snapshot, oldest first.
@@ -179,6 +220,7 @@ impl From<ops::ListReport> for ListReport {
             authenticated: info.authenticated,
             format: info.format.into(),
             problem: info.problem,
+            changes: info.changes.map(SnapshotChanges::from),
         };
         Self {
             snapshots: report.snapshots.into_iter().map(info).collect(),

@@ -3,12 +3,40 @@
 use futures_util::StreamExt as _;
 
 use super::session::Session;
+use super::tree::path_for_people;
+use crate::entry::RelPath;
 use crate::error::Result;
-use crate::format::{SnapshotId, SnapshotName};
+use crate::format::{ChangeSummary, GrownPath, RootRecord, SnapshotId, SnapshotName};
 use crate::repo::{Snapshot, find, read};
 
 /// Manifests read at the same time.
 const PARALLEL: usize = 6;
+/// Paths that are shown of a snapshot, whatever its manifest names.
+const MOST_SHOWN: usize = 5;
+
+/// A file that has much new content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedPath {
+    /// The path for people; outside the state directory with its root before it.
+    pub path: String,
+    /// Bytes of its content that were new, before compression.
+    pub bytes: u64,
+}
+
+/// What is new against the previous snapshot of the same machine. Directories are not counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotChanges {
+    /// New files.
+    pub added: u64,
+    /// Files with another content or mode, links to elsewhere.
+    pub changed: u64,
+    /// Files that are gone.
+    pub removed: u64,
+    /// Bytes that were stored for it.
+    pub stored_bytes: u64,
+    /// At most five files, those with most new content first.
+    pub most: Vec<ChangedPath>,
+}
 
 /// One snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +63,8 @@ pub struct SnapshotInfo {
     pub format: u8,
     /// Why more is not known.
     pub problem: Option<String>,
+    /// What is new in it; `None` for the first of a machine, and where it is not known.
+    pub changes: Option<SnapshotChanges>,
 }
 
 /// What `list` shows.
@@ -89,10 +119,23 @@ fn info(id: &SnapshotId, snapshot: Result<Snapshot>) -> SnapshotInfo {
             info.files = manifest.counts.files;
             info.bytes = manifest.counts.bytes;
             info.authenticated = key.is_sealed();
+            info.changes = manifest.changes.map(|changes| describe(changes, &manifest.roots));
         }
         Err(error) => info.problem = Some(format!("{error} ({})", error.code())),
     }
     info
+}
+
+fn describe(changes: ChangeSummary, roots: &[RootRecord]) -> SnapshotChanges {
+    let ChangeSummary { added, changed, removed, stored_bytes, most } = changes;
+    let shown = |grown: GrownPath| {
+        let root = roots.get(usize::from(grown.root)).filter(|_| grown.root > 0);
+        let path = RelPath::from_bytes(grown.path);
+        let path = path_for_people(root.map(|root| root.path.as_slice()), &path);
+        ChangedPath { path, bytes: grown.bytes }
+    };
+    let most = most.into_iter().take(MOST_SHOWN).map(shown).collect();
+    SnapshotChanges { added, changed, removed, stored_bytes, most }
 }
 
 fn legacy(name: String) -> SnapshotInfo {

@@ -1,20 +1,31 @@
 //! One file for each thing a user can ask for.
 
+mod compare;
+mod diff;
 mod host;
 mod list;
 mod plan;
 mod push;
 mod restore;
+mod rollback;
+mod roots;
 mod session;
 mod status;
 mod tree;
 mod verify;
 
+pub use compare::Aspect;
+pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, LIVE, TextOmitted, diff};
 pub use host::plugin_settings;
-pub use list::{ListReport, SnapshotInfo, list};
+pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list};
 pub use plan::{PlanEntry, PlanReport, plan};
 pub use push::{PushOptions, PushReport, push};
 pub use restore::{RestoreOptions, RestoreReport, restore};
+pub use rollback::{
+    Action, Gateway, Mode, Outcome, RecoverReport, RollbackEntry, RollbackPlan, RollbackReport,
+    RollbackRequest, Touches, apply_waiting, discard_waiting, plan_rollback, plan_undo, recover,
+    stage_rollback, stage_undo,
+};
 pub use session::{Ambient, Session, Settings};
 pub use status::{StatusReport, status};
 pub use verify::{VerifyOptions, VerifyProblem, VerifyReport, verify};

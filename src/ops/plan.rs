@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::FileProblem;
-use super::push::{Looked, look, memory::Memory};
+use super::push::{
+    Looked, look,
+    memory::{Memory, path_bytes},
+};
 use super::session::Session;
+use super::tree::path_for_people;
 use crate::error::Result;
 use crate::source::EntryKind;
 
@@ -47,18 +51,15 @@ pub struct PlanReport {
 /// # Errors
 /// `B2_CONFIG` and those of the file system.
 pub async fn plan(session: &Session) -> Result<PlanReport> {
-    let Looked { roots, walk, skipped, warnings } =
+    let Looked { roots, walk, skipped, warnings, policy: _ } =
         session.cancellable(look(session, true)).await?;
     let local = session.local_repository(session.settings.encrypt);
-    let memory = match local.newest()? {
-        Some(newest) => local.files()?.and_then(|bytes| Memory::decode(&bytes, &newest.snapshot)),
-        None => None,
-    };
+    let memory = Memory::load(&local)?;
     let warnings = session.warnings.iter().cloned().chain(warnings).collect();
     let mut report = PlanReport { skipped, warnings, ..PlanReport::default() };
     let shown = |root: u16, path: &crate::entry::RelPath| match roots.get(usize::from(root)) {
-        Some(place) if root > 0 => format!("{}/{path}", place.path.display()),
-        _ => path.to_string(),
+        Some(place) if root > 0 => path_for_people(Some(&path_bytes(&place.path)), path),
+        _ => path_for_people(None, path),
     };
     let mut entries = BTreeMap::new();
     for found in &walk.found {

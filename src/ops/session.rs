@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::ambient::{Clock, Entropy, SystemClock, SystemEntropy};
+use crate::ambient::{Clock, Entropy, NoSteps, Steps, SystemClock, SystemEntropy};
 use crate::cpu::CpuPool;
 use crate::error::{Error, Result};
 use crate::progress::{Event, Phase, Silent, Sink};
@@ -50,6 +50,8 @@ pub struct Ambient {
     pub progress: Sink,
     /// Used instead of the configured bucket: for tests.
     pub store: Option<Arc<dyn ObjectStore>>,
+    /// Is told of the steps of a rollback: for tests.
+    pub steps: Arc<dyn Steps>,
 }
 
 impl Ambient {
@@ -65,6 +67,7 @@ impl Ambient {
             cancel: CancellationToken::new(),
             progress: Arc::new(Silent),
             store: None,
+            steps: Arc::new(NoSteps),
         })
     }
 }

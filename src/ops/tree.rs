@@ -1,9 +1,10 @@
 //! Choosing a snapshot and reading its entries, with everything checked before anything is done with them.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::session::Session;
-use crate::entry::EntryKind;
+use crate::entry::{EntryKind, RelPath};
 use crate::error::{Error, Result};
 use crate::format::{Entry, SnapshotId, SnapshotName, TreeReader};
 use crate::repo::{PackSource, Snapshot, find, read};
@@ -63,6 +64,19 @@ pub(super) async fn choose(
     }))
 }
 
+/// The content of the snapshot that the user means; see [`choose`].
+pub(super) async fn source(
+    session: &Session,
+    wanted: &str,
+    confirmed: bool,
+) -> Result<(PackSource, Vec<String>)> {
+    let (snapshot, warnings) = choose(session, wanted, confirmed).await?;
+    // A cache of footers only where there is a state directory: reading never creates one.
+    let local = session.local_repository(snapshot.key.is_sealed());
+    let local = Some(local).filter(|local| local.dir().is_dir());
+    Ok((PackSource::new(Arc::clone(&session.store), Arc::new(snapshot), local), warnings))
+}
+
 async fn named(session: &Session, wanted: &str, confirmed: bool) -> Result<Snapshot> {
     let id = match SnapshotName::parse(wanted) {
         Some(SnapshotName::Current(id)) => id,
@@ -81,6 +95,14 @@ async fn named(session: &Session, wanted: &str, confirmed: bool) -> Result<Snaps
         return Err(Error::NotAuthenticated { snapshot: id.to_string() });
     }
     Ok(snapshot)
+}
+
+/// A path for people and JSON: below the state directory as it is, below another root with that root before it.
+pub(super) fn path_for_people(other_root: Option<&[u8]>, path: &RelPath) -> String {
+    match other_root {
+        Some(root) => format!("{}/{path}", RelPath::from_bytes(root.to_vec())),
+        None => path.to_string(),
+    }
 }
 
 /// No snapshot holds more: what a file offset can express, so that no sum of sizes can overflow.

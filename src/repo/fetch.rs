@@ -1,13 +1,15 @@
 //! Fetching what is wanted from packs with few requests.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::{LocalRepository, PackIndex, Snapshot};
+use crate::crypto::sha256;
 use crate::error::{Error, Result};
-use crate::format::{PackRef, Run};
+use crate::format::{Entry, PackRef, Run};
 use crate::store::{ObjectKey, ObjectStore};
 
 /// Frames closer than this are fetched together: on a home line 256 KiB take as long as a request.
@@ -182,34 +184,80 @@ impl PackSource {
         packs.dedup();
         let parts = packs.into_iter().map(|number| self.tree_part(number));
         let mut parts = futures_util::stream::iter(parts).buffer_unordered(PARALLEL);
-        let mut chunks = std::collections::HashMap::new();
+        let mut chunks = HashMap::new();
         while let Some(part) = parts.next().await {
             chunks.extend(part?);
         }
         let mut bytes = Vec::new();
         for run in &tree.runs {
-            let part: &Vec<u8> = chunks
-                .get(&(run.pack, run.first, run.count))
-                .ok_or_else(|| bad("is not complete"))?;
+            let part: &Vec<u8> = chunks.get(&key(run)).ok_or_else(|| bad("is not complete"))?;
             bytes.extend_from_slice(part);
         }
-        if crate::crypto::sha256(&bytes) != tree.sha256 {
+        if sha256(&bytes) != tree.sha256 {
             return Err(bad("is not what was written"));
         }
         Ok(bytes)
     }
 
+    /// The content of files, checked against their hashes; small ones, since all of it is in memory at once.
+    /// `None` where damage makes it impossible, which is then among the errors beside.
+    ///
+    /// # Errors
+    /// Those of the store but `B2_OBJECT_MISSING`.
+    pub async fn contents(&self, files: &[&Entry]) -> Result<(Vec<Option<Vec<u8>>>, Vec<Error>)> {
+        let mut by_pack: BTreeMap<u32, Vec<Run>> = BTreeMap::new();
+        for run in files.iter().flat_map(|file| &file.runs) {
+            by_pack.entry(run.pack).or_default().push(*run);
+        }
+        let parts = by_pack.into_iter().map(|(number, runs)| self.runs_of(number, runs, 0));
+        let mut parts = futures_util::stream::iter(parts).buffered(PARALLEL);
+        let (mut parts_of_runs, mut problems) = (HashMap::new(), Vec::new());
+        while let Some(part) = parts.next().await {
+            match part {
+                Ok(part) => parts_of_runs.extend(part),
+                Err(error) if costs_only_its_files(&error) => problems.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        let mut contents = Vec::with_capacity(files.len());
+        for file in files {
+            let part = |run| parts_of_runs.get(&key(run)).and_then(|part| part.as_ref().ok());
+            let parts: Option<Vec<&[u8]>> =
+                file.runs.iter().map(|run| part(run).map(Vec::as_slice)).collect();
+            let content = parts.map(|parts| parts.concat());
+            if content.as_ref().is_some_and(|content| sha256(content) != file.sha256) {
+                problems.push(Error::damaged(file.path.escaped(), "its content has another hash"));
+                contents.push(None);
+            } else {
+                contents.push(content);
+            }
+        }
+        problems.extend(parts_of_runs.into_values().filter_map(Result::err));
+        Ok((contents, problems))
+    }
+
     /// The content of all runs of the tree that lie in one pack.
-    async fn tree_part(&self, number: u32) -> Result<Vec<((u32, u32, u32), Vec<u8>)>> {
+    async fn tree_part(&self, number: u32) -> Result<Vec<(RunKey, Vec<u8>)>> {
         let tree = &self.snapshot.manifest.tree;
-        let reference = self.pack(number)?;
         let want =
             tree.tails.iter().find(|(pack, _)| *pack == number).map_or(0, |(_, bytes)| *bytes);
-        let (index, have) = self.index(&reference, want).await?;
-        let mut runs: Vec<Run> =
-            tree.runs.iter().copied().filter(|run| run.pack == number).collect();
-        // A tree that repeats itself names the same run many times.
-        runs.sort_unstable_by_key(|run| (run.first, run.count));
+        let runs = tree.runs.iter().copied().filter(|run| run.pack == number).collect();
+        let parts = self.runs_of(number, runs, want).await?;
+        parts.into_iter().map(|(key, part)| Ok((key, part?))).collect()
+    }
+
+    /// What runs of one pack hold; damage that costs a run alone is that run's error. `want_bytes` as in
+    /// [`Self::index`].
+    async fn runs_of(
+        &self,
+        number: u32,
+        mut runs: Vec<Run>,
+        want_bytes: u64,
+    ) -> Result<Vec<(RunKey, Result<Vec<u8>>)>> {
+        let reference = self.pack(number)?;
+        let (index, have) = self.index(&reference, want_bytes).await?;
+        // What repeats itself names the same run many times.
+        runs.sort_unstable_by_key(key);
         runs.dedup();
         let frames = index.frames_of(&runs);
         let (regions, failed) = self.regions(&reference, &index, &frames, have).await;
@@ -217,19 +265,29 @@ impl PackSource {
             return Err(error);
         }
         let object = reference.name.object(self.snapshot.id.machine);
-        runs.iter()
-            .map(|run| {
-                let mut bytes = Vec::new();
-                index
-                    .read_run(run, &regions, &mut |piece| {
-                        bytes.extend_from_slice(piece);
-                        Ok(())
-                    })
-                    .map_err(|malformed| malformed.of(&object))?;
-                Ok(((run.pack, run.first, run.count), bytes))
-            })
-            .collect()
+        let read = |run: &Run| {
+            let mut bytes = Vec::new();
+            let sink = &mut |piece: &[u8]| {
+                bytes.extend_from_slice(piece);
+                Ok(())
+            };
+            index.read_run(run, &regions, sink).map_err(|malformed| malformed.of(&object))?;
+            Ok(bytes)
+        };
+        Ok(runs.iter().map(|run| (key(run), read(run))).collect())
     }
+}
+
+/// Pack, first chunk and count.
+type RunKey = (u32, u32, u32);
+
+fn key(run: &Run) -> RunKey {
+    (run.pack, run.first, run.count)
+}
+
+/// Whether an error about an object leaves everything usable that does not need the object.
+fn costs_only_its_files(error: &Error) -> bool {
+    matches!(error, Error::Damaged { .. } | Error::ObjectMissing { .. } | Error::Version { .. })
 }
 
 /// No tree is larger: room for some millions of entries.
@@ -238,7 +296,7 @@ pub const MAX_TREE_BYTES: u64 = 1 << 30;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{RepoKey, sha256};
+    use crate::crypto::RepoKey;
     use crate::format::{
         ChunkId, Counts, MachineId, Manifest, PackName, Reason, RepositoryId, SnapshotId, TreeRef,
     };
@@ -278,6 +336,7 @@ mod tests {
             packs: vec![pack.reference],
             tree,
             remarks: vec![],
+            changes: None,
         };
         let id = SnapshotId::new(0, machine, false);
         let snapshot = Snapshot { id, repository, key, manifest, sha256: [0; 32] };

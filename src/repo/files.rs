@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
+use crate::ambient::{NoSteps, Steps, stepped};
 use crate::crypto::sha256;
 use crate::error::{Error, Result};
 
@@ -34,6 +35,15 @@ pub(super) fn sync_dir(path: &Path) -> Result<()> {
 /// Writes a file (mode 0600) under a temporary name and renames it into place. With `durable` it survives a
 /// power cut from the moment this returns.
 pub(super) fn write_atomic(path: &Path, parts: &[&[u8]], durable: bool) -> Result<()> {
+    write_atomic_stepped(path, parts, durable, &NoSteps)
+}
+
+fn write_atomic_stepped(
+    path: &Path,
+    parts: &[&[u8]],
+    durable: bool,
+    steps: &dyn Steps,
+) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".new");
     let temporary = path.with_file_name(name);
@@ -45,20 +55,21 @@ pub(super) fn write_atomic(path: &Path, parts: &[&[u8]], durable: bool) -> Resul
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    let mut file = options.open(&temporary).map_err(failed)?;
-    let written = parts.iter().try_for_each(|part| file.write_all(part));
+    let mut file = stepped(steps, "create", || options.open(&temporary)).map_err(failed)?;
+    let write = || parts.iter().try_for_each(|part| file.write_all(part));
+    let written = stepped(steps, "write", write);
     if let Err(error) = written {
         drop(file);
         let _best_effort = fs::remove_file(&temporary);
         return Err(failed(error));
     }
     if durable {
-        file.sync_all().map_err(failed)?;
+        stepped(steps, "sync", || file.sync_all()).map_err(failed)?;
     }
     drop(file);
-    fs::rename(&temporary, path).map_err(failed)?;
+    stepped(steps, "rename", || fs::rename(&temporary, path)).map_err(failed)?;
     match path.parent() {
-        Some(parent) if durable => sync_dir(parent),
+        Some(parent) if durable => stepped(steps, "sync directory", || sync_dir(parent)),
         _ => Ok(()),
     }
 }
@@ -66,6 +77,11 @@ pub(super) fn write_atomic(path: &Path, parts: &[&[u8]], durable: bool) -> Resul
 /// Writes bytes behind a checksum.
 pub(super) fn write_checked(path: &Path, payload: &[u8]) -> Result<()> {
     write_atomic(path, &[MAGIC, &sha256(payload), payload], true)
+}
+
+/// As [`write_checked`], step by step.
+pub(super) fn write_checked_stepped(path: &Path, payload: &[u8], steps: &dyn Steps) -> Result<()> {
+    write_atomic_stepped(path, &[MAGIC, &sha256(payload), payload], true, steps)
 }
 
 /// Reads bytes behind a checksum. `None` when there is no file, or none that is whole: local memory can be

@@ -36,6 +36,11 @@ impl Local {
         Self { root: state_dir.join("b2-backup"), state_dir: state_dir.to_owned() }
     }
 
+    /// The folder itself.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Takes the lock of this state directory, creating the folder.
     ///
     /// # Errors
@@ -55,7 +60,7 @@ impl Local {
             Err(fs::TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 let _only_for_people = file.read_to_string(&mut holder);
-                tracing::info!(holder = holder.trim(), "the state directory is locked");
+                tracing::debug!(holder = holder.trim(), "the state directory is locked");
                 return Err(Error::Locked { state_dir: self.state_dir.clone(), lock: path });
             }
             Err(fs::TryLockError::Error(error)) => return Err(Error::io("lock", &path, error)),

@@ -3,6 +3,7 @@
 
 mod fetch;
 mod files;
+mod journal;
 mod keys;
 mod known;
 mod local;
@@ -12,6 +13,9 @@ mod snapshot;
 mod spool;
 
 pub use fetch::{MAX_TREE_BYTES, PackSource, Regions};
+pub use journal::{
+    Before, Journal, Last, Phase, RollbackFolder, Rollbacks, Step, StepKind, Touched,
+};
 pub use keys::{KeyRing, Secrets, StoredSlot, stored_slots};
 pub use known::Known;
 pub use local::{Local, LocalRepository, LockFile, Newest, RepositoryRecord, SlotRecord};

@@ -1,8 +1,11 @@
 //! The state on this machine: which directories belong to it, what in them is backed up, walking them,
 //! telling what changed, and capturing databases. Knows no store and no repository.
 
+pub mod confidential;
 pub mod database;
+pub mod gateway;
 pub mod host_config;
+pub mod place;
 pub mod policy;
 mod policy_rules;
 mod private_copy;

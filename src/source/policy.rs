@@ -26,6 +26,15 @@ pub enum Decision {
     },
 }
 
+/// What a rollback does about an entry that the policy leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The live one stays as it is.
+    Live,
+    /// No snapshot of ours can hold it: who made this one means harm.
+    Never,
+}
+
 /// A place inside the state directory that is configured as a workspace or as an agent's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inside {
@@ -89,7 +98,21 @@ impl Policy {
     /// # Errors
     /// `B2_CONFIG` with the field and the glob when one does not parse.
     pub fn new(include: &[String], exclude: &[String], include_secrets: bool) -> Result<Self> {
-        let matcher = |areas: &[Area]| matcher(areas, include_secrets);
+        let wanted = |rule: &Rule| !(include_secrets && rule.class == Class::Secret);
+        Self::with_rules(include, exclude, &wanted)
+    }
+
+    /// The rules about secrets alone, for [`Self::names`].
+    pub(super) fn of_secrets() -> Result<Self> {
+        Self::with_rules(&[], &[], &|rule| rule.class == Class::Secret)
+    }
+
+    fn with_rules(
+        include: &[String],
+        exclude: &[String],
+        wanted: &dyn Fn(&Rule) -> bool,
+    ) -> Result<Self> {
+        let matcher = |areas: &[Area]| matcher(areas, wanted);
         let rules = Rules {
             state: matcher(&[Area::State, Area::AgentDir])?,
             agent_dir: matcher(&[Area::AgentDir])?,
@@ -114,6 +137,32 @@ impl Policy {
         match self.reason(kind, path.as_bytes(), entry) {
             None => Decision::Include,
             Some((reason, _)) => Decision::Exclude { reason },
+        }
+    }
+
+    /// Whether a rule of the table is about the file at `path`, whatever the user's globs say.
+    pub(super) fn names(&self, kind: RootKind, path: &RelPath) -> bool {
+        let os_path = as_path(path.as_bytes());
+        self.rule(kind, path.as_bytes(), &Candidate::new(&os_path), EntryKind::File).is_some()
+    }
+
+    /// How an entry stands when a rollback would write it: `None` when it may.
+    #[must_use]
+    pub fn standing(
+        &self,
+        kind: RootKind,
+        path: &RelPath,
+        entry: EntryKind,
+    ) -> Option<(Standing, &'static str)> {
+        let os_path = as_path(path.as_bytes());
+        let rule = self.rule(kind, path.as_bytes(), &Candidate::new(&os_path), entry);
+        match rule {
+            Some(rule) if rule.class.is_hard() => Some((Standing::Never, rule.reason)),
+            // Even where the user includes it in backups: it must not go back in time.
+            Some(rule) if rule.class == Class::Secret => Some((Standing::Live, rule.reason)),
+            _ => self
+                .reason(kind, path.as_bytes(), entry)
+                .map(|(reason, _)| (Standing::Live, reason)),
         }
     }
 
@@ -248,23 +297,20 @@ fn in_git(path: &[u8]) -> bool {
 }
 
 #[cfg(unix)]
-fn as_path(bytes: &[u8]) -> std::borrow::Cow<'_, Path> {
+pub(super) fn as_path(bytes: &[u8]) -> std::borrow::Cow<'_, Path> {
     use std::os::unix::ffi::OsStrExt as _;
     std::borrow::Cow::Borrowed(Path::new(std::ffi::OsStr::from_bytes(bytes)))
 }
 
 #[cfg(not(unix))]
-fn as_path(bytes: &[u8]) -> std::borrow::Cow<'_, Path> {
+pub(super) fn as_path(bytes: &[u8]) -> std::borrow::Cow<'_, Path> {
     std::borrow::Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into())
 }
 
-fn matcher(areas: &[Area], include_secrets: bool) -> Result<Matcher> {
+fn matcher(areas: &[Area], wanted: &dyn Fn(&Rule) -> bool) -> Result<Matcher> {
     let mut set = GlobSetBuilder::new();
     let mut rules = Vec::new();
-    let wanted = RULES.iter().filter(|rule| {
-        areas.contains(&rule.area) && !(include_secrets && rule.class == Class::Secret)
-    });
-    for rule in wanted {
+    for rule in RULES.iter().filter(|rule| areas.contains(&rule.area) && wanted(rule)) {
         // In the state directory the agents' directories are at a fixed place.
         let prefix = if rule.area == Area::AgentDir && areas.contains(&Area::State) {
             "agents/*/agent/"

@@ -86,6 +86,23 @@ pub(super) const PROJECT_LOCKS: &[&str] = &[
     "yarn.lock",
 ];
 
+/// Names of files that may hold secrets and are backed up all the same, in whatever directory.
+pub(super) const CONFIDENTIAL_NAMES: &[&str] = &[
+    // OpenClaw's configuration and the copies that it keeps: tokens, and keys of providers.
+    "openclaw.json*",
+    "models.json",
+    "auth.json",
+    // Keys of projects in a workspace.
+    ".env",
+    ".env.*",
+    "*.key",
+    "*.pem",
+    // Logins of git, npm and others.
+    ".git-credentials",
+    ".netrc",
+    ".npmrc",
+];
+
 use Area::{AgentDir, AnyName, HostName, State};
 use Class::{HostLock, Install, Media, Ours, Private, Regenerable, Secret, Transient, Volatile};
 

@@ -1,7 +1,12 @@
-//! Captures databases while others use them, and removes secrets from the captured copy.
+//! Captures databases while others use them, and removes secrets from the captured copy; makes copies fit for a
+//! rollback, and writes them back.
 //!
 //! Only for a process that holds none of these databases open (see `database.rs`). The source is never
 //! written to; the copy is page for page, because pages that stay in place are what deduplicates.
+
+mod prepare;
+mod rows;
+mod write_back;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,39 +20,14 @@ use super::database::Redact;
 use super::private_copy::{PrivateCopy, create_private, logs};
 use super::scrub;
 use crate::error::{Error, Result};
+pub use prepare::{Moved, check, keep_live, prepare, quick_check, user_version};
+use rows::{SECRET_SETTINGS, SETTINGS_TABLE, secret_tables};
+pub use write_back::write_back;
 
 /// Pages copied between two looks at deadline and cancellation: 4 MiB at the usual page size.
 const PAGES_PER_STEP: i32 = 1024;
 /// Pause before trying a locked database again.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
-
-/// Tables of the shared database whose rows are secrets: those the host itself redacts.
-const SHARED_TABLES: &[&str] = &[
-    "apns_registrations",
-    "audit_identity_keys",
-    "channel_ingress_events",
-    "channel_pairing_requests",
-    "clawhub_promotion_claims",
-    "config_revision_keys",
-    "device_auth_tokens",
-    "device_bootstrap_tokens",
-    "device_identities",
-    "device_pairing_join_codes",
-    "device_pairing_paired",
-    "gateway_origin_device_tokens",
-    "mcp_oauth_pending_authorizations",
-    "mcp_oauth_stores",
-    "native_hook_relay_bridges",
-    "secret_store_entries",
-    "web_push_subscriptions",
-    "worker_environment_credentials",
-];
-/// Tables of an agent's database whose rows are secrets.
-const AGENT_TABLES: &[&str] = &["auth_profile_state", "auth_profile_store", "session_suggestions"];
-/// A table of settings of which only some are secret.
-const SETTINGS_TABLE: &str = "config_machine_state";
-/// The secret ones, as GLOB patterns of SQL.
-const SECRET_SETTINGS: &[&str] = &["authProfiles*", "nodeHost*", "webPush.vapidKeys*"];
 
 /// How to capture.
 #[derive(Clone, Copy, Debug)]
@@ -268,7 +248,7 @@ fn delete_rows(connection: &mut Connection, kind: Redact) -> rusqlite::Result<(u
     )?;
     let transaction = connection.transaction()?;
     let mut removed = 0;
-    for table in if kind == Redact::Agent { AGENT_TABLES } else { SHARED_TABLES } {
+    for table in secret_tables(kind) {
         if is_plain_table(&transaction, table)? {
             removed += transaction.execute(&format!("DELETE FROM main.{table}"), [])?;
         }

@@ -4,14 +4,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use b2_backup::ambient::{Clock, SystemClock, SystemEntropy};
+use b2_backup::ambient::{Clock, NoSteps, Steps, SystemClock, SystemEntropy};
 use b2_backup::cpu::CpuPool;
 use b2_backup::error::{Error, Result};
 use b2_backup::format::Reason;
 use b2_backup::ops::{
-    self, Ambient, ListReport, PushOptions, PushReport, RestoreOptions, RestoreReport, Session,
-    Settings, VerifyOptions, VerifyReport,
+    self, Ambient, DiffOptions, DiffReport, DiffTo, ListReport, PushOptions, PushReport,
+    RestoreOptions, RestoreReport, Session, Settings, VerifyOptions, VerifyReport,
 };
 use b2_backup::progress::{Silent, Sink};
 use b2_backup::secret::Secret;
@@ -26,6 +27,7 @@ pub(crate) struct Machine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cancel: CancellationToken,
     pub(crate) progress: Sink,
+    pub(crate) steps: Arc<dyn Steps>,
 }
 
 /// Settings of a machine with its state in `state`.
@@ -51,6 +53,7 @@ impl Machine {
             clock: Arc::new(SystemClock),
             cancel: CancellationToken::new(),
             progress: Arc::new(Silent),
+            steps: Arc::new(NoSteps),
         }
     }
 
@@ -62,6 +65,7 @@ impl Machine {
             cancel: self.cancel.clone(),
             progress: Arc::clone(&self.progress),
             store: Some(Arc::clone(&self.store)),
+            steps: Arc::clone(&self.steps),
         }
     }
 
@@ -70,7 +74,7 @@ impl Machine {
     }
 
     pub(crate) async fn push(&self) -> Result<PushReport> {
-        ops::push(&self.session().await, PushOptions { reason: Reason::Manual }).await
+        ops::push(&self.session().await, push_options(Reason::Manual)).await
     }
 
     pub(crate) async fn list(&self) -> ListReport {
@@ -94,6 +98,15 @@ impl Machine {
             allow_unauthenticated: false,
         };
         ops::restore(&self.session().await, &options).await
+    }
+
+    /// Compares a snapshot with another, or with the state where it is `live`.
+    pub(crate) async fn diff(&self, from: &str, to: &str) -> Result<DiffReport> {
+        self.diff_with(diff_options(from, to)).await
+    }
+
+    pub(crate) async fn diff_with(&self, options: DiffOptions) -> Result<DiffReport> {
+        ops::diff(&self.session().await, &options).await
     }
 
     pub(crate) async fn verify(&self, read_data: bool) -> VerifyReport {
@@ -121,6 +134,22 @@ impl Machine {
         blank.settings.state_dir = state;
         blank
     }
+}
+
+/// Everything, without text.
+pub(crate) fn diff_options(from: &str, to: &str) -> DiffOptions {
+    DiffOptions {
+        from: from.into(),
+        to: if to == "live" { DiffTo::Live } else { DiffTo::Snapshot(to.into()) },
+        paths: vec![],
+        text: false,
+        allow_unauthenticated: false,
+    }
+}
+
+/// Options of a push that does not wait for another.
+pub(crate) fn push_options(reason: Reason) -> PushOptions {
+    PushOptions { reason, wait: Duration::ZERO }
 }
 
 /// Restores a whole snapshot with an open session: many restores on one blank machine unlock the key once.

@@ -1,5 +1,6 @@
 /** From `argv` to a command. Knows the shape of the command line, not what the commands do. */
 import { parseArgs } from 'node:util';
+import { LIVE } from '../engine.js';
 import { BackupError } from '../errors.js';
 
 /** What every command takes. */
@@ -21,6 +22,26 @@ export type Command =
       readonly paths: readonly string[];
       readonly allowUnauthenticated: boolean;
     }
+  | {
+      readonly name: 'rollback';
+      readonly snapshot: string;
+      readonly paths: readonly string[];
+      readonly exact: boolean;
+      readonly partial: boolean;
+      readonly dryRun: boolean;
+      readonly yes: boolean;
+      readonly allowUnauthenticated: boolean;
+    }
+  | { readonly name: 'resume' }
+  | { readonly name: 'undo'; readonly dryRun: boolean; readonly yes: boolean }
+  | {
+      readonly name: 'diff';
+      readonly from: string;
+      readonly to: string;
+      readonly paths: readonly string[];
+      readonly text: boolean;
+      readonly allowUnauthenticated: boolean;
+    }
   | { readonly name: 'verify'; readonly readData: boolean }
   | { readonly name: 'status' }
   | { readonly name: 'help'; readonly topic: Topic | undefined }
@@ -29,8 +50,8 @@ export type Command =
 /** The commands that work on a backup. */
 export type WorkCommand = Exclude<Command, { name: 'help' | 'version' }>;
 
-/** What there is help on. */
-export type Topic = WorkCommand['name'];
+/** What there is help on: all that is typed. Rolling back and resuming are typed as "restore". */
+export type Topic = Exclude<WorkCommand['name'], 'rollback' | 'resume'>;
 
 /** A parsed command line. */
 export interface Invocation {
@@ -51,6 +72,11 @@ const OPTIONS = {
   path: { type: 'string', multiple: true },
   'allow-unauthenticated': { type: 'boolean' },
   'read-data': { type: 'boolean' },
+  text: { type: 'boolean' },
+  exact: { type: 'boolean' },
+  partial: { type: 'boolean' },
+  resume: { type: 'boolean' },
+  yes: { type: 'boolean', short: 'y' },
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
@@ -60,10 +86,15 @@ const EVERYWHERE: readonly OptionName[] = ['state-dir', 'config', 'json', 'quiet
 const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   push: ['dry-run', 'list'],
   list: [],
-  restore: ['to', 'path', 'allow-unauthenticated'],
+  diff: ['path', 'text', 'allow-unauthenticated'],
+  restore: ['to', 'path', 'exact', 'partial', 'dry-run', 'yes', 'resume', 'allow-unauthenticated'],
+  undo: ['dry-run', 'yes'],
   verify: ['read-data'],
   status: [],
 };
+
+/** How many words a command takes besides its options; none unless named. */
+const POSITIONALS: Partial<Readonly<Record<Topic, number>>> = { diff: 2, restore: 1 };
 
 /** The commands, in the order in which help shows them. */
 export const TOPICS = Object.keys(OWN) as readonly Topic[];
@@ -110,8 +141,7 @@ function parseOptions(argv: readonly string[]) {
 }
 
 function commandOf(name: Topic, values: Values, rest: readonly string[]): Command {
-  const expected = name === 'restore' ? 1 : 0;
-  const surplus = rest[expected];
+  const surplus = rest[POSITIONALS[name] ?? 0];
   if (surplus !== undefined) throw usage(`${name} does not take "${surplus}"`, name);
   switch (name) {
     case 'push': {
@@ -119,20 +149,22 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
       if (values.list === true && !dryRun) throw usage('--list goes with --dry-run', name);
       return { name, dryRun, list: values.list === true };
     }
-    case 'restore': {
-      const snapshot = rest[0];
-      if (snapshot === undefined || snapshot === '') {
-        throw usage('restore needs a snapshot: its name from b2-backup list, or latest', name);
+    case 'restore':
+      return restoreOf(values, rest[0]);
+    case 'undo':
+      return { name, dryRun: values['dry-run'] === true, yes: values.yes === true };
+    case 'diff': {
+      const [from, to = LIVE] = rest;
+      if (from === undefined || from === '' || to === '') {
+        throw usage('diff needs a snapshot: its name from b2-backup list, or latest', name);
       }
-      const to = nonEmpty(values, 'to');
-      if (to === undefined) throw usage('restore needs --to and a new or empty directory', name);
-      const paths = values.path ?? [];
-      if (paths.includes('')) throw usage('--path needs a value', name);
+      if (from === LIVE) throw usage('diff takes the snapshot first: b2-backup diff SNAPSHOT', name);
       return {
         name,
-        snapshot,
+        from,
         to,
-        paths,
+        paths: pathsOf(values, name),
+        text: values.text === true,
         allowUnauthenticated: values['allow-unauthenticated'] === true,
       };
     }
@@ -142,6 +174,44 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
     case 'status':
       return { name };
   }
+}
+
+/** Options that only make sense over the live state. */
+const LIVE_ONLY = ['exact', 'partial', 'dry-run', 'yes'] as const;
+
+function restoreOf(values: Values, snapshot: string | undefined): Command {
+  const name = 'restore';
+  if (values.resume === true) {
+    if (snapshot !== undefined || values.to !== undefined) throw usage('--resume stands alone', name);
+    return { name: 'resume' };
+  }
+  if (snapshot === undefined || snapshot === '') {
+    throw usage('restore needs a snapshot: its name from b2-backup list, or latest', name);
+  }
+  const paths = pathsOf(values, name);
+  const allowUnauthenticated = values['allow-unauthenticated'] === true;
+  const to = nonEmpty(values, 'to');
+  if (to === undefined) {
+    return {
+      name: 'rollback',
+      snapshot,
+      paths,
+      exact: values.exact === true,
+      partial: values.partial === true,
+      dryRun: values['dry-run'] === true,
+      yes: values.yes === true,
+      allowUnauthenticated,
+    };
+  }
+  const misplaced = LIVE_ONLY.find((option) => values[option] === true);
+  if (misplaced !== undefined) throw usage(`--${misplaced} does not go with --to`, name);
+  return { name, snapshot, to, paths, allowUnauthenticated };
+}
+
+function pathsOf(values: Values, name: Topic): readonly string[] {
+  const paths = values.path ?? [];
+  if (paths.includes('')) throw usage('--path needs a value', name);
+  return paths;
 }
 
 function nonEmpty(values: Values, option: 'state-dir' | 'config' | 'to'): string | undefined {

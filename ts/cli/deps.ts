@@ -32,6 +32,8 @@ export interface CliDeps {
   readonly cwd: string;
   readonly fileExists: (path: string) => boolean;
   readonly version: string;
+  /** Shows lines and asks whether to go on; not set where nobody can answer. */
+  readonly confirm?: ((lines: readonly string[]) => Promise<boolean>) | undefined;
   /** Threads for computing. A command has the machine to itself, unlike the gateway. */
   readonly threads: number;
 }

@@ -9,7 +9,10 @@ Usage: b2-backup COMMAND [OPTIONS]
 Commands:
   push               back up what has changed since the last snapshot
   list               show the snapshots of every machine
-  restore SNAPSHOT   bring a snapshot, or parts of it, into an empty directory
+  diff SNAPSHOT      show what is different now, or in another snapshot
+  restore SNAPSHOT   roll the state back to a snapshot, or bring it into an
+                     empty directory
+  undo               take the last rollback back
   verify             check that every snapshot can be restored
   status             show what is configured and what the bucket holds
   help COMMAND       explain a command, with examples
@@ -42,7 +45,8 @@ Usage: b2-backup push [--dry-run [--list]]
 Each snapshot is complete: it restores alone, on a blank machine, with the
 bucket and the key. What travels is what changed. When nothing changed, no
 snapshot is made. It is safe while OpenClaw runs, and safe to interrupt: the
-next push goes on where this one stopped.
+next push goes on where this one stopped. While another push works on the same
+state, this one waits for it, at most ten minutes.
 
   --dry-run   only tell what a push would back up
   --list      with --dry-run: name each file, and what is left out and why
@@ -64,27 +68,71 @@ Examples:
   b2-backup list
   b2-backup list --json
 `,
-  restore: `Bring a snapshot, or parts of it, into an empty directory.
+  diff: `Show what is different between a snapshot and another one, or the present
+state.
 
-Usage: b2-backup restore SNAPSHOT|latest --to DIR [--path PATH]...
+Usage: b2-backup diff SNAPSHOT|latest [SNAPSHOT|latest|live] [--path PATH]...
+                      [--text]
 
-It never touches the live state: DIR must be new or empty. Every byte is
-checked. What cannot be restored is listed, and the rest is restored all the
-same (exit status 3).
+Without a second snapshot, or with "live", the present state is compared, as far
+as it belongs in a backup. A database is listed when it was written since the
+last push, even where no row of it changed.
 
-  --to DIR      where to; made when it does not exist
-  --path PATH   only this file or directory of the state; may be given again
+  --path PATH   only this file or directory of the state, or what a glob
+                matches; may be given again
+  --text        also show which lines of small text files differ. Never of
+                files that may hold secrets, as openclaw.json and .env
   --allow-unauthenticated
                 also take a snapshot that is not encrypted, which anyone who
                 can write to the bucket can have made
 
 Examples:
-  b2-backup restore latest --to ~/restored
-  b2-backup restore 2026-02-19T00-00-00Z-1f2e3d4c --to /tmp/look \\
-    --path workspace/MEMORY.md
+  b2-backup diff latest
+  b2-backup diff 2026-02-19T00-00-00Z-1f2e3d4c latest
+  b2-backup diff latest --path workspace/MEMORY.md --text
+`,
+  restore: `Roll the state back to a snapshot, or bring it, or parts of it, into an
+empty directory.
 
-On a new machine: install b2-backup, set the same key (or passphrase) and
-bucket, and restore latest.
+Usage: b2-backup restore SNAPSHOT|latest [--path PATH]... [--exact] [--yes]
+       b2-backup restore SNAPSHOT|latest --to DIR [--path PATH]...
+       b2-backup restore --resume
+
+Without --to it is about the live state. It shows what would change and asks;
+then it makes a safety snapshot of what is there, fetches what differs, and
+changes all of it or, whatever happens, nothing. What came after the snapshot
+stays, unless --exact. Credentials, this plugin, and the address and login of
+the gateway stay as they are. Where OpenClaw runs and has to stop for it, the
+rollback waits until it is restarted.
+
+  --path PATH   only this file or directory of the state; may be given again
+  --exact       also remove files that the snapshot does not have
+  --dry-run     only show what would change
+  -y, --yes     do not ask
+  --partial     go on when some files of the snapshot are damaged
+  --to DIR      leave the live state alone; DIR must be new or empty
+  --resume      finish a rollback that waits or was cut off
+  --allow-unauthenticated
+                also take a snapshot that is not encrypted, which anyone who
+                can write to the bucket can have made
+
+Examples:
+  b2-backup restore latest --dry-run
+  b2-backup restore 2026-02-19T00-00-00Z-1f2e3d4c --path workspace/MEMORY.md
+  b2-backup restore latest --to ~/restored
+`,
+  undo: `Take the last rollback back.
+
+Usage: b2-backup undo [--dry-run] [--yes]
+
+It brings back, from the safety snapshot, exactly what the last rollback
+changed. It is a rollback itself, and can be undone.
+
+  --dry-run   only show what would change
+  -y, --yes   do not ask
+
+Examples:
+  b2-backup undo
 `,
   verify: `Check that every snapshot can be restored.
 

@@ -31,6 +31,7 @@ export async function list({ engine, settings, operation, style }: Context): Pro
         authenticated: snapshot.authenticated,
         format: snapshot.format,
         problem: snapshot.problem ?? null,
+        changes: snapshot.changes ?? null,
       })),
       warnings,
     },

@@ -1,16 +1,19 @@
 /** Runs one command line: parse, load settings, do, print, and give the exit status. */
+import type { ProgressEvent } from '../../index.js';
 import { loadSettings } from '../config.js';
 import { BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import { type GlobalOptions, parse, type WorkCommand, wantsJson } from './arguments.js';
 import type { CliDeps, StopSignal } from './deps.js';
+import { diff } from './diff.js';
 import { helpText } from './help.js';
 import { list } from './list.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
-import { ProgressLine } from './progress-line.js';
+import { ProgressLine, WAITING } from './progress-line.js';
 import { dryRun, push } from './push.js';
 import { createStyle, printable, type Style, wantsColour } from './render.js';
 import { restore } from './restore.js';
+import { resume, rollBack, undo } from './rollback.js';
 import { status } from './status.js';
 import { verify } from './verify.js';
 
@@ -64,6 +67,7 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
       operation,
       style: createStyle(!global.json && wantsColour(deps.stdout, deps.env)),
       cwd: deps.cwd,
+      confirm: global.json ? undefined : deps.confirm,
     }),
   );
   print(outcome, loaded.warnings, global, deps);
@@ -76,8 +80,16 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
       return command.dryRun ? dryRun(context, command.list) : push(context);
     case 'list':
       return list(context);
+    case 'diff':
+      return diff(context, command);
     case 'restore':
       return restore(context, command);
+    case 'rollback':
+      return rollBack(context, command);
+    case 'resume':
+      return resume(context);
+    case 'undo':
+      return undo(context, command);
     case 'verify':
       return verify(context, command.readData);
     case 'status':
@@ -92,14 +104,15 @@ async function interruptible<T>(
   run: (operation: Operation) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
-  const progress = stderr.isTTY === true && !json && !quiet ? new ProgressLine(stderr, now) : undefined;
+  const talks = !json && !quiet;
+  const progress = talks && stderr.isTTY === true ? new ProgressLine(stderr, now) : undefined;
   const stop = (signal: StopSignal) => (): void => {
     if (controller.signal.aborted) {
       exit(SIGNAL_EXIT[signal]);
       return;
     }
     progress?.close();
-    if (!json && !quiet) stderr.write('Stopping; once more to stop at once.\n');
+    if (talks) stderr.write('Stopping; once more to stop at once.\n');
     controller.abort(new Stopped(signal));
   };
   const onInterrupt = stop('SIGINT');
@@ -109,13 +122,24 @@ async function interruptible<T>(
   try {
     return await run({
       signal: controller.signal,
-      onProgress: progress && ((event) => progress.update(event)),
+      onProgress:
+        progress !== undefined ? (event) => progress.update(event) : talks ? sayOnce(stderr) : undefined,
     });
   } finally {
     signals.off('SIGINT', onInterrupt);
     signals.off('SIGTERM', onTerminate);
     progress?.close();
   }
+}
+
+/** Where no line can be redrawn, only that another one has to be waited for is worth a line. */
+function sayOnce(stderr: CliDeps['stderr']): (event: ProgressEvent) => void {
+  let said = false;
+  return ({ phase }) => {
+    if (phase !== 'wait' || said) return;
+    said = true;
+    stderr.write(`${WAITING}\n`);
+  };
 }
 
 function print(

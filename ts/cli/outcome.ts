@@ -36,4 +36,6 @@ export interface Context {
   readonly style: Style;
   /** The directory that relative paths are relative to. */
   readonly cwd: string;
+  /** Shows lines and asks whether to go on; not set where nobody can answer. */
+  readonly confirm?: ((lines: readonly string[]) => Promise<boolean>) | undefined;
 }

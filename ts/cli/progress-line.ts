@@ -14,13 +14,18 @@ const SETTLE_MS = 500;
 
 const CLEAR = '\r\u001b[2K';
 
+/** Said while another process works on the same state. */
+export const WAITING = 'Another backup is running; waiting for it';
+
 const LABELS: Readonly<Record<string, string>> = {
+  wait: WAITING,
   open: 'Opening the repository',
   scan: 'Looking for changes',
   capture: 'Reading',
   captured: 'Read',
   upload: 'Uploading',
   restore: 'Restoring',
+  compare: 'Comparing',
   verify: 'Verifying',
 };
 

@@ -3,8 +3,11 @@ import type { PlanEntry } from '../../index.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, fileProblems, formatBytes, formatDuration, printable, table } from './render.js';
 
+/** How long a push waits for another one, in milliseconds: longer than most take. */
+const WAIT_MS = 600_000;
+
 export async function push({ engine, settings, operation, style }: Context): Promise<Outcome> {
-  const report = await engine.push(settings, { reason: 'manual' }, operation);
+  const report = await engine.push(settings, { reason: 'manual', waitMs: WAIT_MS }, operation);
   const { snapshot, changed, files, bytes, uploadedBytes, requests, skipped, warnings, durationMs } = report;
   const size = `${count(files, 'file')}, ${formatBytes(bytes)}`;
   const traffic = `${formatBytes(uploadedBytes)} in ${count(requests, 'request')}`;

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';
 import process from 'node:process';
+import { createInterface } from 'node:readline/promises';
 import { createEngine } from '../engine.js';
 import type { CliDeps } from './deps.js';
 
@@ -24,6 +25,17 @@ export function systemDeps(): CliDeps {
     cwd: process.cwd(),
     fileExists: existsSync,
     version: manifest.version,
+    confirm: process.stdin.isTTY && process.stderr.isTTY ? confirm : undefined,
     threads: availableParallelism(),
   };
+}
+
+async function confirm(lines: readonly string[]): Promise<boolean> {
+  const asker = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    process.stderr.write(`${lines.join('\n')}\n`);
+    return /^y(es)?$/i.test((await asker.question('Go on? [y/N] ')).trim());
+  } finally {
+    asker.close();
+  }
 }

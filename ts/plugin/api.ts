@@ -38,7 +38,11 @@ export interface PluginApi {
   readonly logger: Logger;
   /** Throws in `cli-metadata` and `setup-only`. */
   readonly runtime?: PluginRuntime;
-  on(hook: string, handler: HookHandler, options?: { readonly timeoutMs?: number }): void;
+  on(
+    hook: string,
+    handler: HookHandler,
+    options?: { readonly timeoutMs?: number; readonly matcher?: readonly string[] },
+  ): void;
   registerService?(service: Service): void;
   registerTool?(
     create: (context: ToolContext) => Tool | null,
@@ -72,11 +76,33 @@ export interface SystemEventOptions {
 }
 
 /** A hook's handler. Which fields the event has depends on the hook and on who fires it. */
-export type HookHandler = (event: HookEvent, context: unknown) => Promise<void> | void;
+export type HookHandler = (
+  event: HookEvent,
+  context: unknown,
+) => Promise<void> | ToolCallDecision | void | undefined;
 
 /** Fields of hook events that we look at. */
 export interface HookEvent {
   readonly reason?: string;
+  /** Of `before_tool_call`. */
+  readonly toolName?: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+}
+
+/** What `before_tool_call` decides; without a decision the call goes on. */
+export interface ToolCallDecision {
+  readonly block?: boolean;
+  readonly blockReason?: string;
+  readonly requireApproval?: ApprovalRequest;
+}
+
+/** What the owner is asked. The host allows a title of 80 and a description of 512 characters. */
+export interface ApprovalRequest {
+  readonly title: string;
+  readonly description: string;
+  readonly severity: 'critical';
+  readonly allowedDecisions: readonly ('allow-once' | 'deny')[];
+  readonly timeoutMs: number;
 }
 
 /** A background service. */

@@ -1,5 +1,5 @@
 /** The backup of one running gateway: what hooks, tools, commands and the schedule ask. */
-import type { ListReport, PushReport, Settings, StatusReport } from '../../index.js';
+import type { DiffOptions, DiffReport, ListReport, PushReport, Settings, StatusReport } from '../../index.js';
 import type { Engine } from '../engine.js';
 import { type BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
@@ -8,6 +8,7 @@ import { type Clock, within } from './clock.js';
 import { Pusher, type PushReason, type Running } from './pusher.js';
 import type { Failure, Record } from './record.js';
 import type { Reporter } from './report.js';
+import { Rollbacks } from './rollback.js';
 import { dueAt, keepTime } from './schedule.js';
 
 /** Settings that passed every check. */
@@ -42,6 +43,8 @@ export interface BackupDeps {
   readonly reporter: Reporter;
   /** The settings, or what is wrong with them. */
   readonly configured: Configured | BackupError;
+  /** Asks the gateway to restart once what it does now is done. */
+  restart(): void;
 }
 
 /** Compactions within this time of a snapshot made for one need no other, in milliseconds. */
@@ -50,16 +53,21 @@ const DEBOUNCE_MS = 5 * 60_000;
 const CAPTURE_WAIT_MS = 25_000;
 /** How long a stopping gateway waits for its last push, in milliseconds. `docker stop` kills after 10 s. */
 const STOP_WAIT_MS = 8_000;
+/** How long a push waits for another process that works on the same state, in milliseconds. */
+const LOCK_WAIT_MS = 10 * 60_000;
 
 /** See above. */
 export class Backup {
   readonly #deps: BackupDeps;
   readonly #pusher: Pusher;
+  /** What rolls this state back. */
+  readonly rollbacks: Rollbacks;
   #cancelTime = (): void => {};
   #lastCompaction: number | undefined;
 
   constructor(deps: BackupDeps) {
     this.#deps = deps;
+    this.rollbacks = new Rollbacks(deps, () => this.#settings());
     this.#pusher = new Pusher({
       push: (reason, operation) => this.#push(reason, operation),
       ended: (reason, outcome) => deps.reporter.ended(reason, outcome),
@@ -71,6 +79,11 @@ export class Backup {
     const { configured } = this.#deps;
     const named = configured instanceof Error ? undefined : configured.policy.schedule.timeZone;
     return named ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  }
+
+  /** Finishes a rollback that is open. Agents must not run yet. Never fails. */
+  async recover(): Promise<void> {
+    if (!(this.#deps.configured instanceof Error)) await this.rollbacks.atStart();
   }
 
   /** Begins to keep the schedule. */
@@ -113,11 +126,18 @@ export class Backup {
     return this.#captured('reset');
   }
 
-  /** The gateway's last push; cut off when it takes too long, and finished at the next start. Never fails. */
+  /**
+   * The gateway's last push; cut off when it takes too long, and finished at the next start. Where a rollback waits
+   * for this moment, that is carried out instead: its safety snapshot holds what was there. Never fails.
+   */
   async beforeStop(): Promise<void> {
     const { clock, configured, reporter } = this.#deps;
     this.#cancelTime();
     if (configured instanceof Error) return;
+    if (await this.rollbacks.beforeStop()) {
+      this.#pusher.stop();
+      return;
+    }
     const { done } = this.#pusher.request('shutdown', 'unseen');
     await within(clock, STOP_WAIT_MS, done.then(ignore, ignore));
     this.#pusher.stop();
@@ -127,6 +147,11 @@ export class Backup {
   /** All snapshots. @throws {BackupError} */
   async list(operation: Operation = {}): Promise<ListReport> {
     return this.#deps.engine.list(this.#settings(), operation);
+  }
+
+  /** What differs. @throws {BackupError} */
+  async diff(options: DiffOptions, operation: Operation = {}): Promise<DiffReport> {
+    return this.#deps.engine.diff(this.#settings(), options, operation);
   }
 
   /** How things are. Never fails; without `bucket` it makes no request. */
@@ -157,7 +182,7 @@ export class Backup {
   async #push(reason: PushReason, operation: Operation): Promise<PushReport> {
     const settings = this.#settings();
     this.#deps.reporter.began();
-    return this.#deps.engine.push(settings, { reason }, operation);
+    return this.#deps.engine.push(settings, { reason, waitMs: LOCK_WAIT_MS }, operation);
   }
 
   #settings(): Settings {

@@ -6,7 +6,7 @@ import type { PluginApi } from './api.js';
 import { currentBackup } from './shared.js';
 
 /** Longer than what the handlers wait for by themselves, so that theirs is the limit that counts. */
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 /** What the host calls a stop that is none. */
 const RELOAD = 'plugin replacement';
 

@@ -14,6 +14,22 @@ export interface Failure {
   readonly retryable: boolean;
 }
 
+/** A rollback that was asked for and of which the end was not told yet. */
+export interface PendingRollback {
+  readonly id: string;
+  readonly snapshot: string;
+  /** Whether it undoes another. */
+  readonly undo: boolean;
+  /** The session that asked; the main one when not set. */
+  readonly sessionKey?: string;
+  readonly agentId?: string;
+  /** What became of it; not set while it waits for the restart. */
+  readonly outcome?: string;
+  readonly late?: readonly string[];
+  readonly left?: readonly string[];
+  readonly problem?: string;
+}
+
 /** How the backups of this state have gone. Times are ISO 8601, by the local clock. */
 export interface Record {
   /** When a push last began, of whatever outcome. */
@@ -29,6 +45,7 @@ export interface Record {
   readonly since?: string;
   /** What the user was told about and that is not over yet. */
   readonly told: readonly Incident[];
+  readonly rollback?: PendingRollback;
 }
 
 /** What the user is told about, once. */
@@ -96,6 +113,7 @@ function parse(value: unknown): Record {
     ...times(saved, 'lastRunAt', 'lastSuccessAt', 'since'),
     ...(typeof lastSnapshot === 'string' ? { lastSnapshot } : {}),
     ...(isFailure(lastFailure) ? { lastFailure } : {}),
+    ...(isRollback(saved['rollback']) ? { rollback: saved['rollback'] } : {}),
     failures: typeof failures === 'number' && Number.isSafeInteger(failures) && failures > 0 ? failures : 0,
     told: Array.isArray(told) ? told.filter((word) => word === 'failing' || word === 'overdue') : [],
   };
@@ -119,4 +137,10 @@ function isFailure(value: unknown): value is Failure {
     typeof message === 'string' &&
     typeof retryable === 'boolean'
   );
+}
+
+function isRollback(value: unknown): value is PendingRollback {
+  if (typeof value !== 'object' || value === null) return false;
+  const { id, snapshot, undo } = value as Partial<PendingRollback>;
+  return typeof id === 'string' && typeof snapshot === 'string' && typeof undo === 'boolean';
 }

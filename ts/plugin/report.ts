@@ -5,7 +5,14 @@ import type { Policy } from '../policy.js';
 import type { Logger } from './api.js';
 import type { Clock } from './clock.js';
 import type { PushReason } from './pusher.js';
-import { EMPTY, failure, type Incident, type Record, type RecordFile } from './record.js';
+import {
+  EMPTY,
+  failure,
+  type Incident,
+  type PendingRollback,
+  type Record,
+  type RecordFile,
+} from './record.js';
 import { tellPush } from './tell.js';
 
 /** So many failures in a row reach the user. */
@@ -18,8 +25,8 @@ export interface Voice {
   readonly logger: Logger;
   /** The service's health, as `openclaw health` shows it. */
   readonly health?: { reportFailure(error: unknown): void; clearFailure(): void } | undefined;
-  /** Says something to the user in the main session. */
-  tellUser(text: string): void;
+  /** Says something to the user: in the session `to`, or in the main one. */
+  tellUser(text: string, to?: { readonly sessionKey?: string; readonly agentId?: string }): void;
 }
 
 /** What happened to the backups of this gateway. */
@@ -57,6 +64,25 @@ export class Reporter {
     return this.#file.written();
   }
 
+  /** A warning for the log. */
+  warn(message: string): void {
+    this.#voice.logger.warn(message);
+  }
+
+  /** Remembers a rollback over the restart that it needs, or what became of it. */
+  async rollbackWaits(rollback: PendingRollback): Promise<void> {
+    this.#save({ ...this.#record, rollback });
+    await this.saved();
+  }
+
+  /** Tells what became of a rollback, in the session that asked for it. */
+  rollbackTold(text: string, to: PendingRollback): void {
+    const { rollback: _told, ...rest } = this.#record;
+    this.#save(rest);
+    this.#voice.logger.info(text);
+    this.#voice.tellUser(text, to);
+  }
+
   /** A push begins. */
   began(): void {
     this.#save({ ...this.#record, lastRunAt: this.#clock.now().toISOString() });
@@ -87,7 +113,7 @@ export class Reporter {
 
   #succeeded(reason: PushReason, report: PushReport): void {
     const { told } = this.#record;
-    const { lastSnapshot: before, since } = this.#record;
+    const { lastSnapshot: before, since, rollback } = this.#record;
     const lastSnapshot = report.snapshot ?? report.resumed ?? before;
     const now = this.#clock.now().toISOString();
     this.#save({
@@ -96,6 +122,7 @@ export class Reporter {
       lastRunAt: this.#record.lastRunAt ?? now,
       lastSuccessAt: now,
       ...(since === undefined ? {} : { since }),
+      ...(rollback === undefined ? {} : { rollback }),
       ...(lastSnapshot === undefined ? {} : { lastSnapshot }),
     });
     this.#voice.health?.clearFailure();

@@ -6,6 +6,7 @@ import { Backup, type Configured } from './backup.js';
 import { type Clock, systemClock } from './clock.js';
 import { RecordFile } from './record.js';
 import { Reporter } from './report.js';
+import { restartGateway } from './restart.js';
 import { configure, mainSession, PLUGIN_ID } from './settings.js';
 import { installBackup, removeBackup } from './shared.js';
 
@@ -13,12 +14,13 @@ import { installBackup, removeBackup } from './shared.js';
 export interface ServiceDeps {
   readonly engine?: Engine;
   readonly clock?: Clock;
+  readonly restart?: (logger: Logger) => void;
 }
 
 /** Makes the service. */
 export function createService(
   api: PluginApi,
-  { engine = createEngine(), clock = systemClock }: ServiceDeps = {},
+  { engine = createEngine(), clock = systemClock, restart = restartGateway }: ServiceDeps = {},
 ): Service {
   let running: { readonly backup: Backup; readonly reporter: Reporter } | undefined;
   let starting = new AbortController();
@@ -28,12 +30,22 @@ export function createService(
     const logger = named(context.logger);
     const { configured, warnings } = configure(api, stateDir);
     for (const warning of warnings) logger.warn(warning);
-    const voice = { logger, health: serviceHealth, tellUser: (text: string) => tellUser(api, context, text) };
+    const voice = {
+      logger,
+      health: serviceHealth,
+      tellUser: (text: string, to?: Session) => tellUser(api, context, text, to),
+    };
     const reporter = new Reporter(new RecordFile(stateDir), voice, clock);
     await reporter.open();
     const usable = await checkEngine(engine, configured);
     if (signal.aborted) return;
-    const backup = new Backup({ engine, clock, reporter, configured: usable });
+    const backup = new Backup({
+      engine,
+      clock,
+      reporter,
+      configured: usable,
+      restart: () => restart(logger),
+    });
     running = { backup, reporter };
     installBackup(backup);
     if (usable instanceof BackupError) {
@@ -42,19 +54,22 @@ export function createService(
       return;
     }
     const { settings, policy } = usable;
+    await backup.recover();
     logger.info(`backing up ${settings.stateDir} to ${settings.bucket}, schedule "${policy.schedule.text}"`);
     backup.start();
   };
 
   return {
     id: PLUGIN_ID,
-    // Returns at once: the gateway waits for it.
-    start: (context) => {
+    // The gateway waits for it before its agents run. It takes milliseconds, but for a rollback that was cut off.
+    start: async (context) => {
       starting = new AbortController();
-      start(context, starting.signal).catch((error: unknown) => {
-        context.logger.error(`cannot start: ${toBackupError(error).message}`);
+      try {
+        await start(context, starting.signal);
+      } catch (error) {
+        named(context.logger).error(`cannot start: ${toBackupError(error).message}`);
         context.serviceHealth?.reportFailure(error);
-      });
+      }
     },
     // A reload allows five seconds: what runs is cut off, not awaited.
     stop: async () => {
@@ -92,9 +107,16 @@ function named(logger: Logger): Logger {
   };
 }
 
-function tellUser(api: PluginApi, { config, logger }: ServiceContext, text: string): void {
+/** A session of the host. */
+interface Session {
+  readonly sessionKey?: string;
+  readonly agentId?: string;
+}
+
+function tellUser(api: PluginApi, { config, logger }: ServiceContext, text: string, to: Session = {}): void {
   try {
-    const { sessionKey, agentId } = mainSession(config);
+    const main = mainSession(config);
+    const { sessionKey = main.sessionKey, agentId = main.agentId } = to;
     const system = api.runtime?.system;
     system?.enqueueSystemEvent(text, { sessionKey, agentId, contextKey: PLUGIN_ID, replace: true });
     system?.requestHeartbeat?.({ source: 'other', intent: 'event', reason: PLUGIN_ID });

@@ -1,23 +1,16 @@
 /** Reports as plain text for chats and models: short, without tables. Pure. */
-import type { ListReport, ProgressEvent, PushReport, SnapshotInfo, StatusReport } from '../../index.js';
+import type {
+  ListReport,
+  ProgressEvent,
+  PushReport,
+  SnapshotChanges,
+  SnapshotInfo,
+  StatusReport,
+} from '../../index.js';
 import { progressInWords } from '../cli/progress-line.js';
 import { count, formatBytes, formatCount, formatDuration, printable } from '../text.js';
 import { byTime, madeAt, reasonInWords, reasonOf } from './snapshots.js';
 import { HOUR_MS, MINUTE_MS, Zone } from './words/zone.js';
-
-/** What a snapshot changed against the one before it. */
-export interface Changes {
-  readonly added: number;
-  readonly changed: number;
-  readonly removed: number;
-  /** Bytes that it added to the bucket. */
-  readonly storedBytes: number;
-  /** The files with the most new bytes, most first. */
-  readonly most: readonly { readonly path: string; readonly bytes: number }[];
-}
-
-/** A report with {@linkcode Changes}, as far as they are known. */
-type Changed<T> = T & { readonly changes?: Changes };
 
 /** Files named of each snapshot. */
 const MOST = 3;
@@ -33,7 +26,7 @@ export interface Reader {
 
 /** The snapshots, newest first, at most `limit` of them. */
 export function tellList(
-  { snapshots, warnings }: Omit<ListReport, 'snapshots'> & { snapshots: readonly Changed<SnapshotInfo>[] },
+  { snapshots, warnings }: Pick<ListReport, 'snapshots' | 'warnings'>,
   { limit, ...reader }: Reader & { readonly limit: number },
 ): string {
   if (snapshots.length === 0) return lines('There are no snapshots yet.', ...notes(warnings));
@@ -54,10 +47,9 @@ export function tellList(
 }
 
 /** What a push did, in one line. */
-export function tellPush(report: Changed<PushReport>): string {
-  const { snapshot, files, bytes, uploadedBytes, durationMs, changes, resumed, skipped } = report;
-  const what =
-    changes === undefined ? `${count(files, 'file')}, ${formatBytes(bytes)}` : changedFiles(changes);
+export function tellPush(report: PushReport): string {
+  const { snapshot, files, bytes, uploadedBytes, durationMs, resumed, skipped } = report;
+  const what = `${count(files, 'file')}, ${formatBytes(bytes)}`;
   const took = formatDuration(durationMs);
   const text =
     snapshot === undefined
@@ -117,7 +109,7 @@ export function tellProgress(event: ProgressEvent): string {
   return progressInWords(event);
 }
 
-function tellSnapshot(snapshot: Changed<SnapshotInfo>, times: Times, doubtful: boolean): string[] {
+function tellSnapshot(snapshot: SnapshotInfo, times: Times, doubtful: boolean): string[] {
   const { id, machine, thisMachine, createdAt, files, bytes, problem, changes } = snapshot;
   const reason = reasonOf(snapshot);
   const facts = [
@@ -140,7 +132,7 @@ function isDoubtful({ authenticated, problem }: SnapshotInfo): boolean {
   return !authenticated && problem === undefined;
 }
 
-function tellChanges(changes: Changes): string {
+function tellChanges(changes: SnapshotChanges): string {
   const most = changes.most
     .slice(0, MOST)
     .map(({ path, bytes }) => `${printable(path)} (${formatBytes(bytes)})`);
@@ -148,7 +140,7 @@ function tellChanges(changes: Changes): string {
   return most.length === 0 ? stored : `${stored}; most in ${most.join(', ')}`;
 }
 
-function changedFiles({ added, changed, removed }: Changes): string {
+function changedFiles({ added, changed, removed }: SnapshotChanges): string {
   const parts = [
     [added, 'new'],
     [changed, 'changed'],

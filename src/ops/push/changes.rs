@@ -35,6 +35,8 @@ pub(in crate::ops) struct Looked {
     pub(in crate::ops) walk: Walk,
     pub(in crate::ops) skipped: Vec<FileProblem>,
     pub(in crate::ops) warnings: Vec<String>,
+    /// What belongs in a snapshot.
+    pub(in crate::ops) policy: Policy,
 }
 
 /// Walks the state.
@@ -57,6 +59,7 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
             walk,
             skipped: skipped.map(FileProblem::from).collect(),
             warnings: missing.into_iter().map(|problem| problem.message).collect(),
+            policy,
         })
     })
     .await
@@ -64,18 +67,8 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
 
 impl Scan {
     pub(super) async fn take(session: &Session, writer: &Writer) -> Result<Self> {
-        let Looked { roots, walk, skipped, warnings } = look(session, false).await?;
-        let databases: Vec<_> = walk
-            .found
-            .iter()
-            .filter(|found| found.database_name)
-            .filter_map(|found| {
-                Some(absolute(&roots.get(usize::from(found.root))?.path, &found.path))
-            })
-            .collect();
-        if let Some(path) = open_in_this_process(&databases) {
-            return Err(Error::DatabaseInProcess { path });
-        }
+        let Looked { roots, walk, skipped, warnings, policy: _ } = look(session, false).await?;
+        refuse_open_databases(&roots, &walk)?;
         let base = match &writer.base {
             None => None,
             Some(newest) => Self::base(session, writer, newest).await?,
@@ -102,6 +95,18 @@ impl Scan {
         let memory =
             writer.local.files()?.and_then(|bytes| Memory::decode(&bytes, &newest.snapshot));
         Ok(Some((snapshot.manifest, Arc::new(memory.unwrap_or_default()))))
+    }
+}
+
+/// A file of the state must not be opened in a process that holds the database in it open.
+pub(in crate::ops) fn refuse_open_databases(roots: &[Root], walk: &Walk) -> Result<()> {
+    let databases = walk.found.iter().filter(|found| found.database_name);
+    let paths: Vec<_> = databases
+        .filter_map(|found| Some(absolute(&roots.get(usize::from(found.root))?.path, &found.path)))
+        .collect();
+    match open_in_this_process(&paths) {
+        Some(path) => Err(Error::DatabaseInProcess { path }),
+        None => Ok(()),
     }
 }
 

@@ -7,15 +7,17 @@ use super::assemble::{complete, count, packs_in_use, remarks, tails};
 use super::capture::{Capture, Chunker, Draft, runs};
 use super::changes::{Changes, Scan};
 use super::frames::FramePipe;
-use super::memory::{Memory, path_bytes};
+use super::memory::Memory;
+use super::summary::summary;
 use super::writer::Writer;
 use crate::chunk::Cutter;
 use crate::error::{Error, Result};
-use crate::format::{Counts, Entry, Manifest, PackRef, Reason, RootRecord, SnapshotId, TreeRef};
+use crate::format::{Counts, Entry, Manifest, PackRef, Reason, SnapshotId, TreeRef};
 use crate::ops::FileProblem;
+use crate::ops::roots;
 use crate::ops::session::{Session, millis};
 use crate::repo::{Captured, Known, MAX_TREE_BYTES, Newest, PackIndex, Snapshot};
-use crate::source::{Fingerprint, RootKind};
+use crate::source::Fingerprint;
 
 /// What is known before the first file is read.
 pub(super) struct Start {
@@ -92,23 +94,12 @@ impl Plan {
             host_version: session.settings.host_version.clone(),
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
             includes_secrets: session.settings.include_secrets,
-            roots: scan
-                .roots
-                .iter()
-                .map(|root| RootRecord {
-                    kind: match root.kind {
-                        RootKind::State => 0,
-                        RootKind::Workspace => 1,
-                        RootKind::AgentDir => 2,
-                        RootKind::Config => 3,
-                    },
-                    path: path_bytes(&root.path),
-                })
-                .collect(),
+            roots: scan.roots.iter().map(roots::record).collect(),
             counts: Counts::default(),
             packs: vec![],
             tree: TreeRef { bytes: 0, sha256: [0; 32], runs: vec![], tails: vec![] },
             remarks: vec![],
+            changes: None,
         };
         Ok(Self {
             key: writer.key.clone(),
@@ -124,6 +115,28 @@ impl Plan {
             manifest,
         })
     }
+
+    /// Writes into the manifest what its entries are.
+    fn describe(
+        &mut self,
+        entries: &[Entry],
+        skipped: &[FileProblem],
+        previous: Option<&Memory>,
+        indexes: &BTreeMap<u32, (PackRef, PackIndex)>,
+    ) -> Result<()> {
+        let first_new = self.first_new();
+        let Manifest { roots, counts, packs, tree, remarks: all, changes, .. } = &mut self.manifest;
+        *counts = count(entries);
+        *all = remarks(skipped, entries);
+        *packs = packs_in_use(entries, &tree.runs, indexes)?;
+        *changes = previous.map(|previous| summary(entries, roots, packs, previous, first_new));
+        Ok(())
+    }
+
+    /// The lowest number of a pack that the lineage did not have before.
+    fn first_new(&self) -> u32 {
+        self.lineage.as_ref().map_or(0, |newest| newest.next_pack)
+    }
 }
 
 /// The scan's part that the capturing thread takes along.
@@ -137,6 +150,8 @@ pub(super) struct Owned {
     old_tails: Vec<(u32, u64)>,
     /// What to compare with, where this push builds on the newest snapshot.
     memory: Option<Arc<Memory>>,
+    /// The entries of the previous snapshot, where they are known.
+    previous: Option<Arc<Memory>>,
 }
 
 impl Owned {
@@ -160,6 +175,7 @@ impl Owned {
             old_tails: Changes::old_tree(scan).map(|tree| tree.tails.clone()).unwrap_or_default(),
             // What says the same but lies in a lost pack still needs a new snapshot.
             memory: memory.filter(|memory| builds_on && memory.all(&usable)).map(Arc::clone),
+            previous: memory.filter(|memory| builds_on && memory.tree.is_some()).map(Arc::clone),
             changes,
             skipped: scan.skipped.clone(),
             policy: scan.policy.clone(),
@@ -267,9 +283,7 @@ pub(super) fn read_all(
     );
     plan.manifest.tree =
         TreeRef { bytes: content.size, sha256: content.sha256, runs: tree_runs, tails };
-    plan.manifest.counts = count(&entries);
-    plan.manifest.remarks = remarks(&skipped, &entries);
-    plan.manifest.packs = packs_in_use(&entries, &plan.manifest.tree.runs, &indexes)?;
+    plan.describe(&entries, &skipped, owned.previous.as_deref(), &indexes)?;
     let files = Memory::encode(
         &plan.id.to_string(),
         &owned.policy,
@@ -302,8 +316,7 @@ fn seal(plan: &Plan, next_pack: u32, files: &[u8]) -> Result<Captured> {
         written,
         object,
     };
-    let first_new = plan.lineage.as_ref().map_or(0, |newest| newest.next_pack);
-    let new = manifest.packs.iter().filter(|pack| pack.number >= first_new);
+    let new = manifest.packs.iter().filter(|pack| pack.number >= plan.first_new());
     let captured = Captured {
         newest,
         packs: new.map(|pack| pack.name).collect(),

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use minicbor::{Decode, Encode};
 
 use crate::entry::{EntryKind, RelPath};
+use crate::error::Result;
 use crate::format::{Entry, TreeRef};
+use crate::repo::LocalRepository;
 use crate::source::{Fingerprint, Found, Root};
 
 /// Entries of the newest snapshot by root and path.
@@ -16,7 +18,7 @@ pub(in crate::ops) struct Memory {
     /// Settings that decide what belongs to a snapshot; when they change, every entry is looked at again.
     pub(super) policy: Vec<u8>,
     /// Paths of the roots.
-    pub(super) roots: Vec<Vec<u8>>,
+    pub(in crate::ops) roots: Vec<Vec<u8>>,
     /// The tree of the newest snapshot.
     pub(super) tree: Option<TreeRef>,
 }
@@ -56,8 +58,14 @@ struct Print {
 }
 
 impl Memory {
+    /// What is remembered of the newest snapshot, if anything is.
+    pub(in crate::ops) fn load(local: &LocalRepository) -> Result<Option<Self>> {
+        let Some(newest) = local.newest()? else { return Ok(None) };
+        Ok(local.files()?.and_then(|bytes| Self::decode(&bytes, &newest.snapshot)))
+    }
+
     /// Reads what was remembered for `snapshot`; anything else, or anything odd, is as if nothing was.
-    pub(in crate::ops) fn decode(bytes: &[u8], snapshot: &str) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8], snapshot: &str) -> Option<Self> {
         let mut decoder = minicbor::Decoder::new(bytes);
         let head: Head = decoder.decode().ok()?;
         if head.snapshot != snapshot {
@@ -122,8 +130,14 @@ impl Memory {
         self.entries.len()
     }
 
+    /// How many of them are no directories.
+    pub(super) fn files(&self) -> u64 {
+        let entries = self.entries.values().map(|(_, entry)| entry);
+        entries.filter(|entry| entry.kind != EntryKind::Directory).count() as u64
+    }
+
     /// Whether the roots are still the same, in the same order.
-    pub(super) fn same_roots(&self, roots: &[Root]) -> bool {
+    pub(in crate::ops) fn same_roots(&self, roots: &[Root]) -> bool {
         self.roots.len() == roots.len()
             && self.roots.iter().zip(roots).all(|(old, new)| *old == path_bytes(&new.path))
     }
@@ -168,7 +182,12 @@ impl Memory {
 
     /// The entry of a file that is certainly the same: kind, mode and fingerprint agree.
     pub(in crate::ops) fn unchanged(&self, found: &Found) -> Option<&Entry> {
-        let (print, entry) = self.entries.get(&(found.root, found.path.clone()))?;
+        self.unchanged_in(found.root, found)
+    }
+
+    /// The same where the root of the file has another number here.
+    pub(in crate::ops) fn unchanged_in(&self, root: u16, found: &Found) -> Option<&Entry> {
+        let (print, entry) = self.entries.get(&(root, found.path.clone()))?;
         let same_target = entry.target == found.target.as_deref().unwrap_or_default();
         (entry.kind == found.kind
             && entry.mode == found.mode
@@ -179,6 +198,6 @@ impl Memory {
 }
 
 /// A path as bytes.
-pub(super) fn path_bytes(path: &std::path::Path) -> Vec<u8> {
+pub(in crate::ops) fn path_bytes(path: &std::path::Path) -> Vec<u8> {
     path.as_os_str().as_encoded_bytes().to_vec()
 }

@@ -12,21 +12,22 @@ mod compose;
 mod contents;
 mod frames;
 pub(in crate::ops) mod memory;
+mod summary;
 mod upload;
 mod writer;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::FileProblem;
 use super::session::Session;
+use super::{FileProblem, rollback};
 use crate::error::{Error, Result};
 use crate::format::Reason;
 use crate::progress::Phase;
 use crate::repo::{Captured, LockFile};
 
 use changes::{Changes, Scan};
-pub(in crate::ops) use changes::{Looked, look};
+pub(in crate::ops) use changes::{Looked, look, refuse_open_databases};
 use commit::Committed;
 use compose::capture_and_upload;
 use contents::Outcome;
@@ -37,7 +38,13 @@ use writer::Writer;
 pub struct PushOptions {
     /// Why; is recorded in the snapshot.
     pub reason: Reason,
+    /// How long to wait for another process that works on the same state directory. Zero: not at all.
+    pub wait: Duration,
 }
+
+/// How often the lock is tried while waiting for it. Locking with a wait in the system's hands could not be
+/// cancelled.
+const LOCK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What a push did.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +72,7 @@ pub struct PushReport {
 /// Backs the state up.
 ///
 /// # Errors
-/// `B2_LOCKED` when another operation runs on this state directory; `B2_CONFIG`, `B2_DATABASE_IN_PROCESS`, and
+/// `B2_LOCKED` when another operation runs on this state directory, and still does after the wait; `B2_CONFIG`, `B2_DATABASE_IN_PROCESS`, and
 /// those of the store and of the file system. Whatever happens, no committed snapshot is harmed, and what was
 /// captured or uploaded is used by the next push.
 ///
@@ -80,14 +87,49 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
             format!("{} is not a directory", state_dir.display()),
         ));
     }
-    let lock = Arc::new(session.local.lock()?);
+    let lock = Arc::new(lock(session, options.wait).await?);
+    let open = rollback::before_push(session, &lock).await?;
     let mut report = session.cancellable(run(session, options, lock)).await?;
+    report.warnings.extend(open);
+    // What a rollback set aside is of no more use: what came of it is saved.
+    let rollbacks = session.local.rollbacks();
+    if let Err(error) = Session::blocking(move || rollbacks.clear_done()).await {
+        report.warnings.push(format!("the files of a rollback that is done stay: {error}"));
+    }
     let traffic = session.traffic();
     report.uploaded_bytes = traffic.sent_bytes;
     report.requests = traffic.requests;
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.warnings.splice(0..0, session.warnings.iter().cloned());
     Ok(report)
+}
+
+/// Takes the lock of the state directory. Waiting is counted in sleeps: a wall clock may jump.
+async fn lock(session: &Session, wait: Duration) -> Result<LockFile> {
+    let mut left = wait;
+    loop {
+        match session.local.lock() {
+            Err(Error::Locked { .. }) if !left.is_zero() => {
+                session.report(Phase::Wait, 0, None, 0);
+                let step = left.min(LOCK_INTERVAL);
+                tokio::select! {
+                    biased;
+                    () = session.ambient.cancel.cancelled() => return Err(Error::Cancelled),
+                    () = session.ambient.clock.sleep(step) => left -= step,
+                }
+            }
+            done => return done,
+        }
+    }
+}
+
+/// As [`push`], for the holder of the lock, who knows about rollbacks.
+pub(in crate::ops) async fn push_locked(
+    session: &Session,
+    reason: Reason,
+    lock: Arc<LockFile>,
+) -> Result<PushReport> {
+    session.cancellable(run(session, PushOptions { reason, wait: Duration::ZERO }, lock)).await
 }
 
 async fn run(session: &Session, options: PushOptions, lock: Arc<LockFile>) -> Result<PushReport> {

@@ -1,6 +1,6 @@
 //! Restore: a snapshot, or a part of it, into a fresh directory.
 
-mod select;
+pub(super) mod select;
 mod target;
 mod work;
 
@@ -12,16 +12,18 @@ use futures_util::StreamExt as _;
 
 use super::FileProblem;
 use super::session::Session;
-use super::tree::{choose, entries};
+use super::tree::{entries, source};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::Run;
 use crate::progress::Phase;
 use crate::repo::PackSource;
 
-use select::Selection;
-use target::Target;
-use work::{Piece, Work};
+pub(in crate::ops) use select::Selection;
+pub(in crate::ops) use target::Target;
+pub(in crate::ops) use work::Work;
+
+use work::Piece;
 
 /// Packs that are fetched and opened at the same time.
 const PARALLEL: usize = 3;
@@ -71,7 +73,7 @@ pub struct RestoreReport {
 pub async fn restore(session: &Session, options: &RestoreOptions) -> Result<RestoreReport> {
     let started = Instant::now();
     let paths = Selection::new(&options.paths)?;
-    let target = Arc::new(Target::open(&options.to)?);
+    let target = Arc::new(Target::open(&options.to, Arc::clone(&session.ambient.steps))?);
     let result = session.cancellable(run(session, options, &paths, &target)).await;
     let mut report = match result {
         Ok(report) => report,
@@ -95,13 +97,9 @@ async fn run(
     paths: &Selection,
     target: &Arc<Target>,
 ) -> Result<RestoreReport> {
-    let (snapshot, mut warnings) =
-        choose(session, &options.snapshot, options.allow_unauthenticated).await?;
+    let (source, mut warnings) =
+        source(session, &options.snapshot, options.allow_unauthenticated).await?;
     warnings.splice(0..0, session.warnings.iter().cloned());
-    let sealed = snapshot.key.is_sealed();
-    // A cache of footers only where there is a state directory: reading never creates one.
-    let local = Some(session.local_repository(sealed)).filter(|local| local.dir().is_dir());
-    let source = PackSource::new(Arc::clone(&session.store), Arc::new(snapshot), local);
     let all = entries(&source).await?;
     let whole = options.paths.is_empty();
     let chosen = paths.choose(all);
@@ -113,26 +111,7 @@ async fn run(
         ));
     }
     let work = Arc::new(Work::new(session, chosen, Arc::clone(target), &source));
-    let preparing = Arc::clone(&work);
-    Session::blocking(move || preparing.prepare()).await?;
-
-    let by_pack = work.pieces();
-    let jobs = by_pack
-        .into_iter()
-        .map(|(number, pieces)| fetch_pack(session, &source, &work, number, pieces, whole));
-    let mut jobs = futures_util::stream::iter(jobs).buffer_unordered(PARALLEL);
-    while let Some(done) = jobs.next().await {
-        done?;
-        let bytes = work.done_bytes.load(Ordering::Relaxed);
-        session.report(
-            Phase::Restore,
-            bytes,
-            Some(work.total_bytes),
-            work.done_files.load(Ordering::Relaxed),
-        );
-    }
-    let finishing = Arc::clone(&work);
-    session.ring.cpu().run(move || finishing.finish()).await??;
+    fetch(session, &source, &work, whole).await?;
 
     let failed: Vec<FileProblem> = {
         let failed = work.failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -156,6 +135,35 @@ async fn run(
         warnings,
         ..RestoreReport::default()
     })
+}
+
+/// Fetches everything that is wanted and writes it. With `whole` most of each pack is. Damage is noted in `work`.
+pub(in crate::ops) async fn fetch(
+    session: &Session,
+    source: &PackSource,
+    work: &Arc<Work>,
+    whole: bool,
+) -> Result<()> {
+    let preparing = Arc::clone(work);
+    Session::blocking(move || preparing.prepare()).await?;
+
+    let jobs = work
+        .pieces()
+        .into_iter()
+        .map(|(number, pieces)| fetch_pack(session, source, work, number, pieces, whole));
+    let mut jobs = futures_util::stream::iter(jobs).buffer_unordered(PARALLEL);
+    while let Some(done) = jobs.next().await {
+        done?;
+        let bytes = work.done_bytes.load(Ordering::Relaxed);
+        session.report(
+            Phase::Restore,
+            bytes,
+            Some(work.total_bytes),
+            work.done_files.load(Ordering::Relaxed),
+        );
+    }
+    let finishing = Arc::clone(work);
+    session.ring.cpu().run(move || finishing.finish()).await?
 }
 
 /// Fetches what is needed of one pack and writes it. An error is one of writing or of the connection; damage

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::entry::EntryKind;
+use crate::entry::{EntryKind, RelPath};
 use crate::error::{Error, Result};
 use crate::format::Entry;
 
 /// Paths and globs.
 #[derive(Clone, Debug)]
-pub(super) struct Selection {
+pub(in crate::ops) struct Selection {
     exact: Vec<Vec<u8>>,
     globs: GlobSet,
     all: bool,
@@ -18,7 +18,7 @@ pub(super) struct Selection {
 
 impl Selection {
     /// A path names an entry and everything below it. One with `*`, `?`, `[` or `{` is a glob as well.
-    pub(super) fn new(paths: &[String]) -> Result<Self> {
+    pub(in crate::ops) fn new(paths: &[String]) -> Result<Self> {
         let mut globs = GlobSetBuilder::new();
         let mut exact = Vec::new();
         for path in paths {
@@ -26,7 +26,7 @@ impl Selection {
             if path.is_empty() {
                 return Err(Error::config(
                     "--path",
-                    "an empty path; leave it out to restore everything",
+                    "an empty path; leave it out to mean everything",
                 ));
             }
             exact.push(path.as_bytes().to_vec());
@@ -41,7 +41,21 @@ impl Selection {
         Ok(Self { exact, globs, all: paths.is_empty() })
     }
 
-    fn matches(&self, path: &[u8]) -> bool {
+    /// Whether everything is wanted.
+    pub(in crate::ops) fn is_all(&self) -> bool {
+        self.all
+    }
+
+    /// Whether an entry is wanted by itself, not as a directory above one that is.
+    pub(in crate::ops) fn wants(&self, path: &RelPath) -> bool {
+        self.all || self.matches(path.as_bytes())
+    }
+
+    /// Whether a path is meant.
+    pub(in crate::ops) fn matches(&self, path: &[u8]) -> bool {
+        if self.all {
+            return true;
+        }
         let below = |wanted: &Vec<u8>| {
             path.strip_prefix(wanted.as_slice())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))

@@ -3,12 +3,13 @@
 use std::fs::FileTimes;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
 
+use crate::ambient::{Steps, stepped};
 use crate::crypto::ContentHash;
 use crate::entry::RelPath;
 use crate::error::{Error, Result};
@@ -19,18 +20,19 @@ const OTHER_ROOTS: &str = ".b2-roots";
 
 /// An open, empty directory.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(in crate::ops) struct Target {
     path: PathBuf,
     dir: Dir,
     /// Directory of each root, below the target; empty for the state directory.
     roots: Mutex<Vec<PathBuf>>,
     /// Set once the restore was given up. Held for reading by whoever writes.
     closed: RwLock<bool>,
+    steps: Arc<dyn Steps>,
 }
 
 impl Target {
     /// Creates the directory, or takes an empty one.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(in crate::ops) fn open(path: &Path, steps: Arc<dyn Steps>) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotADirectory => {
                 Error::TargetNotEmpty { path: path.to_owned() }
@@ -42,7 +44,13 @@ impl Target {
         if dir.entries().map_err(failed)?.next().is_some() {
             return Err(Error::TargetNotEmpty { path: path.to_owned() });
         }
-        Ok(Self { path: path.to_owned(), dir, roots: Mutex::default(), closed: RwLock::default() })
+        Ok(Self {
+            path: path.to_owned(),
+            dir,
+            roots: Mutex::default(),
+            closed: RwLock::default(),
+            steps,
+        })
     }
 
     /// For as long as something is written: [`Self::clear`] waits for it, and nothing is written after that.
@@ -151,7 +159,7 @@ impl Target {
             use cap_std::fs::OpenOptionsExt as _;
             options.mode(0o600);
         }
-        match self.dir.open_with(place, &options) {
+        match stepped(&*self.steps, "create", || self.dir.open_with(place, &options)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 self.make_parents(place)?;
                 self.dir.open_with(place, &options)
@@ -167,7 +175,8 @@ impl Target {
         let _writing = self.writing()?;
         let place = self.place(entry);
         let mut file = self.create(&place, true)?;
-        file.write_all(content).map_err(|error| self.failed("write", &place, error))?;
+        stepped(&*self.steps, "write", || file.write_all(content))
+            .map_err(|error| self.failed("write", &place, error))?;
         self.set_meta(&file, entry, &place)
     }
 
@@ -176,7 +185,8 @@ impl Target {
         let _writing = self.writing()?;
         let place = self.place(entry);
         let file = self.create(&place, false)?;
-        write_at(&file, part, offset).map_err(|error| self.failed("write", &place, error))
+        stepped(&*self.steps, "write", || write_at(&file, part, offset))
+            .map_err(|error| self.failed("write", &place, error))
     }
 
     /// Reads a file that came in parts; when it is what it should be, finishes it.
@@ -286,12 +296,7 @@ fn write_at(file: &std::fs::File, mut part: &[u8], mut offset: u64) -> std::io::
 
 #[cfg(unix)]
 fn set_link_time(dir: &Dir, place: &Path, ns: i64) -> std::io::Result<()> {
-    use rustix::fs::{AtFlags, Timespec, Timestamps, utimensat};
     let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.map_or_else(|| dir.try_clone(), |parent| dir.open_dir(parent))?;
-    let time =
-        Timespec { tv_sec: ns.div_euclid(1_000_000_000), tv_nsec: ns.rem_euclid(1_000_000_000) };
-    let times = Timestamps { last_access: time, last_modification: time };
-    let name = place.file_name().unwrap_or_default();
-    utimensat(&parent, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(std::io::Error::from)
+    crate::source::place::set_link_time(&parent, place.file_name().unwrap_or_default(), ns)
 }

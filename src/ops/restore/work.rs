@@ -24,12 +24,12 @@ pub(super) struct Piece {
 
 /// A restore under way.
 #[derive(Debug)]
-pub(super) struct Work {
+pub(in crate::ops) struct Work {
     pub(super) entries: Vec<Entry>,
     target: Arc<Target>,
     cancel: tokio_util::sync::CancellationToken,
     /// Files of which something is wrong, by entry.
-    pub(super) failed: Mutex<BTreeMap<usize, FileProblem>>,
+    pub(in crate::ops) failed: Mutex<BTreeMap<usize, FileProblem>>,
     /// Files that were written and checked in one go.
     complete: Mutex<Vec<bool>>,
     pub(super) done_bytes: AtomicU64,
@@ -38,7 +38,7 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(
+    pub(in crate::ops) fn new(
         session: &Session,
         entries: Vec<Entry>,
         target: Arc<Target>,

@@ -1,0 +1,155 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { RollbackPlan, RollbackReport } from '../index.js';
+import { main } from '../ts/cli/main.ts';
+import type { Engine } from '../ts/engine.ts';
+import { BackupError } from '../ts/errors.ts';
+import { world } from './support.ts';
+
+const ID = '2026-11-22T00-00-00Z-aaaaaaaa';
+const HASH = 'cd'.repeat(32);
+
+const PLAN: RollbackPlan = {
+  snapshot: ID,
+  createdAt: '2026-11-22T00:00:00Z',
+  entries: [
+    { path: 'workspace/MEMORY.md', action: 'add', bytes: 100, database: false },
+    { path: 'state/openclaw.sqlite', action: 'replace', bytes: 4096, database: true },
+    { path: 'skills/evil\u001b', action: 'delete', bytes: 0, database: false },
+    { path: 'openclaw.json', action: 'keep-live', bytes: 0, database: false, reason: 'the gateway is live' },
+  ],
+  bytes: 4196,
+  fetchBytes: 4196,
+  touches: { configuration: false, hooks: false, skills: true },
+  needsRestart: true,
+  hash: HASH,
+  warnings: ['careful'],
+};
+
+const REPORT: RollbackReport = {
+  outcome: 'applied',
+  id: '1',
+  snapshot: ID,
+  safety: 'safety-2026-11-23T12-00-00Z-aaaaaaaa',
+  downloadedBytes: 4196,
+  requests: 4,
+  failed: [],
+  late: [],
+  left: [],
+  warnings: [],
+  durationMs: 12,
+};
+
+async function run(
+  line: string,
+  {
+    plan = {},
+    report = {},
+    answer,
+  }: { plan?: Partial<RollbackPlan>; report?: Partial<RollbackReport>; answer?: boolean } = {},
+) {
+  const engine = {
+    planRollback: vi.fn(async () => ({ ...PLAN, ...plan })),
+    rollBack: vi.fn(async () => ({ ...REPORT, ...report })),
+    recoverRollback: vi.fn(async () => ({ ...REPORT, ...report })),
+  };
+  const asked: string[] = [];
+  const confirm = async (lines: readonly string[]): Promise<boolean> => {
+    asked.push(lines.join('\n'));
+    return answer === true;
+  };
+  const deps = { ...world(engine as Partial<Engine>), confirm: answer === undefined ? undefined : confirm };
+  const exit = await main(line.split(' '), deps);
+  return { exit, out: deps.stdout.text, err: deps.stderr.text, engine, asked };
+}
+
+describe('restore over the live state', () => {
+  it('shows the plan, asks, and does what was shown', async () => {
+    const { exit, out, engine, asked } = await run('restore latest --path workspace/** --exact', {
+      answer: true,
+    });
+    expect(exit).toBe(0);
+    expect(asked[0]).toContain('add       100 B  workspace/MEMORY.md');
+    expect(asked[0]).toContain('state/openclaw.sqlite  (database)');
+    expect(asked[0]).toContain('skills/evil\\x1b');
+    expect(asked[0]).toContain('warning: careful');
+    expect(engine.rollBack).toHaveBeenCalledWith(
+      expect.anything(),
+      { snapshot: ID, paths: ['workspace/**'], exact: true, partial: false, allowUnauthenticated: false },
+      HASH,
+      expect.anything(),
+    );
+    expect(out).toContain(`Rolled back to ${ID}`);
+    expect(out).toContain('safety-2026-11-23T12-00-00Z-aaaaaaaa');
+  });
+
+  it('changes nothing when the user does not agree', async () => {
+    const { exit, engine, err } = await run('restore latest', { answer: false });
+    expect(engine.rollBack).not.toHaveBeenCalled();
+    expect({ exit, err }).toEqual({ exit: 1, err: 'b2-backup: nothing was changed (B2_CANCELLED)\n' });
+  });
+
+  it.each(['restore latest', '--json restore latest'])(
+    'wants --yes where nobody can be asked: %s',
+    async (line) => {
+      const { exit, out, err, engine } = await run(line, line.startsWith('--json') ? { answer: true } : {});
+      expect(exit).toBe(2);
+      expect(out + err).toContain('this would change 3 paths of the live state');
+      expect(engine.rollBack).not.toHaveBeenCalled();
+    },
+  );
+
+  it('does without asking with --yes, and only looks with --dry-run', async () => {
+    expect((await run('restore latest -y')).engine.rollBack).toHaveBeenCalledTimes(1);
+    const { engine, out } = await run('restore latest --dry-run --yes');
+    expect(engine.rollBack).not.toHaveBeenCalled();
+    expect(out).toContain(`Roll back to ${ID}`);
+    const { out: json } = await run('--json restore latest --dry-run');
+    expect(JSON.parse(json)).toMatchObject({ ok: true, dryRun: true, hash: HASH, needsRestart: true });
+  });
+
+  it('says what has to be done where OpenClaw runs', async () => {
+    const { out, exit } = await run('restore latest --yes', { report: { outcome: 'waiting' } });
+    expect(exit).toBe(0);
+    expect(out).toContain('openclaw gateway restart');
+  });
+
+  it.each<[string, Partial<RollbackReport>, number]>([
+    ['failed', { outcome: 'rolled-back', problem: 'no space' }, 1],
+    ['left something out', { failed: [{ path: 'a', code: 'B2_DAMAGED', message: 'gone' }] }, 3],
+  ])('ends with another status when it %s', async (_what, report, status) => {
+    const { exit, err } = await run('restore latest --yes --partial', { report });
+    expect(exit).toBe(status);
+    expect(err).toMatch(/no space|gone/);
+  });
+
+  it('finds nothing to do', async () => {
+    const { exit, out, engine } = await run('restore latest', { plan: { entries: [] } });
+    expect(exit).toBe(0);
+    expect(out).toContain(`Everything is as in ${ID} already`);
+    expect(engine.rollBack).not.toHaveBeenCalled();
+  });
+});
+
+describe('undo and --resume', () => {
+  it('undoes the last rollback', async () => {
+    const { engine } = await run('undo --yes');
+    expect(engine.planRollback).toHaveBeenCalledWith(expect.anything(), { undo: true }, expect.anything());
+    expect(engine.rollBack).toHaveBeenCalledWith(expect.anything(), { undo: true }, HASH, expect.anything());
+  });
+
+  it('finishes what waits', async () => {
+    const { engine, out } = await run('restore --resume');
+    expect(engine.recoverRollback).toHaveBeenCalledWith(expect.anything(), false);
+    expect(out).toContain(`Rolled back to ${ID}`);
+    expect((await run('restore --resume', { report: { outcome: 'nothing' } })).out).toContain(
+      'No rollback waits',
+    );
+  });
+});
+
+it('errors of the core keep their code', async () => {
+  const engine = { planRollback: () => Promise.reject(new BackupError('x', { code: 'B2_ROLLBACK_OPEN' })) };
+  const deps = world(engine as Partial<Engine>);
+  expect(await main(['restore', 'latest'], deps)).toBe(1);
+  expect(deps.stderr.text).toContain('B2_ROLLBACK_OPEN');
+});

@@ -1,0 +1,304 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { RollbackEntry, RollbackPlan, RollbackReport, SnapshotInfo } from '../index.js';
+import type { Engine } from '../ts/engine.ts';
+import { BackupError } from '../ts/errors.ts';
+import { registerApproval } from '../ts/plugin/approval.ts';
+import { registerHooks } from '../ts/plugin/hooks.ts';
+import { createService } from '../ts/plugin/service.ts';
+import { createTool } from '../ts/plugin/tool.ts';
+import { CONFIG, FakeHost, HeldEngine, rest, TestClock, temporaryState } from './plugin-support.ts';
+
+const ID = '2026-11-22T00-00-00Z-aaaaaaaa';
+const HASH = 'ab'.repeat(32);
+
+const SNAPSHOT = {
+  id: ID,
+  kind: 'regular',
+  reason: 'scheduled',
+  machine: 'aaaaaaaa',
+  thisMachine: true,
+  createdAt: '2026-11-22T00:00:00Z',
+  files: 10,
+  bytes: 1_000,
+  authenticated: true,
+  format: 2,
+} satisfies SnapshotInfo;
+
+const entry = (path: string, parts: Partial<RollbackEntry> = {}): RollbackEntry => ({
+  path,
+  action: 'replace',
+  bytes: 100,
+  database: false,
+  ...parts,
+});
+
+const PLAN: RollbackPlan = {
+  snapshot: ID,
+  createdAt: '2026-11-22T00:00:00Z',
+  entries: [entry('workspace/MEMORY.md')],
+  bytes: 100,
+  fetchBytes: 100,
+  touches: { configuration: false, hooks: false, skills: false },
+  needsRestart: false,
+  hash: HASH,
+  warnings: [],
+};
+
+const REPORT: RollbackReport = {
+  outcome: 'applied',
+  id: '1',
+  snapshot: ID,
+  safety: 'safety-2026-11-23T12-00-00Z-aaaaaaaa',
+  downloadedBytes: 100,
+  requests: 3,
+  failed: [],
+  late: [],
+  left: [],
+  warnings: [],
+  durationMs: 10,
+};
+const { id: _id, snapshot: _snapshot, safety: _safety, ...NO_NAMES } = REPORT;
+const NOTHING: RollbackReport = { ...NO_NAMES, outcome: 'nothing' };
+
+const started: FakeHost[] = [];
+afterEach(async () => {
+  for (const host of started.splice(0)) await host.service?.stop(host.context);
+});
+
+interface Parts {
+  plan?: Partial<RollbackPlan>;
+  report?: Partial<RollbackReport>;
+  recover?: () => Promise<RollbackReport>;
+  stateDir?: string;
+}
+
+async function gateway({
+  plan,
+  report,
+  recover = async () => NOTHING,
+  stateDir,
+  ...rest_
+}: Parts & Omit<Partial<Engine>, 'plan'> = {}) {
+  const state = stateDir ?? (await temporaryState());
+  const host = new FakeHost(state, CONFIG);
+  const clock = new TestClock();
+  const held = new HeldEngine();
+  const restart = vi.fn();
+  const engine = {
+    list: vi.fn(async () => ({ snapshots: [SNAPSHOT], warnings: [] })),
+    planRollback: vi.fn(async () => ({ ...PLAN, ...plan })),
+    rollBack: vi.fn(async () => ({ ...REPORT, ...report })),
+    recoverRollback: vi.fn(recover),
+    diff: vi.fn(async () => ({
+      from: ID,
+      to: 'live',
+      added: 0,
+      removed: 0,
+      changed: 1,
+      bytesBefore: 1,
+      bytesAfter: 1,
+      skipped: [],
+      warnings: [],
+      downloadedBytes: 0,
+      requests: 0,
+      durationMs: 0,
+      entries: [
+        {
+          path: 'workspace/MEMORY.md',
+          change: 'changed',
+          what: ['content'],
+          kind: 'file',
+          bytesBefore: 1,
+          bytesAfter: 1,
+          database: false,
+          text: '-then\n+now\n',
+        },
+      ],
+    })),
+    ...rest_,
+  };
+  registerHooks(host.api);
+  registerApproval(host.api);
+  host.service = createService(host.api, { engine: held.engine(engine), clock, restart });
+  started.push(host);
+  await host.service.start(host.context);
+  const tool = createTool(() => clock.now(), { sessionKey: 'agent:main:chat', agentId: 'main' });
+  const run = async (parameters: object) => {
+    const { content, details } = await tool.execute('1', parameters);
+    return { text: content.map(({ text }) => text).join('\n'), details: details as Record<string, unknown> };
+  };
+  const decide = (params: object) =>
+    host.hooks
+      .get('before_tool_call')
+      ?.handler({ toolName: 'b2_rollback', params: params as Record<string, unknown> }, {});
+  return { host, clock, held, restart, engine, run, decide, state };
+}
+
+/** As the core leaves it. */
+async function staged(state: string): Promise<void> {
+  await mkdir(join(state, 'b2-backup', 'restore', '1'), { recursive: true });
+}
+
+describe('a preview', () => {
+  it('tells the plan, the text that goes back, and how to do it', async () => {
+    const { run, engine } = await gateway();
+    const { text, details } = await run({
+      action: 'preview',
+      snapshot: 'yesterday',
+      paths: ['workspace/MEMORY.md'],
+    });
+    expect(engine.planRollback).toHaveBeenCalledWith(
+      expect.anything(),
+      { snapshot: ID, paths: ['workspace/MEMORY.md'] },
+      expect.anything(),
+    );
+    expect(text).toContain('Becomes as it was (1 path):');
+    expect(text).toContain('+now');
+    expect(text).toContain(`restore with plan ${HASH}`);
+    expect(details).toMatchObject({ hash: HASH, totalEntries: 1 });
+  });
+
+  it('asks when the words are not certain', async () => {
+    const { run, engine } = await gateway();
+    expect((await run({ action: 'preview', snapshot: 'last spring' })).text).toContain('It is not certain');
+    expect(engine.planRollback).not.toHaveBeenCalled();
+  });
+
+  it('offers nothing where there is nothing to do', async () => {
+    const { run } = await gateway({ plan: { entries: [entry('b2-backup', { action: 'keep-live' })] } });
+    const { text } = await run({ action: 'preview', snapshot: ID });
+    expect(text).toBe(`Everything is as in ${ID} already.`);
+  });
+});
+
+describe('a rollback', () => {
+  it('takes the plan that was shown, and nothing else', async () => {
+    const { run, engine } = await gateway();
+    await expect(run({ action: 'restore' })).rejects.toMatchObject({ code: 'B2_USAGE' });
+    await expect(run({ action: 'restore', plan: HASH })).rejects.toMatchObject({ code: 'B2_PLAN_CHANGED' });
+    expect(engine.rollBack).not.toHaveBeenCalled();
+    await run({ action: 'preview', snapshot: 'latest', exact: true });
+    const { text } = await run({ action: 'restore', plan: HASH });
+    // By the id that was shown, whatever "latest" is by now.
+    expect(engine.rollBack).toHaveBeenCalledWith(
+      expect.anything(),
+      { snapshot: ID, exact: true },
+      HASH,
+      expect.anything(),
+    );
+    expect(text).toContain(`Rolled back to ${ID}.`);
+    expect(text).toContain('undo brings it back');
+    await expect(run({ action: 'restore', plan: HASH })).rejects.toMatchObject({ code: 'B2_PLAN_CHANGED' });
+  });
+
+  it('that needs a restart asks for one after the answer, applies in the stop, and is told of in the session', async () => {
+    const first = await gateway({
+      report: { outcome: 'waiting' },
+      recover: async () => ({ ...REPORT, late: ['workspace/x'] }),
+    });
+    await first.run({ action: 'preview', snapshot: ID });
+    const { text } = await first.run({ action: 'restore', plan: HASH });
+    expect(text).toContain('OpenClaw restarts in a moment');
+    expect(first.restart).not.toHaveBeenCalled();
+    await first.clock.advance(3_000);
+    expect(first.restart).toHaveBeenCalledTimes(1);
+
+    await staged(first.state);
+    const pushes = first.held.pushes.length;
+    await first.host.fire('gateway_stop', { reason: 'gateway restarting' });
+    expect(first.engine.recoverRollback).toHaveBeenCalledWith(expect.anything(), true);
+    expect(first.held.pushes).toHaveLength(pushes);
+    await first.host.service?.stop(first.host.context);
+
+    const second = await gateway({ stateDir: first.state });
+    expect(second.host.events).toEqual([
+      { sessionKey: 'agent:main:chat', text: expect.stringContaining(`rolled back to ${ID}`) },
+    ]);
+    expect(second.host.events[0]?.text).toContain('workspace/x');
+    expect(second.restart).not.toHaveBeenCalled();
+    await second.host.service?.stop(second.host.context);
+    const third = await gateway({ stateDir: first.state });
+    expect(third.host.events).toEqual([]);
+  });
+
+  it('that was cut off is finished at the start, and the gateway starts once more to see it', async () => {
+    const state = await temporaryState();
+    await staged(state);
+    const { restart, host } = await gateway({ stateDir: state, recover: async () => REPORT });
+    expect(restart).toHaveBeenCalledTimes(1);
+    expect(host.events).toEqual([]);
+    await host.service?.stop(host.context);
+    const next = await gateway({ stateDir: state });
+    expect(next.restart).not.toHaveBeenCalled();
+    expect(next.host.events).toHaveLength(1);
+  });
+
+  it('that cannot be finished keeps the gateway from nothing', async () => {
+    const state = await temporaryState();
+    await staged(state);
+    const recover = () => Promise.reject(new BackupError('no space', { code: 'B2_DISK_FULL' }));
+    const { host, restart } = await gateway({ stateDir: state, recover });
+    expect(host.lines.join('\n')).toContain('a rollback could not be finished: no space');
+    expect(restart).not.toHaveBeenCalled();
+  });
+
+  it('leaves the push at the stop alone where none waits', async () => {
+    const state = await temporaryState();
+    await staged(state);
+    const { host, held } = await gateway({ stateDir: state });
+    const before = held.pushes.length;
+    await held.last.succeed();
+    const stop = host.fire('gateway_stop', { reason: 'gateway stopping' });
+    await vi.waitFor(() => expect(held.pushes).toHaveLength(before + 1));
+    await rest();
+    await held.last.succeed();
+    await stop;
+  });
+});
+
+describe('the approval gate', () => {
+  it('lets all through that changes nothing', async () => {
+    const { decide } = await gateway();
+    for (const action of ['list', 'status', 'backup', 'diff', 'preview'])
+      expect(decide({ action })).toBeUndefined();
+  });
+
+  it.each(['restore', 'undo'])('blocks a %s of which no preview was made', async (action) => {
+    const { decide } = await gateway();
+    expect(decide({ action, plan: HASH })).toMatchObject({ block: true });
+    expect(decide({ action })).toMatchObject({ block: true });
+  });
+
+  it('lets a few files of a workspace through', async () => {
+    const { decide, run } = await gateway();
+    await run({ action: 'preview', snapshot: ID });
+    expect(decide({ action: 'restore', plan: HASH })).toBeUndefined();
+  });
+
+  it.each<[string, Partial<RollbackPlan>, object]>([
+    ['removes files', {}, { exact: true }],
+    ['restarts', { needsRestart: true }, {}],
+    ['touches the configuration', { touches: { configuration: true, hooks: false, skills: false } }, {}],
+    ['touches hooks', { touches: { configuration: false, hooks: true, skills: false } }, {}],
+    ['touches skills', { touches: { configuration: false, hooks: false, skills: true } }, {}],
+    ['writes a database', { entries: [entry('workspace/x.db', { database: true })] }, {}],
+    ['is about more than a workspace', { entries: [entry('cron/jobs.json')] }, {}],
+    ['is about many files', { entries: Array.from({ length: 6 }, (_, at) => entry(`workspace/${at}`)) }, {}],
+    ['removes a file', { entries: [entry('workspace/x', { action: 'delete' })] }, {}],
+    ['is in a folder that only begins so', { entries: [entry('workspace.old/../x')] }, {}],
+  ])('asks the owner where it %s', async (_what, plan, parameters) => {
+    const { decide, run } = await gateway({ plan });
+    await run({ action: 'preview', snapshot: ID, ...parameters });
+    const decision = decide({ action: 'restore', plan: HASH });
+    expect(decision).toMatchObject({
+      requireApproval: { severity: 'critical', allowedDecisions: ['allow-once', 'deny'] },
+    });
+    const { title, description } = (decision as { requireApproval: { title: string; description: string } })
+      .requireApproval;
+    expect(title.length).toBeLessThanOrEqual(80);
+    expect(description.length).toBeLessThanOrEqual(512);
+    expect(description).toContain(ID);
+  });
+});

@@ -1,0 +1,239 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { DiffReport, SnapshotInfo } from '../index.js';
+import type { Engine } from '../ts/engine.ts';
+import { BackupError } from '../ts/errors.ts';
+import type { ToolResult } from '../ts/plugin/api.ts';
+import { Backup } from '../ts/plugin/backup.ts';
+import { registerCommand } from '../ts/plugin/command.ts';
+import { RecordFile } from '../ts/plugin/record.ts';
+import { Reporter } from '../ts/plugin/report.ts';
+import { installBackup, removeBackup } from '../ts/plugin/shared.ts';
+import { createTool } from '../ts/plugin/tool.ts';
+import { checkPolicy } from '../ts/policy.ts';
+import { CONFIG, FakeHost, HeldEngine, rest, TestClock, temporaryState } from './plugin-support.ts';
+
+const clock = new TestClock();
+
+function snapshot(createdAt: string, parts: Partial<SnapshotInfo> = {}): SnapshotInfo {
+  const id = `${createdAt.slice(0, 19).replaceAll(':', '-')}Z-aaaaaaaa`;
+  return {
+    id,
+    kind: 'regular',
+    reason: 'scheduled',
+    machine: 'aaaaaaaa',
+    thisMachine: true,
+    createdAt,
+    files: 10,
+    bytes: 1_000_000,
+    authenticated: true,
+    format: 2,
+    ...parts,
+  };
+}
+
+const SNAPSHOTS = [
+  snapshot('2026-11-21T00:00:00Z'),
+  snapshot('2026-11-22T00:00:00Z'),
+  snapshot('2026-11-22T10:00:00Z', { reason: 'compaction' }),
+  snapshot('2026-11-22T15:00:00Z', { reason: 'compaction' }),
+];
+
+const DIFF: DiffReport = {
+  from: SNAPSHOTS[0]?.id ?? '',
+  to: 'live',
+  added: 1,
+  removed: 0,
+  changed: 1,
+  bytesBefore: 100,
+  bytesAfter: 120,
+  entries: [
+    {
+      path: 'workspace/MEMORY.md',
+      change: 'changed',
+      kind: 'file',
+      what: ['content'],
+      database: false,
+      bytesBefore: 100,
+      bytesAfter: 110,
+      text: '-old\n+new\n',
+    },
+    {
+      path: 'workspace/new.md',
+      change: 'added',
+      kind: 'file',
+      what: [],
+      database: false,
+      bytesBefore: 0,
+      bytesAfter: 10,
+    },
+  ],
+  skipped: [],
+  downloadedBytes: 0,
+  requests: 2,
+  durationMs: 5,
+  warnings: [],
+};
+
+let installed: Backup | undefined;
+afterEach(() => {
+  if (installed !== undefined) removeBackup(installed);
+  installed = undefined;
+});
+
+/** A tool in a gateway whose engine is `parts`. */
+async function tool(parts: Partial<Engine> = {}, held = new HeldEngine()) {
+  const stateDir = await temporaryState();
+  const host = new FakeHost(stateDir, CONFIG);
+  const voice = { logger: host.api.logger, tellUser: () => {} };
+  installed = new Backup({
+    engine: held.engine({ list: async () => ({ snapshots: SNAPSHOTS, warnings: [] }), ...parts }),
+    clock,
+    reporter: new Reporter(new RecordFile(stateDir), voice, clock),
+    configured: { settings: { stateDir, ...CONFIG }, policy: checkPolicy({ timezone: 'UTC' }) },
+    restart: () => {},
+  });
+  installBackup(installed);
+  const subject = createTool(() => clock.now());
+  const updates: ToolResult[] = [];
+  const run = async (parameters: object, signal?: AbortSignal) => {
+    const { content, details } = await subject.execute('1', parameters, signal, (part) => updates.push(part));
+    return { text: content.map(({ text }) => text).join('\n'), details: details as Record<string, unknown> };
+  };
+  return { run, held, updates, host };
+}
+
+describe('b2_rollback', () => {
+  it('lists, newest first, readable and structured', async () => {
+    const { run } = await tool();
+    const { text, details } = await run({ action: 'list' });
+    expect(text.indexOf(SNAPSHOTS[3]?.id ?? '?')).toBeLessThan(text.indexOf(SNAPSHOTS[0]?.id ?? '?'));
+    expect(text).toContain('before a compaction');
+    expect(details).toMatchObject({ total: 4, snapshots: SNAPSHOTS.toReversed() });
+    expect((await run({ action: 'list', limit: 1 })).details['snapshots']).toEqual([SNAPSHOTS[3]]);
+  });
+
+  it('backs up, and says how far it is', async () => {
+    const { run, held, updates } = await tool();
+    const answer = run({ action: 'backup' });
+    await rest();
+    expect(held.last.options).toMatchObject({ reason: 'manual' });
+    held.last.phase('capture');
+    expect(updates).toHaveLength(1);
+    await held.last.succeed();
+    const { text, details } = await answer;
+    expect(text).toContain('2026-11-23T12-00-00Z-aaaaaaaa');
+    expect(details).toMatchObject({ uploadedBytes: 100 });
+  });
+
+  it('lets a push go on when its own call is cancelled', async () => {
+    const { run, held } = await tool();
+    const controller = new AbortController();
+    const answer = run({ action: 'backup' }, controller.signal);
+    await rest();
+    controller.abort(new Error('enough'));
+    await expect(answer).rejects.toThrow('enough');
+    expect(held.last.operation.signal?.aborted).toBe(false);
+    await held.last.succeed();
+  });
+
+  it('says that it joined', async () => {
+    const { run, held } = await tool();
+    const answers = [run({ action: 'backup' }), run({ action: 'backup' })];
+    await rest();
+    expect(held.pushes).toHaveLength(1);
+    await held.last.succeed();
+    const [first, second] = await Promise.all(answers);
+    expect(first?.text).not.toContain('already running');
+    expect(second?.text).toContain('already running');
+  });
+
+  it('tells how things are, also when the bucket does not answer', async () => {
+    const status = vi.fn(() => Promise.reject(new BackupError('no route', { code: 'B2_NETWORK' })));
+    const { run } = await tool({ status });
+    const { text, details } = await run({ action: 'status' });
+    expect(text).toContain('no route');
+    expect(details).toMatchObject({ backups: { bucketProblem: { code: 'B2_NETWORK' }, failures: 0 } });
+  });
+
+  it('compares the snapshot that the words mean with the present', async () => {
+    const diff = vi.fn(async () => DIFF);
+    const { run } = await tool({ diff });
+    const { text } = await run({ action: 'diff', snapshot: 'November 21st', paths: ['workspace/**'] });
+    expect(diff).toHaveBeenCalledWith(
+      expect.anything(),
+      { from: SNAPSHOTS[0]?.id, to: 'live', text: true, paths: ['workspace/**'] },
+      expect.anything(),
+    );
+    expect(text).toContain('workspace/MEMORY.md');
+    expect(text).toContain('+new');
+  });
+
+  it('compares two snapshots', async () => {
+    const diff = vi.fn(async () => DIFF);
+    const { run } = await tool({ diff });
+    await run({ action: 'diff', snapshot: SNAPSHOTS[0]?.id, with: 'latest' });
+    expect(diff).toHaveBeenCalledWith(
+      expect.anything(),
+      { from: SNAPSHOTS[0]?.id, to: SNAPSHOTS[3]?.id, text: true },
+      expect.anything(),
+    );
+  });
+
+  it.each(['November 22nd', 'from before compaction yesterday', 'gibberish'])(
+    'asks when "%s" is not certain, and compares nothing',
+    async (words) => {
+      const diff = vi.fn(async () => DIFF);
+      const { run } = await tool({ diff });
+      const { text } = await run({ action: 'diff', snapshot: words });
+      expect(diff).not.toHaveBeenCalled();
+      expect(text).toContain(`It is not certain which snapshot "${words}" means`);
+    },
+  );
+
+  it('names the candidates with their ids', async () => {
+    const { run } = await tool();
+    const { text } = await run({ action: 'diff', snapshot: 'November 22nd' });
+    for (const { id } of SNAPSHOTS.slice(1)) expect(text).toContain(id);
+  });
+
+  it('refuses what it does not know', async () => {
+    const { run } = await tool();
+    await expect(run({ action: 'destroy' })).rejects.toMatchObject({ code: 'B2_USAGE' });
+  });
+
+  it('says so where no service runs', async () => {
+    const subject = createTool(() => clock.now());
+    await expect(subject.execute('1', { action: 'list' })).rejects.toMatchObject({ code: 'B2_NOT_RUNNING' });
+  });
+});
+
+describe('/b2', () => {
+  async function command(args: string, parts: Partial<Engine> = {}) {
+    const made = await tool(parts);
+    registerCommand(made.host.api, () => clock.now());
+    return { ...made, answer: made.host.command?.handler({ args }) };
+  }
+
+  it('lists', async () => {
+    const { answer } = await command('list');
+    expect((await answer)?.text).toContain(SNAPSHOTS[3]?.id);
+  });
+
+  it('backs up', async () => {
+    const { answer, held } = await command('backup');
+    await rest();
+    await held.last.succeed();
+    expect((await answer)?.text).toContain('2026-11-23T12-00-00Z-aaaaaaaa');
+  });
+
+  it('tells errors in a sentence with the code', async () => {
+    const list = () => Promise.reject(new BackupError('no such bucket', { code: 'B2_BUCKET' }));
+    const { answer } = await command('list', { list });
+    expect((await answer)?.text).toBe('no such bucket (B2_BUCKET)');
+  });
+
+  it('explains itself', async () => {
+    const { answer } = await command('what');
+    expect((await answer)?.text).toContain('/b2 status');
+  });
+});

@@ -1,0 +1,186 @@
+//! Rolling back: what JavaScript gives and gets.
+
+use napi_derive::napi;
+
+use super::options::number;
+use super::reports::{FileProblem, problems};
+use crate::ops::{self, Mode};
+
+/// What to roll back to, and how.
+#[napi(object, object_to_js = false)]
+#[derive(Debug, Default)]
+pub struct RollbackOptions {
+    /// Id of a snapshot, or `latest`; not looked at with `undo`.
+    pub snapshot: Option<String>,
+    /// Whether to undo the last rollback instead.
+    pub undo: Option<bool>,
+    /// Paths or globs below the state directory; everything when left out.
+    pub paths: Option<Vec<String>>,
+    /// Whether files that the snapshot does not have are removed.
+    pub exact: Option<bool>,
+    /// Whether the rest is rolled back when some files of the snapshot are damaged.
+    pub partial: Option<bool>,
+    /// Whether a snapshot may be used that anyone with access to the bucket can have made.
+    pub allow_unauthenticated: Option<bool>,
+}
+
+impl From<RollbackOptions> for ops::RollbackRequest {
+    fn from(options: RollbackOptions) -> Self {
+        let exact = options.exact.unwrap_or(false);
+        Self {
+            snapshot: options.snapshot.unwrap_or_else(|| "latest".to_owned()),
+            paths: options.paths.unwrap_or_default(),
+            mode: if exact { Mode::Exact } else { Mode::Overlay },
+            partial: options.partial.unwrap_or(false),
+            allow_unauthenticated: options.allow_unauthenticated.unwrap_or(false),
+        }
+    }
+}
+
+/// One path of a plan.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct RollbackEntry {
+    /// The path for people; outside the state directory with its root before it.
+    pub path: String,
+    /// `add`, `replace`, `delete` or `keep-live`.
+    pub action: String,
+    /// Bytes of what comes; 0 where nothing does.
+    pub bytes: f64,
+    /// Whether it is a database.
+    pub database: bool,
+    /// Why it stays, or what of it changes where that is not its content.
+    pub reason: Option<String>,
+}
+
+/// Places of the state that decide what OpenClaw does.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct RollbackTouches {
+    /// OpenClaw's configuration.
+    pub configuration: bool,
+    /// Hooks: code that OpenClaw runs.
+    pub hooks: bool,
+    /// Skills: what the agent believes it can do.
+    pub skills: bool,
+}
+
+/// What a rollback would do. What is the same already is not in it.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct RollbackPlan {
+    /// Id of the snapshot.
+    pub snapshot: String,
+    /// When it was made, ISO 8601.
+    pub created_at: String,
+    /// Every path that is not as in the snapshot, sorted.
+    pub entries: Vec<RollbackEntry>,
+    /// Bytes of all files that come.
+    pub bytes: f64,
+    /// Bytes of files that have to be fetched.
+    pub fetch_bytes: f64,
+    /// Which places that want a second look are among them.
+    pub touches: RollbackTouches,
+    /// Whether OpenClaw runs, and has to restart for this.
+    pub needs_restart: bool,
+    /// Hash over all of it, which `rollBack` takes.
+    pub hash: String,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl From<ops::RollbackPlan> for RollbackPlan {
+    fn from(plan: ops::RollbackPlan) -> Self {
+        let entry = |entry: ops::RollbackEntry| RollbackEntry {
+            path: entry.path,
+            action: entry.action.name().to_owned(),
+            bytes: number(entry.bytes),
+            database: entry.database,
+            reason: entry.reason,
+        };
+        Self {
+            snapshot: plan.snapshot,
+            created_at: plan.created_at,
+            entries: plan.entries.into_iter().map(entry).collect(),
+            bytes: number(plan.bytes),
+            fetch_bytes: number(plan.fetch_bytes),
+            touches: RollbackTouches {
+                configuration: plan.touches.configuration,
+                hooks: plan.touches.hooks,
+                skills: plan.touches.skills,
+            },
+            needs_restart: plan.needs_restart,
+            hash: plan.hash,
+            warnings: plan.warnings,
+        }
+    }
+}
+
+/// What became of a rollback.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct RollbackReport {
+    /// `nothing` (there was nothing to do), `waiting` (until OpenClaw restarts), `applied` or `rolled-back` (it
+    /// could not be finished, and everything is as it was before).
+    pub outcome: String,
+    /// Its id; not set when there was nothing to do.
+    pub id: Option<String>,
+    /// The snapshot that is restored.
+    pub snapshot: Option<String>,
+    /// The snapshot of what was there.
+    pub safety: Option<String>,
+    /// Bytes received.
+    pub downloaded_bytes: f64,
+    /// Requests made.
+    pub requests: f64,
+    /// Files of the snapshot that are damaged and stay as they are.
+    pub failed: Vec<FileProblem>,
+    /// Paths that changed between the plan and the end; what was there is kept until the next push.
+    pub late: Vec<String>,
+    /// Directories that should have gone, and hold something that is no part of backups.
+    pub left: Vec<String>,
+    /// Why it could not be finished.
+    pub problem: Option<String>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// Milliseconds it took.
+    pub duration_ms: f64,
+}
+
+impl From<ops::RollbackReport> for RollbackReport {
+    fn from(report: ops::RollbackReport) -> Self {
+        Self {
+            outcome: report.outcome.name().to_owned(),
+            id: report.id,
+            snapshot: Some(report.snapshot),
+            safety: report.safety,
+            downloaded_bytes: number(report.downloaded_bytes),
+            requests: number(report.requests),
+            failed: problems(report.failed),
+            late: report.late,
+            left: report.left,
+            problem: None,
+            warnings: report.warnings,
+            duration_ms: number(report.duration_ms),
+        }
+    }
+}
+
+impl From<ops::RecoverReport> for RollbackReport {
+    fn from(report: ops::RecoverReport) -> Self {
+        Self {
+            outcome: report.outcome.name().to_owned(),
+            id: report.id,
+            snapshot: report.snapshot,
+            safety: report.safety,
+            downloaded_bytes: 0.0,
+            requests: 0.0,
+            failed: Vec::new(),
+            late: report.late,
+            left: report.left,
+            problem: report.problem,
+            warnings: Vec::new(),
+            duration_ms: 0.0,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Databases among the steps: written into the live file, after a copy of it was saved.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::apply::Apply;
+use super::moves::{Spots, take_away_to};
+use super::steps::LOGS;
+use crate::entry::EntryKind;
+use crate::error::{Error, Result};
+use crate::repo::{Journal, Step};
+use crate::source::database::{Redact, host_database};
+use crate::source::place::Spot;
+use crate::source::{RelPath, RootKind, sqlite};
+
+/// How long a live database may be locked by others. The gateway waits no longer for its own.
+const LOCKED: Duration = Duration::from_secs(10);
+/// How long copying a live database may take.
+const COPYING: Duration = Duration::from_mins(5);
+
+/// Which of the host's databases a step is about.
+pub(super) fn kind_of(journal: &Journal, step: &Step) -> Redact {
+    let kind = match journal.root_kinds.get(usize::from(step.root)) {
+        Some(0) => RootKind::State,
+        Some(2) => RootKind::AgentDir,
+        _ => RootKind::Workspace,
+    };
+    host_database(&RelPath::from_bytes(step.path.clone()), kind).unwrap_or(Redact::None)
+}
+
+/// Writing and unwriting of databases.
+pub(super) trait Databases {
+    fn write_database(&mut self, step: &Step, spots: &Spots) -> Result<()>;
+    fn unwrite_database(&mut self, spots: &Spots) -> Result<()>;
+}
+
+impl Databases for Apply<'_> {
+    fn write_database(&mut self, step: &Step, spots: &Spots) -> Result<()> {
+        if spots.new.look()?.is_none() {
+            return Ok(());
+        }
+        let raw = spots.old.beside(".raw");
+        let here = spots.place.look()?.and_then(|look| look.kind);
+        if here != Some(EntryKind::File) || raw.look()?.is_some() {
+            return place_database(spots, &raw);
+        }
+        if spots.old.look()?.is_none() {
+            let part = spots.old.beside(".part");
+            match save(self, &spots.place, &part) {
+                Ok(()) => part.move_to(&spots.old)?,
+                // It is broken, or no database: no connection works with it, and it is moved away as it is.
+                Err(Error::Database { path, message }) => {
+                    tracing::warn!(path = %path.display(), message, "the live database is broken");
+                    return place_database(spots, &raw);
+                }
+                Err(error) => return Err(error),
+            }
+        } else if !self.first {
+            // Cut off before: what was written since is kept, too.
+            let late = spots.old.beside(".late");
+            if late.look()?.is_none() {
+                let part = spots.old.beside(".part");
+                save(self, &spots.place, &part).and_then(|()| part.move_to(&late))?;
+            }
+        }
+        let work = spots.new.beside(".work");
+        spots.new.copy_file(&work)?;
+        let kind = kind_of(self.journal, step);
+        if sqlite::quick_check(spots.old.path()).is_ok() {
+            let kept = crate::ambient::stepped(&*self.steps, "keep rows", || {
+                sqlite::keep_live(work.path(), spots.old.path(), kind)
+            });
+            for lost in about(kept, &spots.place)? {
+                tracing::warn!(path = %spots.place.path().display(), lost, "rows not kept");
+            }
+        } else {
+            // What cannot be read cannot be kept; the user was told when this was staged.
+            tracing::warn!(path = %spots.place.path().display(), "the live database is broken");
+        }
+        let checked = sqlite::quick_check(work.path());
+        about(checked, &spots.place)?;
+        let place = spots.place.path();
+        if let Err(error) = sqlite::write_back(work.path(), place, LOCKED, &*self.steps) {
+            // It is as it was, so there is nothing to write back, for which a full disk would have no room.
+            spots.old.move_to(&spots.used.beside(".old"))?;
+            return Err(error);
+        }
+        work.remove()?;
+        spots.new.move_to(&spots.used)
+    }
+
+    fn unwrite_database(&mut self, spots: &Spots) -> Result<()> {
+        let raw = spots.old.beside(".raw");
+        if raw.look()?.is_some() {
+            if spots.new.look()?.is_none() {
+                take_files(&spots.place, &spots.new)?;
+            }
+            raw.move_to(&spots.place)?;
+        } else {
+            if spots.used.look()?.is_some() {
+                spots.used.move_to(&spots.new)?;
+            }
+            if spots.old.look()?.is_some() {
+                if spots.place.look()?.is_some() {
+                    let place = spots.place.path();
+                    sqlite::write_back(spots.old.path(), place, LOCKED, &*self.steps)?;
+                    spots.old.move_to(&spots.used.beside(".old"))?;
+                } else {
+                    spots.old.move_to(&spots.place)?;
+                }
+            } else if spots.new.look()?.is_none() {
+                // It was put where none was.
+                take_files(&spots.place, &spots.new)?;
+            }
+        }
+        move_logs(&raw, &spots.place)
+    }
+}
+
+/// Puts a database where none is, or none that can be used. Logs of another would be played into it.
+fn place_database(spots: &Spots, raw: &Spot) -> Result<()> {
+    if spots.place.look()?.is_some() {
+        let taken = raw.look()?.is_some();
+        take_away_to(&spots.place, &if taken { spots.old.beside(".late") } else { raw.clone() })?;
+    }
+    move_logs(&spots.place, raw)?;
+    spots.new.move_to(&spots.place)
+}
+
+/// Moves a database and its logs.
+fn take_files(from: &Spot, to: &Spot) -> Result<()> {
+    move_logs(from, to)?;
+    if from.look()?.is_some() { from.move_to(to) } else { Ok(()) }
+}
+
+fn move_logs(from: &Spot, to: &Spot) -> Result<()> {
+    for log in LOGS {
+        if from.beside(log).look()?.is_some() {
+            from.beside(log).move_to(&to.beside(log))?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies the live database, as it is at one moment, and makes the copy durable.
+fn save(apply: &Apply<'_>, live: &Spot, to: &Spot) -> Result<()> {
+    to.remove()?;
+    let cancel = CancellationToken::new();
+    let options =
+        sqlite::CaptureOptions { redact: Redact::None, deadline: COPYING, cancel: &cancel };
+    crate::ambient::stepped(&*apply.steps, "copy database", || {
+        sqlite::capture(live.path(), to.path(), &options)
+    })?;
+    to.sync()
+}
+
+/// The user knows the database, not our copies of it.
+pub(super) fn about<T>(result: Result<T>, live: &Spot) -> Result<T> {
+    result.map_err(|error| match error {
+        Error::Database { message, .. } => {
+            Error::Database { path: live.path().to_path_buf(), message }
+        }
+        other => other,
+    })
+}

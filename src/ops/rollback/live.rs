@@ -1,0 +1,149 @@
+//! The state as it is now, as far as a rollback has to know it.
+
+use crate::crypto::ContentHash;
+use crate::entry::EntryKind;
+use crate::error::{Error, Result};
+use crate::ops::push::{Looked, look, memory::Memory};
+use crate::ops::session::{Session, Settings};
+use crate::source::database::{is_database, open_in_this_process};
+use crate::source::gateway::{Running, running};
+use crate::source::policy::Policy;
+use crate::source::roots::roots;
+use crate::source::walk::Walk;
+use crate::source::{Found, RelPath, Root, RootKind, absolute, open_plain};
+
+use super::names::Naming;
+
+/// The state as it is now.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) roots: Vec<Root>,
+    root_paths: Vec<Vec<u8>>,
+    pub(super) walk: Walk,
+    pub(super) policy: Policy,
+    pub(super) naming: Naming,
+    pub(super) config: Option<(u16, RelPath)>,
+    pub(super) running: Option<Running>,
+    memory: Option<Memory>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Live {
+    /// Walks the state. Opens no file.
+    ///
+    /// # Errors
+    /// `B2_DATABASE_IN_PROCESS`, `B2_CONFIG` and those of the file system.
+    pub(super) async fn look(session: &Session) -> Result<Self> {
+        let Looked { roots, walk, skipped, warnings, .. } = look(session, false).await?;
+        let databases: Vec<_> = walk
+            .found
+            .iter()
+            .filter(|found| found.database_name)
+            .filter_map(|found| {
+                Some(absolute(&roots.get(usize::from(found.root))?.path, &found.path))
+            })
+            .collect();
+        if let Some(path) = open_in_this_process(&databases) {
+            return Err(Error::DatabaseInProcess { path });
+        }
+        let local = session.local_repository(session.settings.encrypt);
+        let memory = Memory::load(&local)?.filter(|memory| memory.same_roots(&roots));
+        let skipped = skipped.into_iter().map(|problem| problem.message);
+        let state = roots.first().map(|root| root.path.clone()).unwrap_or_default();
+        let root_paths =
+            roots.iter().map(|root| root.path.as_os_str().as_encoded_bytes().to_vec()).collect();
+        Ok(Self {
+            policy: policy(&session.settings)?,
+            naming: Naming::of(&state),
+            config: config_place(&session.settings, &roots),
+            running: running(&state),
+            memory,
+            root_paths,
+            roots,
+            walk,
+            warnings: warnings.into_iter().chain(skipped).collect(),
+        })
+    }
+
+    pub(super) fn root(&self, root: u16) -> Result<&Root> {
+        self.roots.get(usize::from(root)).ok_or_else(|| Error::internal("a root that is not there"))
+    }
+
+    /// Absolute path of a root, as bytes.
+    pub(super) fn root_path(&self, root: u16) -> &[u8] {
+        self.root_paths.get(usize::from(root)).map_or(&[], Vec::as_slice)
+    }
+
+    fn full(&self, found: &Found) -> Result<std::path::PathBuf> {
+        Ok(absolute(&self.root(found.root)?.path, &found.path))
+    }
+
+    /// Whether a file is a database. One that cannot be read is taken for what its name says.
+    pub(super) fn is_database(&self, found: &Found) -> Result<bool> {
+        let path = self.full(found)?;
+        Ok(found.kind == EntryKind::File && is_database(&path).unwrap_or(found.database_name))
+    }
+
+    /// The hash of a file that is certainly as it was at the newest snapshot.
+    pub(super) fn known_hash(&self, found: &Found) -> Option<[u8; 32]> {
+        self.memory.as_ref()?.unchanged(found).map(|entry| entry.sha256)
+    }
+
+    /// Reads a file, which must be no database, for its hash. `None` when it cannot be read.
+    pub(super) fn hash(&self, root: u16, found: &Found) -> Result<Option<[u8; 32]>> {
+        use std::io::Read as _;
+        let path = absolute(&self.root(root)?.path, &found.path);
+        let Ok(mut file) = open_plain(&path) else { return Ok(None) };
+        let (mut hash, mut buffer) = (ContentHash::default(), vec![0; 256 << 10]);
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return Ok(Some(hash.finish())),
+                Ok(got) => hash.update(buffer.get(..got).unwrap_or_default()),
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// What is at a path, whether backups take it or not.
+    pub(super) fn kind_at(&self, root: u16, path: &RelPath) -> Result<Option<EntryKind>> {
+        let full = absolute(&self.root(root)?.path, path);
+        match std::fs::symlink_metadata(&full) {
+            Ok(meta) if meta.is_dir() => Ok(Some(EntryKind::Directory)),
+            Ok(meta) if meta.is_symlink() => Ok(Some(EntryKind::Symlink)),
+            Ok(_) => Ok(Some(EntryKind::File)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(Error::io("look at", &full, error)),
+        }
+    }
+}
+
+fn policy(settings: &Settings) -> Result<Policy> {
+    let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
+    // Secrets stay with the machine even where they are backed up.
+    let policy = Policy::new(&settings.include, &settings.exclude, false)?;
+    Ok(policy.with_inside(found.inside))
+}
+
+/// Root and path of OpenClaw's configuration: where its content is, if it is a link.
+fn config_place(settings: &Settings, roots: &[Root]) -> Option<(u16, RelPath)> {
+    let usual = settings.state_dir.join("openclaw.json");
+    let path = settings.config_path.as_deref().unwrap_or(&usual);
+    let path = path
+        .canonicalize()
+        .ok()
+        .or_else(|| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?)))?;
+    let inside = |root: &Root| {
+        let below = path.strip_prefix(&root.path).ok()?;
+        let below = below.as_os_str().as_encoded_bytes().to_vec();
+        let named = root.kind != RootKind::Config || root.only.contains(&below);
+        named.then(|| RelPath::from_bytes(below))
+    };
+    roots.iter().enumerate().find_map(|(at, root)| Some((u16::try_from(at).ok()?, inside(root)?)))
+}

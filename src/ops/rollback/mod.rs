@@ -1,0 +1,351 @@
+//! Roll back: a snapshot, or a part of it, over the live state. All or nothing (`docs/rollback.md`).
+//!
+//! [`plan_rollback`] says what would happen. [`stage_rollback`] takes the plan's hash, makes a safety snapshot,
+//! stages, and writes the journal; then it carries it out, unless OpenClaw has to stop for that. [`recover`]
+//! carries out what waits, and finishes what was cut off.
+//!
+//! All of it opens databases, and so belongs into a process of its own.
+
+mod apply;
+mod compare;
+mod config;
+mod database;
+mod live;
+mod moves;
+mod names;
+mod plan;
+mod recover;
+mod rest;
+mod scope;
+mod stage;
+mod steps;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use plan::{Action, Mode, RollbackEntry, RollbackPlan, RollbackRequest, Touches};
+pub(in crate::ops) use recover::before_push;
+pub use recover::{Gateway, Outcome, RecoverReport, recover};
+
+use compare::{Compared, compare};
+use live::Live;
+use plan::plan_of;
+use recover::{carry_out, needs_stop, recover_locked};
+use scope::Scope;
+
+use super::FileProblem;
+use super::push::push_locked;
+use super::session::{Ambient, Session, Settings};
+use super::tree::{choose, entries};
+use crate::error::{Error, Result};
+use crate::format::Reason;
+use crate::repo::{Journal, Last, LockFile, PackSource, Phase, Spool};
+
+/// What staging, and perhaps carrying out, came to.
+#[derive(Clone, Debug, Default)]
+pub struct RollbackReport {
+    /// What became of it: applied, or waiting for OpenClaw to stop.
+    pub outcome: Outcome,
+    /// Its id, which is also the name of its folder; `None` when there was nothing to do.
+    pub id: Option<String>,
+    /// The snapshot that is restored.
+    pub snapshot: String,
+    /// The snapshot of what was there.
+    pub safety: Option<String>,
+    /// Body bytes received.
+    pub downloaded_bytes: u64,
+    /// Requests made.
+    pub requests: u64,
+    /// Files of the snapshot that are damaged and stay as they are (`partial`).
+    pub failed: Vec<FileProblem>,
+    /// Paths that changed between the plan and the end; what was there is in the folder's `old/`.
+    pub late: Vec<String>,
+    /// Directories that should have gone, and hold something that is no part of backups.
+    pub left: Vec<String>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+}
+
+/// What a rollback is about: the snapshot of the user, or the one before the last rollback.
+struct Wanted {
+    snapshot: String,
+    paths: Vec<String>,
+    scope: Arc<Scope>,
+    mode: Mode,
+    partial: bool,
+    confirmed: bool,
+}
+
+impl Wanted {
+    fn of(request: &RollbackRequest) -> Result<Self> {
+        Ok(Self {
+            snapshot: request.snapshot.clone(),
+            paths: request.paths.clone(),
+            scope: Arc::new(Scope::paths(&request.paths)?),
+            mode: request.mode,
+            partial: request.partial,
+            confirmed: request.allow_unauthenticated,
+        })
+    }
+
+    /// Exactly what the last rollback changed, as it was before.
+    fn undo(last: &Last) -> Self {
+        Self {
+            snapshot: last.safety.clone(),
+            paths: Vec::new(),
+            scope: Arc::new(Scope::touched(&last.touched)),
+            mode: Mode::Overlay,
+            partial: false,
+            // Made by this very machine.
+            confirmed: true,
+        }
+    }
+}
+
+/// Tells what a rollback would do. Fetches the snapshot's list of files, reads files of the state whose content
+/// is not known, writes nothing.
+///
+/// # Errors
+/// `B2_SNAPSHOT_NOT_FOUND`, `B2_WRONG_KEY`, `B2_NOT_AUTHENTICATED`, `B2_UNSAFE_PATH`, `B2_DAMAGED`, `B2_CONFIG`,
+/// `B2_DATABASE_IN_PROCESS`, and those of the store and the file system.
+pub async fn plan_rollback(session: &Session, request: &RollbackRequest) -> Result<RollbackPlan> {
+    let wanted = Wanted::of(request)?;
+    Ok(session.cancellable(look(session, &wanted)).await?.plan)
+}
+
+/// Tells what undoing the last rollback would do.
+///
+/// # Errors
+/// As [`plan_rollback`]; `B2_SNAPSHOT_NOT_FOUND` when there is nothing to undo.
+pub async fn plan_undo(session: &Session) -> Result<RollbackPlan> {
+    let wanted = Wanted::undo(&last(session)?);
+    Ok(session.cancellable(look(session, &wanted)).await?.plan)
+}
+
+/// Rolls back as planned: safety snapshot, staging, journal; then at once, or, where OpenClaw runs and has to stop
+/// for it, by [`recover`] from its stop hook or at its next start.
+///
+/// # Errors
+/// `B2_PLAN_CHANGED` when `hash` is not that of the present plan; `B2_ROLLBACK_OPEN` when another waits or could
+/// not be finished; `B2_HOST_TOO_OLD`; `B2_DAMAGED` with all files that cannot be restored; those of
+/// [`plan_rollback`] and of a push. Whatever happens, the state is as before, or as planned.
+///
+/// # Cancel safety
+/// Until everything is staged it can be cancelled, and leaves nothing. From then on it is finished.
+pub async fn stage_rollback(
+    session: &Session,
+    request: &RollbackRequest,
+    hash: &str,
+) -> Result<RollbackReport> {
+    roll_back(session, &Wanted::of(request)?, hash).await
+}
+
+/// Undoes the last rollback, by the same course: what it changed becomes what it was.
+///
+/// # Errors
+/// As [`stage_rollback`]; `B2_SNAPSHOT_NOT_FOUND` when there is nothing to undo.
+pub async fn stage_undo(session: &Session, hash: &str) -> Result<RollbackReport> {
+    roll_back(session, &Wanted::undo(&last(session)?), hash).await
+}
+
+/// Gives up a rollback that waits. Nothing of the state was touched by it. `false` when none waits.
+///
+/// # Errors
+/// `B2_LOCKED`; `B2_ROLLBACK_OPEN` when it is half done.
+pub async fn discard_waiting(settings: &Settings) -> Result<bool> {
+    let local = crate::repo::Local::at(&settings.state_dir);
+    let rollbacks = local.rollbacks();
+    if rollbacks.open()?.is_none() {
+        return Ok(false);
+    }
+    let _lock = local.lock()?;
+    Session::blocking(move || match rollbacks.open()? {
+        None => Ok(false),
+        Some((folder, _, Phase::Staged)) => folder.remove().map(|()| true),
+        Some((_, journal, _)) => Err(half_done(&journal)),
+    })
+    .await
+}
+
+/// Carries out a rollback that waits: [`recover`] for OpenClaw itself, from its stop hook or before its agents
+/// start.
+///
+/// # Errors
+/// As [`recover`].
+pub async fn apply_waiting(settings: &Settings, ambient: &Ambient) -> Result<RecoverReport> {
+    recover(settings, ambient, Gateway::Stands).await
+}
+
+fn last(session: &Session) -> Result<Last> {
+    session.local.rollbacks().last()?.ok_or_else(|| Error::SnapshotNotFound {
+        snapshot: "of the last rollback".to_owned(),
+        message: "nothing was rolled back on this machine".to_owned(),
+    })
+}
+
+fn half_done(journal: &Journal) -> Error {
+    let snapshot = &journal.snapshot;
+    let message = format!(
+        "a rollback to {snapshot} was interrupted half way: restart OpenClaw, or stop it and run \
+         `b2-backup restore --resume`"
+    );
+    Error::RollbackOpen { message }
+}
+
+/// Everything that is known before anything is done.
+struct Looked {
+    compared: Compared,
+    source: PackSource,
+    plan: RollbackPlan,
+}
+
+async fn look(session: &Session, wanted: &Wanted) -> Result<Looked> {
+    let live = Live::look(session).await?;
+    let (snapshot, mut warnings) = choose(session, &wanted.snapshot, wanted.confirmed).await?;
+    warnings.splice(0..0, session.warnings.iter().cloned());
+    warnings.extend(live.warnings.iter().cloned());
+    let local = Some(session.local_repository(snapshot.key.is_sealed()));
+    let local = local.filter(|local| local.dir().is_dir());
+    let source = PackSource::new(Arc::clone(&session.store), Arc::new(snapshot), local);
+    let all = entries(&source).await?;
+    let manifest = source.snapshot().manifest.clone();
+    let (scope, mode) = (Arc::clone(&wanted.scope), wanted.mode);
+    let compared = Session::blocking(move || compare(live, &manifest, all, &scope, mode)).await?;
+    if !compared.matched && !wanted.paths.is_empty() {
+        let message =
+            format!("{} has nothing at {}", source.snapshot().id, wanted.paths.join(", "));
+        return Err(Error::config("--path", message));
+    }
+    warnings.extend(compared.warnings.iter().cloned());
+    let plan = plan_of(&compared, source.snapshot(), wanted.mode, warnings);
+    Ok(Looked { compared, source, plan })
+}
+
+async fn roll_back(session: &Session, wanted: &Wanted, hash: &str) -> Result<RollbackReport> {
+    let started = Instant::now();
+    let state_dir = &session.settings.state_dir;
+    if !state_dir.is_dir() {
+        return Err(Error::config(
+            "stateDir",
+            format!("{} is not a directory", state_dir.display()),
+        ));
+    }
+    let lock = Arc::new(session.local.lock()?);
+    none_open(session, &lock).await?;
+    let looked = session.cancellable(look(session, wanted)).await?;
+    let Looked { compared, source, plan } = looked;
+    if plan.hash != hash {
+        let message =
+            "the state, or the snapshot, is no longer what the plan was made for".to_owned();
+        return Err(Error::PlanChanged { message });
+    }
+    let mut report = RollbackReport {
+        snapshot: plan.snapshot.clone(),
+        warnings: plan.warnings.clone(),
+        ..RollbackReport::default()
+    };
+    if !plan.is_empty() {
+        carry(session, wanted, &compared, &source, &lock, &mut report).await?;
+    }
+    let traffic = session.traffic();
+    report.downloaded_bytes = traffic.received_bytes;
+    report.requests = traffic.requests;
+    report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(report)
+}
+
+/// One rollback at a time. One that was cut off is finished first.
+async fn none_open(session: &Session, lock: &Arc<LockFile>) -> Result<()> {
+    let rollbacks = session.local.rollbacks();
+    let Some((_, journal, phase)) = rollbacks.open()? else { return Ok(()) };
+    if phase == Phase::Staged {
+        let snapshot = &journal.snapshot;
+        let message = format!(
+            "a rollback to {snapshot} is ready already and waits for OpenClaw to restart: restart it, or give \
+             that rollback up first"
+        );
+        return Err(Error::RollbackOpen { message });
+    }
+    let (settings, ambient, held) =
+        (session.settings.clone(), session.ambient.clone(), Arc::clone(lock));
+    let report = Session::blocking(move || {
+        recover_locked(&settings, &ambient, Gateway::MustBeStopped, &held)
+    });
+    if report.await?.outcome == Outcome::Waiting { Err(half_done(&journal)) } else { Ok(()) }
+}
+
+async fn carry(
+    session: &Session,
+    wanted: &Wanted,
+    compared: &Compared,
+    source: &PackSource,
+    lock: &Arc<LockFile>,
+    report: &mut RollbackReport,
+) -> Result<()> {
+    let safety = safety_snapshot(session, lock, &mut report.warnings).await?;
+    report.safety = Some(safety.clone());
+    let plan = plan::hash(compared, source.snapshot(), wanted.mode);
+    let staged = stage::stage(session, compared, source, plan, safety, wanted.partial).await?;
+    report.id = Some(staged.folder.id().to_owned());
+    report.failed = staged.failed;
+    report.warnings.extend(staged.warnings);
+    let running = crate::source::gateway::running(&session.settings.state_dir);
+    if running.is_some() && needs_stop(&staged.journal) {
+        report.outcome = Outcome::Waiting;
+        return Ok(());
+    }
+    let rollbacks = session.local.rollbacks();
+    let (ambient, held) = (session.ambient.clone(), Arc::clone(lock));
+    let (folder, journal) = (staged.folder, staged.journal);
+    let applied = Session::blocking(move || {
+        let applied = carry_out(&rollbacks, &folder, &journal, Phase::Staged, &ambient);
+        drop(held);
+        applied
+    });
+    let applied = applied.await?;
+    report.outcome = applied.outcome;
+    report.late = applied.late;
+    report.left = applied.left;
+    report.warnings.extend(applied.problem);
+    Ok(())
+}
+
+/// Makes the snapshot of the present, and returns its id. Its content is fixed when this returns; where only the
+/// upload could not be finished, the next push does that.
+async fn safety_snapshot(
+    session: &Session,
+    lock: &Arc<LockFile>,
+    warnings: &mut Vec<String>,
+) -> Result<String> {
+    let local = session.local_repository(session.settings.encrypt);
+    let waiting = |local| Spool::view(local).captured().map(|it| it.map(|it| it.newest.snapshot));
+    // One of an earlier rollback says nothing about the present.
+    let before = waiting(&local)?;
+    match push_locked(session, Reason::Safety, Arc::clone(lock)).await {
+        Ok(report) => {
+            let skipped = report.skipped.iter();
+            warnings.extend(skipped.map(|problem| {
+                format!("not in the safety snapshot: {}: {}", problem.path, problem.message)
+            }));
+            warnings.extend(report.warnings);
+            let newest = || Ok(local.newest()?.map(|newest| newest.snapshot));
+            match report.snapshot {
+                Some(snapshot) => Ok(snapshot),
+                // Nothing has changed since the newest one: that is it.
+                None => newest()
+                    .transpose()
+                    .ok_or_else(|| Error::internal("a push without a snapshot"))?,
+            }
+        }
+        Err(error @ Error::Cancelled) => Err(error),
+        Err(error) => match waiting(&local)? {
+            Some(captured) if Some(&captured) != before.as_ref() => {
+                warnings.push(format!("the safety snapshot is not uploaded yet: {error}"));
+                Ok(captured)
+            }
+            _ => Err(error),
+        },
+    }
+}

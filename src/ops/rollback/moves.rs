@@ -1,0 +1,122 @@
+//! The moves that steps are made of. Each is one rename, and each can be repeated.
+
+use crate::crypto::ContentHash;
+use crate::entry::EntryKind;
+use crate::error::{Error, Result};
+use crate::repo::Step;
+use crate::source::place::{Look, Spot};
+
+/// A configuration is not larger.
+pub(super) const MAX_CONFIG_BYTES: u64 = 16 << 20;
+
+/// The places that a step is about.
+#[derive(Debug)]
+pub(super) struct Spots {
+    /// In the state.
+    pub(super) place: Spot,
+    pub(super) new: Spot,
+    pub(super) old: Spot,
+    pub(super) used: Spot,
+}
+
+/// Moves what is in the place to `old/`. What is there a second time came late, and goes beside it.
+pub(super) fn take_away(spots: &Spots) -> Result<()> {
+    take_away_to(&spots.place, &spots.old)
+}
+
+/// As [`take_away`], to another name.
+pub(super) fn take_away_to(place: &Spot, old: &Spot) -> Result<()> {
+    if place.look()?.is_none() {
+        return Ok(());
+    }
+    let mut to = old.clone();
+    let mut number = 1;
+    while to.look()?.is_some() {
+        to = old.beside(&format!(".late{number}"));
+        number += 1;
+    }
+    place.move_to(&to)
+}
+
+/// Moves what is in `old/` back to its place.
+pub(super) fn put_back(spots: &Spots) -> Result<()> {
+    if spots.old.look()?.is_none() {
+        return Ok(());
+    }
+    take_away(spots)?;
+    spots.old.move_to(&spots.place)
+}
+
+/// Whether a staged file or link is what was staged.
+pub(super) fn whole(spot: &Spot, look: Look, step: &Step) -> Result<bool> {
+    match look.kind {
+        Some(EntryKind::Symlink) => Ok(step.sha256.is_empty()),
+        Some(EntryKind::File) if look.size == step.size => {
+            let mut hash = ContentHash::default();
+            match spot.read_all(&mut |piece| hash.update(piece)) {
+                Ok(()) => Ok(hash.finish().as_slice() == step.sha256),
+                // Its owner may not read it; it was checked when it was staged.
+                Err(Error::Permission { .. }) => Ok(true),
+                Err(error) => Err(error),
+            }
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Puts what is staged into its place.
+pub(super) fn put(step: &Step, spots: &Spots) -> Result<()> {
+    let Some(staged) = spots.new.look()? else { return Ok(()) };
+    match spots.place.look()? {
+        // On another file system a copy was put in place, and the process ended before the rest.
+        Some(look)
+            if staged.kind == Some(EntryKind::File)
+                && look.kind == staged.kind
+                && whole(&spots.place, look, step)? =>
+        {
+            spots.place.set_mode(step.mode)?;
+            return spots.new.remove();
+        }
+        Some(_) => take_away(spots)?,
+        None => {}
+    }
+    spots.new.move_to(&spots.place)
+}
+
+/// Puts the merged configuration into its place.
+pub(super) fn put_config(spots: &Spots) -> Result<()> {
+    if spots.new.look()?.is_none() {
+        return Ok(());
+    }
+    let work = spots.new.beside(".work");
+    if work.look()?.is_some() {
+        let same = match spots.place.look()?.and_then(|look| look.kind) {
+            Some(EntryKind::File) => {
+                spots.place.read(MAX_CONFIG_BYTES).ok() == work.read(MAX_CONFIG_BYTES).ok()
+            }
+            _ => false,
+        };
+        if same {
+            work.remove()?;
+        } else {
+            take_away(spots)?;
+            work.move_to(&spots.place)?;
+        }
+    }
+    spots.new.move_to(&spots.used)
+}
+
+/// Puts the configuration back that was there, or none.
+pub(super) fn unput_config(step: &Step, spots: &Spots) -> Result<()> {
+    let work = spots.new.beside(".work");
+    let used = spots.used.look()?.is_some();
+    let placed = used || (work.look()?.is_none() && step.before.is_none());
+    if step.before.is_none() && placed && spots.old.look()?.is_none() {
+        // There was none: ours goes.
+        take_away_to(&spots.place, &spots.old.beside(".ours"))?;
+    }
+    if used {
+        spots.used.move_to(&spots.new)?;
+    }
+    put_back(spots)
+}

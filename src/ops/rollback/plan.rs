@@ -1,0 +1,191 @@
+//! What a rollback would do, for people to look at and agree to.
+
+use crate::crypto::sha256;
+use crate::repo::Snapshot;
+
+use super::compare::{Compared, Item};
+
+/// What to roll back to, and how.
+#[derive(Clone, Debug)]
+pub struct RollbackRequest {
+    /// Id of a snapshot, or `latest`.
+    pub snapshot: String,
+    /// Paths or globs below the state directory; all when empty. A directory stands for everything in it.
+    pub paths: Vec<String>,
+    /// What happens to files that the snapshot does not have.
+    pub mode: Mode,
+    /// Whether the rest is rolled back when some files of the snapshot are damaged.
+    pub partial: bool,
+    /// Whether a snapshot may be used that is not authenticated.
+    pub allow_unauthenticated: bool,
+}
+
+/// What happens to files that the snapshot does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// They stay.
+    #[default]
+    Overlay,
+    /// They go.
+    Exact,
+}
+
+/// What happens at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// It comes back.
+    Add,
+    /// It becomes what it was.
+    Replace,
+    /// It goes.
+    Delete,
+    /// It differs, and stays as it is.
+    Keep,
+}
+
+impl Action {
+    /// The name that users and other programs see.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Replace => "replace",
+            Self::Delete => "delete",
+            Self::Keep => "keep-live",
+        }
+    }
+}
+
+/// One path of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollbackEntry {
+    /// The path for people; outside the state directory with its root before it.
+    pub path: String,
+    /// What happens.
+    pub action: Action,
+    /// Bytes of what comes; 0 where nothing does.
+    pub bytes: u64,
+    /// Whether it is a database.
+    pub database: bool,
+    /// Why it stays, or what of it changes where that is not its content.
+    pub reason: Option<String>,
+}
+
+/// Places of the state that decide what OpenClaw does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touches {
+    /// OpenClaw's configuration.
+    pub configuration: bool,
+    /// Hooks: code that OpenClaw runs.
+    pub hooks: bool,
+    /// Skills: what the agent believes it can do.
+    pub skills: bool,
+}
+
+/// What a rollback would do. What is the same already is not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RollbackPlan {
+    /// Id of the snapshot.
+    pub snapshot: String,
+    /// When it was made, ISO 8601.
+    pub created_at: String,
+    /// Every path that is not as in the snapshot, sorted.
+    pub entries: Vec<RollbackEntry>,
+    /// Bytes of all files that come.
+    pub bytes: u64,
+    /// Bytes of files that have to be fetched.
+    pub fetch_bytes: u64,
+    /// Which places that want a second look are among them.
+    pub touches: Touches,
+    /// Whether OpenClaw runs, and has to restart for this.
+    pub needs_restart: bool,
+    /// Hash over all of it, hex. Staging takes it, so that what was agreed to is what happens.
+    pub hash: String,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl RollbackPlan {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.iter().all(|entry| entry.action == Action::Keep)
+    }
+
+    /// How many paths an action is for.
+    #[must_use]
+    pub fn count(&self, action: Action) -> usize {
+        self.entries.iter().filter(|entry| entry.action == action).count()
+    }
+}
+
+/// The plan that a comparison comes to.
+pub(super) fn plan_of(
+    compared: &Compared,
+    snapshot: &Snapshot,
+    mode: Mode,
+    warnings: Vec<String>,
+) -> RollbackPlan {
+    let mut plan = RollbackPlan {
+        snapshot: snapshot.id.to_string(),
+        created_at: super::super::list::time(snapshot.manifest.local_time_ms),
+        warnings,
+        hash: hex::encode(hash(compared, snapshot, mode)),
+        ..RollbackPlan::default()
+    };
+    let mut restarts = false;
+    for item in &compared.items {
+        plan.entries.push(RollbackEntry {
+            path: compared.shown(item.root, &item.path),
+            action: item.action,
+            bytes: item.bytes(),
+            database: item.database,
+            reason: item.reason.clone(),
+        });
+        if item.action == Action::Keep {
+            continue;
+        }
+        plan.bytes += item.bytes();
+        plan.fetch_bytes += item.bytes();
+        let configuration = compared.is_configuration(item);
+        plan.touches.configuration |= configuration;
+        let has = |names: &[&[u8]]| {
+            item.path.as_bytes().split(|byte| *byte == b'/').any(|part| names.contains(&part))
+        };
+        plan.touches.hooks |= has(&[b"hooks"]);
+        plan.touches.skills |= has(&[b"skills", b"skill-workshop", b"SKILL.md"]);
+        restarts |= item.database || configuration;
+    }
+    plan.needs_restart = restarts && compared.running.is_some();
+    plan
+}
+
+/// SHA-256 over what would happen: the snapshot, the mode, and every path with its action and content. Whether a
+/// restart is needed is of the moment, and not part of it.
+pub(super) fn hash(compared: &Compared, snapshot: &Snapshot, mode: Mode) -> [u8; 32] {
+    let mut bytes = Vec::new();
+    let mut put = |part: &[u8]| {
+        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(part);
+    };
+    put(b"b2-backup rollback plan 1");
+    put(&snapshot.sha256);
+    put(&[u8::from(mode == Mode::Exact)]);
+    for Item { root, path, action, database, reason, entry, .. } in &compared.items {
+        put(&compared.root_path(*root));
+        put(path.as_bytes());
+        put(action.name().as_bytes());
+        put(&[u8::from(*database)]);
+        put(reason.as_deref().unwrap_or_default().as_bytes());
+        match entry {
+            None => put(&[]),
+            Some(entry) => {
+                put(&entry.sha256);
+                put(&entry.target);
+                put(&entry.size.to_le_bytes());
+                put(&entry.mode.to_le_bytes());
+            }
+        }
+    }
+    sha256(&bytes)
+}

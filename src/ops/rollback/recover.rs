@@ -1,0 +1,265 @@
+//! Finishing a rollback that is staged or was cut off, with nothing but what is on this machine.
+
+use std::sync::Arc;
+
+use super::apply::{Apply, path_of};
+use crate::ambient;
+use crate::error::{Error, Result};
+use crate::ops::session::{Ambient, Session, Settings, millis};
+use crate::repo::{
+    Journal, Last, Local, LockFile, Phase, RollbackFolder, Rollbacks, StepKind, Touched,
+};
+use crate::source::database::open_in_this_process;
+use crate::source::gateway::running;
+use crate::source::{RelPath, absolute};
+
+/// Whether a rollback may be carried out while OpenClaw runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gateway {
+    /// No: it would go on with what it has in memory. Whether it runs is found out.
+    MustBeStopped,
+    /// It says itself that its agents do not work: in its stop hook, or before they start.
+    Stands,
+}
+
+/// What became of a rollback that was open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// There was none.
+    #[default]
+    Nothing,
+    /// It waits until OpenClaw restarts.
+    Waiting,
+    /// It is done.
+    Applied,
+    /// It could not be finished, and everything is as it was before.
+    RolledBack,
+}
+
+impl Outcome {
+    /// The name that users and other programs see.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Waiting => "waiting",
+            Self::Applied => "applied",
+            Self::RolledBack => "rolled-back",
+        }
+    }
+}
+
+/// What became of a rollback.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoverReport {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Its id, which is also the name of its folder.
+    pub id: Option<String>,
+    /// The snapshot that is restored.
+    pub snapshot: Option<String>,
+    /// The snapshot of what was there.
+    pub safety: Option<String>,
+    /// Paths that changed between the plan and the end; what was there is in the folder's `old/`.
+    pub late: Vec<String>,
+    /// Directories that should have gone, and hold something that is no part of backups.
+    pub left: Vec<String>,
+    /// Why it could not be finished.
+    pub problem: Option<String>,
+}
+
+impl RecoverReport {
+    fn of(outcome: Outcome, folder: &RollbackFolder, journal: &Journal) -> Self {
+        Self {
+            outcome,
+            id: Some(folder.id().to_owned()),
+            snapshot: Some(journal.snapshot.clone()),
+            safety: Some(journal.safety.clone()),
+            ..Self::default()
+        }
+    }
+}
+
+/// Finishes the rollback that is open, if there is one: forward when all that is staged is whole, else back to
+/// what was there. With OpenClaw running and no word of it, nothing is done.
+///
+/// Makes no request. Opens databases: only for a process in which nobody else does.
+///
+/// # Errors
+/// `B2_LOCKED`, `B2_DATABASE_IN_PROCESS`; `B2_ROLLBACK_OPEN` when the journal is damaged. When a step fails,
+/// everything is put back and the error is that of the step; what could not be put back stays open.
+pub async fn recover(
+    settings: &Settings,
+    ambient: &Ambient,
+    gateway: Gateway,
+) -> Result<RecoverReport> {
+    let local = Local::at(&settings.state_dir);
+    let rollbacks = local.rollbacks();
+    if rollbacks.all()?.is_empty() {
+        return Ok(RecoverReport::default());
+    }
+    let open = rollbacks.open()?.is_some();
+    let lock = match local.lock() {
+        // Whoever works there clears away what was left of a staging.
+        Err(Error::Locked { .. }) if !open => return Ok(RecoverReport::default()),
+        lock => Arc::new(lock?),
+    };
+    let (settings, ambient) = (settings.clone(), ambient.clone());
+    Session::blocking(move || recover_locked(&settings, &ambient, gateway, &lock)).await
+}
+
+/// As [`recover`], for the holder of the lock. Blocks.
+pub(super) fn recover_locked(
+    settings: &Settings,
+    ambient: &Ambient,
+    gateway: Gateway,
+    _lock: &LockFile,
+) -> Result<RecoverReport> {
+    let rollbacks = Local::at(&settings.state_dir).rollbacks();
+    // Copies of databases are in it.
+    rollbacks.sweep()?;
+    let Some((folder, journal, phase)) = rollbacks.open()? else {
+        return Ok(RecoverReport::default());
+    };
+    if gateway == Gateway::MustBeStopped
+        && needs_stop(&journal)
+        && running(&settings.state_dir).is_some()
+    {
+        return Ok(RecoverReport::of(Outcome::Waiting, &folder, &journal));
+    }
+    carry_out(&rollbacks, &folder, &journal, phase, ambient)
+}
+
+/// Whether OpenClaw would be disturbed: it holds databases and its configuration in memory.
+pub(super) fn needs_stop(journal: &Journal) -> bool {
+    journal.steps.iter().any(|step| matches!(step.kind, StepKind::Database | StepKind::Config))
+}
+
+/// Carries a rollback out from whatever phase it is in.
+pub(super) fn carry_out(
+    rollbacks: &Rollbacks,
+    folder: &RollbackFolder,
+    journal: &Journal,
+    phase: Phase,
+    ambient: &Ambient,
+) -> Result<RecoverReport> {
+    let databases: Vec<_> = journal
+        .steps
+        .iter()
+        .filter(|step| step.kind == StepKind::Database)
+        .filter_map(|step| {
+            let root = journal.roots.get(usize::from(step.root))?;
+            Some(absolute(&path_of(root), &RelPath::from_bytes(step.path.clone())))
+        })
+        .collect();
+    if let Some(path) = open_in_this_process(&databases) {
+        return Err(Error::DatabaseInProcess { path });
+    }
+    let steps = &ambient.steps;
+    let mut apply = Apply::new(folder, journal, phase == Phase::Staged, steps)?;
+    let problem = match phase {
+        Phase::Reverting => None,
+        _ if apply.can_go_forward()? => {
+            folder.set_phase(Phase::Applying, &**steps)?;
+            match apply.forward() {
+                Ok(()) => return finish(rollbacks, folder, journal, apply, ambient),
+                Err(error) => Some(error),
+            }
+        }
+        _ => None,
+    };
+    folder.set_phase(Phase::Reverting, &**steps)?;
+    apply.backward().map_err(|error| stuck(folder, problem.as_ref(), &error))?;
+    folder.set_phase(Phase::Reverted, &**steps)?;
+    match problem {
+        Some(error) => Err(error),
+        None => Ok(RecoverReport {
+            late: apply.late,
+            problem: Some("what was staged for it is damaged".to_owned()),
+            ..RecoverReport::of(Outcome::RolledBack, folder, journal)
+        }),
+    }
+}
+
+fn stuck(folder: &RollbackFolder, problem: Option<&Error>, error: &Error) -> Error {
+    let problem = problem.map_or_else(String::new, |problem| format!("{problem}; then "));
+    let message = format!(
+        "a rollback could neither be finished nor taken back: {problem}{error}. What was there before is in \
+         {}; correct what stands in the way, and start OpenClaw again or run `b2-backup restore --resume`",
+        folder.dir().join("old").display()
+    );
+    Error::RollbackOpen { message }
+}
+
+/// Remembers what was done.
+fn finish(
+    rollbacks: &Rollbacks,
+    folder: &RollbackFolder,
+    journal: &Journal,
+    apply: Apply<'_>,
+    ambient: &Ambient,
+) -> Result<RecoverReport> {
+    let Apply { mut late, mut left, .. } = apply;
+    // Cut off right here before: what was noted then is noted.
+    if let Some(before) = rollbacks.last()?.filter(|last| last.id == folder.id()) {
+        late = before.late;
+        left = before.left;
+    }
+    let touched = journal.steps.iter().filter_map(|step| {
+        let root = journal.roots.get(usize::from(step.root))?;
+        Some(Touched { root: root.to_vec(), path: step.path.clone() })
+    });
+    let last = Last {
+        id: folder.id().to_owned(),
+        snapshot: journal.snapshot.clone(),
+        safety: journal.safety.clone(),
+        applied_at_ms: millis(ambient.clock.now()),
+        touched: touched.collect(),
+        late,
+        left,
+    };
+    let steps: &dyn ambient::Steps = &*ambient.steps;
+    rollbacks.save_last(&last, steps)?;
+    folder.set_phase(Phase::Applied, steps)?;
+    folder.clear_staged()?;
+    let report = RecoverReport::of(Outcome::Applied, folder, journal);
+    Ok(RecoverReport { late: last.late, left: last.left, ..report })
+}
+
+/// What a push does about a rollback that is open: it never runs over one that is half done.
+///
+/// One that was cut off is finished first. One that waits for OpenClaw to stop has touched nothing yet: the push
+/// takes the present, and the warning says that it is about to go.
+pub(in crate::ops) async fn before_push(
+    session: &Session,
+    lock: &Arc<LockFile>,
+) -> Result<Option<String>> {
+    let rollbacks = session.local.rollbacks();
+    let Some((folder, journal, phase)) = rollbacks.open()? else { return Ok(None) };
+    let (settings, ambient) = (session.settings.clone(), session.ambient.clone());
+    let held = Arc::clone(lock);
+    let report = Session::blocking(move || {
+        recover_locked(&settings, &ambient, Gateway::MustBeStopped, &held)
+    })
+    .await?;
+    let Journal { snapshot, .. } = journal;
+    match (report.outcome, phase) {
+        (Outcome::Waiting, Phase::Staged) => Ok(Some(format!(
+            "a rollback to {snapshot} is ready and waits for OpenClaw to restart; this is the state before it"
+        ))),
+        (Outcome::Waiting, _) => Err(Error::RollbackOpen {
+            message: format!(
+                "a rollback to {snapshot} was interrupted half way ({}): restart OpenClaw, or stop it and run \
+                 `b2-backup restore --resume`; nothing is backed up before that",
+                folder.dir().display()
+            ),
+        }),
+        (Outcome::Applied, _) => {
+            Ok(Some(format!("a rollback to {snapshot} that was interrupted is finished now")))
+        }
+        (Outcome::RolledBack, _) => Ok(Some(format!(
+            "a rollback to {snapshot} that was interrupted could not be finished; everything is as before it"
+        ))),
+        (Outcome::Nothing, _) => Ok(None),
+    }
+}

@@ -1,0 +1,126 @@
+//! What follows from a comparison: what the snapshot does not have goes, where that was asked for, and what comes
+//! gets the directories that it needs.
+
+use std::collections::HashSet;
+
+use super::compare::{Comparison, Item, delete};
+use super::plan::Action;
+use super::scope::Scope;
+use crate::entry::EntryKind;
+use crate::error::{Error, Result};
+use crate::source::{RelPath, RootKind};
+
+impl Comparison<'_> {
+    /// Plans to remove what the snapshot does not have.
+    pub(super) fn delete_the_rest(
+        &mut self,
+        scope: &Scope,
+        mapped: &HashSet<u16>,
+        unread: &HashSet<&str>,
+    ) {
+        let mut unread_dirs: Vec<Vec<u8>> = Vec::new();
+        for found in &self.live.walk.found {
+            let key = (found.root, found.path.clone());
+            let chosen = mapped.contains(&found.root)
+                && scope.matches(self.live.root_path(found.root), &found.path);
+            if !chosen || self.named.contains(&key) || self.items.contains_key(&key) {
+                continue;
+            }
+            let place = self.live.roots.get(usize::from(found.root));
+            let kind = place.map_or(RootKind::State, |place| place.kind);
+            let mut item = delete(found.clone());
+            item.database =
+                found.kind == EntryKind::File && self.live.is_database(found).unwrap_or(true);
+            let config = self.live.config.as_ref();
+            let standing = self.live.policy.standing(kind, &found.path, found.kind);
+            let keep = if let Some((_, reason)) = standing {
+                Some(reason)
+            } else if config
+                .is_some_and(|config| (config.0, &config.1) == (found.root, &found.path))
+                || kind == RootKind::Config
+            {
+                Some("OpenClaw's configuration")
+            } else if unread.contains(found.path.escaped().as_str()) {
+                unread_dirs.push(found.path.as_bytes().to_vec());
+                Some("could not be read when the snapshot was made")
+            } else if unread_dirs.iter().any(|dir| {
+                found
+                    .path
+                    .as_bytes()
+                    .strip_prefix(dir.as_slice())
+                    .is_some_and(|rest| rest.starts_with(b"/"))
+            }) {
+                Some("could not be read when the snapshot was made")
+            } else if item.database && self.live.running.is_some() {
+                Some(
+                    "OpenClaw runs and may have it open; roll back with OpenClaw stopped to remove it",
+                )
+            } else {
+                None
+            };
+            if let Some(reason) = keep {
+                item.action = Action::Keep;
+                item.reason = Some(reason.to_owned());
+            }
+            self.put(item);
+        }
+        self.keep_directories_of_what_stays();
+    }
+
+    /// A directory cannot go while something in it stays.
+    fn keep_directories_of_what_stays(&mut self) {
+        let stay = self.items.values().filter(|item| item.action == Action::Keep);
+        let mut needed = HashSet::new();
+        for item in stay {
+            needed.extend(item.path.above().map(|above| (item.root, above)));
+        }
+        self.items.retain(|key, item| {
+            let directory =
+                item.found.as_ref().is_some_and(|found| found.kind == EntryKind::Directory);
+            item.action != Action::Delete || !directory || !needed.contains(key)
+        });
+    }
+
+    /// Plans the directories above what comes, where neither the state nor the snapshot has them.
+    pub(super) fn imply_directories(&mut self) -> Result<()> {
+        let comes: Vec<(u16, RelPath)> = self
+            .items
+            .values()
+            .filter(|item| matches!(item.action, Action::Add | Action::Replace))
+            .map(|item| (item.root, item.path.clone()))
+            .collect();
+        for (root, path) in comes {
+            for above in path.above() {
+                let planned = self.items.get(&(root, above.clone())).map(|item| item.action);
+                let there = match planned {
+                    Some(Action::Add | Action::Replace) => continue,
+                    Some(Action::Delete) => return Err(crossed(&path)),
+                    Some(Action::Keep) | None => self.live.kind_at(root, &above)?,
+                };
+                let known = self.on_the_way.get(&(root, above.clone())).cloned();
+                match (there, known) {
+                    (Some(EntryKind::Directory), _) => {}
+                    (Some(_), _) => return Err(crossed(&path)),
+                    (None, Some(entry)) => self.entry(root, entry)?,
+                    (None, None) => self.put(Item {
+                        root,
+                        path: above,
+                        action: Action::Add,
+                        database: false,
+                        reason: None,
+                        entry: None,
+                        found: None,
+                        mode_only: false,
+                        implied: true,
+                    }),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn crossed(path: &RelPath) -> Error {
+    let message = "something above it is no directory here".to_owned();
+    Error::UnsafePath { path: path.escaped(), message }
+}

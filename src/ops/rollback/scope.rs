@@ -1,0 +1,40 @@
+//! Which paths a rollback is about.
+
+use std::collections::HashSet;
+
+use crate::error::Result;
+use crate::ops::restore::Selection;
+use crate::repo::Touched;
+use crate::source::RelPath;
+
+/// Paths and globs of the user, or what the last rollback touched.
+#[derive(Debug)]
+pub(super) enum Scope {
+    Paths(Selection),
+    Undo(HashSet<(Vec<u8>, Vec<u8>)>),
+}
+
+impl Scope {
+    /// Paths and globs below the state directory; everything when empty.
+    pub(super) fn paths(paths: &[String]) -> Result<Self> {
+        Selection::new(paths).map(Self::Paths)
+    }
+
+    /// Exactly these paths.
+    pub(super) fn touched(touched: &[Touched]) -> Self {
+        Self::Undo(touched.iter().map(|it| (it.root.clone(), it.path.clone())).collect())
+    }
+
+    /// Whether a path below a root (its absolute path) is meant.
+    pub(super) fn matches(&self, root: &[u8], path: &RelPath) -> bool {
+        match self {
+            Self::Paths(selection) => selection.matches(path.as_bytes()),
+            Self::Undo(touched) => touched.contains(&(root.to_vec(), path.as_bytes().to_vec())),
+        }
+    }
+
+    /// Whether what the snapshot does not have goes even where the mode is overlay.
+    pub(super) fn is_undo(&self) -> bool {
+        matches!(self, Self::Undo(_))
+    }
+}

@@ -1,0 +1,293 @@
+//! Staging: everything that comes is fetched, checked and made ready beside the state, and written down in the
+//! journal, before anything of the state is touched.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use minicbor::bytes::ByteVec;
+use tokio_util::sync::CancellationToken;
+
+use super::compare::Compared;
+use super::steps::Steps;
+use crate::ambient::{self, random, stepped};
+use crate::crypto::{ContentHash, sha256};
+use crate::error::{Error, Result};
+use crate::format::Entry;
+use crate::ops::FileProblem;
+use crate::ops::restore::{Target, Work, fetch};
+use crate::ops::session::{Session, millis};
+use crate::repo::{Journal, PackSource, Phase, RollbackFolder, Step, StepKind};
+use crate::source::database::{Redact, host_database};
+use crate::source::place::{Place, Spot};
+use crate::source::{RelPath, Root, RootKind, sqlite};
+
+/// How long copying a live database may take.
+const COPYING: Duration = Duration::from_mins(5);
+/// So many paths are named in an error; the rest is counted.
+const NAMED: usize = 20;
+
+/// Something that is staged.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pub(super) folder: RollbackFolder,
+    pub(super) journal: Journal,
+    pub(super) failed: Vec<FileProblem>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Stages what `compared` comes to. When it fails, nothing is left of it.
+pub(super) async fn stage(
+    session: &Session,
+    compared: &Compared,
+    source: &PackSource,
+    plan: [u8; 32],
+    safety: String,
+    partial: bool,
+) -> Result<Staged> {
+    let now = millis(session.ambient.clock.now());
+    let id = format!("{now:013}-{}", hex::encode(random::<4>(&*session.ambient.entropy)?));
+    let folder = session.local.rollbacks().create(&id)?;
+    let staged =
+        session.cancellable(fill(session, &folder, compared, source, plan, safety, partial)).await;
+    if staged.is_err() {
+        // Without a phase it has no meaning, and the next one sweeps it away: this only frees the space.
+        let _best_effort = folder.remove();
+    }
+    staged
+}
+
+async fn fill(
+    session: &Session,
+    folder: &RollbackFolder,
+    compared: &Compared,
+    source: &PackSource,
+    plan: [u8; 32],
+    safety: String,
+    partial: bool,
+) -> Result<Staged> {
+    let Steps { mut steps, wanted } = Steps::of(compared);
+    let target = Target::open(&folder.dir().join("new"), Arc::clone(&session.ambient.steps))?;
+    let kinds: HashMap<u32, StepKind> = steps.iter().map(|step| (step.name, step.kind)).collect();
+    let entries = wanted.iter().map(|(name, entry)| {
+        // Databases and the configuration are worked on before they go into place.
+        let mode = if kinds.get(name) == Some(&StepKind::Place) { entry.mode } else { 0o600 };
+        let path = RelPath::from_bytes(name.to_string().into_bytes());
+        Entry { root: 0, path, mode, ..entry.clone() }
+    });
+    let work = Arc::new(Work::new(session, entries.collect(), Arc::new(target), source));
+    fetch(session, source, &work, false).await?;
+
+    let failed = failures(compared, &steps, &work, &wanted);
+    if !failed.is_empty() {
+        if !partial {
+            return Err(damaged(source, &failed));
+        }
+        let lost = work.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost: Vec<u32> =
+            lost.keys().filter_map(|at| wanted.get(*at).map(|(name, _)| *name)).collect();
+        steps.retain(|step| !lost.contains(&step.name));
+    }
+    let failed = failed.into_iter().map(|(_, problem)| problem).collect();
+    let ready = Ready {
+        folder: folder.clone(),
+        roots: compared.roots.clone(),
+        old_state: compared.old_state.clone(),
+        made_by: source.snapshot().manifest.host_version.clone(),
+        steps: Arc::clone(&session.ambient.steps),
+        cancel: session.ambient.cancel.clone(),
+    };
+    let journal = Journal {
+        snapshot: source.snapshot().id.to_string(),
+        safety,
+        plan,
+        staged_at_ms: millis(session.ambient.clock.now()),
+        roots: compared
+            .roots
+            .iter()
+            .map(|root| ByteVec::from(root.path.as_os_str().as_encoded_bytes().to_vec()))
+            .collect(),
+        root_kinds: compared
+            .roots
+            .iter()
+            .map(|root| match root.kind {
+                RootKind::State => 0,
+                RootKind::Workspace => 1,
+                RootKind::AgentDir => 2,
+                RootKind::Config => 3,
+            })
+            .collect(),
+        steps,
+    };
+    let (journal, warnings) = Session::blocking(move || ready.seal(journal)).await?;
+    Ok(Staged { folder: folder.clone(), journal, failed, warnings })
+}
+
+/// What could not be fetched, under the names of the state.
+fn failures(
+    compared: &Compared,
+    steps: &[Step],
+    work: &Work,
+    wanted: &[(u32, Entry)],
+) -> Vec<(u32, FileProblem)> {
+    let failed = work.failed.lock().unwrap_or_else(PoisonError::into_inner);
+    failed
+        .iter()
+        .filter_map(|(at, problem)| {
+            let (name, _) = wanted.get(*at)?;
+            let step = steps.iter().find(|step| step.name == *name)?;
+            let path = compared.shown(step.root, &RelPath::from_bytes(step.path.clone()));
+            Some((*name, FileProblem { path, ..problem.clone() }))
+        })
+        .collect()
+}
+
+fn damaged(source: &PackSource, failed: &[(u32, FileProblem)]) -> Error {
+    let named: Vec<&str> =
+        failed.iter().take(NAMED).map(|(_, problem)| problem.path.as_str()).collect();
+    let more = match failed.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!(
+        "nothing was changed, because this cannot be restored: {}{more}; `--partial` restores the rest",
+        named.join(", ")
+    );
+    Error::damaged(source.snapshot().id.object(), message)
+}
+
+/// What is left to do once everything is fetched.
+struct Ready {
+    folder: RollbackFolder,
+    roots: Vec<Root>,
+    old_state: Option<String>,
+    made_by: Option<String>,
+    steps: Arc<dyn ambient::Steps>,
+    cancel: CancellationToken,
+}
+
+impl Ready {
+    /// Makes databases ready, makes all durable, and writes the journal.
+    fn seal(&self, mut journal: Journal) -> Result<(Journal, Vec<String>)> {
+        let new = Place::open(&self.folder.dir().join("new"), Arc::clone(&self.steps))?;
+        let mut warnings = Vec::new();
+        for step in &mut journal.steps {
+            if step.kind == StepKind::Database {
+                warnings.append(&mut self.database(step, &new)?);
+            }
+            if matches!(step.kind, StepKind::Place | StepKind::Database | StepKind::Config) {
+                new.name(&step.name.to_string()).sync()?;
+            }
+            if self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+        }
+        new.sync()?;
+        let open = |path: PathBuf| Place::open(&path, Arc::clone(&self.steps));
+        open(self.folder.dir().to_owned())?.sync()?;
+        for above in self.folder.dir().ancestors().skip(1).take(2) {
+            open(above.to_owned())?.sync()?;
+        }
+        self.folder.save(&journal, &*self.steps)?;
+        self.folder.set_phase(Phase::Staged, &*self.steps)?;
+        Ok((journal, warnings))
+    }
+
+    /// Makes one database fit to be written into the live one, and tries that on copies.
+    fn database(&self, step: &mut Step, new: &Place) -> Result<Vec<String>> {
+        let name = step.name.to_string();
+        let copy = new.name(&name);
+        let path = RelPath::from_bytes(step.path.clone());
+        let root = self
+            .roots
+            .get(usize::from(step.root))
+            .ok_or_else(|| Error::internal("a step without a root"))?;
+        let live = Place::open(&root.path, Arc::clone(&self.steps))?.spot(&path).ok();
+        let kind = host_database(&path, root.kind).unwrap_or(Redact::None);
+        let shown = |error| match error {
+            Error::Database { message, .. } => Error::Database {
+                path: crate::source::absolute(&root.path, &path),
+                message: format!("the one in the snapshot: {message}"),
+            },
+            other => other,
+        };
+        sqlite::check(copy.path()).map_err(shown)?;
+        let mut warnings = Vec::new();
+        let saved = new.name(&format!("{name}.live"));
+        let saved = match live.filter(|live| live.look().is_ok_and(|look| look.is_some())) {
+            Some(live) => self.copy_live(&live, &saved, &mut warnings)?,
+            None => None,
+        };
+        if let Some(saved) = saved.as_ref().filter(|_| kind != Redact::None) {
+            let known = sqlite::user_version(saved.path())?;
+            let found = sqlite::user_version(copy.path()).map_err(shown)?;
+            if found > known {
+                return Err(self.too_old(&path, found, known));
+            }
+        }
+        let state = self.roots.first().map(|root| root.path.display().to_string());
+        let moved = self.old_state.as_deref().zip(state.as_deref()).map(|(from, to)| {
+            sqlite::Moved { from, to, key: &|path| hex::encode(sha256(path.as_bytes())) }
+        });
+        stepped(&*self.steps, "prepare database", || sqlite::prepare(copy.path(), kind, moved))
+            .map_err(shown)?;
+        sqlite::check(copy.path()).map_err(shown)?;
+        if let Some(saved) = saved {
+            let trial = new.name(&format!("{name}.trial"));
+            copy.copy_file(&trial)?;
+            let lost = sqlite::keep_live(trial.path(), saved.path(), kind).map_err(shown)?;
+            warnings.extend(lost.into_iter().map(|lost| format!("{path}: {lost}")));
+            sqlite::check(trial.path()).map_err(shown)?;
+            trial.remove()?;
+            saved.remove()?;
+        }
+        copy.set_mode(step.mode)?;
+        let (mut hash, mut size) = (ContentHash::default(), 0);
+        copy.read_all(&mut |piece| {
+            hash.update(piece);
+            size += piece.len() as u64;
+        })?;
+        (step.size, step.sha256) = (size, hash.finish().to_vec());
+        Ok(warnings)
+    }
+
+    fn too_old(&self, path: &RelPath, found: i64, known: i64) -> Error {
+        let needed = self.made_by.as_ref();
+        let needed = needed.map_or_else(String::new, |version| format!(" to {version} or newer"));
+        let message = format!(
+            "{path} in the snapshot has schema {found}, the OpenClaw installed here has {known}: nothing was \
+             changed; update OpenClaw{needed}"
+        );
+        Error::HostTooOld { message }
+    }
+
+    /// Copies the live database. `None` with a warning when it is broken: then it is replaced as a file.
+    fn copy_live(
+        &self,
+        live: &Spot,
+        to: &Spot,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Spot>> {
+        let options = sqlite::CaptureOptions {
+            redact: Redact::None,
+            deadline: COPYING,
+            cancel: &self.cancel,
+        };
+        let copied = stepped(&*self.steps, "copy database", || {
+            sqlite::capture(live.path(), to.path(), &options)
+        });
+        match copied.and_then(|_| sqlite::check(to.path())) {
+            Ok(()) => Ok(Some(to.clone())),
+            Err(Error::Database { message, .. }) => {
+                warnings.push(format!(
+                    "{} is broken ({message}): what is in it, logins too, cannot be kept",
+                    live.path().display()
+                ));
+                to.remove()?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Which files are backed up, and yet not for showing: their content must not get into a chat or a log.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::policy::{Policy, as_path};
+use super::policy_rules::CONFIDENTIAL_NAMES;
+use super::{RelPath, RootKind, host_config};
+use crate::error::{Error, Result};
+
+/// Tells what is confidential. Settings that bring secrets into a snapshot change nothing about that.
+#[derive(Debug)]
+pub struct Confidential {
+    secrets: Policy,
+    names: GlobSet,
+    state_dir: PathBuf,
+    /// The files that the host's configuration is made of here and now, links resolved.
+    config: HashSet<PathBuf>,
+}
+
+impl Confidential {
+    /// Looks up which files the configuration includes; `config_path` is `<state_dir>/openclaw.json` unless
+    /// given. Neither has to exist.
+    ///
+    /// # Errors
+    /// `B2_INTERNAL` when the rules themselves are broken.
+    pub fn new(state_dir: &Path, config_path: Option<&Path>) -> Result<Self> {
+        let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let default_config = state_dir.join("openclaw.json");
+        let config = host_config::read(config_path.unwrap_or(&default_config), None);
+        let broken = |error: globset::Error| Error::internal(format!("rules: {error}"));
+        let mut names = GlobSetBuilder::new();
+        for name in CONFIDENTIAL_NAMES {
+            names.add(GlobBuilder::new(name).case_insensitive(true).build().map_err(broken)?);
+        }
+        Ok(Self {
+            secrets: Policy::of_secrets()?,
+            names: names.build().map_err(broken)?,
+            state_dir: resolved(state_dir),
+            config: config.files.iter().map(|path| resolved(path)).collect(),
+        })
+    }
+
+    /// Whether the file at `path` below a root is confidential. `root` is where a root other than the state
+    /// directory lies; what a newer version calls a root (`None`) is confidential as a whole.
+    #[must_use]
+    pub fn is(&self, kind: Option<RootKind>, root: &[u8], path: &RelPath) -> bool {
+        let Some(kind) = kind.filter(|kind| *kind != RootKind::Config) else { return true };
+        let bytes = path.as_bytes();
+        let name = bytes.rsplit(|byte| *byte == b'/').next().unwrap_or(bytes);
+        let elsewhere = as_path(root);
+        let place: &Path = if kind == RootKind::State { &self.state_dir } else { &elsewhere };
+        self.names.is_match(as_path(name).as_ref())
+            || self.secrets.names(kind, path)
+            || self.config.contains(&super::absolute(place, path))
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_and_configuration_are_confidential_wherever_they_lie() {
+        let temp = tempfile::tempdir().unwrap();
+        let base = temp.path().canonicalize().unwrap();
+        let (state, outside) = (base.join("state"), base.join("ws"));
+        for dir in [state.join("conf"), outside.clone()] {
+            std::fs::create_dir_all(dir).unwrap();
+        }
+        let text = format!("{{ $include: ['conf/a.json5', '{}/b.json5'] }}", outside.display());
+        std::fs::write(state.join("openclaw.json"), text).unwrap();
+        std::fs::write(state.join("conf/a.json5"), "{}").unwrap();
+        std::fs::write(outside.join("b.json5"), "{}").unwrap();
+        let confidential = Confidential::new(&state, None).unwrap();
+        let outside = outside.to_str().unwrap().as_bytes();
+        let is = |kind, path: &str| {
+            confidential.is(Some(kind), outside, &RelPath::from_bytes(path.as_bytes().to_vec()))
+        };
+        for path in [
+            ".env",
+            ".env.production",
+            "credentials/oauth.json",
+            "credentials/a/b/c.txt",
+            "agents/main/agent/auth-profiles.json",
+            "agents/main/agent/auth-profiles.json.bak",
+            "agents/main/agent/auth.json",
+            "agents/main/agent/codex-home/auth.json",
+            "agents/main/agent/models.json",
+            "gateway.token",
+            "cache/auth-profiles.json",
+            "openclaw.json",
+            "openclaw.json.bak.1",
+            "OpenClaw.json",
+            "conf/a.json5",
+            "workspace/project/.env",
+            "workspace/keys/site.pem",
+        ] {
+            assert!(is(RootKind::State, path), "{path}");
+        }
+        for path in
+            ["workspace/MEMORY.md", "cron/jobs.json", "conf/c.json5", "workspace/secrets.md"]
+        {
+            assert!(!is(RootKind::State, path), "{path}");
+        }
+        assert!(is(RootKind::Workspace, "b.json5"));
+        assert!(!is(RootKind::Workspace, "conf/a.json5"));
+        assert!(is(RootKind::Config, "anything.md"));
+        assert!(confidential.is(None, b"/x", &RelPath::from_bytes(b"a.md".to_vec())));
+    }
+
+    #[test]
+    fn a_state_that_is_not_there_has_confidential_files_all_the_same() {
+        let confidential = Confidential::new(Path::new("/nonexistent/state"), None).unwrap();
+        let path = RelPath::from_bytes(b"secrets/x".to_vec());
+        assert!(confidential.is(Some(RootKind::State), b"/elsewhere", &path));
+    }
+}

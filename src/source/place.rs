@@ -1,0 +1,384 @@
+//! Places in the state that are written to: found through handles of directories, never through a link.
+//!
+//! A path as text can lead anywhere by the time it is used: somebody may put a link in the place of a directory.
+//! Here each directory on the way is opened from the one above it, and a link on the way is refused.
+
+mod system;
+
+use std::ffi::OsString;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirBuilder, OpenOptions};
+
+#[cfg(unix)]
+pub(crate) use self::system::set_link_time;
+use self::system::{
+    look, make_link, no_follow, open_below, private, set_mode, set_mode_at, set_times,
+};
+use super::{EntryKind, RelPath};
+use crate::ambient::{Steps, stepped};
+use crate::error::{Error, Result};
+
+/// An open directory: a root of the state, or a folder of our own.
+#[derive(Clone, Debug)]
+pub struct Place {
+    dir: Arc<Dir>,
+    path: PathBuf,
+    steps: Arc<dyn Steps>,
+}
+
+/// A name in an open directory, whether something is there or not.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    dir: Arc<Dir>,
+    name: OsString,
+    path: PathBuf,
+    steps: Arc<dyn Steps>,
+}
+
+/// What is at a spot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// What it is; `None` for what is neither file, directory nor link.
+    pub kind: Option<EntryKind>,
+    /// Size in bytes.
+    pub size: u64,
+    /// Permission bits (07777).
+    pub mode: u32,
+    /// Modification time, nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Inode (0 where the system has none).
+    pub inode: u64,
+}
+
+impl Place {
+    /// Opens a directory by its path. Only for roots, which are resolved already, and for our own folders.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn open(path: &Path, steps: Arc<dyn Steps>) -> Result<Self> {
+        let dir = Dir::open_ambient_dir(path, ambient_authority())
+            .map_err(|error| Error::io("open", path, error))?;
+        Ok(Self { dir: Arc::new(dir), path: path.to_owned(), steps })
+    }
+
+    /// As [`Self::open`], for a root that was resolved some time ago: a link may have come in its way since.
+    ///
+    /// # Errors
+    /// `B2_UNSAFE_PATH` when it leads somewhere else now; file-system codes.
+    pub fn open_root(path: &Path, steps: Arc<dyn Steps>) -> Result<Self> {
+        let now = path.canonicalize().map_err(|error| Error::io("open", path, error))?;
+        if now != path {
+            let message = format!("it is a link to {} now", now.display());
+            return Err(Error::UnsafePath { path: path.display().to_string(), message });
+        }
+        Self::open(path, steps)
+    }
+
+    /// The spot of a path below this directory.
+    ///
+    /// # Errors
+    /// `B2_UNSAFE_PATH` when a link is on the way; `B2_IO` when a directory on the way is missing.
+    pub fn spot(&self, path: &RelPath) -> Result<Spot> {
+        let full = super::absolute(&self.path, path);
+        let below = super::absolute(Path::new(""), path);
+        let mut names: Vec<OsString> = below.iter().map(ToOwned::to_owned).collect();
+        let name = names.pop().ok_or_else(|| Error::internal("an empty path"))?;
+        let mut dir = Arc::clone(&self.dir);
+        for part in names {
+            dir = Arc::new(open_below(&dir, &part).map_err(|error| {
+                if dir.symlink_metadata(&part).is_ok_and(|meta| meta.is_symlink()) {
+                    let message = "a link is in the place of a directory above it".to_owned();
+                    return Error::UnsafePath { path: path.escaped(), message };
+                }
+                Error::io("open the directory of", &full, error)
+            })?);
+        }
+        Ok(Spot { dir, name, path: full, steps: Arc::clone(&self.steps) })
+    }
+
+    /// The spot of a plain name in this directory.
+    #[must_use]
+    pub fn name(&self, name: &str) -> Spot {
+        Spot {
+            dir: Arc::clone(&self.dir),
+            name: name.into(),
+            path: self.path.join(name),
+            steps: Arc::clone(&self.steps),
+        }
+    }
+
+    /// Makes what was done in this directory durable.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn sync(&self) -> Result<()> {
+        sync_dir(&self.dir, &self.path, &*self.steps)
+    }
+}
+
+fn sync_dir(dir: &Dir, path: &Path, steps: &dyn Steps) -> Result<()> {
+    if cfg!(unix) {
+        // Not the handle itself: where the system has them, such handles are for looking things up only.
+        stepped(steps, "sync directory", || dir.open(".")?.sync_all())
+            .map_err(|error| Error::io("sync", path, error))?;
+    }
+    Ok(())
+}
+
+impl Spot {
+    /// The absolute path: for messages, and for SQLite, which is told to follow no links.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A spot beside this one: the same name with something after it.
+    #[must_use]
+    pub fn beside(&self, suffix: &str) -> Self {
+        let with = |name: &std::ffi::OsStr| {
+            let mut name = name.to_owned();
+            name.push(suffix);
+            name
+        };
+        Self { name: with(&self.name), path: with(self.path.as_os_str()).into(), ..self.clone() }
+    }
+
+    fn failed(&self, action: &'static str) -> impl Fn(std::io::Error) -> Error {
+        let path = self.path.clone();
+        move |error| Error::io(action, &path, error)
+    }
+
+    fn step<T>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce() -> std::io::Result<T>,
+    ) -> Result<T> {
+        stepped(&*self.steps, action, work).map_err(self.failed(action))
+    }
+
+    /// What is here, if anything is.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn look(&self) -> Result<Option<Look>> {
+        match self.dir.symlink_metadata(&self.name) {
+            Ok(meta) => Ok(Some(look(&meta))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("look at")(error)),
+        }
+    }
+
+    fn open(&self, write: bool) -> std::io::Result<std::fs::File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(write);
+        no_follow(&mut options);
+        self.dir.open_with(&self.name, &options).map(cap_std::fs::File::into_std)
+    }
+
+    /// The content of a small file of at most `max_bytes`.
+    ///
+    /// # Errors
+    /// File-system codes; `B2_IO` when it is larger.
+    pub fn read(&self, max_bytes: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = self.open(false).map_err(self.failed("read"))?;
+        file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(self.failed("read"))?;
+        if bytes.len() as u64 > max_bytes {
+            return Err(self.failed("read")(std::io::Error::from(ErrorKind::FileTooLarge)));
+        }
+        Ok(bytes)
+    }
+
+    /// Gives the content to `take`, piece by piece.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn read_all(&self, take: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let mut file = self.open(false).map_err(self.failed("read"))?;
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let got = file.read(&mut buffer).map_err(self.failed("read"))?;
+            if got == 0 {
+                return Ok(());
+            }
+            take(buffer.get(..got).unwrap_or_default());
+        }
+    }
+
+    /// Writes a file that survives a power cut, in place of whatever file is here.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn write(&self, content: &[u8], mode: u32) -> Result<()> {
+        self.remove()?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        private(&mut options);
+        let mut file = self.step("create", || self.dir.open_with(&self.name, &options))?.into_std();
+        self.step("write", || file.write_all(content))?;
+        set_mode(&file, mode).map_err(self.failed("set mode of"))?;
+        self.step("sync", || file.sync_all())
+    }
+
+    /// Makes the content of the file durable.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn sync(&self) -> Result<()> {
+        let look = self.look()?;
+        if look.is_none_or(|look| look.kind != Some(EntryKind::File)) {
+            return Ok(());
+        }
+        let file = match self.open(false) {
+            // Its owner may not read it, but may say otherwise for a moment.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let mode = look.map_or(0o600, |look| look.mode);
+                self.set_mode(0o600)?;
+                let file = self.open(false).map_err(self.failed("open"))?;
+                self.set_mode(mode)?;
+                file
+            }
+            opened => opened.map_err(self.failed("open"))?,
+        };
+        self.step("sync", || file.sync_all())
+    }
+
+    /// Makes what was done in this spot's directory durable.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn sync_dir(&self) -> Result<()> {
+        sync_dir(&self.dir, &self.path, &*self.steps)
+    }
+
+    /// Moves what is here to `to`, over what is there. On another file system a file or link is copied, made
+    /// durable under another name, put in place, and removed here: whatever happens, one of both is whole.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn move_to(&self, to: &Self) -> Result<()> {
+        let moved =
+            stepped(&*self.steps, "rename", || self.dir.rename(&self.name, &to.dir, &to.name));
+        match moved {
+            Err(error) if error.kind() == ErrorKind::CrossesDevices => self.copy_to(to),
+            Err(error) => Err(self.failed("move")(error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Copies a file to a new one that only its owner may read.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn copy_file(&self, to: &Self) -> Result<()> {
+        to.remove()?;
+        let mut from = self.open(false).map_err(self.failed("read"))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        private(&mut options);
+        let mut file = to.step("create", || to.dir.open_with(&to.name, &options))?.into_std();
+        to.step("write", || std::io::copy(&mut from, &mut file).map(drop))
+    }
+
+    fn copy_to(&self, to: &Self) -> Result<()> {
+        let part = to.beside(".b2-part");
+        part.remove()?;
+        let look = self.look()?.ok_or_else(|| self.failed("move")(ErrorKind::NotFound.into()))?;
+        match look.kind {
+            Some(EntryKind::File) => {
+                let mut from = self.open(false).map_err(self.failed("read"))?;
+                let mut options = OpenOptions::new();
+                options.write(true).create_new(true);
+                private(&mut options);
+                let create = || part.dir.open_with(&part.name, &options);
+                let mut file = part.step("create", create)?.into_std();
+                part.step("write", || std::io::copy(&mut from, &mut file).map(drop))?;
+                set_mode(&file, look.mode).map_err(part.failed("set mode of"))?;
+                set_times(&file, look.mtime_ns).map_err(part.failed("set time of"))?;
+                part.step("sync", || file.sync_all())?;
+            }
+            Some(EntryKind::Symlink) => {
+                let target = self.dir.read_link_contents(&self.name);
+                let target = target.map_err(self.failed("read"))?;
+                part.step("link", || make_link(&part.dir, &target, &part.name))?;
+                #[cfg(unix)]
+                set_link_time(&part.dir, &part.name, look.mtime_ns)
+                    .map_err(part.failed("set time of"))?;
+            }
+            _ => return Err(self.failed("move")(ErrorKind::CrossesDevices.into())),
+        }
+        let fresh = to.look()?.is_none();
+        part.move_to(to)?;
+        to.sync_dir()?;
+        self.remove().inspect_err(|_| {
+            // It stays here, so it must not be there as well.
+            let _best_effort = if fresh { to.remove() } else { Ok(()) };
+        })
+    }
+
+    /// Removes the file or link that is here, if there is one.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn remove(&self) -> Result<()> {
+        if self.look()?.is_none() {
+            return Ok(());
+        }
+        self.step("remove", || self.dir.remove_file(&self.name))
+    }
+
+    /// Makes a directory that only its owner may enter.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn make_dir(&self) -> Result<()> {
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        {
+            use cap_std::fs::DirBuilderExt as _;
+            builder.mode(0o700);
+        }
+        self.step("create", || self.dir.create_dir_with(&self.name, &builder))
+    }
+
+    /// Removes the directory that is here. `false` when something is still in it.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn remove_dir(&self) -> Result<bool> {
+        match stepped(&*self.steps, "remove", || self.dir.remove_dir(&self.name)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(error) => Err(self.failed("remove")(error)),
+        }
+    }
+
+    /// Sets the permission bits of the file or directory that is here. Of a link nothing is changed.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        if self.look()?.is_none_or(|look| look.kind == Some(EntryKind::Symlink)) {
+            return Ok(());
+        }
+        self.step("set mode of", || set_mode_at(&self.dir, &self.name, mode))
+    }
+
+    /// Sets permission bits and time of the directory that is here.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn finish_dir(&self, mode: u32, mtime_ns: i64) -> Result<()> {
+        let dir = open_below(&self.dir, &self.name).map_err(self.failed("open"))?;
+        if let Ok(file) = dir.open(".") {
+            let set = || set_times(&file.into_std(), mtime_ns);
+            self.step("set time of", set)?;
+        }
+        self.set_mode(mode)
+    }
+}

@@ -1,0 +1,129 @@
+//! What is done in another way on each system: modes, times, links, and not following them.
+
+use std::ffi::OsString;
+use std::fs::FileTimes;
+#[cfg(not(unix))]
+use std::io::ErrorKind;
+use std::path::Path;
+
+use cap_std::fs::{Dir, Metadata, OpenOptions};
+
+use super::Look;
+use crate::entry::EntryKind;
+
+pub(super) fn look(meta: &Metadata) -> Look {
+    let kind = if meta.is_dir() {
+        Some(EntryKind::Directory)
+    } else if meta.is_symlink() {
+        Some(EntryKind::Symlink)
+    } else {
+        meta.is_file().then_some(EntryKind::File)
+    };
+    #[cfg(unix)]
+    {
+        use cap_std::fs::MetadataExt as _;
+        let mtime_ns = meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
+        let (mode, inode) = (meta.mode() & 0o7777, meta.ino());
+        Look { kind, size: meta.len(), mode, mtime_ns, inode }
+    }
+    #[cfg(not(unix))]
+    {
+        let since = meta.modified().ok().map(cap_std::time::SystemTime::into_std);
+        let since = since.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        let mtime_ns = since.and_then(|time| i64::try_from(time.as_nanos()).ok());
+        let mode = if meta.permissions().readonly() { 0o444 } else { 0o644 };
+        Look { kind, size: meta.len(), mode, mtime_ns: mtime_ns.unwrap_or_default(), inode: 0 }
+    }
+}
+
+pub(super) fn no_follow(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::OpenOptionsExt as _;
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+    }
+    #[cfg(not(unix))]
+    let _no_such_flag = options;
+}
+
+pub(super) fn private(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    #[cfg(not(unix))]
+    let _no_modes_here = options;
+}
+
+pub(super) fn set_mode(file: &std::fs::File, mode: u32) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.set_permissions(std::fs::Permissions::from_mode(mode))
+    }
+    #[cfg(not(unix))]
+    {
+        let _no_modes_here = (file, mode);
+        Ok(())
+    }
+}
+
+pub(super) fn set_mode_at(dir: &Dir, name: &OsString, mode: u32) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::PermissionsExt as _;
+        dir.set_permissions(name, cap_std::fs::Permissions::from_mode(mode))
+    }
+    #[cfg(not(unix))]
+    {
+        let _no_modes_here = (dir, name, mode);
+        Ok(())
+    }
+}
+
+pub(super) fn set_times(file: &std::fs::File, ns: i64) -> std::io::Result<()> {
+    let distance = std::time::Duration::from_nanos(ns.unsigned_abs());
+    let epoch = std::time::UNIX_EPOCH;
+    let time = if ns < 0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) };
+    file.set_times(FileTimes::new().set_modified(time.unwrap_or(epoch)))
+}
+
+pub(super) fn make_link(dir: &Dir, target: &Path, name: &OsString) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        dir.symlink_contents(target, name)
+    }
+    #[cfg(not(unix))]
+    {
+        let _needs_a_privilege = (dir, target, name);
+        Err(ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(unix)]
+pub(super) fn open_below(dir: &Dir, name: &OsString) -> std::io::Result<Dir> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(dir, name, flags, Mode::empty())?;
+    Ok(Dir::from_std_file(std::fs::File::from(opened)))
+}
+
+#[cfg(not(unix))]
+pub(super) fn open_below(dir: &Dir, name: &OsString) -> std::io::Result<Dir> {
+    if dir.symlink_metadata(name)?.is_symlink() {
+        return Err(ErrorKind::NotADirectory.into());
+    }
+    dir.open_dir(name)
+}
+
+/// Sets the time of a link itself.
+#[cfg(unix)]
+pub(crate) fn set_link_time(dir: &Dir, name: &std::ffi::OsStr, ns: i64) -> std::io::Result<()> {
+    use rustix::fs::{AtFlags, Timespec, Timestamps, utimensat};
+    let time =
+        Timespec { tv_sec: ns.div_euclid(1_000_000_000), tv_nsec: ns.rem_euclid(1_000_000_000) };
+    let times = Timestamps { last_access: time, last_modification: time };
+    utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(std::io::Error::from)
+}

@@ -1,0 +1,312 @@
+//! Making a database of the host fit to travel back in time: what is bound to its moment is dropped, and what
+//! belongs to this machine is taken from the live one.
+//!
+//! Works on private copies at rest. Databases that are not the host's own are left as they are.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+
+use super::rows::{
+    DROPPED_TABLES, MACHINE_SETTINGS, PATH_COLUMNS, PATH_KEY_COLUMNS, SECRET_SETTINGS,
+    SETTINGS_TABLE, secret_tables,
+};
+use super::write_back::open_at_rest;
+use super::{failed, immutable_uri, is_plain_table, open, quoted};
+use crate::error::{Error, Result};
+use crate::source::database::Redact;
+use crate::source::scrub;
+
+/// A state directory that is somewhere else than when the snapshot was made.
+#[derive(Clone, Copy)]
+pub struct Moved<'a> {
+    /// Where it was.
+    pub from: &'a str,
+    /// Where it is.
+    pub to: &'a str,
+    /// The key that the host gives a path: SHA-256, as hex.
+    pub key: &'a dyn Fn(&str) -> String,
+}
+
+impl std::fmt::Debug for Moved<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Moved({} -> {})", self.from, self.to)
+    }
+}
+
+impl Moved<'_> {
+    /// The path as it is now, if it lies in the state directory.
+    fn rewritten(&self, path: &str) -> Option<String> {
+        let below = path.strip_prefix(self.from)?;
+        let whole = below.is_empty() || below.starts_with(['/', '\\']);
+        whole.then(|| format!("{}{below}", self.to))
+    }
+}
+
+/// The version of a database's schema, as the host counts it.
+///
+/// # Errors
+/// `B2_DATABASE` when it is none.
+pub fn user_version(copy: &Path) -> Result<i64> {
+    let read = || open_at_rest(copy)?.query_row("PRAGMA user_version", [], |row| row.get(0));
+    read().map_err(|error| failed(copy, copy, error))
+}
+
+/// Whether a copy is whole, by SQLite's own check of everything.
+///
+/// # Errors
+/// `B2_DATABASE` with the first thing that is wrong.
+pub fn check(copy: &Path) -> Result<()> {
+    pragma_check(copy, "PRAGMA integrity_check(1)")
+}
+
+/// As [`check`], without comparing indexes and tables: for when there is little time.
+///
+/// # Errors
+/// As [`check`].
+pub fn quick_check(copy: &Path) -> Result<()> {
+    pragma_check(copy, "PRAGMA quick_check(1)")
+}
+
+fn pragma_check(copy: &Path, pragma: &str) -> Result<()> {
+    let read = || open_at_rest(copy)?.query_row(pragma, [], |row| row.get::<_, String>(0));
+    match read().map_err(|error| failed(copy, copy, error))?.as_str() {
+        "ok" => Ok(()),
+        wrong => Err(Error::Database { path: copy.to_path_buf(), message: wrong.to_owned() }),
+    }
+}
+
+/// Drops queues and leases, ends the turns that were running, and rewrites paths where the state directory moved.
+///
+/// # Errors
+/// `B2_DATABASE`, and those of the file system.
+pub fn prepare(copy: &Path, kind: Redact, moved: Option<Moved<'_>>) -> Result<()> {
+    if kind == Redact::None {
+        return Ok(());
+    }
+    change(copy, |connection| {
+        let transaction = connection.transaction()?;
+        for table in DROPPED_TABLES {
+            if is_plain_table(&transaction, table)? {
+                transaction.execute(&format!("DELETE FROM main.{table}"), [])?;
+            }
+        }
+        if let Some(moved) = moved {
+            rewrite_paths(&transaction, &moved)?;
+        }
+        transaction.commit()?;
+        // The host's own triggers note what has to be looked at again.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
+        end_running_turns(connection)?;
+        end_running_tasks(connection)
+    })
+}
+
+/// Takes the rows that belong to this machine from a copy of the live database: secrets, and what is installed.
+/// Those of `copy` go. Returns what could not be kept, in sentences.
+///
+/// # Errors
+/// `B2_DATABASE`, and those of the file system.
+pub fn keep_live(copy: &Path, live: &Path, kind: Redact) -> Result<Vec<String>> {
+    if kind == Redact::None {
+        return Ok(Vec::new());
+    }
+    let mut lost = Vec::new();
+    change(copy, |connection| {
+        let uri = immutable_uri(live).ok_or(rusqlite::Error::InvalidPath(live.to_path_buf()))?;
+        connection.execute("ATTACH ?1 AS live", [uri])?;
+        let transaction = connection.transaction()?;
+        let mut tables = Vec::new();
+        for table in secret_tables(kind) {
+            tables.push(*table);
+            if !take_rows(&transaction, table, None)? {
+                lost.push(format!(
+                    "the rows of {table} have another form there and could not be kept"
+                ));
+            }
+        }
+        if kind == Redact::Shared {
+            let globs: Vec<&str> =
+                SECRET_SETTINGS.iter().chain(MACHINE_SETTINGS).copied().collect();
+            if !take_rows(&transaction, SETTINGS_TABLE, Some(&globs))? {
+                lost.push(format!("some rows of {SETTINGS_TABLE} could not be kept"));
+            }
+        }
+        drop_orphans(&transaction, &tables)?;
+        transaction.commit()?;
+        connection.execute_batch("DETACH live")
+    })?;
+    Ok(lost)
+}
+
+/// Opens a copy for changing it in place, without a log beside it.
+fn change(copy: &Path, work: impl FnOnce(&mut Connection) -> rusqlite::Result<()>) -> Result<()> {
+    // A database in WAL mode would be given a log as soon as it is written to.
+    let versions = scrub::replace_file_versions(copy, [1, 1])?;
+    let failed = |error| failed(copy, copy, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI;
+    let mut connection = open(copy, flags).map_err(failed)?;
+    quiet(&connection).and_then(|()| work(&mut connection)).map_err(failed)?;
+    connection.close().map_err(|(_, error)| failed(error))?;
+    scrub::replace_file_versions(copy, versions)?;
+    Ok(())
+}
+
+/// Nothing in the schema may make a change do more than it says.
+fn quiet(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.execute_batch(
+        "PRAGMA trusted_schema=OFF; PRAGMA foreign_keys=OFF; PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;
+         PRAGMA temp_store=MEMORY;",
+    )
+}
+
+/// Marks turns as done: the host would go on with them by itself, and call the model.
+fn end_running_turns(connection: &Connection) -> rusqlite::Result<()> {
+    if !is_plain_table(connection, "session_nodes")? {
+        return Ok(());
+    }
+    connection.execute(
+        "UPDATE main.session_nodes
+         SET entry_json = CASE WHEN json_valid(entry_json) AND json_extract(entry_json, '$.status') = 'running'
+                               THEN json_set(entry_json, '$.status', 'done') ELSE entry_json END,
+             status = CASE WHEN status = 'running' THEN 'done' ELSE status END
+         WHERE status = 'running'
+            OR (json_valid(entry_json) AND json_extract(entry_json, '$.status') = 'running')",
+        [],
+    )?;
+    Ok(())
+}
+
+/// Marks tasks as lost, which is what the host itself does with those whose process is gone, after five minutes. Until
+/// then it would count them as work that it has to wait for, and put off every restart.
+fn end_running_tasks(connection: &Connection) -> rusqlite::Result<()> {
+    if !is_plain_table(connection, "task_runs")? {
+        return Ok(());
+    }
+    connection.execute(
+        "UPDATE main.task_runs
+         SET status = 'lost', ended_at = coalesce(ended_at, last_event_at, started_at, created_at)
+         WHERE status IN ('queued', 'running')",
+        [],
+    )?;
+    Ok(())
+}
+
+fn columns(
+    connection: &Connection,
+    schema: &str,
+    table: &str,
+) -> rusqlite::Result<BTreeSet<String>> {
+    connection
+        .prepare("SELECT name FROM pragma_table_xinfo(?1, ?2) WHERE hidden = 0")?
+        .query_map([table, schema], |row| row.get(0))?
+        .collect()
+}
+
+/// Replaces rows by those of the live database; with `globs`, only rows whose key fits one. `false` when the
+/// live rows do not fit into the table, which is then without them.
+fn take_rows(
+    connection: &Connection,
+    table: &str,
+    globs: Option<&[&str]>,
+) -> rusqlite::Result<bool> {
+    let in_live = connection
+        .query_row(
+            "SELECT 1 FROM live.sqlite_schema WHERE type = 'table' AND name = ?1 AND rootpage > 0",
+            [table],
+            |_| Ok(()),
+        )
+        .optional()?
+        .is_some();
+    let in_copy = is_plain_table(connection, table)?;
+    let chosen = globs.map_or_else(
+        || "TRUE".to_owned(),
+        |globs| {
+            let fits = globs.iter().map(|glob| format!("CAST(state_key AS TEXT) GLOB '{glob}'"));
+            format!("({})", fits.collect::<Vec<_>>().join(" OR "))
+        },
+    );
+    if in_copy {
+        connection.execute(&format!("DELETE FROM main.{table} WHERE {chosen}"), [])?;
+    }
+    if !in_live {
+        return Ok(true);
+    }
+    if !in_copy {
+        let sql = format!("SELECT count(*) FROM live.{table} WHERE {chosen}");
+        return connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map(|rows| rows == 0);
+    }
+    let (here, there) = (columns(connection, "main", table)?, columns(connection, "live", table)?);
+    let both: Vec<String> = here.intersection(&there).map(|name| quoted(name)).collect();
+    let list = both.join(", ");
+    connection.execute_batch("SAVEPOINT b2_rows")?;
+    let sql =
+        format!("INSERT INTO main.{table} ({list}) SELECT {list} FROM live.{table} WHERE {chosen}");
+    let done = connection.execute(&sql, []);
+    if done.is_err() {
+        connection.execute_batch("ROLLBACK TO b2_rows")?;
+    }
+    connection.execute_batch("RELEASE b2_rows")?;
+    Ok(done.is_ok())
+}
+
+/// Removes rows that refer to a live row that is not there, or to a session that is not there yet.
+fn drop_orphans(connection: &Connection, tables: &[&str]) -> rusqlite::Result<()> {
+    loop {
+        let orphans: Vec<(String, Option<i64>, String)> = connection
+            .prepare("SELECT \"table\", rowid, parent FROM pragma_foreign_key_check")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut removed = 0;
+        for (table, row, parent) in orphans {
+            let ours = tables.contains(&table.as_str()) || tables.contains(&parent.as_str());
+            if let Some(row) = row.filter(|_| ours) {
+                let sql = format!("DELETE FROM main.{} WHERE rowid = ?1", quoted(&table));
+                removed += connection.execute(&sql, [row])?;
+            }
+        }
+        if removed == 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn has_column(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<bool> {
+    Ok(is_plain_table(connection, table)? && columns(connection, "main", table)?.contains(column))
+}
+
+fn rewrite_paths(connection: &Connection, moved: &Moved<'_>) -> rusqlite::Result<()> {
+    let mut keys = Vec::new();
+    for (table, column) in PATH_COLUMNS {
+        if !has_column(connection, table, column)? {
+            continue;
+        }
+        let paths: Vec<String> = connection
+            .prepare(&format!(
+                "SELECT DISTINCT {column} FROM main.{table} WHERE typeof({column}) = 'text'"
+            ))?
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for old in paths {
+            let Some(new) = moved.rewritten(&old) else { continue };
+            let sql =
+                format!("UPDATE OR REPLACE main.{table} SET {column} = ?2 WHERE {column} = ?1");
+            connection.execute(&sql, [&old, &new])?;
+            keys.push(((moved.key)(&old), (moved.key)(&new)));
+        }
+    }
+    for (table, column) in PATH_KEY_COLUMNS {
+        if has_column(connection, table, column)? {
+            let sql =
+                format!("UPDATE OR REPLACE main.{table} SET {column} = ?2 WHERE {column} = ?1");
+            for (old, new) in &keys {
+                connection.execute(&sql, [old, new])?;
+            }
+        }
+    }
+    Ok(())
+}

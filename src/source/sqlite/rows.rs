@@ -1,0 +1,67 @@
+//! Which rows of the host's databases are not what they say: secrets, queues, leases, paths.
+//!
+//! The tables are those of OpenClaw 2026.9.6; a table that is not there is passed over.
+
+use crate::source::database::Redact;
+
+/// Tables of the shared database whose rows are secrets: those the host itself redacts.
+pub(super) const SHARED_TABLES: &[&str] = &[
+    "apns_registrations",
+    "audit_identity_keys",
+    "channel_ingress_events",
+    "channel_pairing_requests",
+    "clawhub_promotion_claims",
+    "config_revision_keys",
+    "device_auth_tokens",
+    "device_bootstrap_tokens",
+    "device_identities",
+    "device_pairing_join_codes",
+    "device_pairing_paired",
+    "gateway_origin_device_tokens",
+    "mcp_oauth_pending_authorizations",
+    "mcp_oauth_stores",
+    "native_hook_relay_bridges",
+    "secret_store_entries",
+    "web_push_subscriptions",
+    "worker_environment_credentials",
+];
+/// Tables of an agent's database whose rows are secrets.
+pub(super) const AGENT_TABLES: &[&str] =
+    &["auth_profile_state", "auth_profile_store", "session_suggestions"];
+/// A table of settings of which only some are secret.
+pub(super) const SETTINGS_TABLE: &str = "config_machine_state";
+/// The secret ones, as GLOB patterns of SQL.
+pub(super) const SECRET_SETTINGS: &[&str] = &["authProfiles*", "nodeHost*", "webPush.vapidKeys*"];
+/// Settings that are about what is installed on this machine, as GLOB patterns.
+pub(super) const MACHINE_SETTINGS: &[&str] = &["plugins.installedIndex"];
+
+/// Leases of processes and queues of what is to be sent: of no use later, and sending it again would be wrong.
+/// The host drops them from its own backups, too.
+pub(super) const DROPPED_TABLES: &[&str] =
+    &["state_leases", "agent_database_leases", "delivery_queue_entries"];
+
+/// Columns that hold a path below the state directory, and that the host looks rows up by.
+pub(super) const PATH_COLUMNS: &[(&str, &str)] = &[
+    ("cron_jobs", "store_key"),
+    ("cron_run_receipts", "store_key"),
+    ("cron_job_scratch", "store_key"),
+    ("workspace_setup_state", "workspace_path"),
+    ("workspace_path_aliases", "alias_path"),
+    ("workspace_path_aliases", "workspace_path"),
+];
+/// Columns that hold the SHA-256 of a workspace's path, as hex.
+pub(super) const PATH_KEY_COLUMNS: &[(&str, &str)] = &[
+    ("workspace_setup_state", "workspace_key"),
+    ("workspace_path_aliases", "alias_key"),
+    ("workspace_path_aliases", "workspace_key"),
+    ("workspace_generated_bootstrap_hashes", "workspace_key"),
+];
+
+/// The tables of secrets of one of the host's databases.
+pub(super) fn secret_tables(kind: Redact) -> &'static [&'static str] {
+    match kind {
+        Redact::None => &[],
+        Redact::Shared => SHARED_TABLES,
+        Redact::Agent => AGENT_TABLES,
+    }
+}

@@ -1,0 +1,53 @@
+//! Writing a database into a live one: the file stays the same, so connections that others have stay valid.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+
+use super::{RETRY_PAUSE, failed, immutable_uri, open};
+use crate::ambient::{Steps, stepped};
+use crate::error::{Error, Result};
+
+/// Pages written between two looks at the deadline: 1 MiB at the usual page size.
+const PAGES_PER_STEP: i32 = 256;
+
+/// Makes the content of the live database `live` that of the file `from`, in one transaction: whoever looks, and
+/// whatever happens meanwhile, it is the old or the new content; after an error it is the old. `from` must be at
+/// rest.
+///
+/// # Errors
+/// `B2_DATABASE` when others lock it beyond the deadline, when it is damaged, or when its pages have another
+/// size; `B2_DISK_FULL`.
+pub fn write_back(from: &Path, live: &Path, deadline: Duration, steps: &dyn Steps) -> Result<()> {
+    let until = Instant::now() + deadline;
+    let failed = |error| failed(live, live, error);
+    let source = open_at_rest(from).map_err(failed)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut to = stepped(steps, "open database", || open(live, flags)).map_err(failed)?;
+    let backup = Backup::new(&source, &mut to).map_err(failed)?;
+    loop {
+        let step = stepped(steps, "write database", || backup.step(PAGES_PER_STEP));
+        match step.map_err(failed)? {
+            StepResult::Done => break,
+            StepResult::More => {}
+            _ if Instant::now() < until => std::thread::sleep(RETRY_PAUSE),
+            _ => {
+                let message =
+                    format!("could not be written within {} ms: locked", deadline.as_millis());
+                return Err(Error::Database { path: live.to_path_buf(), message });
+            }
+        }
+    }
+    drop(backup);
+    // Nothing that fails from here on takes the content away again.
+    let _committed = stepped(steps, "close database", || to.close());
+    Ok(())
+}
+
+/// Opens a file that nobody works with, without leaving anything beside it.
+pub(super) fn open_at_rest(path: &Path) -> rusqlite::Result<Connection> {
+    let uri = immutable_uri(path).ok_or(rusqlite::Error::InvalidPath(path.to_path_buf()))?;
+    open(Path::new(&uri), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
+}

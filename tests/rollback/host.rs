@@ -1,0 +1,82 @@
+//! Databases with the schema of the real host, and a few of its rows.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+const SHARED: &str = include_str!("../fixtures/host-2026.9.6/shared.sql");
+const AGENT: &str = include_str!("../fixtures/host-2026.9.6/agent.sql");
+/// The state directory that the rows of the fixtures name.
+const HOME: &str = "/home/ada/.openclaw";
+
+pub(crate) fn shared(state: &Path) -> PathBuf {
+    state.join("state/openclaw.sqlite")
+}
+
+pub(crate) fn agent(state: &Path, id: &str) -> PathBuf {
+    state.join(format!("agents/{id}/agent/openclaw-agent.sqlite"))
+}
+
+fn build(path: &Path, sql: &str, state: &Path) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let db = Connection::open(path).unwrap();
+    let state = state.canonicalize().unwrap();
+    db.execute_batch("PRAGMA synchronous=OFF").unwrap();
+    let sql = sql.replace(HOME, state.to_str().unwrap());
+    // The first statements are about the file, and belong into no transaction.
+    let (file, rest) = sql.split_once("WAL;\n").unwrap();
+    db.execute_batch(&format!("{file}WAL;\nBEGIN;\n{rest}COMMIT;")).unwrap();
+}
+
+/// Makes both databases of a state with one agent.
+pub(crate) fn databases(state: &Path) {
+    build(&shared(state), SHARED, state);
+    build(&agent(state, "main"), AGENT, state);
+}
+
+/// Makes an agent's database.
+pub(crate) fn agent_database(state: &Path, id: &str) {
+    build(&agent(state, id), AGENT, state);
+}
+
+/// Runs statements, and closes the database: pushes refuse what their own process holds open.
+pub(crate) fn run(path: &Path, sql: &str) {
+    Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}
+
+/// One value as text.
+pub(crate) fn value(path: &Path, sql: &str) -> String {
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(match row.get_ref(0)? {
+            rusqlite::types::ValueRef::Null => "NULL".to_owned(),
+            rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+            rusqlite::types::ValueRef::Real(number) => number.to_string(),
+            rusqlite::types::ValueRef::Text(text) | rusqlite::types::ValueRef::Blob(text) => {
+                String::from_utf8_lossy(text).into_owned()
+            }
+        })
+    };
+    Connection::open(path).unwrap().query_row(sql, [], read).unwrap_or_else(|_| "-".into())
+}
+
+pub(crate) fn integrity(path: &Path) -> String {
+    value(path, "PRAGMA integrity_check")
+}
+
+/// Runs statements and leaves their rows in the write-ahead log, as a gateway does that is killed.
+pub(crate) fn run_into_log(path: &Path, sql: &str) {
+    let aside = path.with_extension("aside");
+    let log = |path: &Path| {
+        let mut name = path.as_os_str().to_owned();
+        name.push("-wal");
+        PathBuf::from(name)
+    };
+    std::fs::copy(path, &aside).unwrap();
+    let db = Connection::open(&aside).unwrap();
+    db.execute_batch("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;").unwrap();
+    db.execute_batch(sql).unwrap();
+    std::fs::copy(log(&aside), log(path)).unwrap();
+    drop(db);
+    std::fs::remove_file(&aside).unwrap();
+    assert!(std::fs::metadata(log(path)).unwrap().len() > 0);
+}

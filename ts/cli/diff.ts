@@ -1,0 +1,112 @@
+/** `b2-backup diff` */
+import type { DiffEntry, DiffOptions, DiffReport } from '../../index.js';
+import { LIVE } from '../engine.js';
+import type { Command } from './arguments.js';
+import { type Context, EXIT, type Outcome } from './outcome.js';
+import { count, fileProblems, formatBytes, formatCount, printable, type Style, table } from './render.js';
+
+/** How many differences are shown on the terminal; `--json` has them all. */
+const SHOWN = 500;
+
+const COLUMNS = [
+  { title: '' },
+  { title: 'BEFORE', right: true },
+  { title: 'AFTER', right: true },
+  { title: 'PATH' },
+] as const;
+
+export async function diff(
+  { engine, settings, operation, style }: Context,
+  command: Extract<Command, { name: 'diff' }>,
+): Promise<Outcome> {
+  const options: DiffOptions = { from: command.from, to: command.to };
+  if (command.paths.length > 0) options.paths = [...command.paths];
+  if (command.text) options.text = true;
+  if (command.allowUnauthenticated) options.allowUnauthenticated = true;
+  const report = await engine.diff(settings, options, operation);
+  const { from, to, added, removed, changed, bytesBefore, bytesAfter, entries, skipped, warnings } = report;
+  return {
+    exit: skipped.length > 0 ? EXIT.incomplete : EXIT.done,
+    document: {
+      ok: true,
+      from,
+      to,
+      added,
+      removed,
+      changed,
+      bytesBefore,
+      bytesAfter,
+      entries: entries.map(({ text, textOmitted, ...entry }) => ({
+        ...entry,
+        ...(command.text ? { text: text ?? null, textOmitted: textOmitted ?? null } : {}),
+      })),
+      skipped,
+      requests: report.requests,
+      downloadedBytes: report.downloadedBytes,
+      durationMs: report.durationMs,
+      warnings,
+    },
+    lines: [
+      style.bold(`From ${printable(from)} to ${to === LIVE ? 'the present state' : printable(to)}`),
+      ...listing(report, style),
+      ...entries.flatMap((entry) => text(entry, style)),
+    ],
+    chatter: false,
+    problems: fileProblems(skipped, 'compared', style),
+    warnings,
+  };
+}
+
+function listing({ entries, added, removed, changed, ...report }: DiffReport, style: Style): string[] {
+  if (entries.length === 0) return ['Nothing is different.'];
+  const lines = table(COLUMNS, entries.slice(0, SHOWN).map(row), style);
+  const hidden = entries.length - SHOWN;
+  if (hidden > 0) lines.push(style.dim(`and ${count(hidden, 'more path')}; --json has them all`));
+  const sizes = `${formatBytes(report.bytesBefore)} before, ${formatBytes(report.bytesAfter)} after`;
+  lines.push(
+    '',
+    `${count(added, 'file')} added, ${formatCount(changed)} changed, ${formatCount(removed)} removed; ${sizes}`,
+  );
+  return lines;
+}
+
+function row({
+  path,
+  change,
+  what,
+  kind,
+  bytesBefore,
+  bytesAfter,
+  database,
+  textOmitted,
+}: DiffEntry): string[] {
+  const remarks: string[] = what.length === 1 && what[0] === 'content' ? [] : [...what];
+  if (database) remarks.push('database');
+  else if (textOmitted !== undefined) remarks.push(`no text: ${textOmitted}`);
+  const remark = remarks.length === 0 ? '' : `  (${remarks.map(printable).join(', ')})`;
+  return [
+    change,
+    change === 'added' ? '-' : size(kind, bytesBefore),
+    change === 'removed' ? '-' : size(kind, bytesAfter),
+    `${printable(path)}${kind === 'directory' ? '/' : ''}${remark}`,
+  ];
+}
+
+/** Only files have a size; what was one may have become something else. */
+function size(kind: string, bytes: number): string {
+  return kind === 'file' || bytes > 0 ? formatBytes(bytes) : '-';
+}
+
+function text({ path, text: hunks }: DiffEntry, style: Style): string[] {
+  if (hunks === undefined || hunks === '') return [];
+  const lines = hunks.replace(/\n$/, '').split('\n');
+  return ['', style.bold(printable(path)), ...lines.map((line) => paint(line, style))];
+}
+
+function paint(line: string, style: Style): string {
+  // A tab is the only control character that text is full of, and harmless.
+  const shown = line.split('\t').map(printable).join('\t');
+  if (line.startsWith('+')) return style.green(shown);
+  if (line.startsWith('-')) return style.red(shown);
+  return line.startsWith('@@') ? style.dim(shown) : shown;
+}

@@ -1,0 +1,164 @@
+/** `b2-backup restore` over the live state, `undo`, and `restore --resume`. */
+import type { RollbackEntry, RollbackOptions, RollbackPlan, RollbackReport } from '../../index.js';
+import { BackupError } from '../errors.js';
+import type { Command } from './arguments.js';
+import { type Context, EXIT, type Outcome } from './outcome.js';
+import { count, facts, fileProblems, formatBytes, printable, table } from './render.js';
+
+/** Rolls back to a snapshot, after the user has agreed to the plan. */
+export function rollBack(
+  context: Context,
+  {
+    snapshot,
+    paths,
+    exact,
+    partial,
+    dryRun,
+    yes,
+    allowUnauthenticated,
+  }: Extract<Command, { name: 'rollback' }>,
+): Promise<Outcome> {
+  const options: RollbackOptions = { snapshot, exact, partial, allowUnauthenticated };
+  if (paths.length > 0) options.paths = [...paths];
+  return planned(context, options, { dryRun, yes });
+}
+
+/** Takes the last rollback back. */
+export function undo(
+  context: Context,
+  { dryRun, yes }: Extract<Command, { name: 'undo' }>,
+): Promise<Outcome> {
+  return planned(context, { undo: true }, { dryRun, yes });
+}
+
+/** Finishes what was cut off, or waits for OpenClaw to stop. */
+export async function resume({ engine, settings, style }: Context): Promise<Outcome> {
+  const report = await engine.recoverRollback(settings, false);
+  if (report.outcome !== 'nothing') return done(report, style);
+  return {
+    exit: EXIT.done,
+    document: { ok: true, outcome: report.outcome },
+    lines: ['No rollback waits to be finished.'],
+    chatter: true,
+    problems: [],
+    warnings: report.warnings,
+  };
+}
+
+async function planned(
+  context: Context,
+  options: RollbackOptions,
+  { dryRun, yes }: { dryRun: boolean; yes: boolean },
+): Promise<Outcome> {
+  const { engine, settings, operation, style, confirm } = context;
+  const plan = await engine.planRollback(settings, options, operation);
+  const changes = plan.entries.filter(({ action }) => action !== 'keep-live').length;
+  const lines = describe(plan, style);
+  if (dryRun || changes === 0) {
+    const { entries, warnings, ...rest } = plan;
+    return {
+      exit: EXIT.done,
+      document: { ok: true, dryRun: true, ...rest, entries: entries.map(plain), warnings },
+      lines,
+      chatter: false,
+      problems: [],
+      warnings,
+    };
+  }
+  if (!yes) {
+    if (confirm === undefined) {
+      throw new BackupError(
+        `this would change ${count(changes, 'path')} of the live state; see them with --dry-run, and do it with --yes`,
+        { code: 'B2_USAGE' },
+      );
+    }
+    if (!(await confirm([...lines, ...plan.warnings.map((warning) => `warning: ${printable(warning)}`)]))) {
+      throw new BackupError('nothing was changed', { code: 'B2_CANCELLED' });
+    }
+  }
+  // With the id of the plan: "latest" may be another one by now.
+  const agreed = options.undo === true ? options : { ...options, snapshot: plan.snapshot };
+  return done(await engine.rollBack(settings, agreed, plan.hash, operation), style);
+}
+
+function plain({ path, action, bytes, database, reason }: RollbackEntry) {
+  return { path, action, bytes, database, reason: reason ?? null };
+}
+
+const SIGNS: Readonly<Record<string, string>> = {
+  add: 'add',
+  replace: 'replace',
+  delete: 'delete',
+  'keep-live': 'keep',
+};
+
+function describe(plan: RollbackPlan, style: Context['style']): string[] {
+  const { snapshot, createdAt, entries, bytes, fetchBytes, needsRestart } = plan;
+  if (!entries.some(({ action }) => action !== 'keep-live')) {
+    return [style.green(`Everything is as in ${printable(snapshot)} already`)];
+  }
+  const rows = entries.map(({ path, action, bytes: size, database, reason }) => {
+    const facts = [...(database ? ['database'] : []), ...(reason === undefined ? [] : [printable(reason)])];
+    return [
+      SIGNS[action] ?? action,
+      action === 'add' || action === 'replace' ? formatBytes(size) : '',
+      printable(path) + (facts.length === 0 ? '' : `  (${facts.join(', ')})`),
+    ];
+  });
+  return [
+    ...table([{ title: '' }, { title: 'SIZE', right: true }, { title: 'PATH' }], rows, style),
+    '',
+    style.bold(`Roll back to ${printable(snapshot)} of ${printable(createdAt)}`),
+    ...facts([
+      ['to write', `${formatBytes(bytes)}, of which ${formatBytes(fetchBytes)} are fetched`],
+      ['first', 'a safety snapshot of what is there; "b2-backup undo" brings it back'],
+      ...(needsRestart ? [['then', 'OpenClaw has to restart'] as [string, string]] : []),
+    ]),
+  ];
+}
+
+function done(report: RollbackReport, style: Context['style']): Outcome {
+  const { outcome, snapshot, safety, failed, late, left, problem, warnings, ...figures } = report;
+  const to = printable(snapshot ?? 'the snapshot');
+  const first: Readonly<Record<string, string>> = {
+    nothing: style.green(`Everything is as in ${to} already`),
+    waiting: style.yellow(
+      `Ready to roll back to ${to}: restart OpenClaw to carry it out ("openclaw gateway restart")`,
+    ),
+    applied: style.green(`Rolled back to ${to}`),
+    'rolled-back': style.red(`The rollback to ${to} could not be finished; everything is as it was`),
+  };
+  const failure = outcome === 'rolled-back';
+  return {
+    exit: failure ? EXIT.failed : failed.length > 0 ? EXIT.incomplete : EXIT.done,
+    document: {
+      ok: !failure,
+      outcome,
+      id: report.id ?? null,
+      snapshot: snapshot ?? null,
+      safety: safety ?? null,
+      failed,
+      late,
+      left,
+      problem: problem ?? null,
+      downloadedBytes: figures.downloadedBytes,
+      requests: figures.requests,
+      durationMs: figures.durationMs,
+      warnings,
+    },
+    lines: [
+      first[outcome] ?? outcome,
+      ...facts([
+        ...(safety === undefined ? [] : [['before', printable(safety)] as [string, string]]),
+        ...late.map((path): [string, string] => ['changed meanwhile', printable(path)]),
+        ...left.map((path): [string, string] => ['not removed', printable(path)]),
+      ]),
+    ],
+    chatter: true,
+    problems: [
+      ...(problem === undefined ? [] : [style.red(printable(problem))]),
+      ...fileProblems(failed, 'restored', style),
+    ],
+    warnings,
+  };
+}

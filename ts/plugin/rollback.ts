@@ -1,0 +1,176 @@
+/** Rolling the state back while the gateway runs: plan, agree, stage, restart, apply in between, tell. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RollbackOptions, RollbackPlan, RollbackReport, Settings } from '../../index.js';
+import type { Engine } from '../engine.js';
+import { BackupError, toBackupError } from '../errors.js';
+import type { Operation } from '../operation.js';
+import { type Clock, within } from './clock.js';
+import type { PendingRollback } from './record.js';
+import type { Reporter } from './report.js';
+import { tellOutcome } from './tell-rollback.js';
+
+/** A plan that somebody was shown. */
+export interface Planned {
+  readonly options: RollbackOptions;
+  readonly plan: RollbackPlan;
+}
+
+/** Whom to tell how it went. */
+export interface Asker {
+  readonly sessionKey?: string | undefined;
+  readonly agentId?: string | undefined;
+}
+
+/** What rollbacks work with. */
+export interface RollbackDeps {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly reporter: Reporter;
+  /** Asks the gateway to restart once what it does now is done. */
+  restart(): void;
+}
+
+/** So many plans are remembered; what is older has to be looked at again. */
+const PLANS = 20;
+/** How long a stopping gateway waits for a rollback, in milliseconds. What is cut off is finished at the next start. */
+const APPLY_WAIT_MS = 50_000;
+/** How long after the answer the restart is asked for, in milliseconds: the asker's turn has to end first. */
+const RESTART_AFTER_MS = 2_000;
+
+/** The rollbacks of one running gateway. */
+export class Rollbacks {
+  readonly #deps: RollbackDeps;
+  readonly #settings: () => Settings;
+  readonly #plans = new Map<string, Planned>();
+
+  constructor(deps: RollbackDeps, settings: () => Settings) {
+    this.#deps = deps;
+    this.#settings = settings;
+  }
+
+  /** What a rollback would do. @throws {BackupError} */
+  async plan(options: RollbackOptions, operation: Operation = {}): Promise<RollbackPlan> {
+    const plan = await this.#deps.engine.planRollback(this.#settings(), options, operation);
+    this.#plans.delete(plan.hash);
+    // The id of what was shown: "latest" may be another one by the time that the user agrees.
+    const shown = options.undo === true ? options : { ...options, snapshot: plan.snapshot };
+    this.#plans.set(plan.hash, { options: shown, plan });
+    for (const hash of this.#plans.keys()) {
+      if (this.#plans.size <= PLANS) break;
+      this.#plans.delete(hash);
+    }
+    return plan;
+  }
+
+  /** The plan with that hash, if it was shown by this gateway. */
+  planned(hash: string): Planned | undefined {
+    return this.#plans.get(hash);
+  }
+
+  /** Carries out a plan that was shown. @throws {BackupError} */
+  async carryOut(hash: string, asker: Asker, operation: Operation = {}): Promise<RollbackReport> {
+    const { engine, clock, reporter, restart } = this.#deps;
+    const planned = this.#plans.get(hash);
+    if (planned === undefined) {
+      throw new BackupError('this plan is not known: make a preview first, and pass on its plan', {
+        code: 'B2_PLAN_CHANGED',
+      });
+    }
+    const report = await engine.rollBack(this.#settings(), planned.options, hash, operation);
+    this.#plans.delete(hash);
+    if (report.outcome === 'waiting' && report.id !== undefined) {
+      const { sessionKey, agentId } = asker;
+      await reporter.rollbackWaits({
+        id: report.id,
+        snapshot: report.snapshot ?? planned.plan.snapshot,
+        undo: planned.options.undo === true,
+        ...(sessionKey === undefined ? {} : { sessionKey }),
+        ...(agentId === undefined ? {} : { agentId }),
+      });
+      clock.after(RESTART_AFTER_MS, restart);
+    }
+    return report;
+  }
+
+  /**
+   * In the stop of the gateway, when its agents do not work any more: applies what waits, whoever staged it. Returns
+   * whether there was something. Never fails.
+   */
+  async beforeStop(): Promise<boolean> {
+    const { clock } = this.#deps;
+    if (!(await this.#mayBeOpen())) return false;
+    const applying = this.#recover().then(async (report) => {
+      await this.#applied(report);
+      return report.outcome !== 'nothing';
+    });
+    return (await within(clock, APPLY_WAIT_MS, applying)) ?? true;
+  }
+
+  /** At the start, before agents run: finishes what was cut off, and tells how the last rollback went. */
+  async atStart(): Promise<void> {
+    const { reporter, restart } = this.#deps;
+    if (await this.#mayBeOpen()) {
+      const report = await this.#recover();
+      await this.#applied(report);
+      // The gateway has read its databases by now: only another start makes it see what was brought back.
+      if (report.outcome === 'applied' || report.outcome === 'rolled-back') {
+        restart();
+        return;
+      }
+    }
+    const pending = reporter.record.rollback;
+    if (pending?.outcome === undefined) return;
+    reporter.rollbackTold(tellOutcome(pending), pending);
+  }
+
+  async #applied(report: RollbackReport): Promise<void> {
+    const { reporter } = this.#deps;
+    if (report.outcome === 'nothing' || report.outcome === 'waiting' || report.id === undefined) return;
+    const before: PendingRollback = reporter.record.rollback ?? {
+      id: report.id,
+      snapshot: report.snapshot ?? '',
+      undo: false,
+    };
+    const { outcome, late, left, problem } = report;
+    await reporter.rollbackWaits({
+      ...before,
+      outcome,
+      late,
+      left,
+      ...(problem === undefined ? {} : { problem }),
+    });
+  }
+
+  async #recover(): Promise<RollbackReport> {
+    try {
+      return await this.#deps.engine.recoverRollback(this.#settings(), true);
+    } catch (error) {
+      const { message } = toBackupError(error);
+      this.#deps.reporter.warn(`a rollback could not be finished: ${message}`);
+      return { ...NOTHING, problem: message };
+    }
+  }
+
+  /** Whether there is a folder of a rollback; looking into it takes a process of its own. */
+  async #mayBeOpen(): Promise<boolean> {
+    try {
+      const folder = join(this.#settings().stateDir, 'b2-backup', 'restore');
+      const entries = await readdir(folder, { withFileTypes: true });
+      return entries.some((entry) => entry.isDirectory());
+    } catch {
+      return false;
+    }
+  }
+}
+
+const NOTHING: RollbackReport = {
+  outcome: 'nothing',
+  downloadedBytes: 0,
+  requests: 0,
+  failed: [],
+  late: [],
+  left: [],
+  warnings: [],
+  durationMs: 0,
+};

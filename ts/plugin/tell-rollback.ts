@@ -1,0 +1,116 @@
+/** Plans and outcomes of rollbacks as plain text for chats and models. Pure. */
+import type { RollbackEntry, RollbackPlan, RollbackReport } from '../../index.js';
+import { count, formatBytes, printable } from '../text.js';
+import type { PendingRollback } from './record.js';
+
+const ACTIONS = [
+  ['add', 'Comes back'],
+  ['replace', 'Becomes as it was'],
+  ['delete', 'Is removed'],
+  ['keep-live', 'Differs, and stays as it is'],
+] as const;
+
+/** What a rollback would do; at most `limit` paths of each kind. */
+export function tellPlan(plan: RollbackPlan, { limit }: { limit: number }): string {
+  const { snapshot, entries, bytes, fetchBytes, needsRestart, warnings } = plan;
+  const changes = entries.filter(({ action }) => action !== 'keep-live');
+  if (changes.length === 0) return `Everything is as in ${printable(snapshot)} already.`;
+  const touched = [
+    [plan.touches.configuration, 'the configuration of OpenClaw'],
+    [plan.touches.hooks, 'hooks'],
+    [plan.touches.skills, 'skills'],
+  ] as const;
+  const what = touched.filter(([is]) => is).map(([, name]) => name);
+  return [
+    `Rolling back to ${printable(snapshot)}: ${count(changes.length, 'path')}, ${formatBytes(bytes)}, of which ` +
+      `${formatBytes(fetchBytes)} are fetched.`,
+    ...ACTIONS.flatMap(([action, meaning]) => tellAction(entries, action, meaning, limit)),
+    ...(what.length === 0 ? [] : [`This touches ${what.join(', ')}.`]),
+    needsRestart ? 'OpenClaw restarts for this.' : 'No restart is needed.',
+    'A safety snapshot is made first; undo brings back what is there now.',
+    ...warnings.map((warning) => `Note: ${printable(warning)}`),
+  ].join('\n');
+}
+
+function tellAction(
+  entries: readonly RollbackEntry[],
+  action: string,
+  meaning: string,
+  limit: number,
+): string[] {
+  const all = entries.filter((entry) => entry.action === action);
+  if (all.length === 0) return [];
+  const more = all.length - limit;
+  return [
+    `${meaning} (${count(all.length, 'path')}):`,
+    ...all.slice(0, limit).map(tellEntry),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
+}
+
+function tellEntry({ path, bytes, database, reason }: RollbackEntry): string {
+  const facts = [
+    ...(database ? ['database'] : []),
+    ...(bytes > 0 ? [formatBytes(bytes)] : []),
+    ...(reason === undefined ? [] : [printable(reason)]),
+  ];
+  return `  ${printable(path)}${facts.length === 0 ? '' : ` (${facts.join(', ')})`}`;
+}
+
+/** What a rollback has come to, right after it was asked for. */
+export function tellRollback({
+  outcome,
+  snapshot,
+  safety,
+  failed,
+  warnings,
+  ...rest
+}: RollbackReport): string {
+  const to = printable(snapshot ?? 'the snapshot');
+  const first = {
+    nothing: `Everything is as in ${to} already; nothing was done.`,
+    waiting: `Ready to roll back to ${to}. OpenClaw restarts in a moment, and I will say how it went.`,
+    applied: `Rolled back to ${to}.`,
+    'rolled-back': `The rollback to ${to} could not be finished; everything is as it was.`,
+  }[outcome];
+  return [
+    first ?? `Rollback to ${to}: ${printable(outcome)}`,
+    ...(safety === undefined ? [] : [`What was there is in ${printable(safety)}; undo brings it back.`]),
+    ...failed.map(({ path, message }) => `Not restored: ${printable(path)}: ${printable(message)}`),
+    ...remarks(rest),
+    ...warnings.map((warning) => `Note: ${printable(warning)}`),
+  ].join('\n');
+}
+
+/** What became of a rollback over a restart. */
+export function tellOutcome({
+  outcome,
+  snapshot,
+  undo,
+  late = [],
+  left = [],
+  problem,
+}: PendingRollback): string {
+  const what = undo ? 'The last rollback was undone' : `OpenClaw was rolled back to ${printable(snapshot)}`;
+  const first =
+    outcome === 'applied'
+      ? `${what}.`
+      : `The rollback to ${printable(snapshot)} could not be finished; everything is as it was before.`;
+  return [first, ...remarks({ late, left, problem })].join('\n');
+}
+
+function remarks({
+  late,
+  left,
+  problem,
+}: {
+  late: readonly string[];
+  left: readonly string[];
+  problem?: string | undefined;
+}): string[] {
+  return [
+    ...(problem === undefined ? [] : [`The reason: ${printable(problem)}`]),
+    ...late.map((path) => `Changed meanwhile, and kept beside: ${printable(path)}`),
+    ...left.map((path) => `Not removed, since it holds something else: ${printable(path)}`),
+  ];
+}

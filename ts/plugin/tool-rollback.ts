@@ -1,0 +1,117 @@
+/** The actions of `b2_rollback` that look into snapshots: diff, preview, restore, undo. */
+import type { RollbackOptions, SnapshotInfo } from '../../index.js';
+import { BackupError } from '../errors.js';
+import type { Operation } from '../operation.js';
+import type { ToolResult } from './api.js';
+import type { Backup } from './backup.js';
+import type { Asker } from './rollback.js';
+import { tellList } from './tell.js';
+import { tellDiff } from './tell-diff.js';
+import { tellPlan, tellRollback } from './tell-rollback.js';
+import { type Parameters, result } from './tool-shape.js';
+import { findSnapshots } from './words.js';
+
+/** One call of the tool. */
+export interface Call {
+  readonly backup: Backup;
+  readonly parameters: Parameters;
+  readonly now: Date;
+  readonly operation: Operation;
+  readonly asker: Asker;
+}
+
+/** Lines that diff and preview show unless told otherwise. */
+const SHOWN = 60;
+
+/** Compares two snapshots, or one with the present. */
+export async function diff(call: Call): Promise<ToolResult> {
+  const { backup, parameters, operation } = call;
+  const { snapshot = 'latest', with: other, paths, limit = SHOWN } = parameters;
+  const { snapshots } = await backup.list(operation);
+  const from = choose(call, snapshot, snapshots);
+  if (typeof from === 'object') return from;
+  const to = other === undefined || other === 'live' ? 'live' : choose(call, other, snapshots);
+  if (typeof to === 'object') return to;
+  const report = await backup.diff({ from, to, text: true, ...only(paths) }, operation);
+  const entries = report.entries.slice(0, limit);
+  const details = { ...report, entries, omittedEntries: report.entries.length - entries.length };
+  return result(tellDiff(report, { limit }), details);
+}
+
+/** Tells what a rollback would do, with the lines that change in small files, and gives its plan. */
+export async function preview(call: Call): Promise<ToolResult> {
+  const { backup, parameters, operation } = call;
+  const { snapshot = 'latest', paths, exact, undo, limit = SHOWN } = parameters;
+  let options: RollbackOptions = { undo: true };
+  if (undo !== true) {
+    const { snapshots } = await backup.list(operation);
+    const id = choose(call, snapshot, snapshots);
+    if (typeof id === 'object') return id;
+    options = { snapshot: id, ...only(paths), ...(exact === undefined ? {} : { exact }) };
+  }
+  const plan = await backup.rollbacks.plan(options, operation);
+  const changes = plan.entries.filter(({ action }) => action !== 'keep-live');
+  const texts = changes.length === 0 ? [] : await changedText(backup, plan.snapshot, options, operation);
+  const next =
+    changes.length === 0
+      ? []
+      : [`To do it, when the user agrees: ${undo === true ? 'undo' : 'restore'} with plan ${plan.hash}`];
+  const details = { ...plan, entries: plan.entries.slice(0, limit), totalEntries: plan.entries.length };
+  return result([tellPlan(plan, { limit }), ...texts, ...next].join('\n'), details);
+}
+
+/** Carries out a plan that was shown. The host's gate has asked the owner where that is needed. */
+export async function rollBack({ backup, parameters, operation, asker }: Call): Promise<ToolResult> {
+  const { plan } = parameters;
+  if (plan === undefined) {
+    throw new BackupError('make a preview first, show it to the user, and pass on its plan', {
+      code: 'B2_USAGE',
+    });
+  }
+  const report = await backup.rollbacks.carryOut(plan, asker, operation);
+  return result(tellRollback(report), report);
+}
+
+/** From the present to the snapshot, as far as it is text. */
+async function changedText(
+  backup: Backup,
+  snapshot: string,
+  { paths }: RollbackOptions,
+  operation: Operation,
+): Promise<string[]> {
+  // Of everything it would be too much to read; who wants to see it names paths.
+  if (paths === undefined) return [];
+  const report = await backup.diff({ from: snapshot, to: 'live', text: true, paths }, operation);
+  const text = report.entries.filter((entry) => entry.text !== undefined);
+  return text.length === 0
+    ? []
+    : [
+        'What changed since the snapshot, and goes back:',
+        tellDiff({ ...report, entries: text }, { limit: SHOWN }),
+      ];
+}
+
+/** The id that the words mean, or an answer that asks. */
+function choose(
+  { now, backup: { timeZone } }: Call,
+  words: string,
+  snapshots: readonly SnapshotInfo[],
+): string | ToolResult {
+  const found = findSnapshots(words, snapshots, { now, timeZone });
+  if (found.kind === 'one') return found.snapshot.id;
+  const nearest = found.kind === 'none' && found.nearest !== undefined ? [found.nearest] : [];
+  const candidates = found.kind === 'several' ? found.candidates : nearest;
+  const lines = [`It is not certain which snapshot "${words}" means: ${found.why}`];
+  if (candidates.length > 0) {
+    const limit = candidates.length;
+    lines.push(
+      'Ask the user, then call again with the id:',
+      tellList({ snapshots: [...candidates], warnings: [] }, { now, timeZone, limit }),
+    );
+  }
+  return result(lines.join('\n'), { uncertain: words, why: found.why, candidates });
+}
+
+function only(paths: readonly string[] | undefined): { paths?: string[] } {
+  return paths === undefined ? {} : { paths: [...paths] };
+}
