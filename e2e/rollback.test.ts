@@ -64,6 +64,12 @@ async function tool(parameters: object, decision?: 'allow-once' | 'deny'): Promi
   return text;
 }
 
+/** Waits until the gateway has restarted and tells how it went, and answers again. */
+async function told(pattern: RegExp, from: number): Promise<void> {
+  await gateway.says(pattern, { from, seconds: 120 });
+  await gateway.until('to answer after its restart', async () => (await gateway.health()) !== undefined);
+}
+
 function planIn(text: string): string {
   const plan = /with plan ([0-9a-f]{64})/.exec(text)?.[1];
   if (plan === undefined) throw new Error(`there is no plan in: ${text}`);
@@ -115,7 +121,7 @@ describe('what an agent lost', () => {
     expect(await tool({ action: 'restore', plan: planIn(preview) }, 'allow-once')).toContain(
       `Ready to roll back to ${snapshot}`,
     );
-    await gateway.says(/OpenClaw was rolled back to/, { from, seconds: 120 });
+    await told(/OpenClaw was rolled back to/, from);
     expect(readFileSync(inState('workspace/MEMORY.md'), 'utf8')).toBe('remember the milk\n');
     expect(existsSync(inState('skills/planted'))).toBe(false);
     expect(await said('alpha-one', 'bravo-two')).toEqual(['alpha-one']);
@@ -134,7 +140,7 @@ describe('what an agent lost', () => {
     const preview = await tool({ action: 'preview', undo: true });
     const from = gateway.log.length;
     await tool({ action: 'undo', plan: planIn(preview) }, 'allow-once');
-    await gateway.says(/The last rollback was undone/, { from, seconds: 120 });
+    await told(/The last rollback was undone/, from);
     expect(await said('alpha-one', 'bravo-two', 'charlie-three')).toEqual(['alpha-one', 'bravo-two']);
     expect(existsSync(inState('skills/planted/SKILL.md'))).toBe(true);
     expect(existsSync(inState('workspace/MEMORY.md'))).toBe(false);
