@@ -56,9 +56,9 @@ async function settle(): Promise<void> {
   }
 }
 
-/** Backed up an hour ago. */
-function recently(clock: TestClock): object {
-  const at = new Date(clock.now().getTime() - HOUR).toISOString();
+/** Backed up an hour ago, or `ms` milliseconds. */
+function recently(clock: TestClock, ms = HOUR): object {
+  const at = new Date(clock.now().getTime() - ms).toISOString();
   return { lastRunAt: at, lastSuccessAt: at, since: at, failures: 0, told: [] };
 }
 
@@ -415,6 +415,23 @@ describe('the user is told', () => {
     await clock.advance(2 * DAY + MINUTE);
     expect(host.events).toEqual([
       { sessionKey: 'agent:main:main', text: 'Nothing has been backed up yet; the schedule is "daily".' },
+    ]);
+  });
+
+  it('not before a gateway that was off, or whose machine slept, had time to make up for it', async () => {
+    const clock = new TestClock();
+    const { host, held } = await gateway({ clock, record: recently(clock, 7 * DAY) });
+    await clock.advance(50 * MINUTE);
+    expect(host.events).toEqual([]);
+    await held.last.succeed();
+    clock.sleep(7 * DAY);
+    await clock.advance(50 * MINUTE);
+    expect(held.pushes).toHaveLength(2);
+    expect(host.events).toEqual([]);
+    // That one hangs.
+    await clock.advance(12 * MINUTE);
+    expect(host.events.map(({ text }) => text)).toEqual([
+      expect.stringMatching(/^Nothing has been backed up since 2026-11-23T12:50/),
     ]);
   });
 

@@ -19,6 +19,10 @@ import { tellPush } from './tell.js';
 const FAILURES = 3;
 /** Nothing for so many of the schedule's periods reaches the user. */
 const PERIODS = 2;
+/** How long what was missed while the gateway was off or the machine slept may take to be made up, in milliseconds. */
+const MAKE_UP_MS = 60 * 60_000;
+/** Looks are a minute apart; longer than this, in milliseconds, and the machine has slept, or its clock was set. */
+const ASLEEP_MS = 5 * 60_000;
 
 /** How the host is told. */
 export interface Voice {
@@ -35,6 +39,8 @@ export class Reporter {
   readonly #voice: Voice;
   readonly #clock: Clock;
   #record: Record = EMPTY;
+  /** Since when there has been a chance to back up, and when that was last seen to be so. */
+  #awake: { readonly since: Date; at: Date } | undefined;
 
   constructor(file: RecordFile, voice: Voice, clock: Clock) {
     this.#file = file;
@@ -96,12 +102,13 @@ export class Reporter {
     else this.#failed(reason, outcome);
   }
 
-  /** Tells the user when nothing was backed up for too long. */
+  /** Tells the user when nothing was backed up for too long. To be called at least once a minute. */
   look({ schedule }: Policy): void {
+    const now = this.#clock.now();
+    if (now.getTime() - this.#awakeSince(now).getTime() <= MAKE_UP_MS) return;
     const { lastSuccessAt, since, told } = this.#record;
     const last = lastSuccessAt ?? since;
     if (last === undefined || told.includes('overdue')) return;
-    const now = this.#clock.now();
     const late = now.getTime() - new Date(last).getTime();
     if (late <= PERIODS * schedule.period(now)) return;
     const when = lastSuccessAt === undefined ? 'yet' : `since ${lastSuccessAt}`;
@@ -109,6 +116,16 @@ export class Reporter {
       'overdue',
       `Nothing has been backed up ${when}; the schedule is "${schedule.text}".${this.#because()}`,
     );
+  }
+
+  #awakeSince(now: Date): Date {
+    const awake = this.#awake;
+    if (awake === undefined || Math.abs(now.getTime() - awake.at.getTime()) > ASLEEP_MS) {
+      this.#awake = { since: now, at: now };
+      return now;
+    }
+    awake.at = now;
+    return awake.since;
   }
 
   #succeeded(reason: PushReason, report: PushReport): void {
