@@ -23,8 +23,8 @@ pub use push::{PushOptions, PushReport, push};
 pub use restore::{RestoreOptions, RestoreReport, restore};
 pub use rollback::{
     Action, Gateway, Mode, Outcome, RecoverReport, RollbackEntry, RollbackPlan, RollbackReport,
-    RollbackRequest, Touches, apply_waiting, discard_waiting, plan_rollback, plan_undo, recover,
-    stage_rollback, stage_undo,
+    RollbackRequest, Touches, discard_waiting, plan_rollback, plan_undo, recover, stage_rollback,
+    stage_undo,
 };
 pub use session::{Ambient, Session, Settings};
 pub use status::{StatusReport, status};

@@ -393,3 +393,23 @@ async fn what_backups_leave_out_stays_live() {
         assert!(plan.is_empty() && plan.entries[0].reason.is_some());
     }
 }
+
+/// Two directories of a snapshot must not be laid over each other by giving both the name of one that is configured.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_is_named_twice() {
+    let place = Place::in_memory();
+    first_day(&place.live);
+    let outside = place.dir.path().canonicalize().unwrap().join("outside");
+    write(&outside, "here.md", "mine");
+    let config = serde_json::json!({ "agents": { "defaults": { "workspace": outside } } });
+    write(&place.live, "openclaw.json", config.to_string());
+    place.push().await;
+    let entries = [Entry { root: 1, ..file("a.md") }, Entry { root: 2, ..file("b.md") }];
+    let named = RootRecord { kind: 1, path: outside.to_str().unwrap().into() };
+    let twice = |manifest: &mut Manifest| manifest.roots.extend([named.clone(), named.clone()]);
+    let snapshot = forge(&place, &tree(&entries), &twice);
+    let plan = place.plan(&to(&snapshot)).await.unwrap();
+    assert_eq!(lines(&plan), [format!("add {}/a.md", outside.display())]);
+    let warned = plan.warnings.iter().filter(|warning| warning.contains("stays as it is"));
+    assert_eq!(warned.count(), 1, "{:?}", plan.warnings);
+}

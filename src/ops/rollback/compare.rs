@@ -8,7 +8,10 @@ use super::plan::{Action, Mode};
 use super::scope::Scope;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::format::{Entry, EntryFlags, Manifest};
+use crate::format::{Entry, EntryFlags, Manifest, RootRecord};
+use crate::ops::push::memory::path_bytes;
+use crate::ops::roots::{record, same_roots};
+use crate::ops::tree::path_for_people;
 use crate::source::gateway::Running;
 use crate::source::policy::Standing;
 use crate::source::{Found, RelPath, Root, RootKind};
@@ -58,16 +61,14 @@ pub(super) struct Compared {
 impl Compared {
     /// A path for people.
     pub(super) fn shown(&self, root: u16, path: &RelPath) -> String {
-        match self.roots.get(usize::from(root)) {
-            Some(place) if root > 0 => format!("{}/{path}", place.path.display()),
-            _ => path.to_string(),
-        }
+        let other = (root > 0).then(|| self.root_path(root));
+        path_for_people(other.as_deref(), path)
     }
 
     /// Absolute path of a root, as bytes.
     pub(super) fn root_path(&self, root: u16) -> Vec<u8> {
         let root = self.roots.get(usize::from(root));
-        root.map_or_else(Vec::new, |root| root.path.as_os_str().as_encoded_bytes().to_vec())
+        root.map_or_else(Vec::new, |root| path_bytes(&root.path))
     }
 
     /// Whether an item is OpenClaw's configuration, or a file that it includes from elsewhere.
@@ -94,7 +95,9 @@ pub(super) fn compare(
     let old_state = manifest
         .roots
         .first()
-        .filter(|record| record.path != live.roots.first().map(path_of).unwrap_or_default())
+        .filter(|record| {
+            record.path != live.roots.first().map(|root| path_bytes(&root.path)).unwrap_or_default()
+        })
         .map(|record| String::from_utf8_lossy(&record.path).into_owned());
     let mut comparison = Comparison {
         found: live
@@ -148,30 +151,20 @@ pub(super) fn compare(
     Ok(Compared { items, roots, config, running, old_state, matched, warnings })
 }
 
-fn path_of(root: &Root) -> Vec<u8> {
-    root.path.as_os_str().as_encoded_bytes().to_vec()
-}
-
 /// The live root of each root of the snapshot. The state directory is the state directory wherever it is; all
 /// others have to be where they were, and still be configured: a snapshot does not choose where it is written.
 fn map_roots(live: &[Root], manifest: &Manifest) -> (Vec<Option<u16>>, Vec<String>) {
-    let mut warnings = Vec::new();
-    let mut mapped = Vec::new();
-    for (index, record) in manifest.roots.iter().enumerate() {
-        let place = if index == 0 {
-            Some(0)
-        } else {
-            live.iter().skip(1).position(|root| path_of(root) == record.path).map(|at| at + 1)
-        };
-        if place.is_none() {
-            let path = RelPath::from_bytes(record.path.clone());
-            warnings.push(format!(
-                "{path} is in the snapshot, but not configured now: it stays as it is"
-            ));
-        }
-        mapped.push(place.and_then(|place| u16::try_from(place).ok()));
-    }
-    (mapped, warnings)
+    let paths = |of: &[RootRecord]| of.iter().map(|root| root.path.clone()).collect::<Vec<_>>();
+    let here: Vec<RootRecord> = live.iter().map(record).collect();
+    let mapped = same_roots(&paths(&manifest.roots), &paths(&here));
+    let gone = manifest.roots.iter().zip(&mapped).filter(|(_, place)| place.is_none());
+    let warnings = gone.map(|(root, _)| {
+        let path = RelPath::from_bytes(root.path.clone());
+        format!("{path} is in the snapshot, but not configured now: it stays as it is")
+    });
+    let warnings = warnings.collect();
+    let place = |place: Option<usize>| place.and_then(|place| u16::try_from(place).ok());
+    (mapped.into_iter().map(place).collect(), warnings)
 }
 
 /// A comparison under way.

@@ -9,10 +9,12 @@ use super::moves::{Spots, take_away_to};
 use super::steps::LOGS;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
+use crate::format::RootRecord;
+use crate::ops::roots;
 use crate::repo::{Journal, Step};
 use crate::source::database::{Redact, host_database};
 use crate::source::place::Spot;
-use crate::source::{RelPath, RootKind, sqlite};
+use crate::source::{RelPath, sqlite};
 
 /// How long a live database may be locked by others. The gateway waits no longer for its own.
 const LOCKED: Duration = Duration::from_secs(10);
@@ -21,12 +23,10 @@ const COPYING: Duration = Duration::from_mins(5);
 
 /// Which of the host's databases a step is about.
 pub(super) fn kind_of(journal: &Journal, step: &Step) -> Redact {
-    let kind = match journal.root_kinds.get(usize::from(step.root)) {
-        Some(0) => RootKind::State,
-        Some(2) => RootKind::AgentDir,
-        _ => RootKind::Workspace,
-    };
-    host_database(&RelPath::from_bytes(step.path.clone()), kind).unwrap_or(Redact::None)
+    let root = journal.root_kinds.get(usize::from(step.root));
+    let kind = root.and_then(|kind| roots::kind(&RootRecord { kind: *kind, path: Vec::new() }));
+    let path = RelPath::from_bytes(step.path.clone());
+    kind.and_then(|kind| host_database(&path, kind)).unwrap_or(Redact::None)
 }
 
 /// Writing and unwriting of databases.

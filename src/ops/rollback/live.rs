@@ -3,9 +3,10 @@
 use crate::crypto::ContentHash;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::ops::push::{Looked, look, memory::Memory};
+use crate::ops::push::memory::{Memory, path_bytes};
+use crate::ops::push::{Looked, look, refuse_open_databases};
 use crate::ops::session::{Session, Settings};
-use crate::source::database::{is_database, open_in_this_process};
+use crate::source::database::is_database;
 use crate::source::gateway::{Running, running};
 use crate::source::policy::Policy;
 use crate::source::roots::roots;
@@ -34,24 +35,14 @@ impl Live {
     /// # Errors
     /// `B2_DATABASE_IN_PROCESS`, `B2_CONFIG` and those of the file system.
     pub(super) async fn look(session: &Session) -> Result<Self> {
-        let Looked { roots, walk, skipped, warnings, .. } = look(session, false).await?;
-        let databases: Vec<_> = walk
-            .found
-            .iter()
-            .filter(|found| found.database_name)
-            .filter_map(|found| {
-                Some(absolute(&roots.get(usize::from(found.root))?.path, &found.path))
-            })
-            .collect();
-        if let Some(path) = open_in_this_process(&databases) {
-            return Err(Error::DatabaseInProcess { path });
-        }
-        let local = session.local_repository(session.settings.encrypt);
-        let memory = Memory::load(&local)?.filter(|memory| memory.same_roots(&roots));
+        // The policy of backups is not the one here: secrets stay live even where they are backed up.
+        let Looked { roots, walk, skipped, warnings, policy: _ } = look(session, false).await?;
+        refuse_open_databases(&roots, &walk)?;
+        let memory = Memory::load(&session.local_repository(session.settings.encrypt))?;
+        let memory = memory.filter(|memory| memory.same_roots(&roots));
         let skipped = skipped.into_iter().map(|problem| problem.message);
         let state = roots.first().map(|root| root.path.clone()).unwrap_or_default();
-        let root_paths =
-            roots.iter().map(|root| root.path.as_os_str().as_encoded_bytes().to_vec()).collect();
+        let root_paths = roots.iter().map(|root| path_bytes(&root.path)).collect();
         Ok(Self {
             policy: policy(&session.settings)?,
             naming: Naming::of(&state),

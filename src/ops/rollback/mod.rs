@@ -35,7 +35,7 @@ use scope::Scope;
 
 use super::FileProblem;
 use super::push::push_locked;
-use super::session::{Ambient, Session, Settings};
+use super::session::{Session, Settings};
 use super::tree::{choose, entries};
 use crate::error::{Error, Result};
 use crate::format::Reason;
@@ -169,15 +169,6 @@ pub async fn discard_waiting(settings: &Settings) -> Result<bool> {
     .await
 }
 
-/// Carries out a rollback that waits: [`recover`] for OpenClaw itself, from its stop hook or before its agents
-/// start.
-///
-/// # Errors
-/// As [`recover`].
-pub async fn apply_waiting(settings: &Settings, ambient: &Ambient) -> Result<RecoverReport> {
-    recover(settings, ambient, Gateway::Stands).await
-}
-
 fn last(session: &Session) -> Result<Last> {
     session.local.rollbacks().last()?.ok_or_else(|| Error::SnapshotNotFound {
         snapshot: "of the last rollback".to_owned(),
@@ -264,7 +255,7 @@ async fn none_open(session: &Session, lock: &Arc<LockFile>) -> Result<()> {
         let snapshot = &journal.snapshot;
         let message = format!(
             "a rollback to {snapshot} is ready already and waits for OpenClaw to restart: restart it, or give \
-             that rollback up first"
+             that rollback up with `b2-backup restore --discard`"
         );
         return Err(Error::RollbackOpen { message });
     }

@@ -14,14 +14,14 @@ use super::steps::Steps;
 use crate::ambient::{self, random, stepped};
 use crate::crypto::{ContentHash, sha256};
 use crate::error::{Error, Result};
-use crate::format::Entry;
-use crate::ops::FileProblem;
+use crate::format::{Entry, RootRecord};
 use crate::ops::restore::{Target, Work, fetch};
 use crate::ops::session::{Session, millis};
+use crate::ops::{FileProblem, roots};
 use crate::repo::{Journal, PackSource, Phase, RollbackFolder, Step, StepKind};
 use crate::source::database::{Redact, host_database};
 use crate::source::place::{Place, Spot};
-use crate::source::{RelPath, Root, RootKind, sqlite};
+use crate::source::{RelPath, Root, sqlite};
 
 /// How long copying a live database may take.
 const COPYING: Duration = Duration::from_mins(5);
@@ -98,26 +98,14 @@ async fn fill(
         steps: Arc::clone(&session.ambient.steps),
         cancel: session.ambient.cancel.clone(),
     };
+    let records: Vec<RootRecord> = compared.roots.iter().map(roots::record).collect();
     let journal = Journal {
         snapshot: source.snapshot().id.to_string(),
         safety,
         plan,
         staged_at_ms: millis(session.ambient.clock.now()),
-        roots: compared
-            .roots
-            .iter()
-            .map(|root| ByteVec::from(root.path.as_os_str().as_encoded_bytes().to_vec()))
-            .collect(),
-        root_kinds: compared
-            .roots
-            .iter()
-            .map(|root| match root.kind {
-                RootKind::State => 0,
-                RootKind::Workspace => 1,
-                RootKind::AgentDir => 2,
-                RootKind::Config => 3,
-            })
-            .collect(),
+        roots: records.iter().map(|root| ByteVec::from(root.path.clone())).collect(),
+        root_kinds: records.iter().map(|root| root.kind).collect(),
         steps,
     };
     let (journal, warnings) = Session::blocking(move || ready.seal(journal)).await?;
