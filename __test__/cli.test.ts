@@ -1,37 +1,10 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { DiffEntry } from '../index.js';
 import { TOPICS } from '../ts/cli/arguments.ts';
-import { main } from '../ts/cli/main.ts';
 import type { Engine } from '../ts/engine.ts';
 import { BackupError } from '../ts/errors.ts';
-import type { Operation } from '../ts/operation.ts';
-import { type World, world } from './support.ts';
+import { json, PROBLEM, PUSHED, run, SNAPSHOT, UNCHANGED } from './cli-support.ts';
+import type { World } from './support.ts';
 
-const PUSHED = {
-  snapshot: '2026-02-19T00-00-00Z-1f2e3d4c',
-  changed: true,
-  files: 1234,
-  bytes: 30_100_000,
-  uploadedBytes: 2_345_678,
-  requests: 4,
-  skipped: [],
-  warnings: [],
-  durationMs: 1234,
-};
-const { snapshot: _, ...UNCHANGED } = { ...PUSHED, changed: false, uploadedBytes: 0, requests: 2 };
-const PROBLEM = { path: 'workspace/a\nb', code: 'B2_PERMISSION', message: 'no permission to read it' };
-const SNAPSHOT = {
-  id: '2026-02-19T00-00-00Z-1f2e3d4c',
-  kind: 'regular',
-  reason: 'manual',
-  machine: '1f2e3d4c',
-  thisMachine: true,
-  createdAt: '2026-02-19T00:00:00Z',
-  files: 1234,
-  bytes: 30_100_000,
-  authenticated: true,
-  format: 2,
-};
 const RESTORED = {
   snapshot: SNAPSHOT.id,
   files: 10,
@@ -43,38 +16,6 @@ const RESTORED = {
   warnings: [],
   durationMs: 100,
 };
-const COMPARED = {
-  from: SNAPSHOT.id,
-  to: 'live',
-  added: 1,
-  removed: 1,
-  changed: 3,
-  bytesBefore: 12_345,
-  bytesAfter: 23_456,
-  entries: [
-    diffEntry('workspace/new', { change: 'added', kind: 'directory' }),
-    diffEntry('workspace/new/a\nb.md', {
-      change: 'added',
-      bytesAfter: 5,
-      text: '@@ -0,0 +1 @@\n+a\tb\u001b\n',
-    }),
-    diffEntry('workspace/old', { change: 'removed', bytesBefore: 1000, textOmitted: 'binary' }),
-    diffEntry('workspace/same', {
-      what: ['content'],
-      bytesBefore: 7,
-      bytesAfter: 8,
-      text: '@@ -1 +1 @@\n-a\n+b\n',
-    }),
-    diffEntry('link', { kind: 'symlink', what: ['target'] }),
-    diffEntry('run.sh', { what: ['content', 'mode'], bytesBefore: 1, bytesAfter: 2, textOmitted: 'secret' }),
-    diffEntry('x.sqlite', { what: ['content'], database: true, textOmitted: 'database' }),
-  ],
-  skipped: [],
-  warnings: [],
-  requests: 4,
-  downloadedBytes: 500,
-  durationMs: 10,
-};
 const VERIFIED = {
   snapshots: 2,
   packs: 3,
@@ -84,30 +25,6 @@ const VERIFIED = {
   downloadedBytes: 1000,
   durationMs: 10,
 };
-
-function diffEntry(path: string, rest: Partial<DiffEntry>): DiffEntry {
-  const same = { change: 'changed', what: [], kind: 'file', bytesBefore: 0, bytesAfter: 0, database: false };
-  return { path, ...same, ...rest };
-}
-
-async function run(
-  line: string,
-  engine: Partial<Engine> = {},
-  adapt: (deps: World) => World = (deps) => deps,
-) {
-  const deps = adapt(world(engine));
-  const exit = await main(line.split(' ').filter(Boolean), deps);
-  return { exit, out: deps.stdout.text, err: deps.stderr.text, deps };
-}
-
-/** `--json`: one document on stdout, nothing on stderr. */
-async function json(line: string, engine: Partial<Engine> = {}) {
-  const { exit, out, err } = await run(`--json ${line}`, engine);
-  expect(err).toBe('');
-  expect(out.endsWith('\n')).toBe(true);
-  expect(out.trimEnd()).not.toContain('\n');
-  return { exit, document: JSON.parse(out) as Record<string, unknown> };
-}
 
 describe('usage', () => {
   it.each([
@@ -321,80 +238,6 @@ describe('list', () => {
   });
 });
 
-describe('diff', () => {
-  it('compares with the present state unless told otherwise', async () => {
-    const diff = vi.fn<Engine['diff']>(async () => COMPARED);
-    await run('diff latest', { diff });
-    await run('diff a b --path x --path y/* --text --allow-unauthenticated', { diff });
-    expect(diff.mock.calls.map((call) => call[1])).toEqual([
-      { from: 'latest', to: 'live' },
-      { from: 'a', to: 'b', paths: ['x', 'y/*'], text: true, allowUnauthenticated: true },
-    ]);
-  });
-
-  it('shows what is different, and disarms what names and lines could tell the terminal', async () => {
-    const { exit, out, err } = await run('diff latest --text', { diff: async () => COMPARED });
-    expect({ exit, err }).toEqual({ exit: 0, err: '' });
-    expect(out).toBe(`From ${SNAPSHOT.id} to the present state
-         BEFORE  AFTER  PATH
-added         -      -  workspace/new/
-added         -    5 B  workspace/new/a\\x0ab.md
-removed  1.0 kB      -  workspace/old  (no text: binary)
-changed     7 B    8 B  workspace/same
-changed       -      -  link  (target)
-changed     1 B    2 B  run.sh  (content, mode, no text: secret)
-changed     0 B    0 B  x.sqlite  (database)
-
-1 file added, 3 changed, 1 removed; 12.3 kB before, 23.5 kB after
-
-workspace/new/a\\x0ab.md
-@@ -0,0 +1 @@
-+a\tb\\x1b
-
-workspace/same
-@@ -1 +1 @@
--a
-+b
-`);
-  });
-
-  it('says when nothing is different, and cuts what is too much', async () => {
-    const none: Engine['diff'] = async () => ({ ...COMPARED, to: 'b', entries: [] });
-    expect((await run('diff a b', { diff: none })).out).toBe(
-      `From ${SNAPSHOT.id} to b\nNothing is different.\n`,
-    );
-    const entries = Array.from({ length: 1502 }, (___, at) => diffEntry(`f${at}`, { what: ['content'] }));
-    const diff: Engine['diff'] = async () => ({ ...COMPARED, entries });
-    const { out } = await run('diff a', { diff });
-    expect(out).toContain('f499\nand 1,002 more paths; --json has them all\n');
-    expect(out).not.toContain('f500\n');
-    expect((await json('diff a', { diff })).document['entries']).toHaveLength(1502);
-  });
-
-  it('has the promised fields, text only where it is asked for', async () => {
-    const diff: Engine['diff'] = async () => COMPARED;
-    const { document } = await json('diff latest --text', { diff });
-    const { entries, ...figures } = COMPARED;
-    expect(document).toMatchObject({ ok: true, ...figures });
-    expect(document['entries']).toEqual(
-      entries.map((entry) => ({
-        ...entry,
-        text: entry.text ?? null,
-        textOmitted: entry.textOmitted ?? null,
-      })),
-    );
-    const without = (await json('diff latest', { diff })).document['entries'] as object[];
-    expect(without[0]).not.toHaveProperty('text');
-  });
-
-  it('ends with 3 and lists what could not be compared', async () => {
-    const diff: Engine['diff'] = async () => ({ ...COMPARED, skipped: [PROBLEM] });
-    const { exit, err } = await run('diff latest', { diff });
-    expect(exit).toBe(3);
-    expect(err).toContain('1 file could not be compared:\n');
-  });
-});
-
 describe('restore', () => {
   it('passes everything on', async () => {
     const restore = vi.fn<Engine['restore']>(async () => RESTORED);
@@ -502,77 +345,5 @@ describe('failures', () => {
   it('include defects', async () => {
     const list: Engine['list'] = () => Promise.reject(new TypeError('x is undefined'));
     expect((await run('list', { list })).err).toContain('(B2_INTERNAL)');
-  });
-});
-
-describe('signals', () => {
-  const untilAborted = (operation: Operation | undefined): Promise<never> =>
-    new Promise((__, reject) => {
-      operation?.signal?.addEventListener('abort', () => reject(operation.signal?.reason));
-    });
-
-  it.each([
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)('%s cancels and ends with %d; the second one ends at once', async (signal, status) => {
-    const deps = world({ push: (__, ___, operation) => untilAborted(operation) });
-    const running = main(['push'], deps);
-    await vi.waitUntil(() => deps.signals.count === 2);
-    deps.signals.send(signal);
-    deps.signals.send(signal);
-    expect(await running).toBe(status);
-    expect(deps.exits).toEqual([status]);
-    expect(deps.stderr.text).toBe(
-      'Stopping; once more to stop at once.\nb2-backup: cancelled (B2_CANCELLED)\n',
-    );
-    expect(deps.signals.count).toBe(0);
-  });
-
-  it('keep to the document with --json', async () => {
-    const deps = world({ push: (__, ___, operation) => untilAborted(operation) });
-    const running = main(['push', '--json'], deps);
-    await vi.waitUntil(() => deps.signals.count === 2);
-    deps.signals.send('SIGTERM');
-    expect(await running).toBe(143);
-    expect(JSON.parse(deps.stdout.text)).toEqual({ ok: false, code: 'B2_CANCELLED', message: 'cancelled' });
-    expect(deps.stderr.text).toBe('');
-  });
-});
-
-describe('progress', () => {
-  const push: Engine['push'] = async (__, ___, operation) => {
-    operation?.onProgress?.({ phase: 'scan', doneBytes: 0, doneFiles: 5 });
-    return PUSHED;
-  };
-  const onTerminal = (deps: World): World => {
-    deps.stderr.isTTY = true;
-    return deps;
-  };
-
-  it('is shown on a terminal and cleaned up', async () => {
-    const { err } = await run('push', { push }, onTerminal);
-    expect(err).toBe('\r\u001b[2KLooking for changes: 5 files\r\u001b[2K');
-  });
-
-  it.each(['push --json', 'push --quiet'])('is not shown by %s', async (line) => {
-    expect((await run(line, { push }, onTerminal)).err).toBe('');
-  });
-
-  it('is not shown where there is no terminal', async () => {
-    expect((await run('push', { push })).err).toBe('');
-  });
-
-  const waiting: Engine['push'] = async (__, ___, operation) => {
-    for (let at = 0; at < 3; at += 1) operation?.onProgress?.({ phase: 'wait', doneBytes: 0, doneFiles: 0 });
-    return PUSHED;
-  };
-
-  it('says once that another backup is waited for, also where there is no terminal', async () => {
-    expect((await run('push', { push: waiting })).err).toBe('Another backup is running; waiting for it\n');
-    expect((await run('push', { push: waiting }, onTerminal)).err).toBe(
-      '\r\u001b[2KAnother backup is running; waiting for it ...\r\u001b[2K',
-    );
-    expect((await run('push --quiet', { push: waiting })).err).toBe('');
-    expect((await json('push', { push: waiting })).document).toMatchObject({ ok: true });
   });
 });

@@ -1,0 +1,49 @@
+/** Running command lines in a made-up world. */
+import { expect } from 'vitest';
+import { main } from '../ts/cli/main.ts';
+import type { Engine } from '../ts/engine.ts';
+import { type World, world } from './support.ts';
+
+export const PUSHED = {
+  snapshot: '2026-02-19T00-00-00Z-1f2e3d4c',
+  changed: true,
+  files: 1234,
+  bytes: 30_100_000,
+  uploadedBytes: 2_345_678,
+  requests: 4,
+  skipped: [],
+  warnings: [],
+  durationMs: 1234,
+};
+export const { snapshot: _, ...UNCHANGED } = { ...PUSHED, changed: false, uploadedBytes: 0, requests: 2 };
+export const PROBLEM = { path: 'workspace/a\nb', code: 'B2_PERMISSION', message: 'no permission to read it' };
+export const SNAPSHOT = {
+  id: '2026-02-19T00-00-00Z-1f2e3d4c',
+  kind: 'regular',
+  reason: 'manual',
+  machine: '1f2e3d4c',
+  thisMachine: true,
+  createdAt: '2026-02-19T00:00:00Z',
+  files: 1234,
+  bytes: 30_100_000,
+  authenticated: true,
+  format: 2,
+};
+export async function run(
+  line: string,
+  engine: Partial<Engine> = {},
+  adapt: (deps: World) => World = (deps) => deps,
+) {
+  const deps = adapt(world(engine));
+  const exit = await main(line.split(' ').filter(Boolean), deps);
+  return { exit, out: deps.stdout.text, err: deps.stderr.text, deps };
+}
+
+/** `--json`: one document on stdout, nothing on stderr. */
+export async function json(line: string, engine: Partial<Engine> = {}) {
+  const { exit, out, err } = await run(`--json ${line}`, engine);
+  expect(err).toBe('');
+  expect(out.endsWith('\n')).toBe(true);
+  expect(out.trimEnd()).not.toContain('\n');
+  return { exit, document: JSON.parse(out) as Record<string, unknown> };
+}
