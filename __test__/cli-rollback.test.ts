@@ -51,6 +51,7 @@ async function run(
     planRollback: vi.fn(async () => ({ ...PLAN, ...plan })),
     rollBack: vi.fn(async () => ({ ...REPORT, ...report })),
     recoverRollback: vi.fn(async () => ({ ...REPORT, ...report })),
+    discardRollback: vi.fn(async () => report.outcome === 'waiting'),
   };
   const asked: string[] = [];
   const confirm = async (lines: readonly string[]): Promise<boolean> => {
@@ -144,6 +145,15 @@ describe('undo and --resume', () => {
     expect((await run('restore --resume', { report: { outcome: 'nothing' } })).out).toContain(
       'No rollback waits',
     );
+  });
+
+  it('gives up what waits', async () => {
+    const { engine, out } = await run('restore --discard', { report: { outcome: 'waiting' } });
+    expect(engine.discardRollback).toHaveBeenCalledTimes(1);
+    expect(out).toContain('is given up');
+    expect((await run('restore --discard')).out).toContain('No rollback waits');
+    expect((await run('restore --discard --exact')).exit).toBe(2);
+    expect((await run('restore --discard --resume')).exit).toBe(2);
   });
 });
 

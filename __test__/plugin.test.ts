@@ -2,12 +2,9 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { BackupError } from '../ts/errors.ts';
-import type { PluginApi } from '../ts/plugin/api.ts';
-import { ownArguments } from '../ts/plugin/cli.ts';
 import { registerHooks } from '../ts/plugin/hooks.ts';
 import { registerRpc } from '../ts/plugin/rpc.ts';
 import { createService } from '../ts/plugin/service.ts';
-import plugin from '../ts/plugin.ts';
 import { CONFIG, FakeHost, HeldEngine, rest, TestClock, temporaryState } from './plugin-support.ts';
 
 const MINUTE = 60_000;
@@ -66,83 +63,6 @@ async function quiet() {
   const clock = new TestClock();
   return gateway({ clock, record: recently(clock) });
 }
-
-describe('what is registered where', () => {
-  const registered = (parts: Partial<PluginApi>) => {
-    const host = new FakeHost('/s', CONFIG, parts);
-    plugin.register(host.api);
-    return host;
-  };
-
-  it('registers everything in the full instance', () => {
-    const host = registered({});
-    expect(host.service?.id).toBe('b2-backup');
-    expect([...host.hooks.keys()].sort()).toEqual([
-      'before_compaction',
-      'before_reset',
-      'before_tool_call',
-      'gateway_stop',
-    ]);
-    expect([...host.methods.keys()]).toEqual(['b2-backup.status', 'b2-backup.list']);
-    expect(host.command?.name).toBe('b2');
-    expect(host.toolOptions).toEqual({ name: 'b2_rollback', optional: true });
-    expect(host.cli.map(({ name }) => name)).toEqual(['b2-backup']);
-  });
-
-  it('registers tools and hooks, but no service, in the other instance', () => {
-    const host = registered({ registrationMode: 'discovery' });
-    expect(host.service).toBeUndefined();
-    expect(host.hooks.size).toBe(4);
-    expect(host.createTool).toBeDefined();
-  });
-
-  it('registers the command line alone where there is no runtime', () => {
-    const host = registered({
-      registrationMode: 'cli-metadata',
-      get runtime(): never {
-        throw new Error('no runtime here');
-      },
-    });
-    expect(host.cli).toHaveLength(1);
-    expect(host.hooks.size).toBe(0);
-  });
-
-  it('loads on a host that knows less', () => {
-    const bare: PluginApi = { config: {}, logger: new FakeHost('/s', {}).api.logger, on: () => {} };
-    expect(() => plugin.register(bare)).not.toThrow();
-  });
-
-  it.each([
-    [{ senderIsOwner: true }, true],
-    [{ senderIsOwner: true, sandboxed: true }, false],
-    [{ senderIsOwner: false }, false],
-    [{}, false],
-  ])('shows the tool to %j: %s', (context, shown) => {
-    expect(registered({}).createTool?.(context) !== null).toBe(shown);
-  });
-});
-
-describe('the command line', () => {
-  it.each([
-    [
-      ['list', '--json'],
-      ['list', '--json'],
-    ],
-    [
-      ['list', '--no-color', '--json'],
-      ['list', '--json'],
-    ],
-    [['--profile', 'work', 'status'], ['status']],
-    [['--log-level=debug', 'push', '--container', 'c'], ['push']],
-    [
-      ['restore', 'latest', '--to', '/x', '--', '--dev'],
-      ['restore', 'latest', '--to', '/x', '--', '--dev'],
-    ],
-    [[], []],
-  ])('hands on %j as %j', (given, expected) => {
-    expect(ownArguments(['node', 'openclaw', 'b2-backup', ...given])).toEqual(expected);
-  });
-});
 
 describe('the start', () => {
   it('pushes at once on a machine that was never backed up, then by the schedule', async () => {

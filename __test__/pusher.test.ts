@@ -118,4 +118,21 @@ describe('one push at a time', () => {
     await expect(second.done).rejects.toMatchObject({ code: 'B2_CANCELLED' });
     expect(ended).toHaveLength(2);
   });
+
+  it('makes way for something else, and goes on after that', async () => {
+    const { held, request, subject, ended } = pusher();
+    const first = request('scheduled');
+    await rest();
+    held.last.phase('upload');
+    const second = request('manual', 'unseen');
+    await subject.interrupt();
+    await expect(first.done).rejects.toMatchObject({ code: 'B2_CANCELLED' });
+    await expect(second.done).rejects.toMatchObject({ code: 'B2_CANCELLED' });
+    expect(ended).toEqual(['scheduled B2_CANCELLED', 'manual B2_CANCELLED']);
+    const third = request('shutdown', 'unseen');
+    await rest();
+    await held.last.succeed();
+    expect((await third.done).snapshot).toBe(REPORT.snapshot);
+    await subject.interrupt();
+  });
 });

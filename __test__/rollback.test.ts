@@ -244,6 +244,57 @@ describe('a rollback', () => {
     expect(restart).not.toHaveBeenCalled();
   });
 
+  it('that waits is not applied when the plugin is only replaced: agents are at work', async () => {
+    const state = await temporaryState();
+    await staged(state);
+    const recover = vi.fn(async () => REPORT);
+    const first = await gateway({ stateDir: state });
+    await first.host.fire('gateway_start');
+    await first.host.service?.stop(first.host.context);
+    await first.host.fire('gateway_stop', { reason: 'plugin replacement' });
+    const second = await gateway({ stateDir: state, recover });
+    expect(recover).not.toHaveBeenCalled();
+    expect(second.restart).not.toHaveBeenCalled();
+    await second.host.fire('gateway_stop', { reason: 'gateway restarting' });
+    expect(recover).toHaveBeenCalledTimes(1);
+    // Out of the way for good: a start after this is one before agents.
+    await second.host.service?.stop(second.host.context);
+    await gateway({ stateDir: state, recover });
+    expect(recover).toHaveBeenCalledTimes(2);
+  });
+
+  it('does not fail because a push runs: that makes way, and is gone on with', async () => {
+    let cut: boolean | undefined;
+    const made = await gateway({
+      rollBack: async () => {
+        cut = made.held.last.operation.signal?.aborted;
+        return REPORT;
+      },
+    });
+    made.held.last.phase('upload');
+    await made.run({ action: 'preview', snapshot: ID });
+    expect(made.held.last.operation.signal?.aborted).toBe(false);
+    expect((await made.run({ action: 'restore', plan: HASH })).text).toContain(`Rolled back to ${ID}.`);
+    expect(cut).toBe(true);
+  });
+
+  it('is not kept out of the stop by a push that runs', async () => {
+    const state = await temporaryState();
+    const running: boolean[] = [];
+    const { host, held } = await gateway({
+      stateDir: state,
+      recover: async () => {
+        running.push(held.last.operation.signal?.aborted === true);
+        return REPORT;
+      },
+    });
+    held.last.phase('upload');
+    await staged(state);
+    await host.fire('gateway_stop', { reason: 'gateway stopping' });
+    expect(running).toEqual([true]);
+    expect(held.pushes).toHaveLength(1);
+  });
+
   it('leaves the push at the stop alone where none waits', async () => {
     const state = await temporaryState();
     await staged(state);

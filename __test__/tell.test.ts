@@ -196,11 +196,14 @@ describe('the status', () => {
   });
 
   it('knows from the bucket what nobody remembers', () => {
-    expect(tell({ bucket })[0]).toBe(
+    expect(tell({ failures: 0, bucket })[0]).toBe(
       'Last backup: 2026-02-19 03:00 (12 hours ago), snapshot 2026-02-19T03-00-00Z-d0e8c2c9',
     );
     expect(
-      tell({ bucket: { ...bucket, pending: true, encrypt: false, warnings: ['old\u001b'] } }).slice(1),
+      tell({
+        failures: 0,
+        bucket: { ...bucket, pending: true, encrypt: false, warnings: ['old\u001b'] },
+      }).slice(1),
     ).toEqual([
       'Bucket: my-bucket, prefix openclaw-backup, not encrypted; 12 snapshots, 1.5 GB',
       'An upload was cut off; the next backup finishes it.',
@@ -213,6 +216,7 @@ describe('the status', () => {
       at: '2026-02-19T14:30:00Z',
       code: 'B2_NETWORK',
       message: 'no route to\u0000the server',
+      retryable: true,
     };
     expect(tell({ failures: 3, lastFailure, running: { reason: 'manual', phase: 'upload' } })).toEqual([
       'A backup is running (upload).',
@@ -220,10 +224,10 @@ describe('the status', () => {
       'Nothing has been backed up yet.',
     ]);
     expect(tell({ failures: 1 })[0]).toBe('The last backup has failed');
-    expect(tell({ problem: { code: 'B2_CONFIG', message: 'bucket is not set' } })[0]).toBe(
+    expect(tell({ failures: 0, problem: { code: 'B2_CONFIG', message: 'bucket is not set' } })[0]).toBe(
       'Nothing can be backed up: bucket is not set (B2_CONFIG)',
     );
-    expect(tell({ bucketProblem: { code: 'B2_NETWORK', message: 'no route' } }).at(-1)).toBe(
+    expect(tell({ failures: 0, bucketProblem: { code: 'B2_NETWORK', message: 'no route' } }).at(-1)).toBe(
       'The bucket cannot be asked: no route (B2_NETWORK)',
     );
   });

@@ -65,6 +65,8 @@ export interface Engine {
    * that its agents do not work now; without, nothing is done while it runs.
    */
   recoverRollback(settings: Settings, gatewayStands: boolean): Promise<RollbackReport>;
+  /** Gives up a rollback that waits; nothing of the state was touched by it. False when none waits. */
+  discardRollback(settings: Settings): Promise<boolean>;
   /** Checks that every snapshot can be restored; with `readData` by opening every byte. */
   verify(settings: Settings, options?: VerifyOptions, operation?: Operation): Promise<VerifyReport>;
   /** What is configured and what the bucket holds. */
@@ -116,6 +118,7 @@ export function createEngine({
       runIsolated({ op: 'rollBack', settings, options, hash }, operation),
     recoverRollback: (settings, gatewayStands) =>
       runIsolated({ op: 'recoverRollback', settings, gatewayStands }),
+    discardRollback: (settings) => here({}, (native) => native.discardRollback(settings)),
     verify: (settings, options = {}, operation = {}) =>
       here(operation, (native, cancel) =>
         native.verify(settings, options, cancel, harmless(operation.onProgress)),

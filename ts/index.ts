@@ -11,8 +11,19 @@ import { createEngine } from './engine.js';
 
 const engine = createEngine();
 
-export const { push, plan, list, diff, restore, verify, status, planRollback, rollBack, recoverRollback } =
-  engine;
+export const {
+  push,
+  plan,
+  list,
+  diff,
+  restore,
+  verify,
+  status,
+  planRollback,
+  rollBack,
+  recoverRollback,
+  discardRollback,
+} = engine;
 
 export type {
   ChangedPath,

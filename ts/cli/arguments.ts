@@ -33,6 +33,7 @@ export type Command =
       readonly allowUnauthenticated: boolean;
     }
   | { readonly name: 'resume' }
+  | { readonly name: 'discard' }
   | { readonly name: 'undo'; readonly dryRun: boolean; readonly yes: boolean }
   | {
       readonly name: 'diff';
@@ -50,8 +51,8 @@ export type Command =
 /** The commands that work on a backup. */
 export type WorkCommand = Exclude<Command, { name: 'help' | 'version' }>;
 
-/** What there is help on: all that is typed. Rolling back and resuming are typed as "restore". */
-export type Topic = Exclude<WorkCommand['name'], 'rollback' | 'resume'>;
+/** What there is help on: all that is typed. Rolling back, resuming and giving up are typed as "restore". */
+export type Topic = Exclude<WorkCommand['name'], 'rollback' | 'resume' | 'discard'>;
 
 /** A parsed command line. */
 export interface Invocation {
@@ -76,6 +77,7 @@ const OPTIONS = {
   exact: { type: 'boolean' },
   partial: { type: 'boolean' },
   resume: { type: 'boolean' },
+  discard: { type: 'boolean' },
   yes: { type: 'boolean', short: 'y' },
 } as const;
 
@@ -87,7 +89,7 @@ const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   push: ['dry-run', 'list'],
   list: [],
   diff: ['path', 'text', 'allow-unauthenticated'],
-  restore: ['to', 'path', 'exact', 'partial', 'dry-run', 'yes', 'resume', 'allow-unauthenticated'],
+  restore: ['to', 'path', 'exact', 'partial', 'dry-run', 'yes', 'resume', 'discard', 'allow-unauthenticated'],
   undo: ['dry-run', 'yes'],
   verify: ['read-data'],
   status: [],
@@ -181,9 +183,13 @@ const LIVE_ONLY = ['exact', 'partial', 'dry-run', 'yes'] as const;
 
 function restoreOf(values: Values, snapshot: string | undefined): Command {
   const name = 'restore';
-  if (values.resume === true) {
-    if (snapshot !== undefined || values.to !== undefined) throw usage('--resume stands alone', name);
-    return { name: 'resume' };
+  for (const alone of ['resume', 'discard'] as const) {
+    if (values[alone] !== true) continue;
+    const others = Object.keys(values).filter((option) => option !== alone);
+    if (snapshot !== undefined || others.some((option) => !EVERYWHERE.includes(option as OptionName))) {
+      throw usage(`--${alone} stands alone`, name);
+    }
+    return { name: alone };
   }
   if (snapshot === undefined || snapshot === '') {
     throw usage('restore needs a snapshot: its name from b2-backup list, or latest', name);

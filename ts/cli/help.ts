@@ -96,7 +96,7 @@ empty directory.
 
 Usage: b2-backup restore SNAPSHOT|latest [--path PATH]... [--exact] [--yes]
        b2-backup restore SNAPSHOT|latest --to DIR [--path PATH]...
-       b2-backup restore --resume
+       b2-backup restore --resume | --discard
 
 Without --to it is about the live state. It shows what would change and asks;
 then it makes a safety snapshot of what is there, fetches what differs, and
@@ -112,6 +112,7 @@ rollback waits until it is restarted.
   --partial     go on when some files of the snapshot are damaged
   --to DIR      leave the live state alone; DIR must be new or empty
   --resume      finish a rollback that waits or was cut off
+  --discard     give up one that waits
   --allow-unauthenticated
                 also take a snapshot that is not encrypted, which anyone who
                 can write to the bucket can have made

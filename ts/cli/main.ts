@@ -13,7 +13,7 @@ import { ProgressLine, WAITING } from './progress-line.js';
 import { dryRun, push } from './push.js';
 import { createStyle, printable, type Style, wantsColour } from './render.js';
 import { restore } from './restore.js';
-import { resume, rollBack, undo } from './rollback.js';
+import { discard, resume, rollBack, undo } from './rollback.js';
 import { status } from './status.js';
 import { verify } from './verify.js';
 
@@ -88,6 +88,8 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
       return rollBack(context, command);
     case 'resume':
       return resume(context);
+    case 'discard':
+      return discard(context);
     case 'undo':
       return undo(context, command);
     case 'verify':

@@ -45,6 +45,19 @@ export async function resume({ engine, settings, style }: Context): Promise<Outc
   };
 }
 
+/** Gives up what waits. */
+export async function discard({ engine, settings }: Context): Promise<Outcome> {
+  const discarded = await engine.discardRollback(settings);
+  return {
+    exit: EXIT.done,
+    document: { ok: true, discarded },
+    lines: [discarded ? 'The rollback that waited is given up; nothing was changed.' : 'No rollback waits.'],
+    chatter: true,
+    problems: [],
+    warnings: [],
+  };
+}
+
 async function planned(
   context: Context,
   options: RollbackOptions,

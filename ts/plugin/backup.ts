@@ -53,6 +53,8 @@ const DEBOUNCE_MS = 5 * 60_000;
 const CAPTURE_WAIT_MS = 25_000;
 /** How long a stopping gateway waits for its last push, in milliseconds. `docker stop` kills after 10 s. */
 const STOP_WAIT_MS = 8_000;
+/** How long a rollback waits for a push that it cuts off, in milliseconds. */
+const MAKE_WAY_MS = 12_000;
 /** How long a push waits for another process that works on the same state, in milliseconds. */
 const LOCK_WAIT_MS = 10 * 60_000;
 
@@ -67,7 +69,13 @@ export class Backup {
 
   constructor(deps: BackupDeps) {
     this.#deps = deps;
-    this.rollbacks = new Rollbacks(deps, () => this.#settings());
+    this.rollbacks = new Rollbacks({
+      ...deps,
+      settings: () => this.#settings(),
+      makeWay: async () => {
+        await within(deps.clock, MAKE_WAY_MS, this.#pusher.interrupt());
+      },
+    });
     this.#pusher = new Pusher({
       push: (reason, operation) => this.#push(reason, operation),
       ended: (reason, outcome) => deps.reporter.ended(reason, outcome),

@@ -43,6 +43,7 @@ const CAPTURED: ReadonlySet<string> = new Set(['captured', 'upload']);
 
 interface Active extends Omit<Run, 'joined'> {
   progress: ProgressEvent | undefined;
+  readonly cut: AbortController;
   readonly watchers: Set<(event: ProgressEvent) => void>;
 }
 
@@ -74,6 +75,14 @@ export class Pusher {
     this.#stop.abort(new BackupError('the gateway is stopping', { code: 'B2_CANCELLED' }));
   }
 
+  /** Cuts off what runs and all that follow it; resolves once nothing runs. Later ones are taken again. */
+  async interrupt(): Promise<void> {
+    for (let active = this.#active; active !== undefined; active = this.#active) {
+      active.cut.abort(new BackupError('something else goes first', { code: 'B2_CANCELLED' }));
+      await settled(active.done);
+    }
+  }
+
   #find(reason: PushReason, joins: Joins): [Active, boolean] {
     const active = this.#active;
     if (active === undefined) {
@@ -90,8 +99,10 @@ export class Pusher {
   #start(reason: PushReason, before: Promise<void>): Active {
     let captured = (): void => {};
     const watchers = new Set<(event: ProgressEvent) => void>();
+    const cut = new AbortController();
     const run: Active = {
       reason,
+      cut,
       progress: undefined,
       watchers,
       captured: new Promise((resolve) => {
@@ -101,7 +112,7 @@ export class Pusher {
         let outcome: PushReport | BackupError;
         try {
           outcome = await this.#deps.push(reason, {
-            signal: this.#stop.signal,
+            signal: AbortSignal.any([this.#stop.signal, cut.signal]),
             onProgress: (event) => {
               run.progress = event;
               if (CAPTURED.has(event.phase)) captured();

@@ -27,6 +27,10 @@ export interface RollbackDeps {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly reporter: Reporter;
+  /** @throws {BackupError} when there are none that work */
+  settings(): Settings;
+  /** Cuts off the push that runs: it holds the lock that a rollback needs. The next push goes on with it. */
+  makeWay(): Promise<void>;
   /** Asks the gateway to restart once what it does now is done. */
   restart(): void;
 }
@@ -41,17 +45,15 @@ const RESTART_AFTER_MS = 2_000;
 /** The rollbacks of one running gateway. */
 export class Rollbacks {
   readonly #deps: RollbackDeps;
-  readonly #settings: () => Settings;
   readonly #plans = new Map<string, Planned>();
 
-  constructor(deps: RollbackDeps, settings: () => Settings) {
+  constructor(deps: RollbackDeps) {
     this.#deps = deps;
-    this.#settings = settings;
   }
 
   /** What a rollback would do. @throws {BackupError} */
   async plan(options: RollbackOptions, operation: Operation = {}): Promise<RollbackPlan> {
-    const plan = await this.#deps.engine.planRollback(this.#settings(), options, operation);
+    const plan = await this.#deps.engine.planRollback(this.#deps.settings(), options, operation);
     this.#plans.delete(plan.hash);
     // The id of what was shown: "latest" may be another one by the time that the user agrees.
     const shown = options.undo === true ? options : { ...options, snapshot: plan.snapshot };
@@ -70,14 +72,15 @@ export class Rollbacks {
 
   /** Carries out a plan that was shown. @throws {BackupError} */
   async carryOut(hash: string, asker: Asker, operation: Operation = {}): Promise<RollbackReport> {
-    const { engine, clock, reporter, restart } = this.#deps;
+    const { engine, clock, reporter, makeWay, restart } = this.#deps;
     const planned = this.#plans.get(hash);
     if (planned === undefined) {
       throw new BackupError('this plan is not known: make a preview first, and pass on its plan', {
         code: 'B2_PLAN_CHANGED',
       });
     }
-    const report = await engine.rollBack(this.#settings(), planned.options, hash, operation);
+    await makeWay();
+    const report = await engine.rollBack(this.#deps.settings(), planned.options, hash, operation);
     this.#plans.delete(hash);
     if (report.outcome === 'waiting' && report.id !== undefined) {
       const { sessionKey, agentId } = asker;
@@ -93,13 +96,25 @@ export class Rollbacks {
     return report;
   }
 
+  /** Whether there is a folder of a rollback; looking into it takes a process of its own. */
+  async #mayBeOpen(): Promise<boolean> {
+    try {
+      const folder = join(this.#deps.settings().stateDir, 'b2-backup', 'restore');
+      const entries = await readdir(folder, { withFileTypes: true });
+      return entries.some((entry) => entry.isDirectory());
+    } catch {
+      return false;
+    }
+  }
+
   /**
    * In the stop of the gateway, when its agents do not work any more: applies what waits, whoever staged it. Returns
    * whether there was something. Never fails.
    */
   async beforeStop(): Promise<boolean> {
-    const { clock } = this.#deps;
+    const { clock, makeWay } = this.#deps;
     if (!(await this.#mayBeOpen())) return false;
+    await makeWay();
     const applying = this.#recover().then(async (report) => {
       await this.#applied(report);
       return report.outcome !== 'nothing';
@@ -127,11 +142,9 @@ export class Rollbacks {
   async #applied(report: RollbackReport): Promise<void> {
     const { reporter } = this.#deps;
     if (report.outcome === 'nothing' || report.outcome === 'waiting' || report.id === undefined) return;
-    const before: PendingRollback = reporter.record.rollback ?? {
-      id: report.id,
-      snapshot: report.snapshot ?? '',
-      undo: false,
-    };
+    const asked = reporter.record.rollback;
+    const before: PendingRollback =
+      asked?.id === report.id ? asked : { id: report.id, snapshot: report.snapshot ?? '', undo: false };
     const { outcome, late, left, problem } = report;
     await reporter.rollbackWaits({
       ...before,
@@ -144,22 +157,11 @@ export class Rollbacks {
 
   async #recover(): Promise<RollbackReport> {
     try {
-      return await this.#deps.engine.recoverRollback(this.#settings(), true);
+      return await this.#deps.engine.recoverRollback(this.#deps.settings(), true);
     } catch (error) {
       const { message } = toBackupError(error);
       this.#deps.reporter.warn(`a rollback could not be finished: ${message}`);
       return { ...NOTHING, problem: message };
-    }
-  }
-
-  /** Whether there is a folder of a rollback; looking into it takes a process of its own. */
-  async #mayBeOpen(): Promise<boolean> {
-    try {
-      const folder = join(this.#settings().stateDir, 'b2-backup', 'restore');
-      const entries = await readdir(folder, { withFileTypes: true });
-      return entries.some((entry) => entry.isDirectory());
-    } catch {
-      return false;
     }
   }
 }

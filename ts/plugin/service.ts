@@ -8,7 +8,7 @@ import { RecordFile } from './record.js';
 import { Reporter } from './report.js';
 import { restartGateway } from './restart.js';
 import { configure, mainSession, PLUGIN_ID } from './settings.js';
-import { installBackup, removeBackup } from './shared.js';
+import { gatewayRuns, installBackup, removeBackup } from './shared.js';
 
 /** What a test may replace. */
 export interface ServiceDeps {
@@ -54,7 +54,8 @@ export function createService(
       return;
     }
     const { settings, policy } = usable;
-    await backup.recover();
+    // A plugin that is only replaced finds agents at work: what waits goes on waiting for the stop.
+    if (!gatewayRuns()) await backup.recover();
     logger.info(`backing up ${settings.stateDir} to ${settings.bucket}, schedule "${policy.schedule.text}"`);
     backup.start();
   };

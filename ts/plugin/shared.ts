@@ -6,7 +6,8 @@
 import type { Backup } from './backup.js';
 
 const SLOT = Symbol.for('openclaw.b2-backup');
-const place = globalThis as { [SLOT]?: Backup | undefined };
+const RUNS = Symbol.for('openclaw.b2-backup.gateway-runs');
+const place = globalThis as { [SLOT]?: Backup | undefined; [RUNS]?: boolean };
 
 /** The backup that the running service has installed. */
 export function currentBackup(): Backup | undefined {
@@ -21,4 +22,14 @@ export function installBackup(backup: Backup): void {
 /** Takes `backup` away, unless another has taken its place. */
 export function removeBackup(backup: Backup): void {
   if (place[SLOT] === backup) place[SLOT] = undefined;
+}
+
+/** Whether the gateway has started and not stopped since: its agents may work. A reload of the plugin changes nothing. */
+export function gatewayRuns(): boolean {
+  return place[RUNS] === true;
+}
+
+/** Remembers whether the gateway runs. */
+export function setGatewayRuns(runs: boolean): void {
+  place[RUNS] = runs;
 }

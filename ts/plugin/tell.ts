@@ -9,6 +9,7 @@ import type {
 } from '../../index.js';
 import { progressInWords } from '../cli/progress-line.js';
 import { count, formatBytes, formatCount, formatDuration, printable } from '../text.js';
+import type { GatewayStatus } from './backup.js';
 import { byTime, madeAt, reasonInWords, reasonOf } from './snapshots.js';
 import { HOUR_MS, MINUTE_MS, Zone } from './words/zone.js';
 
@@ -68,25 +69,8 @@ interface Trouble {
   readonly message: string;
 }
 
-/** What is known about the backups of a gateway; times are ISO 8601. */
-export interface Standing {
-  /** Why nothing can be backed up. */
-  readonly problem?: Trouble;
-  readonly schedule?: string;
-  readonly nextAt?: string;
-  readonly running?: { readonly reason: string; readonly phase: string };
-  readonly lastSuccessAt?: string;
-  readonly lastSnapshot?: string;
-  /** In a row. */
-  readonly failures?: number;
-  readonly lastFailure?: Trouble & { readonly at: string };
-  readonly bucket?: StatusReport;
-  /** Why the bucket says nothing. */
-  readonly bucketProblem?: Trouble;
-}
-
 /** Whether the state is backed up, since when, and where. */
-export function tellStatus(standing: Standing, now: Date, timeZone?: string): string {
+export function tellStatus(standing: GatewayStatus, now: Date, timeZone?: string): string {
   const { problem, running, schedule, nextAt, bucket, bucketProblem } = standing;
   const times = new Times({ now, timeZone });
   return lines(
@@ -153,7 +137,7 @@ function changedFiles({ added, changed, removed }: SnapshotChanges): string {
     .join(', ');
 }
 
-function failuresOf({ failures = 0, lastFailure }: Standing, times: Times): string[] {
+function failuresOf({ failures, lastFailure }: GatewayStatus, times: Times): string[] {
   if (failures === 0) return [];
   const [which, have] =
     failures === 1 ? ['The last backup', 'has'] : [`The last ${failures} backups`, 'have'];
@@ -162,7 +146,7 @@ function failuresOf({ failures = 0, lastFailure }: Standing, times: Times): stri
   return [`${which} ${have} failed${because}`];
 }
 
-function lastOf({ lastSuccessAt, lastSnapshot, bucket }: Standing, times: Times): string {
+function lastOf({ lastSuccessAt, lastSnapshot, bucket }: GatewayStatus, times: Times): string {
   const at = lastSuccessAt ?? bucket?.lastSnapshotAt;
   const snapshot = lastSnapshot ?? bucket?.lastSnapshot;
   if (at === undefined) return 'Nothing has been backed up yet.';
