@@ -38,6 +38,13 @@ async function standalone(...args: string[]): Promise<Finished> {
   return await finish(new Program(`b2-backup ${args.join(' ')}`, process.execPath, [cli, ...args], start));
 }
 
+/** Writes a file of the agent's workspace. */
+function writeNotes(text: string): void {
+  const workspace = join(home.stateDir, 'workspace');
+  mkdirSync(workspace, { recursive: true });
+  writeFileSync(join(workspace, 'NOTES.md'), text);
+}
+
 const ids = async (): Promise<string[]> => (await bucket.snapshots()).map(({ id }) => id);
 
 it('is installed from a registry, with the platform package of this machine', async () => {
@@ -69,6 +76,14 @@ describe('the model', () => {
 
   it('tells whether backups work', async () => {
     expect((await use({ action: 'status' })).text).toMatch(/Last backup: .* snapshot .*Next backup: /s);
+  });
+
+  it('tells what has changed, and in which lines', async () => {
+    writeNotes('buy milk\n');
+    const { text } = await use({ action: 'diff', snapshot: 'latest', paths: ['workspace/**'] });
+    expect(text).toMatch(
+      /From \S+ to the present: 1 file new, 0 changed, 0 gone\..*\+ workspace\/NOTES.md.*\+buy milk/s,
+    );
   });
 
   it('backs up, and the operator sees how far it is', async () => {
@@ -109,11 +124,14 @@ describe('an operator', () => {
 });
 
 describe('openclaw b2-backup', () => {
+  beforeAll(() => writeNotes('buy milk\nand eggs\n'));
+
   it.each([
     [['list'], 0],
     [['status', '--json'], 0],
     [['verify'], 0],
     [['push', '--dry-run', '--list'], 0],
+    [['diff', 'latest', '--text', '--path', 'workspace/**'], 0],
     [['restore', 'latest'], 2],
     [['list', '--what', '--json'], 2],
   ])('%j says what b2-backup says', async (args, code) => {
@@ -144,12 +162,11 @@ it('backs up by the schedule what has changed, as soon as the schedule is set', 
   home.configurePlugin({ schedule: '* * * * * *' });
   await gateway.says(/b2-backup: backing up .* schedule "\* \* \* \* \* \*"/, { from });
   await gateway.says(/scheduled push: Nothing has changed/, { from });
-  mkdirSync(join(home.stateDir, 'workspace'), { recursive: true });
-  writeFileSync(join(home.stateDir, 'workspace', 'MEMORY.md'), 'the milk\n');
+  writeNotes('all bought\n');
   const isThere = async (): Promise<boolean> => {
     const to = join(home.path, `restored-${(await ids()).at(-1)}`);
-    await bucket.b2Backup('restore', 'latest', '--to', to, '--path', 'workspace/MEMORY.md');
-    return readFileSync(join(to, 'workspace', 'MEMORY.md'), 'utf8') === 'the milk\n';
+    await bucket.b2Backup('restore', 'latest', '--to', to, '--path', 'workspace/NOTES.md');
+    return readFileSync(join(to, 'workspace', 'NOTES.md'), 'utf8') === 'all bought\n';
   };
   await gateway.until('to back up the new file', isThere);
   expect((await bucket.snapshots()).at(-1)).toMatchObject({ reason: 'scheduled' });
