@@ -16,11 +16,17 @@ export interface Manifest {
 
 export interface Registry {
   readonly url: string;
+  /** The `.npmrc` of a home that has no other registry. */
+  readonly npmrc: string;
+  /** Names of packages that were asked for, whether they are here or not. */
+  readonly asked: readonly string[];
   /** Names of the tarballs that were fetched. */
   readonly fetched: string[];
   /** `name@version tag`, in the order of publishing. */
   readonly published: string[];
-  close(): void;
+  /** From now on a package does not exist. */
+  hide(name: string): void;
+  close(): Promise<void>;
 }
 
 /** The names of the files in a tarball, without npm's `package/`. */
@@ -48,6 +54,8 @@ export async function startRegistry(tarballs: readonly string[], token?: string)
   const documents = new Map<string, () => object>();
   const fetched: string[] = [];
   const published: string[] = [];
+  const asked: string[] = [];
+  const hidden = new Set<string>();
   const server = createServer((request, response) => {
     const name = decodeURIComponent((request.url ?? '/').slice(1).split('?')[0] ?? '');
     const answer = (status: number, body: object): void => {
@@ -76,20 +84,39 @@ export async function startRegistry(tarballs: readonly string[], token?: string)
       response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(readFileSync(file));
       return;
     }
-    const document = documents.get(name);
+    asked.push(name);
+    const document = hidden.has(name) ? undefined : documents.get(name);
     answer(document === undefined ? 404 : 200, document?.() ?? { error: 'not found' });
   });
   const url = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   for (const path of tarballs) {
     const manifest = manifestOf(path);
     const { name, version } = manifest;
-    const integrity = `sha512-${createHash('sha512').update(readFileSync(path)).digest('base64')}`;
+    const bytes = readFileSync(path);
+    const integrity = `sha512-${createHash('sha512').update(bytes).digest('base64')}`;
+    const shasum = createHash('sha1').update(bytes).digest('hex');
     documents.set(name, () => {
-      const dist = { tarball: `${url()}/-/${basename(path)}`, integrity };
+      const dist = { tarball: `${url()}/-/${basename(path)}`, integrity, shasum };
       return { name, 'dist-tags': { latest: version }, versions: { [version]: { ...manifest, dist } } };
     });
   }
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return { url: url(), fetched, published, close: () => server.close() };
+  server.unref();
+  return {
+    url: url(),
+    npmrc: `registry=${url()}/\nfund=false\naudit=false\nupdate-notifier=false\n`,
+    asked,
+    fetched,
+    published,
+    hide: (name) => {
+      if (!documents.has(name)) throw new Error(`${name} is not here`);
+      hidden.add(name);
+    },
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
 }

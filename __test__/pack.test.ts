@@ -31,8 +31,8 @@ describe.skipIf(addon === undefined)('the packages', () => {
     directory = mkdtempSync(join(tmpdir(), 'b2-pack-'));
     ({ main, platform } = await pack({ to: join(directory, 'packed') }));
   });
-  afterAll(() => {
-    registry?.close();
+  afterAll(async () => {
+    await registry?.close();
     rmSync(directory, { recursive: true, force: true });
   });
 

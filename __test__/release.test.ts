@@ -122,7 +122,7 @@ describe('publishing', () => {
         publish([await tarball('fifth', '1.0.0')], { ...options, env: { ...env, NODE_AUTH_TOKEN: '' } }),
       ).rejects.toThrow(/npm publish/);
     } finally {
-      registry.close();
+      await registry.close();
     }
   });
 });

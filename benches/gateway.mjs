@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { list, restore } from '../dist/index.js';
 import { RecordFile } from '../dist/plugin/record.js';
 import { Home } from '../e2e/support/gateway.ts';
-import { packForRegistry, Registry } from '../e2e/support/registry.ts';
+import { openRegistry, packForRegistry } from '../e2e/support/registry.ts';
 import { readOptions } from './gateway-options.mjs';
 import { startProbed, watchWorker } from './gateway-process.mjs';
 import { report } from './gateway-report.mjs';
@@ -212,7 +212,7 @@ async function measure(like, example, { layout, mb }, record) {
 async function installed() {
   const tarballs = mkdtempSync(join(tmpdir(), 'b2-registry-'));
   await packForRegistry(tarballs);
-  const registry = await Registry.start(tarballs);
+  const registry = await openRegistry(tarballs);
   const home = await Home.create(NO_MODEL);
   await home.install(registry);
   await registry.close();

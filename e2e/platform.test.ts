@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { Bucket } from './support/bucket.ts';
 import { Gateway, Home } from './support/gateway.ts';
 import { Model } from './support/model.ts';
-import { Registry } from './support/registry.ts';
+import { openRegistry, type Registry } from './support/registry.ts';
 
 const NATIVE = `@openclaw/b2-backup-linux-${process.arch}-gnu`;
 
@@ -16,7 +16,7 @@ let gateway: Gateway;
 beforeAll(async () => {
   model = await Model.start();
   bucket = await Bucket.start();
-  registry = await Registry.start(inject('installed').tarballs);
+  registry = await openRegistry(inject('installed').tarballs);
   registry.hide(NATIVE);
   home = await Home.create(model);
   await home.install(registry);

@@ -6,7 +6,7 @@ import { Bucket } from './support/bucket.ts';
 import { CONTEXT_WINDOW, Gateway, Home } from './support/gateway.ts';
 import { locksOf } from './support/locks.ts';
 import { Model } from './support/model.ts';
-import { Registry } from './support/registry.ts';
+import { openRegistry } from './support/registry.ts';
 import { query } from './support/sqlite.ts';
 
 let model: Model;
@@ -163,7 +163,7 @@ describe('the end of the gateway', () => {
 
 it('lives on on another machine', async () => {
   const { tarballs } = inject('installed');
-  const registry = await Registry.start(tarballs);
+  const registry = await openRegistry(tarballs);
   const blank = await Home.create(model);
   try {
     rmSync(blank.stateDir, { recursive: true });

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { Home } from './gateway.ts';
-import { packForRegistry, Registry } from './registry.ts';
+import { openRegistry, packForRegistry } from './registry.ts';
 
 /** `inject('installed')` in tests. */
 export interface Installed {
-  /** A folder with the packages, for {@linkcode Registry.start}. */
+  /** A folder with the packages, for `openRegistry`. */
   readonly tarballs: string;
   /** The path of a home in which a user has installed the plugin, for {@linkcode Home.create}. */
   readonly home: string;
@@ -32,7 +32,7 @@ export default async function install(project: TestProject): Promise<() => void>
     const tarballs = join(folder, 'tarballs');
     mkdirSync(tarballs);
     await packForRegistry(tarballs);
-    const registry = await Registry.start(tarballs);
+    const registry = await openRegistry(tarballs);
     // Nobody talks to its model.
     const home = await Home.create({ url: 'http://127.0.0.1:9/v1' });
     const { out } = await home.install(registry);
