@@ -132,6 +132,38 @@ export interface FileProblem {
 }
 
 /**
+ * Follows a path through all snapshots.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function history(settings: Settings, options: HistoryOptions, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<HistoryReport>
+
+/** Whose history. */
+export interface HistoryOptions {
+  /** A file or symlink below the state directory, or from `/` on. */
+  path: string
+  /** Whether to say which lines of small text files differ from one version to the next. */
+  text?: boolean
+  /** Whether snapshots may be used that anyone with access to the bucket can have made. */
+  allowUnauthenticated?: boolean
+}
+
+/** The versions of a path. */
+export interface HistoryReport {
+  /** By machine and path, this machine first, and the oldest version of each first. */
+  versions: Array<PathVersion>
+  /** Snapshots that were looked at. */
+  snapshots: number
+  /** What the user should know; snapshots that could not be looked at among it. */
+  warnings: Array<string>
+  /** Requests made. */
+  requests: number
+  /** Bytes received. */
+  downloadedBytes: number
+}
+
+/**
  * Lists every snapshot of every machine.
  *
  * # Errors
@@ -145,6 +177,41 @@ export interface ListReport {
   snapshots: Array<SnapshotInfo>
   /** What the user should know. */
   warnings: Array<string>
+}
+
+/** What a path was, from one snapshot of a machine to another. */
+export interface PathVersion {
+  /** The path; outside the state directory with its root before it. */
+  path: string
+  /** Whose snapshots these are. */
+  machine: string
+  /** The first snapshot that has it so. */
+  snapshot: string
+  /** When that was made, ISO 8601, by the clock of its machine. */
+  createdAt: string
+  /** The last snapshot in a row that has it so. */
+  lastSnapshot: string
+  /** How many snapshots in a row have it so. */
+  snapshots: number
+  /** `added` (in the first snapshot there is, too), `removed` or `changed`. */
+  change: string
+  /** In what it differs from the version before: `content`, `mode`, `target` (of a symlink), `kind`. */
+  what: Array<string>
+  /** `file`, `directory` or `symlink`; what it was where it is no more. */
+  kind: string
+  /** Bytes of content; 0 where it is no file, and where it is no more. */
+  bytes: number
+  /** When it was last written, ISO 8601; not where it is no more. */
+  modifiedAt?: string
+  /** Whether it is a database. */
+  database: boolean
+  /**
+   * Hunks of a unified diff from the version before, without the lines that name the files; where text was
+   * asked for. Of the first version there is none.
+   */
+  text?: string
+  /** Why there is no text of a version whose content differs, where text was asked for; see `DiffEntry`. */
+  textOmitted?: string
 }
 
 /**
@@ -453,6 +520,59 @@ export interface Settings {
   hostVersion?: string
   /** Threads for computing; all cores but one by default. */
   threads?: number
+}
+
+/**
+ * Tells what a snapshot holds, or what is in one file of it.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function show(settings: Settings, options: ShowOptions, cancel?: CancelHandle | undefined | null): Promise<ShowReport>
+
+/** One path of a snapshot. */
+export interface ShownEntry {
+  /**
+   * The path; bytes that are not UTF-8 and control characters as `\xNN`. Outside the state directory with its
+   * root before it.
+   */
+  path: string
+  /** `file`, `directory` or `symlink`. */
+  kind: string
+  /** Bytes of content; 0 where it is no file. */
+  bytes: number
+  /** Permission bits. */
+  mode: number
+  /** When it was last written, ISO 8601. */
+  modifiedAt: string
+  /** Whether it is a database. */
+  database: boolean
+  /** Where a symlink points. */
+  target?: string
+}
+
+/** What to show. */
+export interface ShowOptions {
+  /** Id of a snapshot, or `latest`. */
+  snapshot: string
+  /** A file, a directory or a glob below the state directory, or from `/` on; everything when left out. */
+  path?: string
+  /** Whether a snapshot may be used that anyone with access to the bucket can have made. */
+  allowUnauthenticated?: boolean
+}
+
+/** What a snapshot holds. */
+export interface ShowReport {
+  /** Id of the snapshot. */
+  snapshot: string
+  /** When it was made, ISO 8601, by the clock of the machine that made it. */
+  createdAt: string
+  /** Everything that is meant, by root, the state directory first, then by path. */
+  entries: Array<ShownEntry>
+  /** What is in the file, where the path is that of one file. */
+  content?: Buffer
+  /** What the user should know. */
+  warnings: Array<string>
 }
 
 /** What is new against the previous snapshot of the same machine. Directories are not counted. */

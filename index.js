@@ -773,11 +773,12 @@ if (
   }
 }
 
-const { CancelHandle, diff, discardRollback, errorCodes, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, status, verify } = nativeBinding
+const { CancelHandle, diff, discardRollback, errorCodes, history, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, show, status, verify } = nativeBinding
 export { CancelHandle }
 export { diff }
 export { discardRollback }
 export { errorCodes }
+export { history }
 export { list }
 export { plan }
 export { planRollback }
@@ -786,6 +787,7 @@ export { readHostConfig }
 export { recoverRollback }
 export { restore }
 export { rollBack }
+export { show }
 export { status }
 export { verify }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -1,10 +1,11 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { RollbackEntry, RollbackPlan, RollbackReport, SnapshotInfo } from '../index.js';
 import type { Engine } from '../ts/engine.ts';
 import { BackupError } from '../ts/errors.ts';
 import { registerApproval } from '../ts/plugin/approval.ts';
+import { registerCommand } from '../ts/plugin/command.ts';
 import { registerHooks } from '../ts/plugin/hooks.ts';
 import { createService } from '../ts/plugin/service.ts';
 import { createTool } from '../ts/plugin/tool.ts';
@@ -121,6 +122,7 @@ async function gateway({
   };
   registerHooks(host.api);
   registerApproval(host.api);
+  registerCommand(host.api, () => clock.now());
   host.service = createService(host.api, { engine: held.engine(engine), clock, restart });
   started.push(host);
   await host.service.start(host.context);
@@ -133,7 +135,9 @@ async function gateway({
     host.hooks
       .get('before_tool_call')
       ?.handler({ toolName: 'b2_rollback', params: params as Record<string, unknown> }, {});
-  return { host, clock, held, restart, engine, run, decide, state };
+  const type = async (args: string) =>
+    (await host.command?.handler({ args, sessionKey: 'agent:main:chat', agentId: 'main' }))?.text ?? '';
+  return { host, clock, held, restart, engine, run, decide, type, state };
 }
 
 /** As the core leaves it. */
@@ -351,5 +355,64 @@ describe('the approval gate', () => {
     expect(title.length).toBeLessThanOrEqual(80);
     expect(description.length).toBeLessThanOrEqual(512);
     expect(description).toContain(ID);
+  });
+});
+
+describe('/b2', () => {
+  it('shows what a rollback would do, and does it when that is confirmed', async () => {
+    const { type, engine } = await gateway();
+    const shown = await type('restore yesterday --path workspace/MEMORY.md —exact');
+    expect(engine.planRollback).toHaveBeenCalledWith(
+      expect.anything(),
+      { snapshot: ID, paths: ['workspace/MEMORY.md'], exact: true },
+      expect.anything(),
+    );
+    expect(shown).toContain('Becomes as it was (1 path):');
+    expect(shown).toContain('+now');
+    expect(shown).toContain('To do it: /b2 confirm abababab');
+    expect(engine.rollBack).not.toHaveBeenCalled();
+    expect(await type('confirm ABABABAB')).toContain(`Rolled back to ${ID}.`);
+    expect(engine.rollBack).toHaveBeenCalledWith(
+      expect.anything(),
+      { snapshot: ID, paths: ['workspace/MEMORY.md'], exact: true },
+      HASH,
+      expect.anything(),
+    );
+    expect(await type('confirm abababab')).toContain('(B2_PLAN_CHANGED)');
+  });
+
+  it('undoes, and tells the session that asked over the restart', async () => {
+    const { type, engine, restart, clock, state } = await gateway({ report: { outcome: 'waiting' } });
+    expect(await type('undo')).toContain('/b2 confirm abababab');
+    expect(await type('confirm abababab')).toContain('OpenClaw restarts');
+    expect(engine.rollBack).toHaveBeenCalledWith(expect.anything(), { undo: true }, HASH, expect.anything());
+    await clock.advance(2_000);
+    expect(restart).toHaveBeenCalledOnce();
+    const record: unknown = JSON.parse(await readFile(join(state, 'b2-backup', 'gateway.json'), 'utf8'));
+    expect(record).toMatchObject({ rollback: { sessionKey: 'agent:main:chat', undo: true } });
+  });
+
+  it('confirms nothing that was not shown, and nothing by half a number', async () => {
+    const { type, engine } = await gateway();
+    await type('restore yesterday');
+    for (const plan of ['abab', 'cdcdcdcd', '*']) {
+      expect(await type(`confirm ${plan}`)).toContain('(B2_PLAN_CHANGED)');
+    }
+    expect(engine.rollBack).not.toHaveBeenCalled();
+  });
+
+  it('asks which snapshot is meant, and what it does not know', async () => {
+    const { type, engine } = await gateway();
+    expect(await type('restore last spring')).toContain('It is not certain');
+    expect(await type('restore --exact')).toContain('(B2_USAGE)');
+    expect(await type('restore yesterday --path')).toContain('(B2_USAGE)');
+    expect(await type('restore yesterday --force')).toContain('there is no option --force');
+    expect(await type('restore')).toContain('/b2 restore WHEN');
+    expect(engine.planRollback).not.toHaveBeenCalled();
+  });
+
+  it('offers nothing where there is nothing to do', async () => {
+    const { type } = await gateway({ plan: { entries: [] } });
+    expect(await type('restore yesterday')).toBe(`Everything is as in ${ID} already.`);
   });
 });

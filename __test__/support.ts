@@ -33,8 +33,12 @@ export class Capture {
   isTTY = false;
   columns = 80;
 
-  write(text: string): void {
-    this.text += text;
+  /** What was written as it is, not as text. */
+  readonly bytes: Uint8Array[] = [];
+
+  write(text: string | Uint8Array): void {
+    if (typeof text === 'string') this.text += text;
+    else this.bytes.push(Uint8Array.from(text));
   }
 }
 

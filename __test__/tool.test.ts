@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { DiffReport, SnapshotInfo } from '../index.js';
+import type { DiffReport, PathVersion, SnapshotInfo } from '../index.js';
 import type { Engine } from '../ts/engine.ts';
 import { BackupError } from '../ts/errors.ts';
 import type { ToolResult } from '../ts/plugin/api.ts';
@@ -194,6 +194,57 @@ describe('b2_rollback', () => {
     const { run } = await tool();
     const { text } = await run({ action: 'diff', snapshot: 'November 22nd' });
     for (const { id } of SNAPSHOTS.slice(1)) expect(text).toContain(id);
+  });
+
+  it('tells the history of one file, the newest version first', async () => {
+    const version = (createdAt: string, parts: Partial<PathVersion> = {}): PathVersion => ({
+      path: 'workspace/MEMORY.md',
+      machine: 'aaaaaaaa',
+      snapshot: SNAPSHOTS[0]?.id ?? '',
+      createdAt,
+      lastSnapshot: SNAPSHOTS[1]?.id ?? '',
+      snapshots: 1,
+      change: 'changed',
+      what: ['content'],
+      kind: 'file',
+      bytes: 100,
+      modifiedAt: createdAt,
+      database: false,
+      ...parts,
+    });
+    const history = vi.fn<Engine['history']>(async () => ({
+      snapshots: 4,
+      versions: [
+        version('2026-11-21T00:00:00Z', { change: 'added', what: [] }),
+        version('2026-11-22T10:00:00Z', {
+          text: '@@ -1 +1,2 @@\n-old\n+new\n+two\u001b\n',
+          what: ['content', 'mode'],
+        }),
+        version('2026-11-22T15:00:00Z', { change: 'removed', bytes: 0, textOmitted: 'secret' }),
+      ],
+      warnings: ['one is passed over'],
+      requests: 1,
+      downloadedBytes: 1,
+    }));
+    const { run } = await tool({ history });
+    const { text, details } = await run({ action: 'history', paths: ['workspace/MEMORY.md'] });
+    expect(history.mock.calls[0]?.[1]).toEqual({ path: 'workspace/MEMORY.md', text: true });
+    expect(text).toBe(`3 versions of workspace/MEMORY.md in 4 snapshots, newest first:
+- since 2026-11-22 15:00 (21 hours ago): removed, text not shown: secret; last in ${SNAPSHOTS[1]?.id}
+- since 2026-11-22 10:00 (26 hours ago): changed, 100 B, mode, 2 lines new, 1 gone; last in ${SNAPSHOTS[1]?.id}
+    @@ -1 +1,2 @@
+    -old
+    +new
+    +two\\x1b
+- since 2026-11-21 00:00 (2 days ago): added, 100 B; last in ${SNAPSHOTS[1]?.id}
+Note: one is passed over`);
+    expect(details).toMatchObject({ totalVersions: 3 });
+    const short = await run({ action: 'history', paths: ['workspace/MEMORY.md'], limit: 1 });
+    expect(short.text).toContain('and 2 older');
+    expect(short.details['versions']).toHaveLength(1);
+    for (const paths of [undefined, [], ['a', 'b']]) {
+      await expect(run({ action: 'history', paths })).rejects.toMatchObject({ code: 'B2_USAGE' });
+    }
   });
 
   it('refuses what it does not know', async () => {

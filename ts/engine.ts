@@ -2,6 +2,8 @@
 import type {
   DiffOptions,
   DiffReport,
+  HistoryOptions,
+  HistoryReport,
   ListReport,
   PlanReport,
   PushOptions,
@@ -12,6 +14,8 @@ import type {
   RollbackPlan,
   RollbackReport,
   Settings,
+  ShowOptions,
+  ShowReport,
   StatusReport,
   VerifyOptions,
   VerifyReport,
@@ -46,6 +50,10 @@ export interface Engine {
    * process: it opens files of the state.
    */
   diff(settings: Settings, options: DiffOptions, operation?: Operation): Promise<DiffReport>;
+  /** What a snapshot holds; where the path names one file, what is in it. */
+  show(settings: Settings, options: ShowOptions, operation?: Operation): Promise<ShowReport>;
+  /** The versions of a path over all snapshots. */
+  history(settings: Settings, options: HistoryOptions, operation?: Operation): Promise<HistoryReport>;
   /** Brings a snapshot, or paths of it, into an empty or new directory. */
   restore(settings: Settings, options: RestoreOptions, operation?: Operation): Promise<RestoreReport>;
   /** Tells, in a child process, what a rollback would do. */
@@ -108,6 +116,12 @@ export function createEngine({
         : here(operation, (native, cancel) =>
             native.diff(settings, options, cancel, harmless(operation.onProgress)),
           ),
+    show: (settings, options, operation = {}) =>
+      here(operation, (native, cancel) => native.show(settings, options, cancel)),
+    history: (settings, options, operation = {}) =>
+      here(operation, (native, cancel) =>
+        native.history(settings, options, cancel, harmless(operation.onProgress)),
+      ),
     restore: (settings, options, operation = {}) =>
       here(operation, (native, cancel) =>
         native.restore(settings, options, cancel, harmless(operation.onProgress)),

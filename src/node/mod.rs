@@ -3,6 +3,7 @@
 
 mod convert;
 mod diff;
+mod history;
 mod options;
 mod reports;
 mod rollback;
@@ -17,6 +18,7 @@ use crate::error;
 use crate::ops;
 use convert::{Events, ambient};
 use diff::{DiffOptions, DiffReport};
+use history::{HistoryOptions, HistoryReport, ShowOptions, ShowReport};
 use options::{ProgressEvent, PushOptions, RestoreOptions, Settings, VerifyOptions};
 use reports::{ListReport, PlanReport, PushReport, RestoreReport, StatusReport, VerifyReport};
 use rollback::{RollbackOptions, RollbackPlan, RollbackReport};
@@ -155,6 +157,43 @@ pub fn diff<'env>(
     let token = token(cancel);
     promise(env, async move {
         ops::diff(&session(settings, token, on_progress).await?, &options.into()).await
+    })
+}
+
+/// Tells what a snapshot holds, or what is in one file of it.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<ShowReport>")]
+pub fn show<'env>(
+    env: &'env Env,
+    settings: Settings,
+    options: ShowOptions,
+    cancel: Option<&CancelHandle>,
+) -> Result<PromiseRaw<'env, ShowReport>> {
+    let token = token(cancel);
+    promise(
+        env,
+        async move { ops::show(&session(settings, token, None).await?, &options.into()).await },
+    )
+}
+
+/// Follows a path through all snapshots.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<HistoryReport>")]
+pub fn history<'env>(
+    env: &'env Env,
+    settings: Settings,
+    options: HistoryOptions,
+    cancel: Option<&CancelHandle>,
+    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
+    on_progress: Option<Watcher>,
+) -> Result<PromiseRaw<'env, HistoryReport>> {
+    let token = token(cancel);
+    promise(env, async move {
+        ops::history(&session(settings, token, on_progress).await?, &options.into()).await
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod compare;
 mod diff;
+mod history;
 mod host;
 mod list;
 mod plan;
@@ -10,12 +11,14 @@ mod restore;
 mod rollback;
 mod roots;
 mod session;
+mod show;
 mod status;
 mod tree;
 mod verify;
 
 pub use compare::Aspect;
 pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, LIVE, TextOmitted, diff};
+pub use history::{HistoryOptions, HistoryReport, PathVersion, history};
 pub use host::plugin_settings;
 pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list};
 pub use plan::{PlanEntry, PlanReport, plan};
@@ -27,6 +30,7 @@ pub use rollback::{
     stage_undo,
 };
 pub use session::{Ambient, Session, Settings};
+pub use show::{MAX_SHOWN_BYTES, ShowOptions, ShowReport, ShownEntry, show};
 pub use status::{StatusReport, status};
 pub use verify::{VerifyOptions, VerifyProblem, VerifyReport, verify};
 

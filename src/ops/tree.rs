@@ -71,10 +71,15 @@ pub(super) async fn source(
     confirmed: bool,
 ) -> Result<(PackSource, Vec<String>)> {
     let (snapshot, warnings) = choose(session, wanted, confirmed).await?;
+    Ok((content_of(session, snapshot), warnings))
+}
+
+/// The content of a snapshot that is open already.
+pub(super) fn content_of(session: &Session, snapshot: Snapshot) -> PackSource {
     // A cache of footers only where there is a state directory: reading never creates one.
     let local = session.local_repository(snapshot.key.is_sealed());
     let local = Some(local).filter(|local| local.dir().is_dir());
-    Ok((PackSource::new(Arc::clone(&session.store), Arc::new(snapshot), local), warnings))
+    PackSource::new(Arc::clone(&session.store), Arc::new(snapshot), local)
 }
 
 async fn named(session: &Session, wanted: &str, confirmed: bool) -> Result<Snapshot> {

@@ -43,6 +43,18 @@ export type Command =
       readonly text: boolean;
       readonly allowUnauthenticated: boolean;
     }
+  | {
+      readonly name: 'show';
+      readonly snapshot: string;
+      readonly path: string | undefined;
+      readonly allowUnauthenticated: boolean;
+    }
+  | {
+      readonly name: 'history';
+      readonly path: string;
+      readonly text: boolean;
+      readonly allowUnauthenticated: boolean;
+    }
   | { readonly name: 'verify'; readonly readData: boolean }
   | { readonly name: 'status' }
   | { readonly name: 'help'; readonly topic: Topic | undefined }
@@ -89,6 +101,8 @@ const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   push: ['dry-run', 'list'],
   list: [],
   diff: ['path', 'text', 'allow-unauthenticated'],
+  show: ['allow-unauthenticated'],
+  history: ['text', 'allow-unauthenticated'],
   restore: ['to', 'path', 'exact', 'partial', 'dry-run', 'yes', 'resume', 'discard', 'allow-unauthenticated'],
   undo: ['dry-run', 'yes'],
   verify: ['read-data'],
@@ -96,7 +110,12 @@ const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
 };
 
 /** How many words a command takes besides its options; none unless named. */
-const POSITIONALS: Partial<Readonly<Record<Topic, number>>> = { diff: 2, restore: 1 };
+const POSITIONALS: Partial<Readonly<Record<Topic, number>>> = {
+  diff: 2,
+  show: 2,
+  history: 1,
+  restore: 1,
+};
 
 /** The commands, in the order in which help shows them. */
 export const TOPICS = Object.keys(OWN) as readonly Topic[];
@@ -169,6 +188,21 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
         text: values.text === true,
         allowUnauthenticated: values['allow-unauthenticated'] === true,
       };
+    }
+    case 'show': {
+      const [snapshot, path] = rest;
+      if (snapshot === undefined || snapshot === '' || path === '') {
+        throw usage('show needs a snapshot: its name from b2-backup list, or latest', name);
+      }
+      return { name, snapshot, path, allowUnauthenticated: values['allow-unauthenticated'] === true };
+    }
+    case 'history': {
+      const [path] = rest;
+      if (path === undefined || path === '') {
+        throw usage('history needs a file, such as workspace/MEMORY.md', name);
+      }
+      const allowUnauthenticated = values['allow-unauthenticated'] === true;
+      return { name, path, text: values.text === true, allowUnauthenticated };
     }
     case 'verify':
       return { name, readData: values['read-data'] === true };

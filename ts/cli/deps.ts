@@ -3,7 +3,7 @@ import type { Engine } from '../engine.js';
 
 /** A standard stream, as far as it is used. */
 export interface Output {
-  write(text: string): unknown;
+  write(text: string | Uint8Array): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
 }

@@ -103,7 +103,8 @@ function text({ path, text: hunks }: DiffEntry, style: Style): string[] {
   return ['', style.bold(printable(path)), ...lines.map((line) => paint(line, style))];
 }
 
-function paint(line: string, style: Style): string {
+/** One line of a unified diff, harmless and in its colour. */
+export function paint(line: string, style: Style): string {
   // A tab is the only control character that text is full of, and harmless.
   const shown = line.split('\t').map(printable).join('\t');
   if (line.startsWith('+')) return style.green(shown);

@@ -10,6 +10,8 @@ Commands:
   push               back up what has changed since the last snapshot
   list               show the snapshots of every machine
   diff SNAPSHOT      show what is different now, or in another snapshot
+  show SNAPSHOT      list what is in a snapshot, or print a file of it
+  history FILE       show the versions of a file over all snapshots
   restore SNAPSHOT   roll the state back to a snapshot, or bring it into an
                      empty directory
   undo               take the last rollback back
@@ -90,6 +92,41 @@ Examples:
   b2-backup diff latest
   b2-backup diff 2026-02-19T00-00-00Z-1f2e3d4c latest
   b2-backup diff latest --path workspace/MEMORY.md --text
+`,
+  show: `List what is in a snapshot, or print a file of it.
+
+Usage: b2-backup show SNAPSHOT|latest [PATH]
+
+PATH is a directory or a glob, of which the entries are listed, or one file,
+which is printed as it is, whatever it holds. A file of more than 64 MiB is not
+printed; bring it into a directory with restore --to.
+
+  --allow-unauthenticated
+                also take a snapshot that is not encrypted, which anyone who
+                can write to the bucket can have made
+
+Examples:
+  b2-backup show latest workspace
+  b2-backup show latest workspace/MEMORY.md
+  b2-backup show 2026-02-19T00-00-00Z-1f2e3d4c openclaw.json > old.json
+`,
+  history: `Show the versions of a file over all snapshots: when each was first backed
+up, how big it is, and what changed.
+
+Usage: b2-backup history FILE [--text]
+
+Each line is a version; the snapshot beside it is the last one that has it so,
+which can be given to restore.
+
+  --text        also show which lines of a small text file changed. Never of
+                files that may hold secrets, as openclaw.json and .env
+  --allow-unauthenticated
+                also look into snapshots that are not encrypted, which anyone
+                who can write to the bucket can have made
+
+Examples:
+  b2-backup history workspace/MEMORY.md
+  b2-backup history workspace/MEMORY.md --text
 `,
   restore: `Roll the state back to a snapshot, or bring it, or parts of it, into an
 empty directory.

@@ -7,6 +7,7 @@ import { type GlobalOptions, parse, type WorkCommand, wantsJson } from './argume
 import type { CliDeps, StopSignal } from './deps.js';
 import { diff } from './diff.js';
 import { helpText } from './help.js';
+import { history } from './history.js';
 import { list } from './list.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { ProgressLine, WAITING } from './progress-line.js';
@@ -14,6 +15,7 @@ import { dryRun, push } from './push.js';
 import { createStyle, printable, type Style, wantsColour } from './render.js';
 import { restore } from './restore.js';
 import { discard, resume, rollBack, undo } from './rollback.js';
+import { show } from './show.js';
 import { status } from './status.js';
 import { verify } from './verify.js';
 
@@ -82,6 +84,10 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
       return list(context);
     case 'diff':
       return diff(context, command);
+    case 'show':
+      return show(context, command);
+    case 'history':
+      return history(context, command);
     case 'restore':
       return restore(context, command);
     case 'rollback':
@@ -155,7 +161,8 @@ function print(
     stdout.write(document({ ...outcome.document, warnings }));
     return;
   }
-  if (!(quiet && outcome.chatter)) write(stdout, outcome.lines);
+  if (outcome.bytes !== undefined) stdout.write(outcome.bytes);
+  else if (!(quiet && outcome.chatter)) write(stdout, outcome.lines);
   write(stderr, outcome.problems);
   if (quiet) return;
   const style = createStyle(wantsColour(stderr, env));

@@ -20,6 +20,8 @@ export interface Outcome {
   readonly document: Readonly<Record<string, unknown>>;
   /** For people, on stdout. */
   readonly lines: readonly string[];
+  /** Instead of `lines`: what was asked for as it is, not for reading. */
+  readonly bytes?: Uint8Array;
   /** Whether `--quiet` may drop `lines`: true for "it worked", false for what was asked for. */
   readonly chatter: boolean;
   /** For people, on stderr, also with `--quiet`. */

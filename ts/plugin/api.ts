@@ -159,7 +159,14 @@ export interface SlashCommand {
   readonly acceptsArgs: boolean;
   readonly requireAuth: boolean;
   readonly requiredScopes?: readonly string[];
-  handler(context: { readonly args?: string }): Promise<{ text: string }>;
+  handler(context: CommandContext): Promise<{ text: string }>;
+}
+
+/** Who gives a slash command, and what follows its name. */
+export interface CommandContext {
+  readonly args?: string;
+  readonly sessionKey?: string;
+  readonly agentId?: string;
 }
 
 /** An RPC of the gateway. */

@@ -1,5 +1,14 @@
 /** The backup of one running gateway: what hooks, tools, commands and the schedule ask. */
-import type { DiffOptions, DiffReport, ListReport, PushReport, Settings, StatusReport } from '../../index.js';
+import type {
+  DiffOptions,
+  DiffReport,
+  HistoryOptions,
+  HistoryReport,
+  ListReport,
+  PushReport,
+  Settings,
+  StatusReport,
+} from '../../index.js';
 import type { Engine } from '../engine.js';
 import { type BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
@@ -160,6 +169,11 @@ export class Backup {
   /** What differs. @throws {BackupError} */
   async diff(options: DiffOptions, operation: Operation = {}): Promise<DiffReport> {
     return this.#deps.engine.diff(this.#settings(), options, operation);
+  }
+
+  /** The versions of a file. @throws {BackupError} */
+  async history(options: HistoryOptions, operation: Operation = {}): Promise<HistoryReport> {
+    return this.#deps.engine.history(this.#settings(), options, operation);
   }
 
   /** How things are. Never fails; without `bucket` it makes no request. */

@@ -1,27 +1,39 @@
 /** The slash command `/b2` of chats. */
-import { toBackupError } from '../errors.js';
-import type { PluginApi } from './api.js';
+import { BackupError, toBackupError } from '../errors.js';
+import type { CommandContext, PluginApi } from './api.js';
+import type { Backup } from './backup.js';
 import { theBackup } from './rpc.js';
 import { tellList, tellPush, tellStatus } from './tell.js';
+import { tellRollback } from './tell-rollback.js';
+import { history, makePlan, planText } from './tool-rollback.js';
+import type { Parameters } from './tool-shape.js';
 
 const HELP = `/b2 list - the newest snapshots
 /b2 status - are backups working
-/b2 backup - back up now`;
+/b2 backup - back up now
+/b2 history FILE - the versions of a file, as workspace/MEMORY.md
+/b2 restore WHEN [--path FILE] [--exact] - show what rolling back would do, as /b2 restore yesterday
+/b2 undo - show what undoing the last rollback would do
+/b2 confirm PLAN - do what was shown`;
 
-/** Snapshots shown in a chat. */
+/** Snapshots and versions shown in a chat. */
 const LIMIT = 10;
+/** Paths of a plan shown in a chat. */
+const PLAN_LIMIT = 30;
+/** So much of a plan's hash is typed to confirm it. */
+const TYPED = 8;
 
-/** Registers `/b2`. */
+/** Registers `/b2`. The host lets only its operators give it: nothing else stands between it and a rollback. */
 export function registerCommand(api: PluginApi, now: () => Date = () => new Date()): void {
   api.registerCommand?.({
     name: 'b2',
-    description: 'Backups to B2: list, status, backup',
+    description: 'Backups to B2: list, status, backup, history, restore, undo',
     acceptsArgs: true,
     requireAuth: true,
     requiredScopes: ['operator.admin'],
-    handler: async ({ args = '' }) => {
+    handler: async (context) => {
       try {
-        return { text: await answer(args.trim().toLowerCase(), now) };
+        return { text: await answer(context, now()) };
       } catch (error) {
         const { message, code } = toBackupError(error);
         return { text: `${message} (${code})` };
@@ -30,16 +42,90 @@ export function registerCommand(api: PluginApi, now: () => Date = () => new Date
   });
 }
 
-async function answer(args: string, now: () => Date): Promise<string> {
-  if (!['', 'list', 'status', 'backup'].includes(args)) return HELP;
+async function answer(context: CommandContext, now: Date): Promise<string> {
+  const [name = 'status', ...rest] = (context.args ?? '').trim().split(/\s+/).filter(Boolean);
   const backup = theBackup();
   const { timeZone } = backup;
-  switch (args) {
+  const alone = rest.length === 0;
+  switch (name.toLowerCase()) {
+    case 'status':
+      if (!alone) break;
+      return tellStatus(await backup.status({ bucket: true }), now, timeZone);
     case 'list':
-      return tellList(await backup.list(), { now: now(), timeZone, limit: LIMIT });
+      if (!alone) break;
+      return tellList(await backup.list(), { now, timeZone, limit: LIMIT });
     case 'backup':
+      if (!alone) break;
       return tellPush((await backup.push()).report);
-    default:
-      return tellStatus(await backup.status({ bucket: true }), now(), timeZone);
+    case 'history':
+      if (alone) break;
+      return asText(await history(callOf(backup, now, { paths: [rest.join(' ')], limit: LIMIT })));
+    case 'restore':
+      if (alone) break;
+      return plan(backup, now, restoreOf(rest));
+    case 'undo':
+      if (!alone) break;
+      return plan(backup, now, { undo: true });
+    case 'confirm':
+      if (rest.length !== 1) break;
+      return confirm(backup, rest[0] ?? '', context);
   }
+  return HELP;
+}
+
+/** `yesterday --path workspace/MEMORY.md --exact`. Phones like to make one long dash of two. */
+function restoreOf(words: readonly string[]): Partial<Parameters> {
+  const when: string[] = [];
+  const paths: string[] = [];
+  let exact = false;
+  let takesPath = false;
+  for (const word of words) {
+    const option = /^(?:--|—|–)(.+)$/.exec(word)?.[1];
+    if (takesPath) {
+      paths.push(word);
+      takesPath = false;
+    } else if (option === 'path') takesPath = true;
+    else if (option === 'exact') exact = true;
+    else if (option === undefined) when.push(word);
+    else throw wrong(`there is no option ${word}`);
+  }
+  if (takesPath) throw wrong('--path needs a file, such as workspace/MEMORY.md');
+  if (when.length === 0)
+    throw wrong('which snapshot? As "/b2 restore yesterday", or with a name of /b2 list');
+  return {
+    snapshot: when.join(' '),
+    ...(exact ? { exact } : {}),
+    ...(paths.length === 0 ? {} : { paths }),
+  };
+}
+
+async function plan(backup: Backup, now: Date, parameters: Partial<Parameters>): Promise<string> {
+  const made = await makePlan(callOf(backup, now, { ...parameters, limit: PLAN_LIMIT }));
+  if ('asks' in made) return asText(made.asks);
+  const { text, changes } = await planText(made);
+  return changes ? `${text}\nTo do it: /b2 confirm ${made.plan.hash.slice(0, TYPED)}` : text;
+}
+
+async function confirm(backup: Backup, typed: string, asker: CommandContext): Promise<string> {
+  const start = typed.toLowerCase();
+  const hash = start.length < TYPED ? undefined : backup.rollbacks.startingWith(start);
+  if (hash === undefined) {
+    throw new BackupError(`no plan ${typed} was shown; begin with /b2 restore or /b2 undo`, {
+      code: 'B2_PLAN_CHANGED',
+    });
+  }
+  const { sessionKey, agentId } = asker;
+  return tellRollback(await backup.rollbacks.carryOut(hash, { sessionKey, agentId }));
+}
+
+function callOf(backup: Backup, now: Date, parameters: Partial<Parameters>) {
+  return { backup, parameters: { action: 'preview' as const, ...parameters }, now, operation: {}, asker: {} };
+}
+
+function asText({ content }: { content: readonly { text: string }[] }): string {
+  return content.map(({ text }) => text).join('\n');
+}
+
+function wrong(message: string): BackupError {
+  return new BackupError(message, { code: 'B2_USAGE' });
 }

@@ -70,6 +70,12 @@ export class Rollbacks {
     return this.#plans.get(hash);
   }
 
+  /** The hash of the one plan that starts so, if it was shown by this gateway: what a person types is short. */
+  startingWith(start: string): string | undefined {
+    const [hash, second] = [...this.#plans.keys()].filter((known) => known.startsWith(start));
+    return second === undefined ? hash : undefined;
+  }
+
   /** Carries out a plan that was shown. @throws {BackupError} */
   async carryOut(hash: string, asker: Asker, operation: Operation = {}): Promise<RollbackReport> {
     const { engine, clock, reporter, makeWay, restart } = this.#deps;

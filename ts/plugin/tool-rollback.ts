@@ -1,5 +1,5 @@
-/** The actions of `b2_rollback` that look into snapshots: diff, preview, restore, undo. */
-import type { RollbackOptions, SnapshotInfo } from '../../index.js';
+/** The actions of `b2_rollback` that look into snapshots: diff, history, preview, restore, undo. */
+import type { RollbackOptions, RollbackPlan, SnapshotInfo } from '../../index.js';
 import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import type { ToolResult } from './api.js';
@@ -7,6 +7,7 @@ import type { Backup } from './backup.js';
 import type { Asker } from './rollback.js';
 import { tellList } from './tell.js';
 import { tellDiff } from './tell-diff.js';
+import { tellHistory } from './tell-history.js';
 import { tellPlan, tellRollback } from './tell-rollback.js';
 import { type Parameters, result } from './tool-shape.js';
 import { findSnapshots } from './words.js';
@@ -22,6 +23,8 @@ export interface Call {
 
 /** Lines that diff and preview show unless told otherwise. */
 const SHOWN = 60;
+/** Versions that history shows unless told otherwise. */
+const VERSIONS = 20;
 
 /** Compares two snapshots, or one with the present. */
 export async function diff(call: Call): Promise<ToolResult> {
@@ -38,26 +41,63 @@ export async function diff(call: Call): Promise<ToolResult> {
   return result(tellDiff(report, { limit }), details);
 }
 
-/** Tells what a rollback would do, with the lines that change in small files, and gives its plan. */
-export async function preview(call: Call): Promise<ToolResult> {
+/** Tells the versions of one file. */
+export async function history({ backup, parameters, now, operation }: Call): Promise<ToolResult> {
+  const { paths = [], limit = VERSIONS } = parameters;
+  const [path] = paths;
+  if (path === undefined || paths.length > 1) {
+    throw new BackupError('history needs exactly one file in paths, such as workspace/MEMORY.md', {
+      code: 'B2_USAGE',
+    });
+  }
+  const report = await backup.history({ path, text: true }, operation);
+  const versions = report.versions.toReversed().slice(0, limit);
+  const details = { ...report, versions, totalVersions: report.versions.length };
+  return result(tellHistory(report, { now, timeZone: backup.timeZone, limit }), details);
+}
+
+/** A plan that was made for a call, or an answer that asks which snapshot is meant. */
+export type Made =
+  | { readonly call: Call; readonly options: RollbackOptions; readonly plan: RollbackPlan }
+  | { readonly asks: ToolResult };
+
+/** Makes the plan that the parameters describe. */
+export async function makePlan(call: Call): Promise<Made> {
   const { backup, parameters, operation } = call;
-  const { snapshot = 'latest', paths, exact, undo, limit = SHOWN } = parameters;
+  const { snapshot = 'latest', paths, exact, undo } = parameters;
   let options: RollbackOptions = { undo: true };
   if (undo !== true) {
     const { snapshots } = await backup.list(operation);
     const id = choose(call, snapshot, snapshots);
-    if (typeof id === 'object') return id;
+    if (typeof id === 'object') return { asks: id };
     options = { snapshot: id, ...only(paths), ...(exact === undefined ? {} : { exact }) };
   }
-  const plan = await backup.rollbacks.plan(options, operation);
-  const changes = plan.entries.filter(({ action }) => action !== 'keep-live');
-  const texts = changes.length === 0 ? [] : await changedText(backup, plan.snapshot, options, operation);
-  const next =
-    changes.length === 0
-      ? []
-      : [`To do it, when the user agrees: ${undo === true ? 'undo' : 'restore'} with plan ${plan.hash}`];
+  return { call, options, plan: await backup.rollbacks.plan(options, operation) };
+}
+
+/** What a plan would do, with the lines that change in small files, and whether it would change anything. */
+export async function planText({
+  call,
+  options,
+  plan,
+}: Extract<Made, { plan: RollbackPlan }>): Promise<{ text: string; changes: boolean }> {
+  const { backup, parameters, operation } = call;
+  const changes = plan.entries.some(({ action }) => action !== 'keep-live');
+  const texts = changes ? await changedText(backup, plan.snapshot, options, operation) : [];
+  const { limit = SHOWN } = parameters;
+  return { text: [tellPlan(plan, { limit }), ...texts].join('\n'), changes };
+}
+
+/** Tells what a rollback would do, and gives its plan. */
+export async function preview(call: Call): Promise<ToolResult> {
+  const made = await makePlan(call);
+  if ('asks' in made) return made.asks;
+  const { plan } = made;
+  const { text, changes } = await planText(made);
+  const { undo, limit = SHOWN } = call.parameters;
+  const next = `To do it, when the user agrees: ${undo === true ? 'undo' : 'restore'} with plan ${plan.hash}`;
   const details = { ...plan, entries: plan.entries.slice(0, limit), totalEntries: plan.entries.length };
-  return result([tellPlan(plan, { limit }), ...texts, ...next].join('\n'), details);
+  return result(changes ? `${text}\n${next}` : text, details);
 }
 
 /** Carries out a plan that was shown. The host's gate has asked the owner where that is needed. */

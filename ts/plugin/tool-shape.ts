@@ -3,7 +3,7 @@
 import type { ToolResult } from './api.js';
 
 /** What can be asked for. */
-export const ACTIONS = ['list', 'status', 'backup', 'diff', 'preview', 'restore', 'undo'] as const;
+export const ACTIONS = ['list', 'status', 'backup', 'diff', 'history', 'preview', 'restore', 'undo'] as const;
 
 /** Of the tool. */
 export const DESCRIPTION =
@@ -23,9 +23,10 @@ export const PARAMETERS = {
       type: 'string',
       enum: ACTIONS,
       description:
-        'list, status, backup (now), diff, preview, restore, undo. ' +
+        'list, status, backup (now), diff, history, preview, restore, undo. ' +
         'list says for each snapshot when and why it was made, how big it is and which files changed most. ' +
-        'diff compares a snapshot with the present, or with the snapshot in "with". preview tells what a rollback would ' +
+        'diff compares a snapshot with the present, or with the snapshot in "with". history tells the versions of one file over all snapshots: since when, in which ' +
+        'snapshot, how big, and which lines changed. preview tells what a rollback would ' +
         'do and gives a plan; restore carries that plan out; undo takes the last rollback back (preview with undo: true ' +
         'gives its plan).',
     },
@@ -44,8 +45,9 @@ export const PARAMETERS = {
       type: 'array',
       items: { type: 'string' },
       description:
-        'For diff and preview: only these, as "workspace/MEMORY.md". ' +
-        'Files or patterns relative to the state directory; "workspace/**" is everything below. Everything when left out.',
+        'For diff, preview, history: which, as "workspace/MEMORY.md". ' +
+        'Files or patterns relative to the state directory; "workspace/**" is everything below. Everything when left out. ' +
+        'history takes exactly one file.',
     },
     exact: {
       type: 'boolean',
@@ -59,7 +61,7 @@ export const PARAMETERS = {
       type: 'integer',
       minimum: 1,
       maximum: 200,
-      description: 'How many lines at most (list 20, diff and preview 60).',
+      description: 'How many lines at most (list and history 20, diff and preview 60).',
     },
   },
 } as const;

@@ -3,7 +3,7 @@ import { BackupError } from '../errors.js';
 import type { PluginApi, Tool, ToolContext, ToolResult } from './api.js';
 import { theBackup } from './rpc.js';
 import { tellList, tellProgress, tellPush, tellStatus } from './tell.js';
-import { type Call, diff, preview, rollBack } from './tool-rollback.js';
+import { type Call, diff, history, preview, rollBack } from './tool-rollback.js';
 import { ACTIONS, DESCRIPTION, PARAMETERS, type Parameters, result } from './tool-shape.js';
 
 /** The name under which the manifest promises it. */
@@ -66,6 +66,8 @@ async function answer(call: Call): Promise<ToolResult> {
     }
     case 'diff':
       return diff(call);
+    case 'history':
+      return history(call);
     case 'preview':
       return preview(call);
     case 'restore':

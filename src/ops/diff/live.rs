@@ -113,7 +113,11 @@ impl Reader {
         let old: HashMap<(usize, &RelPath), &Entry> =
             before.iter().map(|item| ((item.place, &item.entry.path), &item.entry)).collect();
         let mut items = Vec::new();
-        for found in found.into_iter().filter(|found| paths.wants(&found.path)) {
+        let directories: Vec<_> = self.roots.iter().map(|root| path_bytes(&root.path)).collect();
+        let directory = |root| directories.get(usize::from(root)).map(Vec::as_slice);
+        let wanted =
+            |found: &Found| paths.wants(directory(found.root).unwrap_or_default(), &found.path);
+        for found in found.into_iter().filter(wanted) {
             if self.cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }

@@ -3,7 +3,7 @@
 mod live;
 mod pairs;
 mod report;
-mod text;
+pub(super) mod text;
 
 use std::time::Instant;
 
@@ -79,7 +79,8 @@ struct Side {
 async fn side(session: &Session, wanted: &str, confirmed: bool, paths: &Selection) -> Result<Side> {
     let (source, warnings) = source(session, wanted, confirmed).await?;
     let all = entries(&source).await?.into_iter();
-    let items = all.filter(|entry| paths.wants(&entry.path)).map(Item::from).collect();
+    let roots = &source.snapshot().manifest.roots;
+    let items = all.filter(|entry| paths.wants_entry(entry, roots)).map(Item::from).collect();
     Ok(Side { source, items, warnings })
 }
 

@@ -17,11 +17,11 @@ use crate::source::confidential::Confidential;
 use crate::source::{absolute, open_plain};
 
 /// A file that is larger on either side is not for reading in a report.
-const MAX_FILE_BYTES: u64 = 64 << 10;
+pub(in crate::ops) const MAX_FILE_BYTES: u64 = 64 << 10;
 /// Text in one report.
-const MAX_TEXT_BYTES: usize = 256 << 10;
+pub(in crate::ops) const MAX_TEXT_BYTES: usize = 256 << 10;
 /// Content that is looked at for one report: what turns out to be no text costs as much as what is.
-const MAX_READ_BYTES: u64 = 16 << 20;
+pub(in crate::ops) const MAX_READ_BYTES: u64 = 16 << 20;
 /// Content in memory at once.
 const BATCH_BYTES: u64 = 2 << 20;
 
@@ -161,7 +161,7 @@ fn read(path: Option<PathBuf>) -> Content {
 }
 
 /// Hunks of a unified diff, with three lines around each change.
-fn unified(before: &[u8], after: &[u8]) -> Result<String, TextOmitted> {
+pub(in crate::ops) fn unified(before: &[u8], after: &[u8]) -> Result<String, TextOmitted> {
     let text = |bytes| {
         let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
         text.ok_or(TextOmitted::Binary)

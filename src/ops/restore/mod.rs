@@ -102,7 +102,7 @@ async fn run(
     warnings.splice(0..0, session.warnings.iter().cloned());
     let all = entries(&source).await?;
     let whole = options.paths.is_empty();
-    let chosen = paths.choose(all);
+    let chosen = paths.choose(all, &source.snapshot().manifest.roots);
     let id = source.snapshot().id.to_string();
     if chosen.is_empty() && !whole {
         return Err(Error::config(

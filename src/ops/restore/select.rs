@@ -6,14 +6,16 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::entry::{EntryKind, RelPath};
 use crate::error::{Error, Result};
-use crate::format::Entry;
+use crate::format::{Entry, RootRecord};
 
-/// Paths and globs.
+/// Paths and globs: below any root, or from `/` on, as other places than the state directory are shown to people.
 #[derive(Clone, Debug)]
 pub(in crate::ops) struct Selection {
     exact: Vec<Vec<u8>>,
     globs: GlobSet,
     all: bool,
+    /// Whether any of them starts with `/`.
+    absolute: bool,
 }
 
 impl Selection {
@@ -38,7 +40,8 @@ impl Selection {
             }
         }
         let globs = globs.build().map_err(|error| Error::config("--path", error.to_string()))?;
-        Ok(Self { exact, globs, all: paths.is_empty() })
+        let absolute = exact.iter().any(|path| path.starts_with(b"/"));
+        Ok(Self { exact, globs, all: paths.is_empty(), absolute })
     }
 
     /// Whether everything is wanted.
@@ -46,16 +49,21 @@ impl Selection {
         self.all
     }
 
-    /// Whether an entry is wanted by itself, not as a directory above one that is.
-    pub(in crate::ops) fn wants(&self, path: &RelPath) -> bool {
-        self.all || self.matches(path.as_bytes())
+    /// Whether a path below a root, of which `root` is the absolute path, is wanted by itself, not as a directory
+    /// above one that is.
+    pub(in crate::ops) fn wants(&self, root: &[u8], path: &RelPath) -> bool {
+        self.all
+            || self.matches(path.as_bytes())
+            || self.absolute && self.matches(&[root, b"/", path.as_bytes()].concat())
     }
 
-    /// Whether a path is meant.
-    pub(in crate::ops) fn matches(&self, path: &[u8]) -> bool {
-        if self.all {
-            return true;
-        }
+    /// Whether an entry of a snapshot with these roots is wanted by itself.
+    pub(in crate::ops) fn wants_entry(&self, entry: &Entry, roots: &[RootRecord]) -> bool {
+        let root = roots.get(usize::from(entry.root)).map(|root| root.path.as_slice());
+        self.wants(root.unwrap_or_default(), &entry.path)
+    }
+
+    fn matches(&self, path: &[u8]) -> bool {
         let below = |wanted: &Vec<u8>| {
             path.strip_prefix(wanted.as_slice())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
@@ -68,12 +76,12 @@ impl Selection {
     }
 
     /// The entries that are wanted, and the directories above them.
-    pub(super) fn choose(&self, entries: Vec<Entry>) -> Vec<Entry> {
+    pub(super) fn choose(&self, entries: Vec<Entry>, roots: &[RootRecord]) -> Vec<Entry> {
         if self.all {
             return entries;
         }
         let wanted: Vec<bool> =
-            entries.iter().map(|entry| self.matches(entry.path.as_bytes())).collect();
+            entries.iter().map(|entry| self.wants_entry(entry, roots)).collect();
         let mut parents: HashSet<(u16, Vec<u8>)> = HashSet::new();
         for (entry, _) in entries.iter().zip(&wanted).filter(|(_, wanted)| **wanted) {
             let path = entry.path.as_bytes();
@@ -108,7 +116,8 @@ mod tests {
     #[test]
     fn paths_and_globs() {
         let matches = |wanted: &str, path: &str| {
-            Selection::new(&[wanted.into()]).unwrap().matches(path.as_bytes())
+            let selection = Selection::new(&[wanted.into()]).unwrap();
+            selection.wants(b"/state", &RelPath::from_bytes(path.as_bytes().to_vec()))
         };
         assert!(matches("workspace/MEMORY.md", "workspace/MEMORY.md"));
         assert!(!matches("workspace/MEMORY.md", "workspace/MEMORY.md.bak"));
@@ -119,5 +128,20 @@ mod tests {
         assert!(matches("work*", "workspace/a/x.md"));
         assert!(matches("odd[name.md", "odd[name.md"));
         assert!(Selection::new(&["/".into()]).is_err());
+    }
+
+    #[test]
+    fn a_path_from_the_root_on_names_one_place() {
+        let wants = |wanted: &str, root: &str, path: &str| {
+            let selection = Selection::new(&[wanted.into()]).unwrap();
+            selection.wants(root.as_bytes(), &RelPath::from_bytes(path.as_bytes().to_vec()))
+        };
+        assert!(wants("/ws/notes/a.md", "/ws", "notes/a.md"));
+        assert!(wants("/ws/", "/ws", "notes/a.md"));
+        assert!(wants("/ws/*.md", "/ws", "a.md"));
+        assert!(wants("/home/me/.openclaw/workspace", "/home/me/.openclaw", "workspace/a.md"));
+        assert!(!wants("/ws/a.md", "/other", "a.md"));
+        assert!(!wants("/ws/a.md", "/other", "ws/a.md"));
+        assert!(wants("a.md", "/other", "a.md"));
     }
 }

@@ -28,7 +28,7 @@ impl Scope {
     /// Whether a path below a root (its absolute path) is meant.
     pub(super) fn matches(&self, root: &[u8], path: &RelPath) -> bool {
         match self {
-            Self::Paths(selection) => selection.matches(path.as_bytes()),
+            Self::Paths(selection) => selection.wants(root, path),
             Self::Undo(touched) => touched.contains(&(root.to_vec(), path.as_bytes().to_vec())),
         }
     }

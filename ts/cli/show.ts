@@ -1,0 +1,67 @@
+/** `b2-backup show` */
+import type { ShownEntry, ShowOptions } from '../../index.js';
+import type { Command } from './arguments.js';
+import { type Context, EXIT, type Outcome } from './outcome.js';
+import { count, formatBytes, formatTime, printable, table } from './render.js';
+
+const COLUMNS = [
+  { title: 'MODE' },
+  { title: 'SIZE', right: true },
+  { title: 'MODIFIED' },
+  { title: 'PATH' },
+] as const;
+
+export async function show(
+  { engine, settings, operation, style }: Context,
+  command: Extract<Command, { name: 'show' }>,
+): Promise<Outcome> {
+  const options: ShowOptions = { snapshot: command.snapshot };
+  if (command.path !== undefined) options.path = command.path;
+  if (command.allowUnauthenticated) options.allowUnauthenticated = true;
+  const { snapshot, createdAt, entries, content, warnings } = await engine.show(settings, options, operation);
+  const files = entries.filter(({ kind }) => kind === 'file');
+  const bytes = files.reduce((sum, entry) => sum + entry.bytes, 0);
+  return {
+    exit: EXIT.done,
+    document: {
+      ok: true,
+      snapshot,
+      createdAt,
+      entries,
+      ...(content === undefined ? {} : asJson(content)),
+      warnings,
+    },
+    lines: [
+      style.bold(`${printable(snapshot)}, ${formatTime(createdAt)}`),
+      ...(entries.length === 0 ? ['It is empty.'] : table(COLUMNS, entries.map(row), style)),
+      '',
+      `${count(files.length, 'file')}, ${formatBytes(bytes)}`,
+    ],
+    ...(content === undefined ? {} : { bytes: content }),
+    chatter: false,
+    problems: [],
+    warnings,
+  };
+}
+
+/** JSON has no bytes: what is text is given as such, anything else in Base64. */
+function asJson(content: Uint8Array): { content: string } | { contentBase64: string } {
+  try {
+    return { content: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content) };
+  } catch {
+    return { contentBase64: Buffer.from(content).toString('base64') };
+  }
+}
+
+function row({ path, kind, bytes, mode, modifiedAt, database, target }: ShownEntry): string[] {
+  const remarks = [
+    ...(target === undefined ? [] : [` -> ${printable(target)}`]),
+    ...(database ? ['  (database)'] : []),
+  ];
+  return [
+    mode.toString(8).padStart(4, '0'),
+    kind === 'file' ? formatBytes(bytes) : '-',
+    formatTime(modifiedAt),
+    `${printable(path)}${kind === 'directory' ? '/' : ''}${remarks.join('')}`,
+  ];
+}
