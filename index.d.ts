@@ -17,6 +17,30 @@ export declare class CancelHandle {
   cancel(): void
 }
 
+/**
+ * Goes on with the lineage of another machine, which this one replaces.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function adopt(settings: Settings, machine: string, cancel?: CancelHandle | undefined | null): Promise<AdoptReport>
+
+/** What an adoption did. */
+export interface AdoptReport {
+  /** The id that this machine has now. */
+  machine: string
+  /** The id that it had, if it had one. Its snapshots stay, as those of another machine. */
+  before?: string
+  /** Snapshots of the lineage. */
+  snapshots: number
+  /** The newest of them, which the next push builds on. */
+  lastSnapshot: string
+  /** When that was made, ISO 8601, by the clock of the machine that made it. */
+  lastSnapshotAt: string
+  /** What the user should know. */
+  warnings: Array<string>
+}
+
 /** A file that has much new content. */
 export interface ChangedPath {
   /** The path. */
@@ -177,6 +201,24 @@ export interface ListReport {
   snapshots: Array<SnapshotInfo>
   /** What the user should know. */
   warnings: Array<string>
+}
+
+/** What the bucket holds of one machine. */
+export interface MachineInfo {
+  /** Its id. */
+  machine: string
+  /** Whether it is this one. */
+  thisMachine: boolean
+  /** Its snapshots, safety snapshots among them. */
+  snapshots: number
+  /** The newest of them; absent where only packs are left. */
+  lastSnapshot?: string
+  /** When that was made, ISO 8601, by the machine's clock. */
+  lastSnapshotAt?: string
+  /** Bytes of its packs and manifests. */
+  storedBytes: number
+  /** Whether it is another one, and has not backed up for 30 days. */
+  silent: boolean
 }
 
 /** What a path was, from one snapshot of a machine to another. */
@@ -643,6 +685,8 @@ export interface StatusReport {
   lastSnapshotAt?: string
   /** Snapshots of all machines. */
   snapshots: number
+  /** Every machine that has something in the bucket: this one first, then by newest snapshot, the latest first. */
+  machines: Array<MachineInfo>
   /** Bytes of all objects below the prefix. */
   storedBytes: number
   /** Whether an interrupted push waits to be finished. */

@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { CancelHandle, diff, discardRollback, errorCodes, history, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, show, status, verify } = nativeBinding
+const { CancelHandle, adopt, diff, discardRollback, errorCodes, history, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, show, status, verify } = nativeBinding
 export { CancelHandle }
+export { adopt }
 export { diff }
 export { discardRollback }
 export { errorCodes }

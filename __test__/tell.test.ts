@@ -173,6 +173,7 @@ describe('the status', () => {
     lastSnapshot: '2026-02-19T03-00-00Z-d0e8c2c9',
     lastSnapshotAt: '2026-02-19T03:00:00.000Z',
     snapshots: 12,
+    machines: [],
     storedBytes: 1.5e9,
     pending: false,
     warnings: [],

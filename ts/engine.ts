@@ -1,5 +1,6 @@
 /** The operations, and where each of them runs. */
 import type {
+  AdoptReport,
   DiffOptions,
   DiffReport,
   HistoryOptions,
@@ -79,6 +80,8 @@ export interface Engine {
   verify(settings: Settings, options?: VerifyOptions, operation?: Operation): Promise<VerifyReport>;
   /** What is configured and what the bucket holds. */
   status(settings: Settings, operation?: Operation): Promise<StatusReport>;
+  /** Goes on with the lineage of another machine, which this one replaces. */
+  adopt(settings: Settings, machine: string, operation?: Operation): Promise<AdoptReport>;
   /** The plugin's settings in an OpenClaw configuration file. */
   readHostConfig(configPath: string): Promise<HostConfig>;
 }
@@ -139,6 +142,8 @@ export function createEngine({
       ),
     status: (settings, operation = {}) =>
       here(operation, (native, cancel) => native.status(settings, cancel)),
+    adopt: (settings, machine, operation = {}) =>
+      here(operation, (native, cancel) => native.adopt(settings, machine, cancel)),
     readHostConfig: async (configPath) => {
       const native = await load();
       try {

@@ -25,9 +25,11 @@ export const {
   rollBack,
   recoverRollback,
   discardRollback,
+  adopt,
 } = engine;
 
 export type {
+  AdoptReport,
   ChangedPath,
   DiffEntry,
   DiffOptions,
@@ -36,6 +38,7 @@ export type {
   HistoryOptions,
   HistoryReport,
   ListReport,
+  MachineInfo,
   PathVersion,
   PlanEntry,
   PlanReport,

@@ -4,6 +4,7 @@
 mod convert;
 mod diff;
 mod history;
+mod machines;
 mod options;
 mod reports;
 mod rollback;
@@ -19,6 +20,7 @@ use crate::ops;
 use convert::{Events, ambient};
 use diff::{DiffOptions, DiffReport};
 use history::{HistoryOptions, HistoryReport, ShowOptions, ShowReport};
+use machines::AdoptReport;
 use options::{ProgressEvent, PushOptions, RestoreOptions, Settings, VerifyOptions};
 use reports::{ListReport, PlanReport, PushReport, RestoreReport, StatusReport, VerifyReport};
 use rollback::{RollbackOptions, RollbackPlan, RollbackReport};
@@ -322,6 +324,21 @@ pub fn status<'env>(
 ) -> Result<PromiseRaw<'env, StatusReport>> {
     let token = token(cancel);
     promise(env, async move { ops::status(&session(settings, token, None).await?).await })
+}
+
+/// Goes on with the lineage of another machine, which this one replaces.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<AdoptReport>")]
+pub fn adopt<'env>(
+    env: &'env Env,
+    settings: Settings,
+    machine: String,
+    cancel: Option<&CancelHandle>,
+) -> Result<PromiseRaw<'env, AdoptReport>> {
+    let token = token(cancel);
+    promise(env, async move { ops::adopt(&session(settings, token, None).await?, &machine).await })
 }
 
 /// The plugin's settings in OpenClaw's configuration file, as JSON:

@@ -2,6 +2,7 @@
 
 use napi_derive::napi;
 
+use super::machines::MachineInfo;
 use super::options::number;
 use crate::ops;
 
@@ -346,6 +347,8 @@ pub struct StatusReport {
     pub last_snapshot_at: Option<String>,
     /// Snapshots of all machines.
     pub snapshots: f64,
+    /// Every machine that has something in the bucket: this one first, then by newest snapshot, the latest first.
+    pub machines: Vec<MachineInfo>,
     /// Bytes of all objects below the prefix.
     pub stored_bytes: f64,
     /// Whether an interrupted push waits to be finished.
@@ -365,6 +368,7 @@ impl From<ops::StatusReport> for StatusReport {
             last_snapshot: report.last_snapshot,
             last_snapshot_at: report.last_snapshot_at,
             snapshots: number(report.snapshots),
+            machines: report.machines.into_iter().map(MachineInfo::from).collect(),
             stored_bytes: number(report.stored_bytes),
             pending: report.pending,
             warnings: report.warnings,

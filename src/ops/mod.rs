@@ -1,5 +1,6 @@
 //! One file for each thing a user can ask for.
 
+mod adopt;
 mod compare;
 mod diff;
 mod history;
@@ -16,6 +17,7 @@ mod status;
 mod tree;
 mod verify;
 
+pub use adopt::{AdoptReport, adopt};
 pub use compare::Aspect;
 pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, LIVE, TextOmitted, diff};
 pub use history::{HistoryOptions, HistoryReport, PathVersion, history};
@@ -31,7 +33,7 @@ pub use rollback::{
 };
 pub use session::{Ambient, Session, Settings};
 pub use show::{MAX_SHOWN_BYTES, ShowOptions, ShowReport, ShownEntry, show};
-pub use status::{StatusReport, status};
+pub use status::{MachineInfo, StatusReport, status};
 pub use verify::{VerifyOptions, VerifyProblem, VerifyReport, verify};
 
 use crate::source::Skipped;

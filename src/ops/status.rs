@@ -1,10 +1,36 @@
 //! Status: is this machine backed up?
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use super::list::time;
-use super::session::Session;
+use super::session::{Session, millis};
 use crate::error::Result;
-use crate::format::{SnapshotId, SnapshotName};
+use crate::format::{MachineId, SnapshotId, SnapshotName};
 use crate::repo::Spool;
+use crate::store::ObjectInfo;
+
+/// A machine that is silent for longer is named, in milliseconds.
+const SILENT_MS: i64 = 30 * 24 * 3_600_000;
+
+/// What the bucket holds of one machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MachineInfo {
+    /// Its id.
+    pub machine: String,
+    /// Whether it is this one.
+    pub this_machine: bool,
+    /// Its snapshots, safety snapshots among them.
+    pub snapshots: u64,
+    /// The newest of them by name; `None` where only packs are left.
+    pub last_snapshot: Option<String>,
+    /// When that was made, ISO 8601, by the machine's clock.
+    pub last_snapshot_at: Option<String>,
+    /// Bytes of its packs and manifests.
+    pub stored_bytes: u64,
+    /// Whether it is another one, and has not backed up for 30 days.
+    pub silent: bool,
+}
 
 /// What `status` shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +51,8 @@ pub struct StatusReport {
     pub last_snapshot_at: Option<String>,
     /// Snapshots of all machines.
     pub snapshots: u64,
+    /// Every machine that has something in the bucket: this one first, then by newest snapshot, the latest first.
+    pub machines: Vec<MachineInfo>,
     /// Bytes of all objects below the prefix.
     pub stored_bytes: u64,
     /// Whether an interrupted push waits to be finished by the next one.
@@ -63,6 +91,17 @@ async fn run(session: &Session) -> Result<StatusReport> {
             "the newest snapshot of this machine, {newest}, is gone from the bucket"
         ));
     }
+    let now = millis(session.ambient.clock.now()) + session.store.server_offset_ms();
+    let machines = machines(&objects, machine, now);
+    for silent in machines.iter().filter(|machine| machine.silent) {
+        let MachineInfo { machine, last_snapshot_at, stored_bytes, .. } = silent;
+        let mib = stored_bytes.div_ceil(1 << 20);
+        let since = last_snapshot_at.as_deref().and_then(|at| at.get(..10)).unwrap_or("long ago");
+        warnings.push(format!(
+            "machine {machine} has not backed up since {since}, and its backups take {mib} MiB. If this machine \
+             replaces it: b2-backup adopt {machine}. If it is gone for good: b2-backup forget {machine}"
+        ));
+    }
     let spool = Spool::view(&local);
     let pending = spool.captured()?.is_some() || !spool.packs()?.is_empty();
     Ok(StatusReport {
@@ -77,8 +116,51 @@ async fn run(session: &Session) -> Result<StatusReport> {
             .map(|seconds| time(seconds * 1000)),
         last_snapshot: last.map(|id| id.to_string()),
         snapshots: names.len() as u64,
+        machines,
         stored_bytes: objects.iter().map(|object| object.size).sum(),
         pending,
         warnings,
     })
+}
+
+/// What the objects say about each machine; `now` in milliseconds since 1970 by the server's clock.
+fn machines(objects: &[ObjectInfo], this: Option<MachineId>, now: i64) -> Vec<MachineInfo> {
+    let mut machines: BTreeMap<MachineId, (MachineInfo, Option<SnapshotId>)> = BTreeMap::new();
+    for object in objects {
+        let mut parts = object.key.split('/');
+        let (machine, snapshot) = match (parts.next(), parts.next()) {
+            (Some("packs"), Some(machine)) => (MachineId::parse(machine), None),
+            (Some(folder), Some("manifest")) => {
+                let id = SnapshotId::parse(folder);
+                (id.as_ref().map(|id| id.machine), id)
+            }
+            _ => (None, None),
+        };
+        let Some(machine) = machine else { continue };
+        let (info, newest) = machines.entry(machine).or_default();
+        info.stored_bytes += object.size;
+        if let Some(id) = snapshot {
+            info.snapshots += 1;
+            if newest.as_ref().is_none_or(|newest| newest.seconds() < id.seconds()) {
+                *newest = Some(id);
+            }
+        }
+    }
+    let mut machines: Vec<MachineInfo> = machines
+        .into_iter()
+        .map(|(machine, (info, newest))| {
+            let at = newest.as_ref().and_then(SnapshotId::seconds).map(|seconds| seconds * 1000);
+            let this_machine = Some(machine) == this;
+            MachineInfo {
+                machine: machine.to_string(),
+                this_machine,
+                last_snapshot: newest.map(|id| id.to_string()),
+                last_snapshot_at: at.map(time),
+                silent: !this_machine && at.is_none_or(|at| now.saturating_sub(at) >= SILENT_MS),
+                ..info
+            }
+        })
+        .collect();
+    machines.sort_by_key(|info| (!info.this_machine, Reverse(info.last_snapshot_at.clone())));
+    machines
 }

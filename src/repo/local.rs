@@ -89,9 +89,17 @@ impl Local {
     /// File-system codes.
     pub fn new_machine(&self, entropy: &dyn Entropy) -> Result<MachineId> {
         let machine = MachineId(random(entropy)?);
-        private_dir(&self.root)?;
-        write_checked(&self.root.join("machine"), machine.to_string().as_bytes())?;
+        self.become_machine(machine)?;
         Ok(machine)
+    }
+
+    /// Takes on the id of another machine, whose lineage goes on here.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn become_machine(&self, machine: MachineId) -> Result<()> {
+        private_dir(&self.root)?;
+        write_checked(&self.root.join("machine"), machine.to_string().as_bytes())
     }
 
     /// An empty folder for temporary files. What an earlier, killed process left there is removed.

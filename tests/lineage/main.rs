@@ -14,6 +14,10 @@ use b2_backup::ambient::Clock;
 use b2_backup::store::memory::{Fault, MemoryStore, Operation};
 use tempfile::{TempDir, tempdir};
 
+mod adopting;
+#[path = "../support/clock.rs"]
+#[expect(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+mod clock;
 #[path = "../support/cut.rs"]
 mod cut;
 #[path = "../support/machine.rs"]

@@ -134,16 +134,15 @@ impl Trial {
     }
 
     fn reset_to(&self, origin: &Path) {
-        let trial = self.dir.path().join("t");
-        if trial.exists() {
-            fs::remove_dir_all(&trial).unwrap();
-        }
-        copy_all(origin, &trial);
+        replace(&self.dir.path().join("t"), origin);
     }
 
     fn keep_as_origin(&self) {
-        fs::remove_dir_all(&self.origin).unwrap();
-        copy_all(&self.dir.path().join("t"), &self.origin);
+        self.keep_at(&self.origin);
+    }
+
+    fn keep_at(&self, copy: &Path) {
+        replace(copy, &self.dir.path().join("t"));
     }
 
     fn machine(&self) -> Machine {
@@ -246,6 +245,13 @@ async fn set_up() -> (Trial, String, State, State) {
     (trial, snapshot, old, new)
 }
 
+fn replace(directory: &Path, with: &Path) {
+    if directory.exists() {
+        fs::remove_dir_all(directory).unwrap();
+    }
+    copy_all(with, directory);
+}
+
 /// Finishes what is open, and tells whether the state is then the old one; if not, it must be the new one.
 async fn is_old_after(trial: &Trial, old: &State, new: &State, what: &str) -> bool {
     let machine = trial.machine();
@@ -326,7 +332,7 @@ async fn killed_while_recovering() {
         trial.reset();
         assert_eq!(trial.run("recover", first), None);
         let half = trial.dir.path().join("half");
-        copy_all(&trial.dir.path().join("t"), &half);
+        trial.keep_at(&half);
         let rest = trial.run("recover", 0).unwrap();
         for at in 1..=rest {
             trial.reset_to(&half);
@@ -367,7 +373,7 @@ async fn killed_while_turning_back() {
         assert_eq!(trial.run("recover", first), None);
         fs::write(waiting(&trial).unwrap(), "damaged").unwrap();
         let half = trial.dir.path().join("half");
-        copy_all(&trial.dir.path().join("t"), &half);
+        trial.keep_at(&half);
         let back = trial.run("recover", 0).unwrap();
         assert!(is_old_after(&trial, &old, &new, "turned back").await);
         for at in 1..=back {

@@ -125,8 +125,32 @@ pub(crate) fn next_day(root: &Path, day: u64) {
     }
 }
 
-/// Copies a directory with modes, times and links, as `cp -a` does.
+/// Copies a directory with modes, times and links, as `cp -a` does. Not by running that: a child holds the locks of
+/// this process from its fork to its exec, and with them those of other tests.
 pub(crate) fn copy_all(from: &Path, to: &Path) {
-    let done = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
-    assert!(done.success());
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let copy = to.join(path.file_name().unwrap());
+        let meta = fs::symlink_metadata(&path).unwrap();
+        if meta.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(&path).unwrap(), &copy).unwrap();
+            same_time(&meta, &copy);
+        } else if meta.is_dir() {
+            copy_all(&path, &copy);
+        } else {
+            fs::copy(&path, &copy).unwrap();
+            same_time(&meta, &copy);
+        }
+    }
+    let meta = fs::metadata(from).unwrap();
+    fs::set_permissions(to, meta.permissions()).unwrap();
+    same_time(&meta, to);
+}
+
+fn same_time(meta: &fs::Metadata, path: &Path) {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+    let at = Timespec { tv_sec: meta.mtime(), tv_nsec: meta.mtime_nsec() };
+    let times = Timestamps { last_access: at, last_modification: at };
+    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
 }

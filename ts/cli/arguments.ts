@@ -14,7 +14,7 @@ export interface GlobalOptions {
 /** One thing to do. */
 export type Command =
   | { readonly name: 'push'; readonly dryRun: boolean; readonly list: boolean }
-  | { readonly name: 'list' }
+  | { readonly name: 'list'; readonly machine: string | undefined }
   | {
       readonly name: 'restore';
       readonly snapshot: string;
@@ -57,6 +57,7 @@ export type Command =
     }
   | { readonly name: 'verify'; readonly readData: boolean }
   | { readonly name: 'status' }
+  | { readonly name: 'adopt'; readonly machine: string; readonly yes: boolean }
   | { readonly name: 'help'; readonly topic: Topic | undefined }
   | { readonly name: 'version' };
 
@@ -91,6 +92,7 @@ const OPTIONS = {
   resume: { type: 'boolean' },
   discard: { type: 'boolean' },
   yes: { type: 'boolean', short: 'y' },
+  machine: { type: 'string' },
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
@@ -99,7 +101,7 @@ const EVERYWHERE: readonly OptionName[] = ['state-dir', 'config', 'json', 'quiet
 
 const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   push: ['dry-run', 'list'],
-  list: [],
+  list: ['machine'],
   diff: ['path', 'text', 'allow-unauthenticated'],
   show: ['allow-unauthenticated'],
   history: ['text', 'allow-unauthenticated'],
@@ -107,6 +109,7 @@ const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   undo: ['dry-run', 'yes'],
   verify: ['read-data'],
   status: [],
+  adopt: ['yes'],
 };
 
 /** How many words a command takes besides its options; none unless named. */
@@ -115,6 +118,7 @@ const POSITIONALS: Partial<Readonly<Record<Topic, number>>> = {
   show: 2,
   history: 1,
   restore: 1,
+  adopt: 1,
 };
 
 /** The commands, in the order in which help shows them. */
@@ -206,7 +210,15 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
     }
     case 'verify':
       return { name, readData: values['read-data'] === true };
+    case 'adopt': {
+      const machine = rest[0];
+      if (machine === undefined || machine === '') {
+        throw usage('adopt needs a machine: its id from b2-backup list', name);
+      }
+      return { name, machine, yes: values.yes === true };
+    }
     case 'list':
+      return { name, machine: nonEmpty(values, 'machine') };
     case 'status':
       return { name };
   }
@@ -254,7 +266,7 @@ function pathsOf(values: Values, name: Topic): readonly string[] {
   return paths;
 }
 
-function nonEmpty(values: Values, option: 'state-dir' | 'config' | 'to'): string | undefined {
+function nonEmpty(values: Values, option: 'state-dir' | 'config' | 'to' | 'machine'): string | undefined {
   const value = values[option];
   if (value === '') throw usage(`--${option} needs a value`, undefined);
   return value;

@@ -17,6 +17,7 @@ Commands:
   undo               take the last rollback back
   verify             check that every snapshot can be restored
   status             show what is configured and what the bucket holds
+  adopt MACHINE      go on with the snapshots of a machine that is gone
   help COMMAND       explain a command, with examples
 
 Options for every command:
@@ -60,7 +61,7 @@ Examples:
 `,
   list: `Show the snapshots of every machine in the bucket.
 
-Usage: b2-backup list
+Usage: b2-backup list [--machine ID]
 
 Safety snapshots are those made before a rollback. "not authenticated" means
 that the snapshot is not encrypted, so that anyone who can write to the bucket
@@ -68,7 +69,7 @@ can have made it.
 
 Examples:
   b2-backup list
-  b2-backup list --json
+  b2-backup list --machine 1f2e3d4c --json
 `,
   diff: `Show what is different between a snapshot and another one, or the present
 state.
@@ -194,6 +195,24 @@ Usage: b2-backup status
 Examples:
   b2-backup status
   b2-backup status --json
+`,
+  adopt: `Go on with the snapshots of a machine that this one replaces.
+
+Usage: b2-backup adopt MACHINE [--yes]
+
+From then on its snapshots are this machine's: the next push sends only what
+has changed since the newest of them, and all are kept and given up by one rule.
+Nothing in the bucket changes. Snapshots that this machine made before stay, as
+those of another machine. Should the other machine still be alive, both go on
+safely, one of them as a new machine.
+
+To restore from another machine, adopting it is not needed.
+
+  -y, --yes   do not ask
+
+Examples:
+  b2-backup list
+  b2-backup adopt 1f2e3d4c
 `,
 };
 

@@ -13,8 +13,12 @@ const COLUMNS = [
   { title: '' },
 ] as const;
 
-export async function list({ engine, settings, operation, style }: Context): Promise<Outcome> {
-  const { snapshots, warnings } = await engine.list(settings, operation);
+export async function list(
+  { engine, settings, operation, style }: Context,
+  machine: string | undefined,
+): Promise<Outcome> {
+  const { snapshots: all, warnings } = await engine.list(settings, operation);
+  const snapshots = machine === undefined ? all : all.filter((snapshot) => snapshot.machine === machine);
   return {
     exit: EXIT.done,
     document: {
@@ -37,7 +41,11 @@ export async function list({ engine, settings, operation, style }: Context): Pro
     },
     lines:
       snapshots.length === 0
-        ? ['There are no snapshots yet. "b2-backup push" makes the first.']
+        ? [
+            machine === undefined
+              ? 'There are no snapshots yet. "b2-backup push" makes the first.'
+              : `There are no snapshots of machine ${printable(machine)}.`,
+          ]
         : table(COLUMNS, snapshots.map(row), style),
     chatter: false,
     problems: [],

@@ -3,6 +3,7 @@ import type { ProgressEvent } from '../../index.js';
 import { loadSettings } from '../config.js';
 import { BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
+import { adopt } from './adopt.js';
 import { type GlobalOptions, parse, type WorkCommand, wantsJson } from './arguments.js';
 import type { CliDeps, StopSignal } from './deps.js';
 import { diff } from './diff.js';
@@ -81,7 +82,7 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
     case 'push':
       return command.dryRun ? dryRun(context, command.list) : push(context);
     case 'list':
-      return list(context);
+      return list(context, command.machine);
     case 'diff':
       return diff(context, command);
     case 'show':
@@ -102,6 +103,8 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
       return verify(context, command.readData);
     case 'status':
       return status(context);
+    case 'adopt':
+      return adopt(context, command);
   }
 }
 

@@ -1,6 +1,15 @@
 /** `b2-backup status` */
+import type { MachineInfo } from '../../index.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
-import { count, facts, formatBytes, formatTime, printable } from './render.js';
+import { count, facts, formatBytes, formatCount, formatTime, printable, table } from './render.js';
+
+const COLUMNS = [
+  { title: 'MACHINE' },
+  { title: 'SNAPSHOTS', right: true },
+  { title: 'STORED', right: true },
+  { title: 'NEWEST' },
+  { title: '' },
+] as const;
 
 export async function status({ engine, settings, operation, style }: Context): Promise<Outcome> {
   const report = await engine.status(settings, operation);
@@ -21,6 +30,11 @@ export async function status({ engine, settings, operation, style }: Context): P
       lastSnapshot: lastSnapshot ?? null,
       lastSnapshotAt: lastSnapshotAt ?? null,
       snapshots: report.snapshots,
+      machines: report.machines.map((of) => ({
+        ...of,
+        lastSnapshot: of.lastSnapshot ?? null,
+        lastSnapshotAt: of.lastSnapshotAt ?? null,
+      })),
       storedBytes: report.storedBytes,
       pending: report.pending,
       warnings,
@@ -36,9 +50,27 @@ export async function status({ engine, settings, operation, style }: Context): P
         ['in the bucket', `${count(report.snapshots, 'snapshot')}, ${formatBytes(report.storedBytes)}`],
         ['waiting', report.pending ? 'an upload was cut off; the next push finishes it' : 'nothing'],
       ]),
+      ...(report.machines.length > 1 ? ['', ...table(COLUMNS, report.machines.map(row), style)] : []),
     ],
     chatter: false,
     problems: [],
     warnings,
   };
+}
+
+function row({
+  machine,
+  thisMachine,
+  snapshots,
+  storedBytes,
+  lastSnapshotAt,
+  silent,
+}: MachineInfo): string[] {
+  return [
+    printable(machine) + (thisMachine ? ' (this)' : ''),
+    formatCount(snapshots),
+    formatBytes(storedBytes),
+    lastSnapshotAt === undefined ? '-' : formatTime(lastSnapshotAt),
+    silent ? 'silent' : '',
+  ];
 }

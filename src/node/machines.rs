@@ -1,0 +1,71 @@
+//! The machines in a bucket, as JavaScript sees them.
+
+use napi_derive::napi;
+
+use super::options::number;
+use crate::ops;
+
+/// What the bucket holds of one machine.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct MachineInfo {
+    /// Its id.
+    pub machine: String,
+    /// Whether it is this one.
+    pub this_machine: bool,
+    /// Its snapshots, safety snapshots among them.
+    pub snapshots: f64,
+    /// The newest of them; absent where only packs are left.
+    pub last_snapshot: Option<String>,
+    /// When that was made, ISO 8601, by the machine's clock.
+    pub last_snapshot_at: Option<String>,
+    /// Bytes of its packs and manifests.
+    pub stored_bytes: f64,
+    /// Whether it is another one, and has not backed up for 30 days.
+    pub silent: bool,
+}
+
+impl From<ops::MachineInfo> for MachineInfo {
+    fn from(info: ops::MachineInfo) -> Self {
+        Self {
+            machine: info.machine,
+            this_machine: info.this_machine,
+            snapshots: number(info.snapshots),
+            last_snapshot: info.last_snapshot,
+            last_snapshot_at: info.last_snapshot_at,
+            stored_bytes: number(info.stored_bytes),
+            silent: info.silent,
+        }
+    }
+}
+
+/// What an adoption did.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct AdoptReport {
+    /// The id that this machine has now.
+    pub machine: String,
+    /// The id that it had, if it had one. Its snapshots stay, as those of another machine.
+    pub before: Option<String>,
+    /// Snapshots of the lineage.
+    pub snapshots: f64,
+    /// The newest of them, which the next push builds on.
+    pub last_snapshot: String,
+    /// When that was made, ISO 8601, by the clock of the machine that made it.
+    pub last_snapshot_at: String,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl From<ops::AdoptReport> for AdoptReport {
+    fn from(report: ops::AdoptReport) -> Self {
+        Self {
+            machine: report.machine,
+            before: report.before,
+            snapshots: number(report.snapshots),
+            last_snapshot: report.last_snapshot,
+            last_snapshot_at: report.last_snapshot_at,
+            warnings: report.warnings,
+        }
+    }
+}

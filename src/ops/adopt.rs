@@ -1,0 +1,209 @@
+//! Adopt: this machine goes on with the lineage of one that it replaces.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+
+use super::list::time;
+use super::session::Session;
+use crate::crypto::{MasterKey, RepoKey};
+use crate::error::{Error, Result};
+use crate::format::{
+    MAX_MANIFEST_BYTES, MachineId, RepositoryId, SecretKind, SnapshotId, SnapshotName,
+};
+use crate::repo::{
+    LocalRepository, Newest, RepositoryRecord, SlotRecord, Snapshot, Spool, StoredSlot, find, read,
+    stored_slots,
+};
+use crate::store::ObjectKey;
+
+/// Manifests read at the same time.
+const PARALLEL: usize = 6;
+/// At most so many slots are tried: each costs a third of a second, and anybody may have put them there.
+const MAX_TRIES: usize = 16;
+
+/// What an adoption did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdoptReport {
+    /// The id that this machine has now.
+    pub machine: String,
+    /// The id that it had, if it had one. Its snapshots stay, as those of another machine.
+    pub before: Option<String>,
+    /// Snapshots of the lineage.
+    pub snapshots: u64,
+    /// The newest of them, which the next push builds on.
+    pub last_snapshot: String,
+    /// When that was made, ISO 8601, by the clock of the machine that made it.
+    pub last_snapshot_at: String,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Takes on the id of a machine that is gone, so that its snapshots are this machine's: the next push builds on the
+/// newest, and retention counts them together. Nothing in the bucket changes.
+///
+/// Where that machine still lives, nothing is lost either: whichever of the two pushes second finds a snapshot that it
+/// did not make, and goes on as a new machine (docs/format.md, Push).
+///
+/// # Errors
+/// `B2_CONFIG` when it has no snapshot, or is this machine; `B2_LOCKED`; `B2_ROLLBACK_OPEN`; when its newest snapshot cannot be read the
+/// reason of that; those of the store and the file system.
+pub async fn adopt(session: &Session, machine: &str) -> Result<AdoptReport> {
+    session.cancellable(run(session, machine)).await
+}
+
+async fn run(session: &Session, wanted: &str) -> Result<AdoptReport> {
+    let refused = |message: String| Err(Error::config("machine", message));
+    let Some(machine) = MachineId::parse(wanted) else {
+        return refused(format!(
+            "{wanted:?} is no machine: its id has 8 hex digits, as `list` shows it"
+        ));
+    };
+    let lock = Arc::new(session.local.lock()?);
+    if let Some((_, journal, _)) = session.local.rollbacks().open()? {
+        let message = format!(
+            "a rollback to {} is open: restart OpenClaw, or stop it and run `b2-backup restore --resume`",
+            journal.snapshot
+        );
+        return Err(Error::RollbackOpen { message });
+    }
+    let mut warnings = session.warnings.clone();
+    let local = session.local_repository(session.settings.encrypt);
+    local.create()?;
+    let before = session.local.machine()?;
+    if before == Some(machine) && local.newest()?.is_some() {
+        return refused(format!("this machine is {machine} already"));
+    }
+    let spool = Spool::open(&local, lock)?;
+    if spool.captured()?.is_some() {
+        return refused("a snapshot of this machine waits to be uploaded: push first".to_owned());
+    }
+    let lineage = Lineage::read(session, machine).await?;
+    warnings.extend(lineage.warnings);
+    let newest = Newest {
+        snapshot: lineage.newest.id.to_string(),
+        sequence: lineage.newest.manifest.sequence,
+        sha256: lineage.newest.sha256,
+        next_pack: lineage.next_pack,
+        written: lineage.ids.iter().map(SnapshotId::to_string).collect(),
+        object: lineage.object,
+    };
+    // Cut off anywhere in here, the next push finds that id and memory do not fit, and starts a lineage of its own.
+    local.forget_lineage()?;
+    spool.clear()?;
+    remember_key(session, &local, &lineage.newest).await?;
+    session.local.become_machine(machine)?;
+    local.save_newest(&newest)?;
+    Ok(AdoptReport {
+        machine: machine.to_string(),
+        before: before.filter(|before| *before != machine).map(|before| before.to_string()),
+        snapshots: newest.written.len() as u64,
+        last_snapshot: newest.snapshot,
+        last_snapshot_at: time(lineage.newest.manifest.local_time_ms),
+        warnings,
+    })
+}
+
+/// What the bucket holds of a machine.
+struct Lineage {
+    ids: Vec<SnapshotId>,
+    newest: Snapshot,
+    /// The object of the newest manifest.
+    object: Vec<u8>,
+    next_pack: u32,
+    warnings: Vec<String>,
+}
+
+impl Lineage {
+    async fn read(session: &Session, machine: MachineId) -> Result<Self> {
+        let ids: Vec<SnapshotId> = find(&*session.store)
+            .await?
+            .into_iter()
+            .filter_map(|name| match name {
+                SnapshotName::Current(id) if id.machine == machine => Some(id),
+                _ => None,
+            })
+            .collect();
+        let reading = ids.clone().into_iter().map(|id| async move {
+            let snapshot = read(&*session.store, &session.ring, &id).await;
+            (id, snapshot)
+        });
+        let mut reading = futures_util::stream::iter(reading).buffered(PARALLEL);
+        let (mut newest, mut next_pack, mut warnings) = (None::<Snapshot>, 0, Vec::new());
+        let mut failed = None;
+        while let Some((id, snapshot)) = reading.next().await {
+            match snapshot {
+                Ok(snapshot) => {
+                    let used = snapshot.manifest.packs.iter().map(|pack| pack.number).max();
+                    next_pack = next_pack.max(used.map_or(0, |number| number.saturating_add(1)));
+                    let newer = newest
+                        .as_ref()
+                        .is_none_or(|newest| newest.manifest.sequence < snapshot.manifest.sequence);
+                    if snapshot.key.is_sealed() == session.settings.encrypt && newer {
+                        newest = Some(snapshot);
+                    }
+                }
+                Err(
+                    error @ (Error::WrongKey { .. }
+                    | Error::Damaged { .. }
+                    | Error::SnapshotNotFound { .. }
+                    | Error::Version { .. }),
+                ) => {
+                    warnings.push(format!("{id} cannot be read: {error} ({})", error.code()));
+                    failed = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(newest) = newest else {
+            return Err(failed.unwrap_or_else(|| {
+                let kind = if session.settings.encrypt { "encrypted " } else { "" };
+                let message = format!(
+                    "there is no {kind}snapshot of machine {machine}; see `b2-backup list`"
+                );
+                Error::config("machine", message)
+            }));
+        };
+        let key = ObjectKey::new(newest.id.object())?;
+        let object = session.store.get(&key, MAX_MANIFEST_BYTES).await?;
+        if crate::crypto::sha256(&object) != newest.sha256 {
+            return Err(Error::damaged(key.as_str(), "it changed while it was read"));
+        }
+        Ok(Self { ids, newest, object: object.to_vec(), next_pack, warnings })
+    }
+}
+
+/// Makes the repository of the adopted lineage the one that this machine writes to.
+async fn remember_key(session: &Session, local: &LocalRepository, newest: &Snapshot) -> Result<()> {
+    let mut record = RepositoryRecord { repository: newest.repository, slots: vec![] };
+    if let RepoKey::Sealed(master) = &newest.key {
+        record.slots = slots(session, newest.repository, master).await?;
+        local.save_key(master)?;
+    }
+    local.save_record(&record)
+}
+
+/// The slots in the bucket that the secrets of this machine open. Others stay in the bucket, and need not be trusted.
+async fn slots(
+    session: &Session,
+    repository: RepositoryId,
+    master: &MasterKey,
+) -> Result<Vec<SlotRecord>> {
+    let stored = stored_slots(&*session.store).await?;
+    let own = stored.into_iter().filter(|stored| stored.slot.repository() == repository);
+    let mut records = Vec::new();
+    for StoredSlot { name, slot, bytes } in own.take(MAX_TRIES) {
+        let secrets = session.ring.secrets();
+        let secret = match slot.kind() {
+            SecretKind::ApplicationKey => secrets.application_key.clone(),
+            SecretKind::Passphrase | SecretKind::Recovery => secrets.passphrase.clone(),
+        };
+        let Some(secret) = secret else { continue };
+        let check = master.secret_check(secret.expose());
+        let opened = session.ring.cpu().run(move || slot.open(secret.expose()).is_some()).await?;
+        if opened {
+            records.push(SlotRecord { name, check, bytes: bytes.to_vec(), stored: true });
+        }
+    }
+    Ok(records)
+}
