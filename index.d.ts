@@ -142,6 +142,39 @@ export interface DiffReport {
  */
 export declare function discardRollback(settings: Settings): Promise<boolean>
 
+/**
+ * Restores this machine's newest snapshot for a trial, with nothing but the bucket and the secret, looks it through, and
+ * removes it again. Opens databases, though none of the state: see `push`.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function drill(settings: Settings, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<DrillReport>
+
+/** What a trial restore found. */
+export interface DrillReport {
+  /** Id of the snapshot. */
+  snapshot: string
+  /** When the snapshot was made, ISO 8601. */
+  snapshotAt: string
+  /** Files that came back as they were. */
+  files: number
+  /** Their bytes. */
+  bytes: number
+  /** Databases among them, each of which SQLite found in order. */
+  databases: number
+  /** What did not come back, or not as it was; empty: the snapshot is proven. */
+  failed: Array<FileProblem>
+  /** What the user should know. */
+  warnings: Array<string>
+  /** Requests made. */
+  requests: number
+  /** Bytes received. */
+  downloadedBytes: number
+  /** Milliseconds it took. */
+  durationMs: number
+}
+
 /** Every stable code that an error of this addon can carry. */
 export declare function errorCodes(): Array<string>
 
@@ -689,6 +722,12 @@ export interface StatusReport {
   machines: Array<MachineInfo>
   /** Bytes of all objects below the prefix. */
   storedBytes: number
+  /** This machine's snapshot that last came back whole from a trial restore. */
+  provenSnapshot?: string
+  /** When that was, ISO 8601. */
+  provenAt?: string
+  /** Packs of this machine that were found to be lost or damaged, and that snapshots still name. */
+  damagedPacks: number
   /** Whether an interrupted push waits to be finished. */
   pending: boolean
   /** What the user should know. */
@@ -707,6 +746,11 @@ export declare function verify(settings: Settings, options: VerifyOptions, cance
 export interface VerifyOptions {
   /** Fetch and open every frame, and compare each chunk with its id. */
   readData?: boolean
+  /**
+   * Do that with a part of this machine's packs, those that were not read for longest: per cent of their bytes,
+   * 1 to 100.
+   */
+  samplePercent?: number
 }
 
 /** Something that is not as it should be. */
@@ -731,6 +775,8 @@ export interface VerifyReport {
   packs: number
   /** Bytes of those packs. */
   bytes: number
+  /** Bytes of the packs that were read in whole. */
+  readBytes: number
   /** What is wrong; empty when all is well. */
   problems: Array<VerifyProblem>
   /** Requests made. */

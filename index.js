@@ -773,11 +773,12 @@ if (
   }
 }
 
-const { CancelHandle, adopt, diff, discardRollback, errorCodes, history, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, show, status, verify } = nativeBinding
+const { CancelHandle, adopt, diff, discardRollback, drill, errorCodes, history, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, show, status, verify } = nativeBinding
 export { CancelHandle }
 export { adopt }
 export { diff }
 export { discardRollback }
+export { drill }
 export { errorCodes }
 export { history }
 export { list }

@@ -19,6 +19,7 @@ const RESTORED = {
 const VERIFIED = {
   snapshots: 2,
   packs: 3,
+  readBytes: 1_000_000,
   bytes: 1000,
   problems: [],
   requests: 4,
@@ -272,12 +273,51 @@ describe('restore', () => {
   });
 });
 
+describe('drill', () => {
+  const drilled = {
+    snapshot: SNAPSHOT.id,
+    snapshotAt: 'then',
+    files: 10,
+    bytes: 1000,
+    databases: 2,
+    failed: [],
+    warnings: [],
+    requests: 3,
+    downloadedBytes: 500,
+    durationMs: 10,
+  };
+
+  it('tells what came back', async () => {
+    const { exit, out } = await run('drill', { drill: async () => drilled });
+    expect(exit).toBe(0);
+    expect(out).toContain('The newest snapshot came back whole');
+    expect(out).toContain('2 databases');
+  });
+
+  it('fails where something did not, and names it', async () => {
+    const drill = async () => ({ ...drilled, failed: [PROBLEM] });
+    const { exit, err } = await run('drill', { drill });
+    expect(exit).toBe(1);
+    expect(err).toContain('workspace/a\\x0ab');
+    const { document } = await json('drill', { drill });
+    expect(document).toMatchObject({ ok: false, code: PROBLEM.code, message: '1 file did not come back' });
+  });
+});
+
 describe('verify', () => {
   it('reads data only when asked', async () => {
     const verify = vi.fn<Engine['verify']>(async () => VERIFIED);
     expect((await run('verify', { verify })).out).toContain('No problems found');
     expect((await run('verify --read-data', { verify })).exit).toBe(0);
-    expect(verify.mock.calls.map((call) => call[1])).toEqual([{ readData: false }, { readData: true }]);
+    expect((await run('verify --sample 5%', { verify })).out).toContain('1.0 MB of this machine');
+    expect(verify.mock.calls.map((call) => call[1])).toEqual([
+      { readData: false },
+      { readData: true },
+      { samplePercent: 5 },
+    ]);
+    for (const line of ['--sample 0', '--sample 101', '--sample many', '--sample 5 --read-data']) {
+      expect((await run(`verify ${line}`, { verify })).exit).toBe(2);
+    }
   });
 
   it('fails when something is damaged, and says what it costs', async () => {
@@ -310,6 +350,7 @@ describe('status', () => {
     snapshots: 0,
     machines: [],
     storedBytes: 0,
+    damagedPacks: 0,
     pending: true,
     warnings: [],
   };
@@ -350,6 +391,7 @@ describe('several machines', () => {
       snapshots: 6,
       machines,
       storedBytes: 0,
+      damagedPacks: 0,
       pending: false,
       warnings: [],
     };

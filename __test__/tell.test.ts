@@ -175,6 +175,7 @@ describe('the status', () => {
     snapshots: 12,
     machines: [],
     storedBytes: 1.5e9,
+    damagedPacks: 0,
     pending: false,
     warnings: [],
   };

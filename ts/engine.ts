@@ -3,6 +3,7 @@ import type {
   AdoptReport,
   DiffOptions,
   DiffReport,
+  DrillReport,
   HistoryOptions,
   HistoryReport,
   ListReport,
@@ -76,8 +77,10 @@ export interface Engine {
   recoverRollback(settings: Settings, gatewayStands: boolean): Promise<RollbackReport>;
   /** Gives up a rollback that waits; nothing of the state was touched by it. False when none waits. */
   discardRollback(settings: Settings): Promise<boolean>;
-  /** Checks that every snapshot can be restored; with `readData` by opening every byte. */
+  /** Checks that every snapshot can be restored; with `readData` by opening every byte, or a part of them. */
   verify(settings: Settings, options?: VerifyOptions, operation?: Operation): Promise<VerifyReport>;
+  /** Restores this machine's newest snapshot for a trial, in a child process, looks it through, and removes it. */
+  drill(settings: Settings, operation?: Operation): Promise<DrillReport>;
   /** What is configured and what the bucket holds. */
   status(settings: Settings, operation?: Operation): Promise<StatusReport>;
   /** Goes on with the lineage of another machine, which this one replaces. */
@@ -140,6 +143,7 @@ export function createEngine({
       here(operation, (native, cancel) =>
         native.verify(settings, options, cancel, harmless(operation.onProgress)),
       ),
+    drill: (settings, operation = {}) => runIsolated({ op: 'drill', settings }, operation),
     status: (settings, operation = {}) =>
       here(operation, (native, cancel) => native.status(settings, cancel)),
     adopt: (settings, machine, operation = {}) =>

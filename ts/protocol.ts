@@ -2,6 +2,7 @@
 import type {
   DiffOptions,
   DiffReport,
+  DrillReport,
   PlanReport,
   ProgressEvent,
   PushOptions,
@@ -28,6 +29,7 @@ export type Job =
       readonly options: RollbackOptions;
       readonly hash: string;
     }
+  | { readonly op: 'drill'; readonly settings: Settings }
   | { readonly op: 'recoverRollback'; readonly settings: Settings; readonly gatewayStands: boolean };
 
 /** What each job answers. */
@@ -38,6 +40,7 @@ export interface JobReport {
   planRollback: RollbackPlan;
   rollBack: RollbackReport;
   recoverRollback: RollbackReport;
+  drill: DrillReport;
 }
 
 /** Any later line to the worker. */

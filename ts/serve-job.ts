@@ -85,6 +85,8 @@ function carryOut(
       return native.planRollback(job.settings, job.options, handle);
     case 'rollBack':
       return native.rollBack(job.settings, job.options, job.hash, handle, onProgress);
+    case 'drill':
+      return native.drill(job.settings, handle, onProgress);
     case 'recoverRollback':
       return native.recoverRollback(job.settings, job.gatewayStands);
   }

@@ -6,6 +6,7 @@ mod diff;
 mod history;
 mod machines;
 mod options;
+mod proof;
 mod reports;
 mod rollback;
 
@@ -22,6 +23,7 @@ use diff::{DiffOptions, DiffReport};
 use history::{HistoryOptions, HistoryReport, ShowOptions, ShowReport};
 use machines::AdoptReport;
 use options::{ProgressEvent, PushOptions, RestoreOptions, Settings, VerifyOptions};
+use proof::DrillReport;
 use reports::{ListReport, PlanReport, PushReport, RestoreReport, StatusReport, VerifyReport};
 use rollback::{RollbackOptions, RollbackPlan, RollbackReport};
 
@@ -310,6 +312,23 @@ pub fn verify<'env>(
     promise(env, async move {
         ops::verify(&session(settings, token, on_progress).await?, options.into()).await
     })
+}
+
+/// Restores this machine's newest snapshot for a trial, with nothing but the bucket and the secret, looks it through, and
+/// removes it again. Opens databases, though none of the state: see `push`.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<DrillReport>")]
+pub fn drill<'env>(
+    env: &'env Env,
+    settings: Settings,
+    cancel: Option<&CancelHandle>,
+    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
+    on_progress: Option<Watcher>,
+) -> Result<PromiseRaw<'env, DrillReport>> {
+    let token = token(cancel);
+    promise(env, async move { ops::drill(&session(settings, token, on_progress).await?).await })
 }
 
 /// Tells whether this machine is backed up.

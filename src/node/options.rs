@@ -181,10 +181,19 @@ impl From<RestoreOptions> for ops::RestoreOptions {
 pub struct VerifyOptions {
     /// Fetch and open every frame, and compare each chunk with its id.
     pub read_data: Option<bool>,
+    /// Do that with a part of this machine's packs, those that were not read for longest: per cent of their bytes,
+    /// 1 to 100.
+    pub sample_percent: Option<u32>,
 }
 
 impl From<VerifyOptions> for ops::VerifyOptions {
     fn from(options: VerifyOptions) -> Self {
-        Self { read_data: options.read_data.unwrap_or(false) }
+        let percent = |percent: u32| u8::try_from(percent.clamp(1, 100)).unwrap_or(100);
+        let reading = match (options.read_data, options.sample_percent) {
+            (Some(true), _) => ops::Reading::All,
+            (_, Some(sample)) => ops::Reading::Sample { percent: percent(sample) },
+            _ => ops::Reading::Structure,
+        };
+        Self { reading }
     }
 }

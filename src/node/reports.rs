@@ -296,6 +296,8 @@ pub struct VerifyReport {
     pub packs: f64,
     /// Bytes of those packs.
     pub bytes: f64,
+    /// Bytes of the packs that were read in whole.
+    pub read_bytes: f64,
     /// What is wrong; empty when all is well.
     pub problems: Vec<VerifyProblem>,
     /// Requests made.
@@ -319,6 +321,7 @@ impl From<ops::VerifyReport> for VerifyReport {
             snapshots: number(report.snapshots),
             packs: number(report.packs),
             bytes: number(report.bytes),
+            read_bytes: number(report.read_bytes),
             problems: report.problems.into_iter().map(problem).collect(),
             requests: number(report.requests),
             downloaded_bytes: number(report.downloaded_bytes),
@@ -351,6 +354,12 @@ pub struct StatusReport {
     pub machines: Vec<MachineInfo>,
     /// Bytes of all objects below the prefix.
     pub stored_bytes: f64,
+    /// This machine's snapshot that last came back whole from a trial restore.
+    pub proven_snapshot: Option<String>,
+    /// When that was, ISO 8601.
+    pub proven_at: Option<String>,
+    /// Packs of this machine that were found to be lost or damaged, and that snapshots still name.
+    pub damaged_packs: f64,
     /// Whether an interrupted push waits to be finished.
     pub pending: bool,
     /// What the user should know.
@@ -370,6 +379,9 @@ impl From<ops::StatusReport> for StatusReport {
             snapshots: number(report.snapshots),
             machines: report.machines.into_iter().map(MachineInfo::from).collect(),
             stored_bytes: number(report.stored_bytes),
+            proven_snapshot: report.proven_snapshot,
+            proven_at: report.proven_at,
+            damaged_packs: number(report.damaged_packs),
             pending: report.pending,
             warnings: report.warnings,
         }

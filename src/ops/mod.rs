@@ -3,6 +3,7 @@
 mod adopt;
 mod compare;
 mod diff;
+mod drill;
 mod history;
 mod host;
 mod list;
@@ -20,6 +21,7 @@ mod verify;
 pub use adopt::{AdoptReport, adopt};
 pub use compare::Aspect;
 pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, LIVE, TextOmitted, diff};
+pub use drill::{DrillReport, drill};
 pub use history::{HistoryOptions, HistoryReport, PathVersion, history};
 pub use host::plugin_settings;
 pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list};
@@ -34,7 +36,7 @@ pub use rollback::{
 pub use session::{Ambient, Session, Settings};
 pub use show::{MAX_SHOWN_BYTES, ShowOptions, ShowReport, ShownEntry, show};
 pub use status::{MachineInfo, StatusReport, status};
-pub use verify::{VerifyOptions, VerifyProblem, VerifyReport, verify};
+pub use verify::{Reading, VerifyOptions, VerifyProblem, VerifyReport, verify};
 
 use crate::source::Skipped;
 

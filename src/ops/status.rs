@@ -55,6 +55,12 @@ pub struct StatusReport {
     pub machines: Vec<MachineInfo>,
     /// Bytes of all objects below the prefix.
     pub stored_bytes: u64,
+    /// This machine's snapshot that last came back whole from a trial restore.
+    pub proven_snapshot: Option<String>,
+    /// When that was, ISO 8601.
+    pub proven_at: Option<String>,
+    /// Packs of this machine that were found to be lost or damaged, and that snapshots still name.
+    pub damaged_packs: u64,
     /// Whether an interrupted push waits to be finished by the next one.
     pub pending: bool,
     /// What the user should know.
@@ -102,6 +108,15 @@ async fn run(session: &Session) -> Result<StatusReport> {
              replaces it: b2-backup adopt {machine}. If it is gone for good: b2-backup forget {machine}"
         ));
     }
+    let proof = local.proof()?.unwrap_or_default();
+    let damaged_packs = proof.bad.len() as u64;
+    if damaged_packs > 0 {
+        warnings.push(format!(
+            "{damaged_packs} of this machine's packs in the bucket are lost or damaged. The next push stores again what \
+             is still here; `b2-backup verify` tells which older snapshots and files they cost"
+        ));
+    }
+    let drilled = proof.drilled;
     let spool = Spool::view(&local);
     let pending = spool.captured()?.is_some() || !spool.packs()?.is_empty();
     Ok(StatusReport {
@@ -118,6 +133,9 @@ async fn run(session: &Session) -> Result<StatusReport> {
         snapshots: names.len() as u64,
         machines,
         stored_bytes: objects.iter().map(|object| object.size).sum(),
+        proven_at: drilled.as_ref().map(|drilled| time(drilled.at_ms)),
+        proven_snapshot: drilled.map(|drilled| drilled.snapshot),
+        damaged_packs,
         pending,
         warnings,
     })

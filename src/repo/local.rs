@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use minicbor::{Decode, Encode};
 
+use super::Proof;
 use super::files::{private_dir, read_checked, remove, write_atomic, write_checked};
 use crate::ambient::{Entropy, random};
 use crate::crypto::{MasterKey, sha256};
@@ -47,7 +48,11 @@ impl Local {
     /// `B2_LOCKED` when another process has it.
     pub fn lock(&self) -> Result<LockFile> {
         private_dir(&self.root)?;
-        let path = self.root.join("lock");
+        self.lock_at(self.root.join("lock"))
+    }
+
+    /// Takes the lock that a file stands for.
+    pub(super) fn lock_at(&self, path: PathBuf) -> Result<LockFile> {
         let mut file = fs::OpenOptions::new()
             .read(true)
             .write(true)
@@ -292,6 +297,22 @@ impl LocalRepository {
     #[must_use]
     pub(super) fn files_path(&self) -> PathBuf {
         self.dir.join("files")
+    }
+
+    /// What this machine has seen of what it stored.
+    ///
+    /// # Errors
+    /// `B2_IO`.
+    pub fn proof(&self) -> Result<Option<Proof>> {
+        self.load("proof")
+    }
+
+    /// Remembers what this machine has seen of what it stored.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn save_proof(&self, proof: &Proof) -> Result<()> {
+        self.save("proof", proof)
     }
 
     /// The footer of a pack as the bucket has it; it is checked when it is opened, like any other.

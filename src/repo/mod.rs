@@ -9,6 +9,7 @@ mod known;
 mod local;
 mod pack_reader;
 mod pack_writer;
+mod proof;
 mod snapshot;
 mod spool;
 
@@ -21,5 +22,6 @@ pub use known::Known;
 pub use local::{Local, LocalRepository, LockFile, Newest, RepositoryRecord, SlotRecord};
 pub use pack_reader::PackIndex;
 pub use pack_writer::{Frame, PackBuilder, SealedPack};
+pub use proof::{Drilled, PackRead, Proof, TrialFolder};
 pub use snapshot::{Snapshot, find, read};
 pub use spool::{Captured, Spool};

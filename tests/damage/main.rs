@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use b2_backup::ops::{self, RestoreReport, Session, VerifyOptions, VerifyReport};
+use b2_backup::ops::{self, Reading, RestoreReport, Session, VerifyOptions, VerifyReport};
 use b2_backup::repo::{KeyRing, PackIndex, Secrets, Snapshot, read};
 use b2_backup::store::memory::MemoryStore;
 use bytes::Bytes;
@@ -88,7 +88,12 @@ impl Repository {
     }
 
     async fn verify(&self, read_data: bool) -> VerifyReport {
-        ops::verify(&self.session, VerifyOptions { read_data }).await.unwrap()
+        ops::verify(
+            &self.session,
+            VerifyOptions { reading: if read_data { Reading::All } else { Reading::Structure } },
+        )
+        .await
+        .unwrap()
     }
 
     /// Restores a snapshot. Whatever is there afterwards must be right, and what is not there must be named.

@@ -11,7 +11,7 @@ use b2_backup::cpu::CpuPool;
 use b2_backup::error::{Error, Result};
 use b2_backup::format::Reason;
 use b2_backup::ops::{
-    self, Ambient, DiffOptions, DiffReport, DiffTo, ListReport, PushOptions, PushReport,
+    self, Ambient, DiffOptions, DiffReport, DiffTo, ListReport, PushOptions, PushReport, Reading,
     RestoreOptions, RestoreReport, Session, Settings, VerifyOptions, VerifyReport,
 };
 use b2_backup::progress::{Silent, Sink};
@@ -110,7 +110,12 @@ impl Machine {
     }
 
     pub(crate) async fn verify(&self, read_data: bool) -> VerifyReport {
-        ops::verify(&self.session().await, VerifyOptions { read_data }).await.unwrap()
+        let reading = if read_data { Reading::All } else { Reading::Structure };
+        self.verify_with(reading).await
+    }
+
+    pub(crate) async fn verify_with(&self, reading: Reading) -> VerifyReport {
+        ops::verify(&self.session().await, VerifyOptions { reading }).await.unwrap()
     }
 
     /// The same machine with another way to its bucket.

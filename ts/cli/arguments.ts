@@ -55,7 +55,13 @@ export type Command =
       readonly text: boolean;
       readonly allowUnauthenticated: boolean;
     }
-  | { readonly name: 'verify'; readonly readData: boolean }
+  | {
+      readonly name: 'verify';
+      readonly readData: boolean;
+      /** Per cent. */
+      readonly sample: number | undefined;
+    }
+  | { readonly name: 'drill' }
   | { readonly name: 'status' }
   | { readonly name: 'adopt'; readonly machine: string; readonly yes: boolean }
   | { readonly name: 'help'; readonly topic: Topic | undefined }
@@ -93,6 +99,7 @@ const OPTIONS = {
   discard: { type: 'boolean' },
   yes: { type: 'boolean', short: 'y' },
   machine: { type: 'string' },
+  sample: { type: 'string' },
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
@@ -107,7 +114,8 @@ const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   history: ['text', 'allow-unauthenticated'],
   restore: ['to', 'path', 'exact', 'partial', 'dry-run', 'yes', 'resume', 'discard', 'allow-unauthenticated'],
   undo: ['dry-run', 'yes'],
-  verify: ['read-data'],
+  verify: ['read-data', 'sample'],
+  drill: [],
   status: [],
   adopt: ['yes'],
 };
@@ -209,7 +217,9 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
       return { name, path, text: values.text === true, allowUnauthenticated };
     }
     case 'verify':
-      return { name, readData: values['read-data'] === true };
+      return verifyOf(values);
+    case 'drill':
+      return { name };
     case 'adopt': {
       const machine = rest[0];
       if (machine === undefined || machine === '') {
@@ -258,6 +268,20 @@ function restoreOf(values: Values, snapshot: string | undefined): Command {
   const misplaced = LIVE_ONLY.find((option) => values[option] === true);
   if (misplaced !== undefined) throw usage(`--${misplaced} does not go with --to`, name);
   return { name, snapshot, to, paths, allowUnauthenticated };
+}
+
+function verifyOf(values: Values): Command {
+  const name = 'verify';
+  const readData = values['read-data'] === true;
+  const given = values.sample;
+  if (given === undefined) return { name, readData, sample: undefined };
+  if (readData) throw usage('--sample reads a part and --read-data everything: say one of them', name);
+  const sample = /^(\d{1,3})%?$/.exec(given)?.[1];
+  const percent = Number(sample);
+  if (sample === undefined || percent < 1 || percent > 100) {
+    throw usage('--sample takes a percentage from 1% to 100%, such as 5%', name);
+  }
+  return { name, readData, sample: percent };
 }
 
 function pathsOf(values: Values, name: Topic): readonly string[] {

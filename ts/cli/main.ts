@@ -7,6 +7,7 @@ import { adopt } from './adopt.js';
 import { type GlobalOptions, parse, type WorkCommand, wantsJson } from './arguments.js';
 import type { CliDeps, StopSignal } from './deps.js';
 import { diff } from './diff.js';
+import { drill } from './drill.js';
 import { helpText } from './help.js';
 import { history } from './history.js';
 import { list } from './list.js';
@@ -100,7 +101,9 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
     case 'undo':
       return undo(context, command);
     case 'verify':
-      return verify(context, command.readData);
+      return verify(context, command);
+    case 'drill':
+      return drill(context);
     case 'status':
       return status(context);
     case 'adopt':

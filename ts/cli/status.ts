@@ -18,6 +18,10 @@ export async function status({ engine, settings, operation, style }: Context): P
     lastSnapshot === undefined
       ? 'none yet'
       : printable(lastSnapshot) + (lastSnapshotAt === undefined ? '' : `, ${formatTime(lastSnapshotAt)}`);
+  const proven =
+    report.provenSnapshot === undefined || report.provenAt === undefined
+      ? 'never; b2-backup drill restores the newest snapshot for a trial'
+      : `${formatTime(report.provenAt)}, by a trial restore of ${printable(report.provenSnapshot)}`;
   return {
     exit: EXIT.done,
     document: {
@@ -36,6 +40,9 @@ export async function status({ engine, settings, operation, style }: Context): P
         lastSnapshotAt: of.lastSnapshotAt ?? null,
       })),
       storedBytes: report.storedBytes,
+      provenSnapshot: report.provenSnapshot ?? null,
+      provenAt: report.provenAt ?? null,
+      damagedPacks: report.damagedPacks,
       pending: report.pending,
       warnings,
     },
@@ -47,6 +54,7 @@ export async function status({ engine, settings, operation, style }: Context): P
         ['encrypted', report.encrypt ? 'yes' : 'no'],
         ['this machine', printable(machine ?? 'has not backed up yet')],
         ['last snapshot', last],
+        ['last proven', proven],
         ['in the bucket', `${count(report.snapshots, 'snapshot')}, ${formatBytes(report.storedBytes)}`],
         ['waiting', report.pending ? 'an upload was cut off; the next push finishes it' : 'nothing'],
       ]),

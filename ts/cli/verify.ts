@@ -1,5 +1,6 @@
 /** `b2-backup verify` */
 import type { VerifyProblem } from '../../index.js';
+import type { Command } from './arguments.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, formatBytes, formatDuration, printable } from './render.js';
 
@@ -8,12 +9,17 @@ const SHOWN_PATHS = 20;
 
 export async function verify(
   { engine, settings, operation, style }: Context,
-  readData: boolean,
+  { readData, sample }: Extract<Command, { name: 'verify' }>,
 ): Promise<Outcome> {
-  const report = await engine.verify(settings, { readData }, operation);
-  const { snapshots, packs, bytes, problems, requests, downloadedBytes, durationMs } = report;
+  const reading = sample === undefined ? { readData } : { samplePercent: sample };
+  const report = await engine.verify(settings, reading, operation);
+  const { snapshots, packs, bytes, readBytes, problems, requests, downloadedBytes, durationMs } = report;
   const healthy = problems.length === 0;
-  const what = readData ? 'every byte was read and checked' : 'structure only; --read-data reads every byte';
+  const what = readData
+    ? 'every byte was read and checked'
+    : sample === undefined
+      ? 'structure only; --read-data reads every byte'
+      : `${formatBytes(readBytes)} of this machine's packs were read and checked`;
   const verdict = healthy
     ? style.green('No problems found')
     : style.red(`${count(problems.length, 'problem')} found`);
@@ -25,6 +31,8 @@ export async function verify(
         ? {}
         : { code: problems[0]?.code ?? 'B2_DAMAGED', message: `${count(problems.length, 'problem')} found` }),
       readData,
+      samplePercent: sample ?? null,
+      readBytes,
       snapshots,
       packs,
       bytes,

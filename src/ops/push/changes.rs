@@ -26,6 +26,8 @@ pub(in crate::ops) struct Scan {
     pub(super) policy: Vec<u8>,
     /// The newest manifest and what was remembered with it.
     pub(super) base: Option<(Manifest, Arc<Memory>)>,
+    /// Whether a pack of the base was found to be damaged: what it held is stored again, even where nothing changed.
+    pub(super) harmed: bool,
 }
 
 /// Roots, what is in them, and what is not as it should be.
@@ -74,7 +76,11 @@ impl Scan {
             Some(newest) => Self::base(session, writer, newest).await?,
         };
         let policy = policy_bytes(&session.settings);
-        Ok(Self { roots, walk, skipped, warnings, policy, base })
+        let bad = writer.local.proof()?.unwrap_or_default().bad;
+        let harmed = base.as_ref().is_some_and(|(manifest, _): &(Manifest, _)| {
+            manifest.packs.iter().any(|pack| bad.contains(&pack.name))
+        });
+        Ok(Self { roots, walk, skipped, warnings, policy, base, harmed })
     }
 
     /// The newest manifest from local memory. One that does not open here (another key, damage) is no base:
@@ -174,6 +180,7 @@ impl Changes {
         changes.any = memory.is_none_or(|memory| {
             memory.len() != scan.walk.found.len() || changes.read.iter().any(counts)
         });
+        changes.any |= scan.harmed;
         // Databases first, so that all of them are of nearly one moment; then what only they refer to (cold
         // transcripts are written after their row); then the rest.
         changes.read.sort_by_key(|index| scan.walk.found.get(*index).map(order));

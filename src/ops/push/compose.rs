@@ -128,7 +128,8 @@ async fn prepare(session: &Session, writer: &Writer, scan: &Scan) -> Result<Star
             Arc::new(snapshot),
             Some(writer.local.clone()),
         );
-        for pack in &manifest.packs {
+        let bad = writer.local.proof()?.unwrap_or_default().bad;
+        for pack in manifest.packs.iter().filter(|pack| !bad.contains(&pack.name)) {
             match source.index(pack, 0).await {
                 Ok((mut index, _)) => {
                     start.known.add(pack.number, &index);

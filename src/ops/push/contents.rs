@@ -174,7 +174,9 @@ impl Owned {
             found: std::mem::take(&mut scan.walk.found),
             old_tails: Changes::old_tree(scan).map(|tree| tree.tails.clone()).unwrap_or_default(),
             // What says the same but lies in a lost pack still needs a new snapshot.
-            memory: memory.filter(|memory| builds_on && memory.all(&usable)).map(Arc::clone),
+            memory: memory
+                .filter(|memory| builds_on && !scan.harmed && memory.all(&usable))
+                .map(Arc::clone),
             previous: memory.filter(|memory| builds_on && memory.tree.is_some()).map(Arc::clone),
             changes,
             skipped: scan.skipped.clone(),

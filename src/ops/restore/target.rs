@@ -114,6 +114,11 @@ impl Target {
         crate::source::absolute(&root, &entry.path)
     }
 
+    /// Where an entry was restored to. A path, for looking at it: nothing is written by it.
+    pub(in crate::ops) fn path_of(&self, entry: &Entry) -> PathBuf {
+        self.path.join(self.place(entry))
+    }
+
     fn failed(&self, action: &'static str, place: &Path, error: std::io::Error) -> Error {
         Error::io(action, &self.path.join(place), error)
     }

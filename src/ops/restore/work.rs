@@ -25,7 +25,7 @@ pub(super) struct Piece {
 /// A restore under way.
 #[derive(Debug)]
 pub(in crate::ops) struct Work {
-    pub(super) entries: Vec<Entry>,
+    pub(in crate::ops) entries: Vec<Entry>,
     target: Arc<Target>,
     cancel: tokio_util::sync::CancellationToken,
     /// Files of which something is wrong, by entry.

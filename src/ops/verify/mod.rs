@@ -1,5 +1,9 @@
 //! Verify: is what the bucket holds complete, and is every byte of it what was written?
 
+mod check;
+mod consequences;
+mod sample;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,26 +13,43 @@ use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::session::Session;
 use super::tree::entries;
-use crate::crypto::ChunkIds;
 use crate::error::{Error, Result};
 use crate::format::{
-    ChunkId, Entry, HEADER_BYTES, KeySlot, MAX_SLOT_BYTES, MachineId, PackName, PackRef,
-    RepositoryId, SnapshotName, pack_prefix,
+    Entry, KeySlot, MAX_SLOT_BYTES, MachineId, PackName, PackRef, RepositoryId, SnapshotName,
+    pack_prefix,
 };
 use crate::progress::Phase;
-use crate::repo::{PackIndex, PackSource, Regions, Snapshot, find, read};
-use crate::store::ObjectKey;
+use crate::repo::{PackSource, find, read};
+use crate::store::{ObjectInfo, ObjectKey};
+
+use check::{Checked, check_pack};
+use consequences::consequences;
 
 /// Packs looked at at the same time.
 const PARALLEL: usize = 3;
-/// So many affected paths are named for each problem.
-const MAX_PATHS: usize = 200;
+
+/// How much of the content is fetched, every frame opened, and each chunk compared with its id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// Nothing: only the structure of every snapshot of every machine.
+    #[default]
+    Structure,
+    /// Of this machine's packs those that were not read for longest, as many as make this many per cent of their
+    /// bytes (1 to 100), and the structure of this machine's snapshots. As often as 100 / `percent` times, and
+    /// everything was read.
+    Sample {
+        /// Per cent.
+        percent: u8,
+    },
+    /// All of every machine.
+    All,
+}
 
 /// How to verify.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct VerifyOptions {
-    /// Fetch and open every frame, and compare each chunk with its id; else only structure.
-    pub read_data: bool,
+    /// How much is read.
+    pub reading: Reading,
 }
 
 /// Something that is not as it should be.
@@ -55,6 +76,8 @@ pub struct VerifyReport {
     pub packs: u64,
     /// Bytes of those packs.
     pub bytes: u64,
+    /// Bytes of the packs that were read in whole.
+    pub read_bytes: u64,
     /// What is wrong; empty when all is well.
     pub problems: Vec<VerifyProblem>,
     /// Requests made.
@@ -63,15 +86,6 @@ pub struct VerifyReport {
     pub downloaded_bytes: u64,
     /// How long it took, milliseconds.
     pub duration_ms: u64,
-}
-
-/// A pack and what is wrong with it.
-#[derive(Debug, Default)]
-struct Checked {
-    index: Option<PackIndex>,
-    error: Option<Error>,
-    /// Frames that do not open.
-    bad_frames: BTreeSet<usize>,
 }
 
 /// Checks every snapshot of every machine that can be opened. Damage is a finding, not an error.
@@ -113,10 +127,15 @@ fn object_of(error: &Error) -> Option<&str> {
 
 async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> {
     let mut report = VerifyReport::default();
+    let this_machine = session.local.machine()?;
+    let only = matches!(options.reading, Reading::Sample { .. }).then_some(this_machine).flatten();
     let mut opened: Vec<(PackSource, Vec<Entry>)> = Vec::new();
     let mut unreadable: Vec<VerifyProblem> = Vec::new();
     for name in find(&*session.store).await? {
         let SnapshotName::Current(id) = name else { continue };
+        if only.is_some_and(|only| only != id.machine) {
+            continue;
+        }
         report.snapshots += 1;
         let mut unreadable_by = |error: &Error| {
             unreadable.push(VerifyProblem {
@@ -148,7 +167,9 @@ async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> 
         }
     }
     check_slots(session, &opened, &mut report).await?;
-    let packs = check_packs(session, &opened, options, &mut report).await?;
+    let mut proof = sample::Rotation::load(session, this_machine)?;
+    let packs = check_packs(session, &opened, options, &proof, &mut report).await?;
+    proof.note(&packs)?;
     report.problems.extend(consequences(unreadable, &opened, &packs));
     Ok(report)
 }
@@ -202,6 +223,7 @@ async fn check_packs(
     session: &Session,
     opened: &[(PackSource, Vec<Entry>)],
     options: VerifyOptions,
+    rotation: &sample::Rotation,
     report: &mut VerifyReport,
 ) -> Result<Packs> {
     let mut wanted: BTreeMap<(MachineId, PackName), (PackRef, &PackSource)> = BTreeMap::new();
@@ -210,20 +232,27 @@ async fn check_packs(
             wanted.entry((source.snapshot().id.machine, pack.name)).or_insert((*pack, source));
         }
     }
-    let mut sizes: HashMap<String, u64> = HashMap::new();
+    let mut listed: HashMap<String, ObjectInfo> = HashMap::new();
     let machines: BTreeSet<MachineId> = wanted.keys().map(|(machine, _)| *machine).collect();
     for machine in machines {
         let objects = session.store.list(&pack_prefix(machine), false).await?.objects;
-        sizes.extend(objects.into_iter().map(|object| (object.key, object.size)));
+        listed.extend(objects.into_iter().map(|object| (object.key.clone(), object)));
     }
+    let of = |machine: MachineId, name: PackName| listed.get(&name.object(machine));
+    let packs: Vec<_> = wanted
+        .iter()
+        .map(|((machine, name), (pack, _))| (*machine, *name, pack.bytes, of(*machine, *name)))
+        .collect();
+    let read = rotation.choose(options.reading, &packs);
     let total: u64 = wanted.values().map(|(pack, _)| pack.bytes).sum();
     // Boxed: the compiler cannot see through closures over borrowed sources that these are `Send`.
     let checks: Vec<BoxFuture<'_, Result<_>>> = wanted
         .into_iter()
         .map(|(name, (pack, source))| {
-            let size = sizes.get(&name.1.object(name.0)).copied();
+            let size = of(name.0, name.1).map(|object| object.size);
+            let read = read.contains(&name);
             async move {
-                Ok((name, pack.bytes, check_pack(session, source, &pack, size, options).await?))
+                Ok((name, pack.bytes, check_pack(session, source, &pack, size, read).await?))
             }
             .boxed()
         })
@@ -234,172 +263,9 @@ async fn check_packs(
         let (name, bytes, checked) = check?;
         report.packs += 1;
         report.bytes += bytes;
+        report.read_bytes += if checked.read { bytes } else { 0 };
         session.report(Phase::Verify, report.bytes, Some(total), report.packs);
         packs.insert(name, checked);
     }
     Ok(packs)
-}
-
-async fn check_pack(
-    session: &Session,
-    source: &PackSource,
-    pack: &PackRef,
-    size: Option<u64>,
-    options: VerifyOptions,
-) -> Result<Checked> {
-    let object = pack.name.object(source.snapshot().id.machine);
-    if size.is_some_and(|size| size != pack.bytes) {
-        let message =
-            format!("is {} bytes long instead of {}", size.unwrap_or_default(), pack.bytes);
-        return Ok(Checked { error: Some(Error::damaged(object, message)), ..Checked::default() });
-    }
-    // A pack that is not listed is asked for all the same: a listing may be stale.
-    let (index, regions) =
-        match source.index(pack, if options.read_data { pack.bytes } else { 0 }).await {
-            Ok(opened) => opened,
-            Err(error) if is_finding(&error) => {
-                return Ok(Checked { error: Some(error), ..Checked::default() });
-            }
-            Err(error) => return Err(error),
-        };
-    if !options.read_data {
-        return Ok(Checked { index: Some(index), ..Checked::default() });
-    }
-    let ids = source.snapshot().key.chunk_ids(&source.snapshot().repository.0);
-    session.ring.cpu().run(move || check_frames(index, &regions, &ids, &object)).await
-}
-
-/// Opens every frame and compares every chunk with its id.
-fn check_frames(index: PackIndex, regions: &Regions, ids: &ChunkIds, object: &str) -> Checked {
-    let mut bad_frames = BTreeSet::new();
-    for frame in 0..index.footer().frames.len() {
-        let good = index.frame(frame).and_then(|(offset, first, entry)| {
-            let stored = regions.slice(offset, u64::from(entry.stored_bytes))?;
-            let plain = index.open_frame(frame, &stored).ok()?;
-            let chunks =
-                usize::try_from(first).ok()?..usize::try_from(first + entry.chunks).ok()?;
-            let expected = index.footer().chunk_ids.get(chunks)?;
-            let mut rest = plain.as_slice();
-            for (length, id) in index.chunk_lengths(first, entry.chunks)?.iter().zip(expected) {
-                let (chunk, after) = rest.split_at_checked(usize::try_from(*length).ok()?)?;
-                (ChunkId(ids.of(chunk)) == *id).then_some(())?;
-                rest = after;
-            }
-            Some(())
-        });
-        if good.is_none() {
-            bad_frames.insert(frame);
-        }
-    }
-    // The header is not needed for reading (the footer has a copy), so it is compared here.
-    let header_differs =
-        regions.slice(0, HEADER_BYTES as u64).is_some_and(|header| !index.has_header(&header));
-    let error = if !bad_frames.is_empty() {
-        Some(Error::damaged(
-            object,
-            format!(
-                "{} of its {} frames do not open",
-                bad_frames.len(),
-                index.footer().frames.len()
-            ),
-        ))
-    } else if header_differs {
-        Some(Error::damaged(object, "its header was changed; all content can still be read"))
-    } else {
-        None
-    };
-    Checked { index: Some(index), error, bad_frames }
-}
-
-/// Which snapshots and files each damaged pack harms, and runs that do not fit their pack.
-fn consequences(
-    unreadable: Vec<VerifyProblem>,
-    opened: &[(PackSource, Vec<Entry>)],
-    packs: &Packs,
-) -> Vec<VerifyProblem> {
-    let mut problems: BTreeMap<String, VerifyProblem> = BTreeMap::new();
-    // A pack that holds a part of the tree of several snapshots is one problem.
-    for problem in unreadable {
-        match problems.get_mut(&problem.object) {
-            Some(known) => known.snapshots.extend(problem.snapshots),
-            None => drop(problems.insert(problem.object.clone(), problem)),
-        }
-    }
-    for ((machine, name), checked) in packs {
-        if let Some(error) = &checked.error {
-            let object = name.object(*machine);
-            let problem = VerifyProblem {
-                object: object.clone(),
-                code: error.code(),
-                message: error.to_string(),
-                ..VerifyProblem::default()
-            };
-            problems.entry(object).or_insert(problem);
-        }
-    }
-    for (source, entries) in opened {
-        let snapshot: &Snapshot = source.snapshot();
-        for entry in entries {
-            for run in &entry.runs {
-                let Ok(pack) = source.pack(run.pack) else {
-                    note(
-                        &mut problems,
-                        snapshot.id.object(),
-                        "names a pack that is not in its table",
-                        snapshot,
-                        entry,
-                    );
-                    continue;
-                };
-                let Some(checked) = packs.get(&(snapshot.id.machine, pack.name)) else { continue };
-                let object = pack.name.object(snapshot.id.machine);
-                let Some(index) = &checked.index else {
-                    note(&mut problems, object, "cannot be read", snapshot, entry);
-                    continue;
-                };
-                let lengths = index.chunk_lengths(run.first, run.count);
-                if lengths.map(|all| all.iter().map(|l| u64::from(*l)).sum()) != Some(run.bytes) {
-                    note(
-                        &mut problems,
-                        object,
-                        "does not hold the chunks that the tree names",
-                        snapshot,
-                        entry,
-                    );
-                } else if index
-                    .frames_of(&[*run])
-                    .iter()
-                    .any(|frame| checked.bad_frames.contains(frame))
-                {
-                    note(&mut problems, object, "is damaged", snapshot, entry);
-                }
-            }
-        }
-    }
-    problems.into_values().collect()
-}
-
-fn note(
-    problems: &mut BTreeMap<String, VerifyProblem>,
-    object: String,
-    message: &str,
-    snapshot: &Snapshot,
-    entry: &Entry,
-) {
-    let problem = problems.entry(object.clone()).or_insert_with(|| {
-        let error = Error::damaged(&object, message);
-        VerifyProblem {
-            code: error.code(),
-            message: error.to_string(),
-            object,
-            ..VerifyProblem::default()
-        }
-    });
-    let (id, path) = (snapshot.id.to_string(), entry.path.escaped());
-    if !problem.snapshots.contains(&id) {
-        problem.snapshots.push(id);
-    }
-    if problem.paths.len() < MAX_PATHS && !problem.paths.contains(&path) {
-        problem.paths.push(path);
-    }
 }

@@ -1,0 +1,50 @@
+//! Trial restores, as JavaScript sees them.
+
+use napi_derive::napi;
+
+use super::options::number;
+use super::reports::{FileProblem, problems};
+use crate::ops;
+
+/// What a trial restore found.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct DrillReport {
+    /// Id of the snapshot.
+    pub snapshot: String,
+    /// When the snapshot was made, ISO 8601.
+    pub snapshot_at: String,
+    /// Files that came back as they were.
+    pub files: f64,
+    /// Their bytes.
+    pub bytes: f64,
+    /// Databases among them, each of which SQLite found in order.
+    pub databases: f64,
+    /// What did not come back, or not as it was; empty: the snapshot is proven.
+    pub failed: Vec<FileProblem>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// Requests made.
+    pub requests: f64,
+    /// Bytes received.
+    pub downloaded_bytes: f64,
+    /// Milliseconds it took.
+    pub duration_ms: f64,
+}
+
+impl From<ops::DrillReport> for DrillReport {
+    fn from(report: ops::DrillReport) -> Self {
+        Self {
+            snapshot: report.snapshot,
+            snapshot_at: report.snapshot_at,
+            files: number(report.files),
+            bytes: number(report.bytes),
+            databases: number(report.databases),
+            failed: problems(report.failed),
+            warnings: report.warnings,
+            requests: number(report.requests),
+            downloaded_bytes: number(report.downloaded_bytes),
+            duration_ms: number(report.duration_ms),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+/** `b2-backup drill` */
+import { type Context, EXIT, type Outcome } from './outcome.js';
+import { count, facts, fileProblems, formatBytes, formatDuration, formatTime, printable } from './render.js';
+
+export async function drill({ engine, settings, operation, style }: Context): Promise<Outcome> {
+  const report = await engine.drill(settings, operation);
+  const { snapshot, snapshotAt, files, bytes, databases, failed, warnings, ...rest } = report;
+  const proven = failed.length === 0;
+  return {
+    exit: proven ? EXIT.done : EXIT.failed,
+    document: {
+      ok: proven,
+      ...(proven
+        ? {}
+        : {
+            code: failed[0]?.code ?? 'B2_DAMAGED',
+            message: `${count(failed.length, 'file')} did not come back`,
+          }),
+      snapshot,
+      snapshotAt,
+      files,
+      bytes,
+      databases,
+      failed,
+      requests: rest.requests,
+      downloadedBytes: rest.downloadedBytes,
+      durationMs: rest.durationMs,
+      warnings,
+    },
+    lines: [
+      proven ? style.green('The newest snapshot came back whole') : style.red('Not everything came back'),
+      ...facts([
+        ['snapshot', `${printable(snapshot)}, ${formatTime(snapshotAt)}`],
+        ['compared', `${count(files, 'file')}, ${formatBytes(bytes)}`],
+        ['checked', count(databases, 'database')],
+        ['downloaded', `${formatBytes(rest.downloadedBytes)} in ${count(rest.requests, 'request')}`],
+        ['took', formatDuration(rest.durationMs)],
+      ]),
+    ],
+    chatter: proven,
+    problems: fileProblems(failed, 'restored', style),
+    warnings,
+  };
+}
