@@ -195,7 +195,7 @@ async fn what_was_found_missing_is_stored_again() {
     let (dir, machine, store) = plain_machine();
     with_packs(&machine).await;
     let state = picture(live(&machine));
-    let victim = packs(&store).into_iter().last().unwrap();
+    let victim = packs(&store).pop_last().unwrap();
     store.raw_remove(&victim);
     assert_eq!(machine.verify(false).await.problems[0].code, "B2_OBJECT_MISSING");
     let healed = push(&machine).await;
