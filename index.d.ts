@@ -17,6 +17,34 @@ export declare class CancelHandle {
   cancel(): void
 }
 
+/** What was added. */
+export interface AddedKeys {
+  /** The new slots; empty where the secret has one in each repository already. */
+  slots: Array<KeyInfo>
+  /** Repositories in which nothing could be added, since nothing that is given opens them. */
+  locked: Array<string>
+  /** What the user should know. */
+  warnings: Array<string>
+}
+
+/**
+ * Adds a slot for a secret to every repository that opens here and has none for it.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function addKey(settings: Settings, options: AddKeyOptions, cancel?: CancelHandle | undefined | null): Promise<AddedKeys>
+
+/** Which secret gets a slot; by default the one that is configured, the passphrase before the application key. */
+export interface AddKeyOptions {
+  /** Take the application key, even where there is a passphrase. */
+  applicationKey?: boolean
+  /** Take this passphrase, which need not be configured. */
+  passphrase?: string
+  /** How long to wait for another process that works on the same state directory, in milliseconds; 0 by default. */
+  waitMs?: number
+}
+
 /**
  * Goes on with the lineage of another machine, which this one replaces.
  *
@@ -48,6 +76,14 @@ export interface ChangedPath {
   /** Bytes of its content that were new, before compression. */
   bytes: number
 }
+
+/**
+ * Checks a recovery code that somebody typed, without trying it.
+ *
+ * # Errors
+ * `B2_RECOVERY_CODE`, with a message that names the group that is wrong.
+ */
+export declare function checkRecoveryCode(code: string): void
 
 /**
  * Compares a snapshot with another one, or with the present state. In the latter case it opens files of the
@@ -220,6 +256,40 @@ export interface HistoryReport {
   downloadedBytes: number
 }
 
+/** A key slot: what one secret opens a backup with. */
+export interface KeyInfo {
+  /** Its name; the first eight characters are enough to name it. */
+  id: string
+  /** `application-key`, `passphrase` or `recovery-code`. */
+  kind: string
+  /** When it was made, ISO 8601, by the clock of who made it. */
+  createdAt: string
+  /** Which repository it belongs to. */
+  repository: string
+  /** Whether this machine backs up into that repository. */
+  thisMachine: boolean
+  /** Whether a secret that is given opens it; not set where none of its kind is given. */
+  opens?: boolean
+  /** Whether it is that of the secret that this machine is configured with. */
+  inUse: boolean
+}
+
+/** The key slots of a prefix. */
+export interface KeyReport {
+  /** Those of this machine's repository first, then by repository, oldest first. */
+  slots: Array<KeyInfo>
+  /** What the user should know. */
+  warnings: Array<string>
+}
+
+/**
+ * Lists the key slots.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function keys(settings: Settings, cancel?: CancelHandle | undefined | null): Promise<KeyReport>
+
 /**
  * Lists every snapshot of every machine.
  *
@@ -252,6 +322,26 @@ export interface MachineInfo {
   storedBytes: number
   /** Whether it is another one, and has not backed up for 30 days. */
   silent: boolean
+}
+
+/**
+ * Makes a recovery code for every repository that opens here. Earlier codes stay good.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function newRecoveryCode(settings: Settings, waitMs?: number | undefined | null, cancel?: CancelHandle | undefined | null): Promise<NewRecoveryCode>
+
+/** A new recovery code. */
+export interface NewRecoveryCode {
+  /** The code as it is to be written down. It cannot be shown again. */
+  code: string
+  /** Where it is good for. */
+  slots: Array<KeyInfo>
+  /** Repositories of which it is not, since nothing that is given opens them. */
+  locked: Array<string>
+  /** What the user should know. */
+  warnings: Array<string>
 }
 
 /** What a path was, from one snapshot of a machine to another. */
@@ -415,6 +505,23 @@ export declare function readHostConfig(configPath: string): string
  */
 export declare function recoverRollback(settings: Settings, gatewayStands: boolean): Promise<RollbackReport>
 
+/** What was removed. */
+export interface RemovedKey {
+  /** The slot. */
+  slot: KeyInfo
+  /** What the user should know. */
+  warnings: Array<string>
+}
+
+/**
+ * Removes a key slot, named by the start of its id. With `force` also one after which nothing that is given opens
+ * its repository; never the last one.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function removeKey(settings: Settings, slot: string, force: boolean, waitMs?: number | undefined | null, cancel?: CancelHandle | undefined | null): Promise<RemovedKey>
+
 /**
  * Restores a snapshot, or a part of it, into a fresh directory.
  *
@@ -573,6 +680,8 @@ export interface Settings {
   applicationKey?: string
   /** Protects the backup instead of the application key. */
   passphrase?: string
+  /** A recovery code as it was typed: opens backups whose other secrets are gone. */
+  recoveryCode?: string
   /** B2 region; found by itself. */
   region?: string
   /** S3 endpoint, for servers other than B2. */
@@ -688,6 +797,8 @@ export interface SnapshotInfo {
   format: number
   /** Why more is not known. */
   problem?: string
+  /** The stable code of the problem; `B2_WRONG_KEY` where nothing that is given opens it. */
+  problemCode?: string
   /** What is new in it; not set for the first of a machine, and where it is not known. */
   changes?: SnapshotChanges
 }
@@ -730,6 +841,11 @@ export interface StatusReport {
   damagedPacks: number
   /** Whether an interrupted push waits to be finished. */
   pending: boolean
+  /**
+   * What opens this machine's backups, of `application-key`, `passphrase` and `recovery-code`; empty where nothing
+   * is encrypted, or nothing was backed up yet.
+   */
+  opensWith: Array<string>
   /** What the user should know. */
   warnings: Array<string>
 }

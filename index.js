@@ -773,20 +773,25 @@ if (
   }
 }
 
-const { CancelHandle, adopt, diff, discardRollback, drill, errorCodes, history, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, show, status, verify } = nativeBinding
+const { CancelHandle, addKey, adopt, checkRecoveryCode, diff, discardRollback, drill, errorCodes, history, keys, list, newRecoveryCode, plan, planRollback, push, readHostConfig, recoverRollback, removeKey, restore, rollBack, show, status, verify } = nativeBinding
 export { CancelHandle }
+export { addKey }
 export { adopt }
+export { checkRecoveryCode }
 export { diff }
 export { discardRollback }
 export { drill }
 export { errorCodes }
 export { history }
+export { keys }
 export { list }
+export { newRecoveryCode }
 export { plan }
 export { planRollback }
 export { push }
 export { readHostConfig }
 export { recoverRollback }
+export { removeKey }
 export { restore }
 export { rollBack }
 export { show }

@@ -10,6 +10,9 @@ import { addon, CLI } from './addon-support.ts';
 /** The system's own way to take the lock that a push takes. */
 const canLock = process.platform === 'linux' && spawnSync('flock', ['--version']).status === 0;
 
+/** The system's own way to make a terminal. */
+const hasTerminal = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0;
+
 let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'b2-cli-'));
@@ -36,6 +39,33 @@ async function cli(
   });
   const [exit] = (await once(child, 'close')) as [number | null];
   return { exit, out, err };
+}
+
+/** The same at a terminal, where each question is answered with a line. Everything that shows is returned. */
+async function atTerminal(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  answers: readonly (readonly [question: string, answer: string])[],
+): Promise<{ exit: number | null; shown: string }> {
+  const line = [process.execPath, CLI, ...args].map((word) => `'${word}'`).join(' ');
+  const child = spawn('script', ['-qefc', line, '/dev/null'], {
+    env: { PATH: process.env['PATH'], HOME: directory, TZ: 'UTC', TERM: 'xterm', ...env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const open = [...answers];
+  let shown = '';
+  let unseen = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += text;
+    unseen += text;
+    const [question, answer] = open[0] ?? [];
+    if (question === undefined || !unseen.includes(question)) return;
+    unseen = '';
+    open.shift();
+    child.stdin.write(`${answer}\r`);
+  });
+  const [exit] = (await once(child, 'close')) as [number | null];
+  return { exit, shown };
 }
 
 describe.skipIf(!existsSync(CLI))('the command (needs dist/)', () => {
@@ -108,6 +138,70 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
     expect(again.exit).toBe(1);
     expect(again.err).toMatch(/^b2-backup: .* \(B2_TARGET_NOT_EMPTY\)\n$/);
   });
+
+  it.skipIf(!hasTerminal)(
+    'brings everything back with the bucket and a typed code (needs script)',
+    async () => {
+      const state = join(directory, 'lost');
+      const bucket = `file://${join(directory, 'bucket-of-lost')}`;
+      mkdirSync(join(directory, 'bucket-of-lost'));
+      mkdirSync(join(state, 'workspace'), { recursive: true });
+      writeFileSync(join(state, 'workspace', 'MEMORY.md'), 'remember the milk\n');
+      const env = { B2_BUCKET: bucket, B2_BACKUP_PASSPHRASE: 'forgotten soon', OPENCLAW_STATE_DIR: state };
+      expect((await cli(['push'], env)).exit).toBe(0);
+      expect(await cli(['key', 'recovery', '--json'], env)).toMatchObject({ exit: 2 });
+      const made = await cli(['key', 'recovery'], env);
+      expect(made).toMatchObject({ exit: 0, err: '' });
+      const code = /^ {4}([0-9A-Z-]{41})$/m.exec(made.out)?.[1] ?? '';
+      const group = code.slice(12, 17);
+      const wrong = code.replace(group, `${group.slice(0, 4)}${group.endsWith('0') ? '1' : '0'}`);
+
+      const blank = { B2_BUCKET: bucket, OPENCLAW_STATE_DIR: join(directory, 'blank-of-lost') };
+      const to = join(directory, 'lost-and-found');
+      const { exit, shown } = await atTerminal(['restore', 'latest', '--to', to], blank, [
+        ['Recovery code: ', wrong],
+        ['Recovery code: ', code.toLowerCase().replaceAll('-', ' ')],
+      ]);
+      expect({ exit, shown }).toMatchObject({
+        exit: 0,
+        shown: expect.stringContaining('group 3 is mistyped'),
+      });
+      expect(readFileSync(join(to, 'workspace', 'MEMORY.md'), 'utf8')).toBe('remember the milk\n');
+      expect(existsSync(blank.OPENCLAW_STATE_DIR)).toBe(false);
+
+      // From the environment, where nobody can be asked.
+      const listed = await cli(['list', '--json'], { ...blank, B2_BACKUP_RECOVERY_CODE: code });
+      expect(JSON.parse(listed.out)).toMatchObject({ ok: true, snapshots: [{ authenticated: true }] });
+      const refused = await cli(['list'], { ...blank, B2_BACKUP_RECOVERY_CODE: wrong });
+      expect(refused).toMatchObject({ exit: 1, err: expect.stringContaining('(B2_RECOVERY_CODE)') });
+      for (const part of code.split('-')) expect(refused.err).not.toContain(part);
+
+      // A passphrase that is typed does not show, and opens from then on.
+      const added = await atTerminal(['key', 'add', '--passphrase'], env, [
+        ['Passphrase: ', 'typed phrase'],
+        ['Once more: ', 'typed phrase'],
+      ]);
+      expect(added).toMatchObject({ exit: 0, shown: expect.stringContaining('added: passphrase') });
+      expect(added.shown).not.toContain('typed phrase');
+      const keys = await cli(['key', 'list', '--json'], { ...blank, B2_BACKUP_PASSPHRASE: 'typed phrase' });
+      const { slots } = JSON.parse(keys.out) as {
+        slots: { id: string; kind: string; opens: boolean | null }[];
+      };
+      // Made within a second, they may be in any order.
+      expect(slots.map(({ kind, opens }) => `${kind} ${opens}`).sort()).toEqual([
+        'passphrase false',
+        'passphrase true',
+        'recovery-code null',
+      ]);
+      const recovery = slots.find(({ kind }) => kind === 'recovery-code')?.id.slice(0, 6) ?? '';
+
+      // The status is content, and a slot goes when its owner agrees.
+      expect((await cli(['status'], env)).err).toBe('');
+      const removed = await atTerminal(['key', 'remove', recovery], env, [['[y/N] ', 'y']]);
+      expect(removed).toMatchObject({ exit: 0, shown: expect.stringContaining('so far keep a copy') });
+      expect((await cli(['key', 'list', '--json'], env)).out).not.toContain('recovery-code');
+    },
+  );
 
   it.skipIf(!canLock)('waits for another backup on the same state (needs flock)', async () => {
     const state = join(directory, 'locked');

@@ -352,6 +352,7 @@ describe('status', () => {
     storedBytes: 0,
     damagedPacks: 0,
     pending: true,
+    opensWith: [],
     warnings: [],
   };
 
@@ -365,7 +366,22 @@ describe('status', () => {
       machine: null,
       lastSnapshot: null,
       pending: true,
+      opensWith: [],
+      warnings: [],
     });
+  });
+
+  it('warns while one lost key would be the end', async () => {
+    const only = { ...report, opensWith: ['application-key'] };
+    const { exit, out, err } = await run('status', { status: async () => only });
+    expect(exit).toBe(0);
+    expect(out).toContain('opens with     application key\n');
+    expect(err).toMatch(/^warning: only the B2 application key opens .*"b2-backup key recovery"/);
+    for (const opensWith of [[], ['passphrase'], ['application-key', 'recovery-code']]) {
+      expect((await run('status', { status: async () => ({ ...report, opensWith }) })).err).toBe('');
+    }
+    const { document } = await json('status', { status: async () => only });
+    expect(document).toMatchObject({ opensWith: ['application-key'], warnings: [expect.any(String)] });
   });
 });
 
@@ -393,6 +409,7 @@ describe('several machines', () => {
       storedBytes: 0,
       damagedPacks: 0,
       pending: false,
+      opensWith: [],
       warnings: [],
     };
     const { out } = await run('status', { status: async () => status });

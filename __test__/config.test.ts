@@ -97,6 +97,16 @@ describe('where settings come from', () => {
     ]);
   });
 
+  it('takes a recovery code from the environment, and from nowhere else', async () => {
+    const env = { B2_BACKUP_RECOVERY_CODE: 'typed code' };
+    expect((await load(FULL, { env })).settings).toMatchObject({ recoveryCode: 'typed code' });
+    const { settings, warnings } = await load({ ...FULL, recoveryCode: 'in a file' });
+    expect(settings).not.toHaveProperty('recoveryCode');
+    expect(warnings).toEqual([
+      'plugins.entries["b2-backup"].config.recoveryCode: there is no such setting; it is ignored',
+    ]);
+  });
+
   it('passes on what the reader of the file warns about', async () => {
     const readHostConfig = async () => ({ config: FULL, warning: '$include is missing' });
     expect((await load(FULL, { readHostConfig })).warnings).toEqual(['$include is missing']);

@@ -177,6 +177,7 @@ describe('the status', () => {
     storedBytes: 1.5e9,
     damagedPacks: 0,
     pending: false,
+    opensWith: ['application-key', 'recovery-code'],
     warnings: [],
   };
   const tell = (standing: Parameters<typeof tellStatus>[0]) => tellStatus(standing, NOW, 'UTC').split('\n');
@@ -195,6 +196,17 @@ describe('the status', () => {
       'Next backup: 2026-02-20 00:00 (in 9 hours), schedule "daily"',
       'Bucket: my-bucket, prefix openclaw-backup, encrypted; 12 snapshots, 1.5 GB',
     ]);
+  });
+
+  it('says what one lost key would cost, with the command of the gateway', () => {
+    const only = { ...bucket, opensWith: ['application-key'] };
+    expect(tell({ failures: 0, bucket: only }).at(-1)).toBe(
+      'Note: only the B2 application key opens these backups: if it is lost together with this machine, nobody can ' +
+        'read them again. "openclaw b2-backup key recovery" makes a recovery code to print and keep',
+    );
+    expect(tell({ failures: 0, bucket: { ...bucket, opensWith: [] } }).join()).not.toContain(
+      'application key',
+    );
   });
 
   it('knows from the bucket what nobody remembers', () => {

@@ -97,6 +97,18 @@ pub enum Error {
         /// Whose snapshots these are, and the ways out.
         message: String,
     },
+    /// A recovery code that was not typed as it was printed.
+    #[error("the recovery code is mistyped: {message}")]
+    RecoveryCode {
+        /// Which group, in words that hold nothing of the code.
+        message: String,
+    },
+    /// A key slot that cannot be added or removed as asked.
+    #[error("{message}")]
+    KeySlot {
+        /// Why, and what to do instead.
+        message: String,
+    },
     /// An object's bytes are not what was written.
     #[error("{object} is damaged: {message}")]
     Damaged {
@@ -222,6 +234,8 @@ pub const CODES: &[&str] = &[
     "B2_OBJECT_MISSING",
     "B2_SNAPSHOT_NOT_FOUND",
     "B2_WRONG_KEY",
+    "B2_RECOVERY_CODE",
+    "B2_KEY_SLOT",
     "B2_DAMAGED",
     "B2_VERSION",
     "B2_NOT_AUTHENTICATED",
@@ -256,6 +270,8 @@ impl Error {
             Self::ObjectMissing { .. } => "B2_OBJECT_MISSING",
             Self::SnapshotNotFound { .. } => "B2_SNAPSHOT_NOT_FOUND",
             Self::WrongKey { .. } => "B2_WRONG_KEY",
+            Self::RecoveryCode { .. } => "B2_RECOVERY_CODE",
+            Self::KeySlot { .. } => "B2_KEY_SLOT",
             Self::Damaged { .. } => "B2_DAMAGED",
             Self::Version { .. } => "B2_VERSION",
             Self::NotAuthenticated { .. } => "B2_NOT_AUTHENTICATED",

@@ -160,6 +160,29 @@ async fn restored(collection: &str) -> (Value, Value) {
     (sealed, plain)
 }
 
+/// What opens it but its code is not known here. The first snapshot was made before the code.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_restores_with_its_recovery_code_alone() {
+    let here = golden("golden-recovery");
+    let expected = read_json(&here.join("expected.json"));
+    let code = std::fs::read_to_string(here.join("code.txt")).unwrap();
+    let dir = tempdir().unwrap();
+    copy(&here.join("sealed"), &dir.path().join("bucket"));
+    let mut blank = machine(&dir.path().join("bucket"), &dir.path().join("none"), true).await;
+    blank.settings.passphrase = None;
+    let all = expected.as_object().unwrap();
+    assert_eq!(all.len(), 2);
+    for (number, (id, wanted)) in all.iter().enumerate() {
+        let to = dir.path().join(format!("{number}"));
+        blank.settings.recovery_code = None;
+        assert_eq!(blank.restore(id, &to).await.unwrap_err().code(), "B2_WRONG_KEY");
+        blank.settings.recovery_code = Some(Secret::new(code.clone()));
+        assert_eq!(blank.restore(id, &to).await.unwrap().failed, [], "{id}");
+        assert_eq!(&describe(&to), wanted, "{id}");
+    }
+    assert_eq!(blank.verify(true).await.problems, []);
+}
+
 /// A clock that stands at a given second.
 #[derive(Debug)]
 struct Standing(SystemTime);
@@ -265,4 +288,25 @@ async fn make_golden() {
     for (name, all) in [("expected.json", expected), ("changes.json", told)] {
         std::fs::write(golden(NEWEST).join(name), format!("{all:#}\n")).unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "made once, never again"]
+async fn make_golden_recovery() {
+    let dir = tempdir().unwrap();
+    let bucket = golden("golden-recovery").join("sealed");
+    assert!(!bucket.exists(), "{} is there already", bucket.display());
+    let state = dir.path().join("state");
+    fill(&state);
+    let mut machine = machine(&bucket, &state, true).await;
+    machine.clock = Arc::new(Standing(UNIX_EPOCH + Duration::from_secs(1_771_480_000)));
+    let mut all = vec![snapshot(&machine, 0, Reason::Manual).await];
+    let made = ops::new_recovery_code(&machine.session().await, Duration::ZERO).await.unwrap();
+    put(&state.join("workspace/new.md"), b"# New\n", 0o644, 86_401);
+    all.push(snapshot(&machine, 1, Reason::Scheduled).await);
+    std::fs::remove_dir(bucket.join(".b2-backup-tmp")).unwrap();
+    let expected = json!(all.into_iter().collect::<BTreeMap<_, _>>());
+    let here = golden("golden-recovery");
+    std::fs::write(here.join("expected.json"), format!("{expected:#}\n")).unwrap();
+    std::fs::write(here.join("code.txt"), format!("{}\n", made.code.expose())).unwrap();
 }

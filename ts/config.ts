@@ -15,6 +15,8 @@ export interface SettingsSource {
   readonly cwd: string;
   readonly fileExists: (path: string) => boolean;
   readonly readHostConfig: Engine['readHostConfig'];
+  /** Whether a folder may come without a passphrase: what only reads can do with a recovery code. */
+  readonly secretOptional?: boolean;
 }
 
 /** Settings that passed every check, and what the user should know about them. */
@@ -31,6 +33,8 @@ export interface SettingsPlace {
   readonly env: NodeJS.ProcessEnv;
   /** Whether the host has already resolved secret references: what is still one then cannot be resolved. */
   readonly hostResolves: boolean;
+  /** See {@linkcode SettingsSource}. */
+  readonly secretOptional?: boolean;
 }
 
 /** The name of the plugin's place in `openclaw.json`, for messages. */
@@ -48,6 +52,9 @@ const ENVIRONMENT = {
 } as const;
 
 type TextField = keyof typeof ENVIRONMENT;
+
+/** The recovery code is for one command, not for a file: it only comes from here, or is asked for. */
+export const RECOVERY_CODE_VARIABLE = 'B2_BACKUP_RECOVERY_CODE';
 
 /** Settings that may be references to secrets. */
 export const SECRET_SETTINGS = ['keyId', 'applicationKey', 'passphrase'] as const;
@@ -73,7 +80,8 @@ export async function loadSettings(source: SettingsSource): Promise<LoadedSettin
   const stateDir = findStateDir(source);
   const config = findConfig(source, stateDir);
   const read = config.exists ? await source.readHostConfig(config.path) : { config: null, warning: null };
-  const place = { stateDir, config, env: source.env, hostResolves: false };
+  const { env, secretOptional = false } = source;
+  const place = { stateDir, config, env, hostResolves: false, secretOptional };
   const { settings, warnings } = checkSettings(read.config, place);
   return { settings, warnings: read.warning === null ? warnings : [read.warning, ...warnings] };
 }
@@ -85,7 +93,7 @@ export async function loadSettings(source: SettingsSource): Promise<LoadedSettin
  */
 export function checkSettings(
   config: unknown,
-  { stateDir, config: configPath, env, hostResolves }: SettingsPlace,
+  { stateDir, config: configPath, env, hostResolves, secretOptional = false }: SettingsPlace,
 ): LoadedSettings {
   const file = asObject(config);
   const warnings = Object.keys(file)
@@ -107,12 +115,14 @@ export function checkSettings(
     const value = list(file, field);
     if (value !== undefined) settings[field] = value;
   }
+  const recoveryCode = nonEmpty(env[RECOVERY_CODE_VARIABLE]);
+  if (recoveryCode !== undefined) settings.recoveryCode = recoveryCode;
   const uploadLimit = limit(file);
   if (uploadLimit !== undefined) settings.uploadLimit = uploadLimit;
 
   if (settings.bucket !== undefined) checkBucket(settings.bucket);
   if (settings.endpoint !== undefined) checkEndpoint(settings.endpoint);
-  checkTogether(settings, configPath.path);
+  checkTogether(settings, configPath.path, secretOptional);
   return { settings, warnings };
 }
 
@@ -254,7 +264,7 @@ function checkEndpoint(endpoint: string): void {
   }
 }
 
-function checkTogether(settings: Settings, configPath: string): void {
+function checkTogether(settings: Settings, configPath: string, secretOptional: boolean): void {
   const folder = settings.bucket?.startsWith('file:') === true;
   const required: readonly TextField[] = folder ? ['bucket'] : ['bucket', 'keyId', 'applicationKey'];
   const missing = required.filter((field) => settings[field] === undefined);
@@ -269,7 +279,7 @@ function checkTogether(settings: Settings, configPath: string): void {
     throw wrong('includeSecrets', 'needs encryption: secrets are never stored with encrypt: false');
   }
   const secret = settings.passphrase ?? settings.applicationKey;
-  if (folder && settings.encrypt === true && secret === undefined) {
+  if (folder && settings.encrypt === true && secret === undefined && !secretOptional) {
     throw wrong(
       'passphrase',
       'not set; a folder brings no key to encrypt with, so set B2_BACKUP_PASSPHRASE, or passphrase in ' +

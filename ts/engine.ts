@@ -1,15 +1,20 @@
 /** The operations, and where each of them runs. */
 import type {
+  AddedKeys,
+  AddKeyOptions,
   AdoptReport,
   DiffOptions,
   DiffReport,
   DrillReport,
   HistoryOptions,
   HistoryReport,
+  KeyReport,
   ListReport,
+  NewRecoveryCode,
   PlanReport,
   PushOptions,
   PushReport,
+  RemovedKey,
   RestoreOptions,
   RestoreReport,
   RollbackOptions,
@@ -85,6 +90,28 @@ export interface Engine {
   status(settings: Settings, operation?: Operation): Promise<StatusReport>;
   /** Goes on with the lineage of another machine, which this one replaces. */
   adopt(settings: Settings, machine: string, operation?: Operation): Promise<AdoptReport>;
+  /** The key slots: which secrets open the backups. */
+  keys(settings: Settings, operation?: Operation): Promise<KeyReport>;
+  /** Makes a slot for a secret in every repository of the prefix that opens here. */
+  addKey(settings: Settings, options?: AddKeyOptions, operation?: Operation): Promise<AddedKeys>;
+  /** Makes a recovery code, which cannot be shown again. Earlier ones stay good. */
+  newRecoveryCode(
+    settings: Settings,
+    options?: { readonly waitMs?: number },
+    operation?: Operation,
+  ): Promise<NewRecoveryCode>;
+  /**
+   * Removes a key slot, named by the start of its id. Snapshots made so far keep a copy of it. With `force` also one
+   * after which nothing that is given opens the backups; never the last one.
+   */
+  removeKey(
+    settings: Settings,
+    slot: string,
+    options?: { readonly force?: boolean; readonly waitMs?: number },
+    operation?: Operation,
+  ): Promise<RemovedKey>;
+  /** Checks a recovery code that somebody typed, without trying it. @throws {BackupError} B2_RECOVERY_CODE */
+  checkRecoveryCode(code: string): Promise<void>;
   /** The plugin's settings in an OpenClaw configuration file. */
   readHostConfig(configPath: string): Promise<HostConfig>;
 }
@@ -148,6 +175,21 @@ export function createEngine({
       here(operation, (native, cancel) => native.status(settings, cancel)),
     adopt: (settings, machine, operation = {}) =>
       here(operation, (native, cancel) => native.adopt(settings, machine, cancel)),
+    keys: (settings, operation = {}) => here(operation, (native, cancel) => native.keys(settings, cancel)),
+    addKey: (settings, options = {}, operation = {}) =>
+      here(operation, (native, cancel) => native.addKey(settings, options, cancel)),
+    newRecoveryCode: (settings, { waitMs } = {}, operation = {}) =>
+      here(operation, (native, cancel) => native.newRecoveryCode(settings, waitMs, cancel)),
+    removeKey: (settings, slot, { force = false, waitMs } = {}, operation = {}) =>
+      here(operation, (native, cancel) => native.removeKey(settings, slot, force, waitMs, cancel)),
+    checkRecoveryCode: async (code) => {
+      const native = await load();
+      try {
+        native.checkRecoveryCode(code);
+      } catch (error) {
+        throw toBackupError(error);
+      }
+    },
     readHostConfig: async (configPath) => {
       const native = await load();
       try {

@@ -17,6 +17,13 @@ impl ScryptCost {
     /// What new slots are written with: 128 MiB and about a third of a second, once per machine.
     pub const WRITE: Self = Self { log_n: 17, r: 8, p: 1 };
 
+    /// How much work it is, in slots as new ones are written, rounded up; `None` where [`Self::is_bounded`] says no.
+    #[must_use]
+    pub fn work(self) -> Option<u64> {
+        let blocks = |cost: Self| (u64::from(cost.r) * u64::from(cost.p)) << cost.log_n;
+        self.is_bounded().then(|| blocks(self).div_ceil(blocks(Self::WRITE)))
+    }
+
     /// Whether a cost read from a bucket may be used: at most 512 MiB of memory and 16 times our own work,
     /// so that a hostile slot can neither exhaust memory nor time, and never less than 2^14, which would
     /// help somebody guess.
@@ -64,5 +71,15 @@ mod tests {
             );
         }
         assert!(ScryptCost::WRITE.is_bounded());
+        // 64 GiB: N = 2^26, r = 8.
+        assert!(stretch(b"x", &[0; 32], ScryptCost { log_n: 26, r: 8, p: 1 }).is_none());
+    }
+
+    #[test]
+    fn work_is_counted_in_slots_of_our_own() {
+        let work = |log_n, r, p| ScryptCost { log_n, r, p }.work();
+        assert_eq!((work(17, 8, 1), work(14, 1, 1), work(18, 8, 1)), (Some(1), Some(1), Some(2)));
+        assert_eq!((work(17, 32, 4), work(17, 9, 1)), (Some(16), Some(2)));
+        assert_eq!((work(63, 32, 4), work(26, 8, 1)), (None, None));
     }
 }

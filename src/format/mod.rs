@@ -5,6 +5,7 @@ mod header;
 mod manifest;
 mod names;
 mod pack;
+mod recovery;
 mod slot;
 mod tree;
 
@@ -19,6 +20,7 @@ pub use names::{
 pub use pack::{
     Footer, FrameEntry, MAX_FOOTER_BYTES, MAX_FRAME_BYTES, MAX_PACK_BYTES, MAX_PACK_CHUNKS,
 };
+pub use recovery::{Mistyped, RecoveryCode};
 pub use slot::{KeySlot, MAX_SLOT_BYTES, SecretKind};
 pub use tree::{Entry, EntryFlags, Run, TreeReader};
 

@@ -20,6 +20,28 @@ pub enum SecretKind {
     Recovery,
 }
 
+impl SecretKind {
+    /// The name that programs rely on.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ApplicationKey => "application-key",
+            Self::Passphrase => "passphrase",
+            Self::Recovery => "recovery-code",
+        }
+    }
+
+    /// The name for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::ApplicationKey => "application key",
+            Self::Passphrase => "passphrase",
+            Self::Recovery => "recovery code",
+        }
+    }
+}
+
 /// A slot: clear parameters and the sealed key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySlot {
@@ -71,9 +93,8 @@ impl KeySlot {
     /// The master key, if `secret` is the one. As slow as sealing.
     #[must_use]
     pub fn open(&self, secret: &str) -> Option<MasterKey> {
-        let cost = ScryptCost { log_n: self.wire.log_n, r: self.wire.r, p: self.wire.p };
         let (cipher, commitment) =
-            slot_cipher(secret, &self.header.salt, cost, self.header.repository)?;
+            slot_cipher(secret, &self.header.salt, self.cost(), self.header.repository)?;
         if commitment != self.header.commitment {
             return None;
         }
@@ -82,6 +103,22 @@ impl KeySlot {
         let bytes: [u8; 32] = key.as_slice().try_into().ok()?;
         zeroize::Zeroize::zeroize(&mut key);
         Some(MasterKey::new(bytes))
+    }
+
+    /// How much work opening it is, in slots as new ones are written; `None` where its cost is out of bounds.
+    #[must_use]
+    pub fn work(&self) -> Option<u64> {
+        self.cost().work()
+    }
+
+    fn cost(&self) -> ScryptCost {
+        ScryptCost { log_n: self.wire.log_n, r: self.wire.r, p: self.wire.p }
+    }
+
+    /// When it was made, seconds since 1970 by the clock of who made it. Not authenticated.
+    #[must_use]
+    pub fn created(&self) -> i64 {
+        self.wire.created
     }
 
     /// Which secret opens it.

@@ -4,6 +4,7 @@
 mod convert;
 mod diff;
 mod history;
+mod keys;
 mod machines;
 mod options;
 mod proof;
@@ -21,6 +22,10 @@ use crate::ops;
 use convert::{Events, ambient};
 use diff::{DiffOptions, DiffReport};
 use history::{HistoryOptions, HistoryReport, ShowOptions, ShowReport};
+pub use keys::{
+    AddKeyOptions, AddedKeys, KeyInfo, KeyReport, NewRecoveryCode, RemovedKey, add_key,
+    check_recovery_code, keys, new_recovery_code, remove_key,
+};
 use machines::AdoptReport;
 use options::{ProgressEvent, PushOptions, RestoreOptions, Settings, VerifyOptions};
 use proof::DrillReport;

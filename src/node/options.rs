@@ -27,6 +27,8 @@ pub struct Settings {
     pub application_key: Option<String>,
     /// Protects the backup instead of the application key.
     pub passphrase: Option<String>,
+    /// A recovery code as it was typed: opens backups whose other secrets are gone.
+    pub recovery_code: Option<String>,
     /// B2 region; found by itself.
     pub region: Option<String>,
     /// S3 endpoint, for servers other than B2.
@@ -85,6 +87,7 @@ impl TryFrom<Settings> for ops::Settings {
                 ..StoreConfig::default()
             },
             passphrase: filled(settings.passphrase).map(Secret::new),
+            recovery_code: filled(settings.recovery_code).map(Secret::new),
             encrypt: settings.encrypt.unwrap_or(true),
             include_secrets: settings.include_secrets.unwrap_or(false),
             include: settings.include.unwrap_or_default(),
@@ -144,10 +147,14 @@ impl TryFrom<PushOptions> for ops::PushOptions {
         let name = options.reason.as_deref().unwrap_or("manual");
         let reason = Reason::parse(name)
             .ok_or_else(|| Error::config("reason", format!("{name:?} is no reason")))?;
-        let wait = Duration::try_from_secs_f64(options.wait_ms.unwrap_or(0.0) / 1000.0)
-            .map_err(|_| Error::config("waitMs", "must be a number of milliseconds, at least 0"))?;
-        Ok(Self { reason, wait })
+        Ok(Self { reason, wait: wait(options.wait_ms)? })
     }
+}
+
+/// How long to wait, from milliseconds; not at all where it is not set.
+pub(super) fn wait(ms: Option<f64>) -> Result<Duration> {
+    Duration::try_from_secs_f64(ms.unwrap_or(0.0) / 1000.0)
+        .map_err(|_| Error::config("waitMs", "must be a number of milliseconds, at least 0"))
 }
 
 /// What to restore.

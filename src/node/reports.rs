@@ -193,6 +193,8 @@ pub struct SnapshotInfo {
     pub format: u32,
     /// Why more is not known.
     pub problem: Option<String>,
+    /// The stable code of the problem; `B2_WRONG_KEY` where nothing that is given opens it.
+    pub problem_code: Option<String>,
     /// What is new in it; not set for the first of a machine, and where it is not known.
     pub changes: Option<SnapshotChanges>,
 }
@@ -221,6 +223,7 @@ impl From<ops::ListReport> for ListReport {
             authenticated: info.authenticated,
             format: info.format.into(),
             problem: info.problem,
+            problem_code: info.problem_code.map(str::to_owned),
             changes: info.changes.map(SnapshotChanges::from),
         };
         Self {
@@ -362,6 +365,9 @@ pub struct StatusReport {
     pub damaged_packs: f64,
     /// Whether an interrupted push waits to be finished.
     pub pending: bool,
+    /// What opens this machine's backups, of `application-key`, `passphrase` and `recovery-code`; empty where nothing
+    /// is encrypted, or nothing was backed up yet.
+    pub opens_with: Vec<String>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -383,6 +389,7 @@ impl From<ops::StatusReport> for StatusReport {
             proven_at: report.proven_at,
             damaged_packs: number(report.damaged_packs),
             pending: report.pending,
+            opens_with: report.opens_with.into_iter().map(str::to_owned).collect(),
             warnings: report.warnings,
         }
     }

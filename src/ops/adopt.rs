@@ -6,21 +6,17 @@ use futures_util::StreamExt as _;
 
 use super::list::time;
 use super::session::Session;
-use crate::crypto::{MasterKey, RepoKey};
+use super::slots;
+use crate::crypto::RepoKey;
 use crate::error::{Error, Result};
-use crate::format::{
-    MAX_MANIFEST_BYTES, MachineId, RepositoryId, SecretKind, SnapshotId, SnapshotName,
-};
+use crate::format::{MAX_MANIFEST_BYTES, MachineId, SnapshotId, SnapshotName};
 use crate::repo::{
-    LocalRepository, Newest, RepositoryRecord, SlotRecord, Snapshot, Spool, StoredSlot, find, read,
-    stored_slots,
+    LocalRepository, Newest, RepositoryRecord, Snapshot, Spool, find, read, stored_slots,
 };
 use crate::store::ObjectKey;
 
 /// Manifests read at the same time.
 const PARALLEL: usize = 6;
-/// At most so many slots are tried: each costs a third of a second, and anybody may have put them there.
-const MAX_TRIES: usize = 16;
 
 /// What an adoption did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -175,35 +171,13 @@ impl Lineage {
 
 /// Makes the repository of the adopted lineage the one that this machine writes to.
 async fn remember_key(session: &Session, local: &LocalRepository, newest: &Snapshot) -> Result<()> {
-    let mut record = RepositoryRecord { repository: newest.repository, slots: vec![] };
-    if let RepoKey::Sealed(master) = &newest.key {
-        record.slots = slots(session, newest.repository, master).await?;
-        local.save_key(master)?;
-    }
-    local.save_record(&record)
-}
-
-/// The slots in the bucket that the secrets of this machine open. Others stay in the bucket, and need not be trusted.
-async fn slots(
-    session: &Session,
-    repository: RepositoryId,
-    master: &MasterKey,
-) -> Result<Vec<SlotRecord>> {
-    let stored = stored_slots(&*session.store).await?;
-    let own = stored.into_iter().filter(|stored| stored.slot.repository() == repository);
-    let mut records = Vec::new();
-    for StoredSlot { name, slot, bytes } in own.take(MAX_TRIES) {
-        let secrets = session.ring.secrets();
-        let secret = match slot.kind() {
-            SecretKind::ApplicationKey => secrets.application_key.clone(),
-            SecretKind::Passphrase | SecretKind::Recovery => secrets.passphrase.clone(),
-        };
-        let Some(secret) = secret else { continue };
-        let check = master.secret_check(secret.expose());
-        let opened = session.ring.cpu().run(move || slot.open(secret.expose()).is_some()).await?;
-        if opened {
-            records.push(SlotRecord { name, check, bytes: bytes.to_vec(), stored: true });
+    let record = match &newest.key {
+        RepoKey::Plain => RepositoryRecord::new(newest.repository),
+        RepoKey::Sealed(master) => {
+            let (stored, unreadable) = stored_slots(&*session.store).await?;
+            local.save_key(master)?;
+            slots::record_of(session, newest.repository, master, &stored, unreadable).await?
         }
-    }
-    Ok(records)
+    };
+    local.save_record(&record)
 }

@@ -63,6 +63,8 @@ pub struct SnapshotInfo {
     pub format: u8,
     /// Why more is not known.
     pub problem: Option<String>,
+    /// The stable code of the problem.
+    pub problem_code: Option<&'static str>,
     /// What is new in it; `None` for the first of a machine, and where it is not known.
     pub changes: Option<SnapshotChanges>,
 }
@@ -121,7 +123,10 @@ fn info(id: &SnapshotId, snapshot: Result<Snapshot>) -> SnapshotInfo {
             info.authenticated = key.is_sealed();
             info.changes = manifest.changes.map(|changes| describe(changes, &manifest.roots));
         }
-        Err(error) => info.problem = Some(format!("{error} ({})", error.code())),
+        Err(error) => {
+            info.problem = Some(format!("{error} ({})", error.code()));
+            info.problem_code = Some(error.code());
+        }
     }
     info
 }

@@ -6,6 +6,7 @@ mod diff;
 mod drill;
 mod history;
 mod host;
+mod keys;
 mod list;
 mod plan;
 mod push;
@@ -14,6 +15,7 @@ mod rollback;
 mod roots;
 mod session;
 mod show;
+mod slots;
 mod status;
 mod tree;
 mod verify;
@@ -24,6 +26,10 @@ pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, LIVE, TextOmi
 pub use drill::{DrillReport, drill};
 pub use history::{HistoryOptions, HistoryReport, PathVersion, history};
 pub use host::plugin_settings;
+pub use keys::{
+    AddedKeys, KeyInfo, KeyReport, NewKey, NewRecoveryCode, RemovedKey, add_key, keys,
+    new_recovery_code, remove_key,
+};
 pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list};
 pub use plan::{PlanEntry, PlanReport, plan};
 pub use push::{PushOptions, PushReport, push};

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ambient::{Clock, Entropy, NoSteps, Steps, SystemClock, SystemEntropy};
 use crate::cpu::CpuPool;
 use crate::error::{Error, Result};
+use crate::format::{Mistyped, RecoveryCode};
 use crate::progress::{Event, Phase, Silent, Sink};
 use crate::repo::{KeyRing, Local, LocalRepository, Secrets};
 use crate::store::{ObjectStore, StoreConfig, Traffic};
@@ -23,6 +24,8 @@ pub struct Settings {
     pub store: StoreConfig,
     /// Protects the repository instead of the application key.
     pub passphrase: Option<crate::secret::Secret>,
+    /// Opens backups whose other secrets are gone, as it was typed; never used for new slots.
+    pub recovery_code: Option<crate::secret::Secret>,
     /// Whether what is written is sealed.
     pub encrypt: bool,
     /// Whether credentials are backed up too.
@@ -89,7 +92,7 @@ impl Session {
     /// Checks the settings and opens the store. One request where B2 has to be asked for the region, else none.
     ///
     /// # Errors
-    /// `B2_CONFIG`, and those of opening the store.
+    /// `B2_CONFIG`, `B2_RECOVERY_CODE`, and those of opening the store.
     pub async fn open(settings: Settings, ambient: Ambient) -> Result<Self> {
         if settings.include_secrets && !settings.encrypt {
             return Err(Error::config(
@@ -97,6 +100,9 @@ impl Session {
                 "secrets are only backed up with `encrypt: true`",
             ));
         }
+        let code = settings.recovery_code.as_ref().filter(|code| !code.is_empty());
+        let code = code.map(|code| RecoveryCode::parse(code.expose())).transpose();
+        let code = code.map_err(|Mistyped(message)| Error::RecoveryCode { message })?;
         let secrets = Secrets {
             application_key: settings
                 .store
@@ -104,6 +110,7 @@ impl Session {
                 .clone()
                 .filter(|secret| !secret.is_empty()),
             passphrase: settings.passphrase.clone().filter(|secret| !secret.is_empty()),
+            recovery_code: code.map(|code| code.secret().clone()),
         };
         ambient.progress.report(Event {
             phase: Phase::Open,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::list::time;
 use super::session::{Session, millis};
+use super::slots;
 use crate::error::Result;
 use crate::format::{MachineId, SnapshotId, SnapshotName};
 use crate::repo::Spool;
@@ -31,7 +32,6 @@ pub struct MachineInfo {
     /// Whether it is another one, and has not backed up for 30 days.
     pub silent: bool,
 }
-
 /// What `status` shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusReport {
@@ -63,11 +63,15 @@ pub struct StatusReport {
     pub damaged_packs: u64,
     /// Whether an interrupted push waits to be finished by the next one.
     pub pending: bool,
+    /// What opens this machine's backups, of `application-key`, `passphrase` and `recovery-code`; empty where nothing
+    /// is sealed, or nothing was backed up yet.
+    pub opens_with: Vec<&'static str>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
 
-/// Looks at the bucket and at local memory. One LIST of the whole prefix.
+/// Looks at the bucket and at local memory. One LIST of the whole prefix, and a GET for each key slot that this
+/// machine has not seen.
 ///
 /// # Errors
 /// Those of the store.
@@ -117,6 +121,7 @@ async fn run(session: &Session) -> Result<StatusReport> {
         ));
     }
     let drilled = proof.drilled;
+    let opens_with = slots::opens_with(session, &objects).await?;
     let spool = Spool::view(&local);
     let pending = spool.captured()?.is_some() || !spool.packs()?.is_empty();
     Ok(StatusReport {
@@ -137,6 +142,7 @@ async fn run(session: &Session) -> Result<StatusReport> {
         proven_snapshot: drilled.map(|drilled| drilled.snapshot),
         damaged_packs,
         pending,
+        opens_with,
         warnings,
     })
 }

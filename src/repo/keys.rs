@@ -1,22 +1,28 @@
 //! Opening repositories: which master keys the secrets at hand give.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::OnceCell;
 
 use crate::cpu::CpuPool;
 use crate::crypto::{MasterKey, RepoKey};
-use crate::error::Result;
-use crate::format::{KeySlot, MAX_SLOT_BYTES, RepositoryId, SecretKind};
+use crate::error::{Error, Result};
+use crate::format::{KeySlot, MAX_SLOT_BYTES, PackName, RepositoryId, SecretKind};
 use crate::secret::Secret;
 use crate::store::{ObjectKey, ObjectStore};
 
-/// At most so many slots of one repository are tried: each costs a third of a second.
-const MAX_TRIES: usize = 16;
+/// At most so many slots are tried for one manifest or one listing: each costs a third of a second.
+pub const MAX_TRIES: usize = 16;
+/// At most so much work is done in all, in slots as new ones are written: a bucket full of hostile slots costs a
+/// minute and a half of one processor.
+const MAX_WORK: u64 = 256;
 /// At most so many objects below `keys/` are looked at.
 const MAX_STORED: usize = 256;
+/// Slots fetched at the same time.
+const PARALLEL: usize = 6;
 
 /// A key slot below `keys/`.
 #[derive(Clone, Debug)]
@@ -29,20 +35,71 @@ pub struct StoredSlot {
     pub bytes: Bytes,
 }
 
-/// The key slots in the bucket. One that cannot be read is left out, never fatal. One LIST, a GET for each.
+/// What an object below `keys/` turned out to be.
+#[derive(Clone, Debug)]
+pub enum SlotObject {
+    /// A slot.
+    Slot(StoredSlot),
+    /// Something else, or damaged.
+    Unreadable(String),
+    /// Not there, although it was listed.
+    Gone(String),
+}
+
+/// Names of the key slots in the bucket, as far as they are looked at. One LIST.
 ///
 /// # Errors
-/// Those of the store's LIST.
-pub async fn stored_slots(store: &dyn ObjectStore) -> Result<Vec<StoredSlot>> {
-    let mut slots = Vec::new();
-    for object in store.list("keys/", false).await?.objects.into_iter().take(MAX_STORED) {
-        let Some(name) = object.key.strip_prefix("keys/") else { continue };
-        let Ok(key) = ObjectKey::new(object.key.as_str()) else { continue };
-        let Ok(bytes) = store.get(&key, MAX_SLOT_BYTES as u64).await else { continue };
-        let Ok(slot) = KeySlot::decode(&bytes) else { continue };
-        slots.push(StoredSlot { name: name.to_owned(), slot, bytes });
+/// Those of the store.
+pub async fn slot_names(store: &dyn ObjectStore) -> Result<Vec<String>> {
+    let objects = store.list("keys/", false).await?.objects;
+    let names = objects.iter().filter_map(|object| object.key.strip_prefix("keys/"));
+    let names = names.filter(|name| PackName::parse(name).is_some());
+    Ok(names.take(MAX_STORED).map(ToOwned::to_owned).collect())
+}
+
+/// The object of a key slot.
+///
+/// # Errors
+/// `B2_INTERNAL` for a name that is none.
+pub fn slot_object(name: &str) -> Result<ObjectKey> {
+    ObjectKey::new(format!("keys/{name}"))
+}
+
+/// Reads slots. One GET for each. What cannot be read is told, never fatal; but where the server cannot be reached
+/// nothing is known about them.
+///
+/// # Errors
+/// Those after which trying again may help.
+pub async fn read_slots(store: &dyn ObjectStore, names: Vec<String>) -> Result<Vec<SlotObject>> {
+    let read = |name: String| async move {
+        match store.get(&slot_object(&name)?, MAX_SLOT_BYTES as u64).await {
+            Ok(bytes) => Ok(match KeySlot::decode(&bytes) {
+                Ok(slot) => SlotObject::Slot(StoredSlot { name, slot, bytes }),
+                Err(_) => SlotObject::Unreadable(name),
+            }),
+            Err(Error::ObjectMissing { .. }) => Ok(SlotObject::Gone(name)),
+            Err(error) if error.is_retryable() => Err(error),
+            Err(_) => Ok(SlotObject::Unreadable(name)),
+        }
+    };
+    futures_util::stream::iter(names).map(read).buffered(PARALLEL).try_collect().await
+}
+
+/// The key slots in the bucket, oldest first, and the names of what cannot be read. One LIST, a GET for each.
+///
+/// # Errors
+/// Those of the LIST, and those of [`read_slots`].
+pub async fn stored_slots(store: &dyn ObjectStore) -> Result<(Vec<StoredSlot>, Vec<String>)> {
+    let (mut slots, mut unreadable) = (Vec::new(), Vec::new());
+    for object in read_slots(store, slot_names(store).await?).await? {
+        match object {
+            SlotObject::Slot(slot) => slots.push(slot),
+            SlotObject::Unreadable(name) => unreadable.push(name),
+            SlotObject::Gone(_) => {}
+        }
     }
-    Ok(slots)
+    slots.sort_by_key(|stored| stored.slot.created());
+    Ok((slots, unreadable))
 }
 
 /// The user's secrets.
@@ -52,23 +109,26 @@ pub struct Secrets {
     pub application_key: Option<Secret>,
     /// A passphrase from the configuration.
     pub passphrase: Option<Secret>,
+    /// A recovery code, as it goes into scrypt.
+    pub recovery_code: Option<Secret>,
 }
 
 impl Secrets {
     /// The secret that new slots are made with: a passphrase goes before the application key, because who
-    /// sets one does not want the key to be enough.
+    /// sets one does not want the key to be enough. Never a recovery code, which is for emergencies.
     #[must_use]
     pub fn preferred(&self) -> Option<(SecretKind, &Secret)> {
-        let passphrase = self.passphrase.as_ref().map(|secret| (SecretKind::Passphrase, secret));
-        passphrase.or_else(|| {
-            self.application_key.as_ref().map(|secret| (SecretKind::ApplicationKey, secret))
-        })
+        let kinds = [SecretKind::Passphrase, SecretKind::ApplicationKey];
+        kinds.into_iter().find_map(|kind| Some((kind, self.of_kind(kind)?)))
     }
 
-    fn for_slot(&self, kind: SecretKind) -> Option<&Secret> {
+    /// The secret for slots of a kind.
+    #[must_use]
+    pub fn of_kind(&self, kind: SecretKind) -> Option<&Secret> {
         match kind {
             SecretKind::ApplicationKey => self.application_key.as_ref(),
-            SecretKind::Passphrase | SecretKind::Recovery => self.passphrase.as_ref(),
+            SecretKind::Passphrase => self.passphrase.as_ref(),
+            SecretKind::Recovery => self.recovery_code.as_ref(),
         }
     }
 }
@@ -78,11 +138,18 @@ impl Secrets {
 pub struct KeyRing {
     secrets: Secrets,
     keys: Mutex<HashMap<RepositoryId, MasterKey>>,
-    /// Slots that were tried. Locked while one is: who comes meanwhile waits for the answer, and must not
-    /// take a slot that is being tried for one that did not open.
-    tried: tokio::sync::Mutex<HashSet<Vec<u8>>>,
+    /// Locked while a slot is tried: who comes meanwhile waits for the answer, and must not take a slot that is
+    /// being tried for one that did not open.
+    tried: tokio::sync::Mutex<Tried>,
     stored: OnceCell<Vec<KeySlot>>,
     cpu: CpuPool,
+}
+
+/// What was tried, and what came of it.
+#[derive(Debug, Default)]
+struct Tried {
+    opened: HashMap<Vec<u8>, bool>,
+    work: u64,
 }
 
 impl KeyRing {
@@ -117,19 +184,26 @@ impl KeyRing {
         }
     }
 
-    /// Slots below `keys/`, fetched once.
+    /// The key of a repository that is open.
+    #[must_use]
+    pub fn key(&self, repository: RepositoryId) -> Option<MasterKey> {
+        self.keys.lock().ok().and_then(|keys| keys.get(&repository).cloned())
+    }
+
+    /// Slots below `keys/`, oldest first, fetched once.
     ///
     /// # Errors
-    /// Those of the store's LIST.
+    /// Those of [`stored_slots`].
     pub async fn stored(&self, store: &dyn ObjectStore) -> Result<&[KeySlot]> {
         let fetch = async || {
-            let slots = stored_slots(store).await?;
+            let (slots, _) = stored_slots(store).await?;
             Ok(slots.into_iter().map(|stored| stored.slot).collect())
         };
         self.stored.get_or_try_init(fetch).await.map(Vec::as_slice)
     }
 
-    /// The key of a repository, from what is known or by trying `slots`. `None` when no secret opens one.
+    /// The key of a repository, from what is known or by trying `slots`, the last one first, which should be the
+    /// newest. `None` when no secret opens one.
     ///
     /// # Errors
     /// `B2_INTERNAL` when a computation fails.
@@ -142,27 +216,50 @@ impl KeyRing {
         if !sealed {
             return Ok(Some(RepoKey::Plain));
         }
-        let known = || self.keys.lock().ok().and_then(|keys| keys.get(&repository).cloned());
-        if let Some(key) = known() {
+        if let Some(key) = self.key(repository) {
             return Ok(Some(RepoKey::Sealed(key)));
         }
         let (mut tried, mut attempts) = (self.tried.lock().await, 0);
-        loop {
-            if let Some(key) = known() {
-                return Ok(Some(RepoKey::Sealed(key)));
+        for slot in slots.iter().rev().filter(|slot| slot.repository() == repository) {
+            if attempts == MAX_TRIES || self.key(repository).is_some() {
+                break;
             }
-            let next = slots.iter().find_map(|slot| {
-                let secret = self.secrets.for_slot(slot.kind())?;
-                let fresh = slot.repository() == repository && tried.insert(slot.encode());
-                fresh.then(|| (slot.clone(), secret.clone()))
-            });
-            let Some((slot, secret)) = next.filter(|_| attempts < MAX_TRIES) else {
-                return Ok(None);
-            };
-            attempts += 1;
-            if let Some(key) = self.cpu.run(move || slot.open(secret.expose())).await? {
-                self.add(repository, key);
-            }
+            let before = tried.work;
+            self.attempt(&mut tried, slot).await?;
+            attempts += usize::from(tried.work > before);
         }
+        Ok(self.key(repository).map(RepoKey::Sealed))
+    }
+
+    /// Whether the secrets open a slot. `None` where it was not tried: there is no secret of its kind, or enough
+    /// was tried already.
+    ///
+    /// # Errors
+    /// `B2_INTERNAL` when a computation fails.
+    pub async fn opens(&self, slot: &KeySlot) -> Result<Option<bool>> {
+        self.attempt(&mut *self.tried.lock().await, slot).await
+    }
+
+    async fn attempt(&self, tried: &mut Tried, slot: &KeySlot) -> Result<Option<bool>> {
+        let Some(secret) = self.secrets.of_kind(slot.kind()) else { return Ok(None) };
+        let bytes = slot.encode();
+        if let Some(opened) = tried.opened.get(&bytes) {
+            return Ok(Some(*opened));
+        }
+        // One that asks for 64 GiB is refused before anything is taken.
+        let Some(work) = slot.work() else { return Ok(Some(false)) };
+        if tried.work + work > MAX_WORK {
+            tracing::warn!("too many key slots in the bucket: no more are tried");
+            return Ok(None);
+        }
+        tried.work += work;
+        let (trying, secret) = (slot.clone(), secret.clone());
+        let key = self.cpu.run(move || trying.open(secret.expose())).await?;
+        tried.opened.insert(bytes, key.is_some());
+        let opened = key.is_some();
+        if let Some(key) = key {
+            self.add(slot.repository(), key);
+        }
+        Ok(Some(opened))
     }
 }

@@ -15,7 +15,7 @@ use super::files::{private_dir, read_checked, remove, write_atomic, write_checke
 use crate::ambient::{Entropy, random};
 use crate::crypto::{MasterKey, sha256};
 use crate::error::{Error, Result};
-use crate::format::{MachineId, PackName, RepositoryId};
+use crate::format::{KeySlot, MachineId, PackName, RepositoryId};
 
 /// The local folder of a state directory.
 #[derive(Clone, Debug)]
@@ -139,7 +139,7 @@ pub struct SlotRecord {
     /// Name below `keys/`.
     #[n(0)]
     pub name: String,
-    /// `MasterKey::secret_check` of the secret that opens it.
+    /// `MasterKey::secret_check` of the secret that opens it; zeros where this machine never saw it open.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub check: [u8; 32],
     /// The object.
@@ -150,6 +150,14 @@ pub struct SlotRecord {
     pub stored: bool,
 }
 
+impl SlotRecord {
+    /// Whether this machine has made it, or seen it open.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.check != [0; 32]
+    }
+}
+
 /// The repository that this machine writes to.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -157,10 +165,37 @@ pub struct RepositoryRecord {
     /// Which repository.
     #[n(0)]
     pub repository: RepositoryId,
-    /// Its slots, as far as this machine made or opened them.
+    /// Its slots, as the bucket had them when it was last looked at.
     #[n(1)]
     pub slots: Vec<SlotRecord>,
+    /// Names below `keys/` that were looked at and are none of this repository's.
+    #[n(2)]
+    #[cbor(default)]
+    pub others: Vec<String>,
 }
+
+impl RepositoryRecord {
+    /// A repository of which nothing but the id is known.
+    #[must_use]
+    pub fn new(repository: RepositoryId) -> Self {
+        Self { repository, slots: vec![], others: vec![] }
+    }
+
+    /// The slots for a manifest, the most important ones last: those that were seen to open. Of the others, which
+    /// anybody who can write to the bucket may have made, the newest few.
+    #[must_use]
+    pub fn for_manifest(&self) -> Vec<Vec<u8>> {
+        let (seen, mut unseen): (Vec<_>, Vec<_>) =
+            self.slots.iter().partition(|slot| slot.is_verified());
+        unseen.sort_by_key(|slot| KeySlot::decode(&slot.bytes).map_or(i64::MIN, |s| s.created()));
+        let surplus = unseen.len().saturating_sub(MAX_UNSEEN);
+        unseen.drain(..surplus);
+        unseen.into_iter().chain(seen).map(|slot| slot.bytes.clone()).collect()
+    }
+}
+
+/// At most so many slots that were never seen to open go into a manifest.
+const MAX_UNSEEN: usize = 16;
 
 /// The newest committed manifest of this machine's lineage.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

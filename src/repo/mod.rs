@@ -17,7 +17,10 @@ pub use fetch::{MAX_TREE_BYTES, PackSource, Regions};
 pub use journal::{
     Before, Journal, Last, Phase, RollbackFolder, Rollbacks, Step, StepKind, Touched,
 };
-pub use keys::{KeyRing, Secrets, StoredSlot, stored_slots};
+pub use keys::{
+    KeyRing, MAX_TRIES, Secrets, SlotObject, StoredSlot, read_slots, slot_names, slot_object,
+    stored_slots,
+};
 pub use known::Known;
 pub use local::{Local, LocalRepository, LockFile, Newest, RepositoryRecord, SlotRecord};
 pub use pack_reader::PackIndex;

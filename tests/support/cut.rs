@@ -23,6 +23,8 @@ pub(crate) enum How {
     HangBefore,
     /// It takes effect; the caller is killed before the answer.
     HangAfter,
+    /// It only waits for its gate.
+    Wait,
 }
 
 pub(crate) const EVERY_WAY: [How; 4] =
@@ -68,6 +70,12 @@ impl CutStore {
         Arc::new(Self { inner, at, how, count, reached, identity, gate: Some(gate) })
     }
 
+    /// A store of which one request waits until something has happened, and is then answered.
+    pub(crate) fn held_until(inner: Arc<MemoryStore>, at: u64, gate: Gate) -> Arc<Self> {
+        let (count, reached, identity) = (AtomicU64::new(0), Notify::new(), inner.identity());
+        Arc::new(Self { inner, at, how: How::Wait, count, reached, identity, gate: Some(gate) })
+    }
+
     /// Whether the request was made.
     pub(crate) fn was_reached(&self) -> bool {
         self.count.load(Ordering::SeqCst) >= self.at
@@ -84,6 +92,9 @@ impl CutStore {
         }
         while self.gate.as_ref().is_some_and(|gate| !gate()) {
             tokio::task::yield_now().await;
+        }
+        if self.how == How::Wait {
+            return call.await;
         }
         if matches!(self.how, How::FailAfter | How::HangAfter) {
             call.await?;

@@ -62,6 +62,16 @@ export type Command =
       readonly sample: number | undefined;
     }
   | { readonly name: 'drill' }
+  | { readonly name: 'keyList' }
+  | {
+      readonly name: 'keyAdd';
+      /** Which secret: the configured one, the application key, or a passphrase that is asked for. */
+      readonly what: 'configured' | 'application-key' | 'passphrase';
+      /** Whether to ask for a recovery code first, for backups that do not open here. */
+      readonly unlock: boolean;
+    }
+  | { readonly name: 'keyRemove'; readonly slot: string; readonly force: boolean; readonly yes: boolean }
+  | { readonly name: 'keyRecovery'; readonly showCode: boolean }
   | { readonly name: 'status' }
   | { readonly name: 'adopt'; readonly machine: string; readonly yes: boolean }
   | { readonly name: 'help'; readonly topic: Topic | undefined }
@@ -71,7 +81,12 @@ export type Command =
 export type WorkCommand = Exclude<Command, { name: 'help' | 'version' }>;
 
 /** What there is help on: all that is typed. Rolling back, resuming and giving up are typed as "restore". */
-export type Topic = Exclude<WorkCommand['name'], 'rollback' | 'resume' | 'discard'>;
+export type Topic =
+  | Exclude<
+      WorkCommand['name'],
+      'rollback' | 'resume' | 'discard' | 'keyList' | 'keyAdd' | 'keyRemove' | 'keyRecovery'
+    >
+  | 'key';
 
 /** A parsed command line. */
 export interface Invocation {
@@ -100,6 +115,11 @@ const OPTIONS = {
   yes: { type: 'boolean', short: 'y' },
   machine: { type: 'string' },
   sample: { type: 'string' },
+  'application-key': { type: 'boolean' },
+  passphrase: { type: 'boolean' },
+  unlock: { type: 'boolean' },
+  force: { type: 'boolean' },
+  'show-code': { type: 'boolean' },
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
@@ -116,8 +136,17 @@ const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   undo: ['dry-run', 'yes'],
   verify: ['read-data', 'sample'],
   drill: [],
+  key: ['application-key', 'passphrase', 'unlock', 'force', 'yes', 'show-code'],
   status: [],
   adopt: ['yes'],
+};
+
+/** What `key` does, and which options each takes. */
+const KEY_OWN: Readonly<Record<string, readonly OptionName[]>> = {
+  list: [],
+  add: ['application-key', 'passphrase', 'unlock'],
+  remove: ['force', 'yes'],
+  recovery: ['show-code'],
 };
 
 /** How many words a command takes besides its options; none unless named. */
@@ -126,6 +155,7 @@ const POSITIONALS: Partial<Readonly<Record<Topic, number>>> = {
   show: 2,
   history: 1,
   restore: 1,
+  key: 2,
   adopt: 1,
 };
 
@@ -227,6 +257,8 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
       }
       return { name, machine, yes: values.yes === true };
     }
+    case 'key':
+      return keyOf(values, rest);
     case 'list':
       return { name, machine: nonEmpty(values, 'machine') };
     case 'status':
@@ -282,6 +314,41 @@ function verifyOf(values: Values): Command {
     throw usage('--sample takes a percentage from 1% to 100%, such as 5%', name);
   }
   return { name, readData, sample: percent };
+}
+
+function keyOf(values: Values, [what = '', slot]: readonly string[]): Command {
+  const name = 'key';
+  const own = KEY_OWN[what];
+  if (own === undefined) throw usage('key needs one of list, add, remove and recovery', name);
+  // Not repeated: it may be a secret, typed where none belongs.
+  if (slot !== undefined && what !== 'remove') throw usage(`key ${what} takes nothing more`, name);
+  const misplaced = OWN[name].find((option) => values[option] === true && !own.includes(option));
+  if (misplaced !== undefined) throw usage(`key ${what} has no option --${misplaced}`, name);
+  switch (what) {
+    case 'add': {
+      const asked = values.passphrase === true;
+      if (asked && values['application-key'] === true) {
+        throw usage('--passphrase and --application-key are two different keys', name);
+      }
+      return {
+        name: 'keyAdd',
+        what: asked ? 'passphrase' : values['application-key'] === true ? 'application-key' : 'configured',
+        unlock: values.unlock === true,
+      };
+    }
+    case 'remove':
+      if (slot === undefined) throw usage('key remove needs a slot: its id from b2-backup key list', name);
+      return { name: 'keyRemove', slot, force: values.force === true, yes: values.yes === true };
+    case 'recovery': {
+      const showCode = values['show-code'] === true;
+      if (values.json === true && !showCode) {
+        throw usage('--json would write the code into a log; add --show-code where that is wanted', name);
+      }
+      return { name: 'keyRecovery', showCode };
+    }
+    default:
+      return { name: 'keyList' };
+  }
 }
 
 function pathsOf(values: Values, name: Topic): readonly string[] {

@@ -17,6 +17,9 @@ export interface Signals {
   off(signal: StopSignal, listener: () => void): unknown;
 }
 
+/** Asks the user for a line of text. */
+export type Ask = (question: string, options: { readonly hidden: boolean }) => Promise<string | undefined>;
+
 /** The world. */
 export interface CliDeps {
   readonly env: NodeJS.ProcessEnv;
@@ -34,6 +37,8 @@ export interface CliDeps {
   readonly version: string;
   /** Shows lines and asks whether to go on; not set where nobody can answer. */
   readonly confirm?: ((lines: readonly string[]) => Promise<boolean>) | undefined;
+  /** Asks for a line, with `hidden` for one that does not show; undefined when none is given. Not set where nobody can answer. */
+  readonly ask?: Ask | undefined;
   /** Threads for computing. A command has the machine to itself, unlike the gateway. */
   readonly threads: number;
 }

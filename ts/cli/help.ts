@@ -17,6 +17,7 @@ Commands:
   undo               take the last rollback back
   verify             check that every snapshot can be restored
   drill              restore the newest snapshot for a trial, and remove it
+  key                what opens the backups: list, add, remove, recovery
   status             show what is configured and what the bucket holds
   adopt MACHINE      go on with the snapshots of a machine that is gone
   help COMMAND       explain a command, with examples
@@ -207,6 +208,35 @@ Exit status 1 when something did not come back; it is listed.
 
 Examples:
   b2-backup drill
+`,
+  key: `List, add and remove the secrets that open the backups.
+
+Usage: b2-backup key list
+       b2-backup key recovery [--show-code]
+       b2-backup key add [--passphrase | --application-key] [--unlock]
+       b2-backup key remove SLOT [--force] [--yes]
+
+The backups open with the application key that made them (or the passphrase,
+where one is set). A new key gets its slot at the next push. "recovery" makes a
+code to print, for the day on which the key is lost; it is shown once. Where
+nothing else opens, every command asks for it, or takes it from the variable
+B2_BACKUP_RECOVERY_CODE. "add" makes a slot for the secret that is configured.
+No secret is ever given on the command line.
+
+  --passphrase       ask for a passphrase and take that
+  --application-key  take the application key, even where there is a passphrase
+  --unlock           ask for a recovery code first: then also backups that do
+                     not open here get the slot
+  --force            remove one even where nothing that is configured opens the
+                     backups without it; the last one always stays
+  -y, --yes          do not ask
+  --show-code        with --json: write the code into the output
+
+Removing a slot does not lock out whoever can read an older snapshot.
+
+Examples:
+  b2-backup key recovery
+  b2-backup key list
 `,
   status: `Show what is configured and what the bucket holds.
 

@@ -35,6 +35,7 @@ export async function list(
         authenticated: snapshot.authenticated,
         format: snapshot.format,
         problem: snapshot.problem ?? null,
+        problemCode: snapshot.problemCode ?? null,
         changes: snapshot.changes ?? null,
       })),
       warnings,
@@ -50,6 +51,9 @@ export async function list(
     chatter: false,
     problems: [],
     warnings,
+    locked:
+      snapshots.some(({ problemCode }) => problemCode === 'B2_WRONG_KEY') &&
+      !snapshots.some(({ authenticated }) => authenticated),
   };
 }
 

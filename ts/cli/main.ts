@@ -1,6 +1,6 @@
 /** Runs one command line: parse, load settings, do, print, and give the exit status. */
 import type { ProgressEvent } from '../../index.js';
-import { loadSettings } from '../config.js';
+import { loadSettings, RECOVERY_CODE_VARIABLE } from '../config.js';
 import { BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import { adopt } from './adopt.js';
@@ -10,6 +10,7 @@ import { diff } from './diff.js';
 import { drill } from './drill.js';
 import { helpText } from './help.js';
 import { history } from './history.js';
+import { addKey, listKeys, newRecoveryCode, removeKey } from './key.js';
 import { list } from './list.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { ProgressLine, WAITING } from './progress-line.js';
@@ -19,6 +20,7 @@ import { restore } from './restore.js';
 import { discard, resume, rollBack, undo } from './rollback.js';
 import { show } from './show.js';
 import { status } from './status.js';
+import { unlocking } from './unlock.js';
 import { verify } from './verify.js';
 
 /** 128 plus the signal's number, as shells count. */
@@ -54,7 +56,13 @@ export async function main(argv: readonly string[], deps: CliDeps): Promise<numb
   }
 }
 
+/** Commands that back up, and so need a secret of this machine's own. All others can do with a recovery code. */
+const BACK_UP: ReadonlySet<WorkCommand['name']> = new Set(['push', 'rollback', 'undo']);
+
 async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps): Promise<number> {
+  const answers = !global.json;
+  const ask = answers ? deps.ask : undefined;
+  const code = deps.env[RECOVERY_CODE_VARIABLE] ?? '';
   const loaded = await loadSettings({
     stateDir: global.stateDir,
     configPath: global.config,
@@ -63,19 +71,40 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
     cwd: deps.cwd,
     fileExists: deps.fileExists,
     readHostConfig: deps.engine.readHostConfig,
+    secretOptional: !BACK_UP.has(command.name) && (ask !== undefined || code !== ''),
   });
-  const outcome = await interruptible(global, deps, (operation) =>
-    carryOut(command, {
-      engine: deps.engine,
-      settings: { ...loaded.settings, threads: deps.threads },
-      operation,
-      style: createStyle(!global.json && wantsColour(deps.stdout, deps.env)),
-      cwd: deps.cwd,
-      confirm: global.json ? undefined : deps.confirm,
-    }),
+  const confirm = answers ? deps.confirm : undefined;
+  const outcome = await interruptible(global, deps, (operation, pause) =>
+    unlocking(
+      {
+        engine: deps.engine,
+        settings: { ...loaded.settings, threads: deps.threads },
+        operation,
+        style: createStyle(!global.json && wantsColour(deps.stdout, deps.env)),
+        cwd: deps.cwd,
+        confirm: confirm && after(pause, confirm),
+        ask: ask && after(pause, ask),
+        say: (line) => {
+          pause();
+          if (answers) deps.stderr.write(`${line}\n`);
+        },
+      },
+      (context) => carryOut(command, context),
+    ),
   );
   print(outcome, loaded.warnings, global, deps);
   return outcome.exit;
+}
+
+/** The same function, with something done before. */
+function after<A extends readonly unknown[], R>(
+  before: () => void,
+  then: (...args: A) => R,
+): (...args: A) => R {
+  return (...args) => {
+    before();
+    return then(...args);
+  };
 }
 
 function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
@@ -104,6 +133,14 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
       return verify(context, command);
     case 'drill':
       return drill(context);
+    case 'keyList':
+      return listKeys(context);
+    case 'keyAdd':
+      return addKey(context, command);
+    case 'keyRemove':
+      return removeKey(context, command);
+    case 'keyRecovery':
+      return newRecoveryCode(context);
     case 'status':
       return status(context);
     case 'adopt':
@@ -115,7 +152,7 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
 async function interruptible<T>(
   { json, quiet }: GlobalOptions,
   { stderr, signals, exit, now }: CliDeps,
-  run: (operation: Operation) => Promise<T>,
+  run: (operation: Operation, pause: () => void) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
   const talks = !json && !quiet;
@@ -134,11 +171,13 @@ async function interruptible<T>(
   signals.on('SIGINT', onInterrupt);
   signals.on('SIGTERM', onTerminate);
   try {
-    return await run({
-      signal: controller.signal,
-      onProgress:
-        progress !== undefined ? (event) => progress.update(event) : talks ? sayOnce(stderr) : undefined,
-    });
+    const onProgress =
+      progress !== undefined
+        ? (event: ProgressEvent) => progress.update(event)
+        : talks
+          ? sayOnce(stderr)
+          : undefined;
+    return await run({ signal: controller.signal, onProgress }, () => progress?.pause());
   } finally {
     signals.off('SIGINT', onInterrupt);
     signals.off('SIGTERM', onTerminate);

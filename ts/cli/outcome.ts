@@ -2,6 +2,7 @@
 import type { Settings } from '../../index.js';
 import type { Engine } from '../engine.js';
 import type { Operation } from '../operation.js';
+import type { Ask } from './deps.js';
 import type { Style } from './render.js';
 
 /** Exit statuses, as documented in the README. */
@@ -28,6 +29,8 @@ export interface Outcome {
   readonly problems: readonly string[];
   /** For people, on stderr. */
   readonly warnings: readonly string[];
+  /** Whether there are backups, and none of them opened. */
+  readonly locked?: boolean;
 }
 
 /** What a command works with. */
@@ -40,4 +43,8 @@ export interface Context {
   readonly cwd: string;
   /** Shows lines and asks whether to go on; not set where nobody can answer. */
   readonly confirm?: ((lines: readonly string[]) => Promise<boolean>) | undefined;
+  /** Asks for a line; not set where nobody can answer. */
+  readonly ask?: Ask | undefined;
+  /** Tells the user something in between, before a question. */
+  readonly say: (line: string) => void;
 }

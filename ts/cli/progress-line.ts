@@ -68,11 +68,17 @@ export class ProgressLine {
     if (at - this.#drawnAt >= REDRAW_MS) this.#draw(at);
   }
 
+  /** Takes the line away until there is news: something else is to be written. */
+  pause(): void {
+    if (this.#drawnAt > Number.NEGATIVE_INFINITY) this.#out.write(CLEAR);
+    this.#drawnAt = Number.NEGATIVE_INFINITY;
+    this.#event = undefined;
+  }
+
   /** Takes the line away. */
   close(): void {
     clearInterval(this.#timer);
-    if (this.#drawnAt > Number.NEGATIVE_INFINITY) this.#out.write(CLEAR);
-    this.#event = undefined;
+    this.pause();
   }
 
   #draw(at: number): void {

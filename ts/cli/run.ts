@@ -3,8 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';
 import process from 'node:process';
 import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
 import { createEngine } from '../engine.js';
-import type { CliDeps } from './deps.js';
+import type { Ask, CliDeps } from './deps.js';
 
 export { main } from './main.js';
 
@@ -26,6 +27,7 @@ export function systemDeps(): CliDeps {
     fileExists: existsSync,
     version: manifest.version,
     confirm: process.stdin.isTTY && process.stderr.isTTY ? confirm : undefined,
+    ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
     threads: availableParallelism(),
   };
 }
@@ -39,3 +41,28 @@ async function confirm(lines: readonly string[]): Promise<boolean> {
     asker.close();
   }
 }
+
+/** A line from the terminal; undefined after Ctrl-C and Ctrl-D. */
+const ask: Ask = (question, { hidden }) =>
+  new Promise((resolve) => {
+    let silent = false;
+    const output = new Writable({
+      write: (chunk: Uint8Array, _encoding, done) => {
+        if (!silent) process.stderr.write(chunk);
+        done();
+      },
+    });
+    // Nothing that is typed here belongs into a history.
+    const asker = createInterface({ input: process.stdin, output, terminal: true, historySize: 0 });
+    const end = (answer: string | undefined): void => {
+      asker.off('close', gone);
+      asker.close();
+      if (silent || answer === undefined) process.stderr.write('\n');
+      resolve(answer);
+    };
+    const gone = (): void => end(undefined);
+    asker.once('close', gone);
+    asker.once('SIGINT', gone);
+    asker.question(question).then(end, gone);
+    silent = hidden;
+  });

@@ -1,5 +1,6 @@
 /** `b2-backup status` */
 import type { MachineInfo } from '../../index.js';
+import { onlyApplicationKey, secretInWords } from '../secrets.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, formatBytes, formatCount, formatTime, printable, table } from './render.js';
 
@@ -13,7 +14,8 @@ const COLUMNS = [
 
 export async function status({ engine, settings, operation, style }: Context): Promise<Outcome> {
   const report = await engine.status(settings, operation);
-  const { lastSnapshot, lastSnapshotAt, machine, warnings } = report;
+  const { lastSnapshot, lastSnapshotAt, machine, opensWith } = report;
+  const warnings = [...report.warnings, ...onlyApplicationKey(report, 'b2-backup')];
   const last =
     lastSnapshot === undefined
       ? 'none yet'
@@ -44,6 +46,7 @@ export async function status({ engine, settings, operation, style }: Context): P
       provenAt: report.provenAt ?? null,
       damagedPacks: report.damagedPacks,
       pending: report.pending,
+      opensWith,
       warnings,
     },
     lines: [
@@ -52,6 +55,9 @@ export async function status({ engine, settings, operation, style }: Context): P
         ['state', printable(report.stateDir)],
         ['bucket', `${printable(report.bucket)}, prefix ${printable(report.prefix)}`],
         ['encrypted', report.encrypt ? 'yes' : 'no'],
+        ...(opensWith.length === 0
+          ? []
+          : [['opens with', opensWith.map(secretInWords).join(', ')] as [string, string]]),
         ['this machine', printable(machine ?? 'has not backed up yet')],
         ['last snapshot', last],
         ['last proven', proven],

@@ -54,6 +54,7 @@ export async function verify(
     chatter: healthy,
     problems: problems.flatMap(describe),
     warnings: [],
+    locked: packs === 0 && problems.some(({ code }) => code === 'B2_WRONG_KEY'),
   };
 }
 

@@ -8,6 +8,7 @@ import type {
   StatusReport,
 } from '../../index.js';
 import { progressInWords } from '../cli/progress-line.js';
+import { onlyApplicationKey } from '../secrets.js';
 import { count, formatBytes, formatCount, formatDuration, printable } from '../text.js';
 import type { GatewayStatus } from './backup.js';
 import { byTime, madeAt, reasonInWords, reasonOf } from './snapshots.js';
@@ -154,12 +155,13 @@ function bucketOf({
   storedBytes,
   pending,
   warnings,
+  opensWith,
 }: StatusReport): string[] {
   const where = `${printable(bucket)}, prefix ${printable(prefix)}, ${encrypt ? 'encrypted' : 'not encrypted'}`;
   return [
     `Bucket: ${where}; ${count(snapshots, 'snapshot')}, ${formatBytes(storedBytes)}`,
     ...(pending ? ['An upload was cut off; the next backup finishes it.'] : []),
-    ...notes(warnings),
+    ...notes([...warnings, ...onlyApplicationKey({ opensWith }, 'openclaw b2-backup')]),
   ];
 }
 

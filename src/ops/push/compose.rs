@@ -25,6 +25,7 @@ pub(super) async fn capture_and_upload(
     mut changes: Changes,
     reason: Reason,
 ) -> Result<Outcome> {
+    writer.refresh_slots(session).await?;
     let start = prepare(session, writer, scan).await?;
     let usable = |entry: &Entry| entry.runs.iter().all(|run| start.indexes.contains_key(&run.pack));
     changes.read_lost(&scan.walk.found, usable);

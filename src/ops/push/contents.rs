@@ -104,7 +104,7 @@ impl Plan {
         Ok(Self {
             key: writer.key.clone(),
             repository: writer.record.repository,
-            slots: writer.slots(),
+            slots: writer.record.for_manifest(),
             entropy: Arc::clone(&session.ambient.entropy),
             spool: writer.spool.clone(),
             temporary: session.local.temporary()?,

@@ -12,6 +12,7 @@ mod compose;
 mod contents;
 mod frames;
 pub(in crate::ops) mod memory;
+mod repository;
 mod summary;
 mod upload;
 mod writer;
@@ -105,7 +106,7 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
 }
 
 /// Takes the lock of the state directory. Waiting is counted in sleeps: a wall clock may jump.
-async fn lock(session: &Session, wait: Duration) -> Result<LockFile> {
+pub(in crate::ops) async fn lock(session: &Session, wait: Duration) -> Result<LockFile> {
     let mut left = wait;
     loop {
         match session.local.lock() {

@@ -3,20 +3,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
-
-use crate::ambient::random;
-use crate::crypto::{MasterKey, RepoKey};
+use super::repository::{self, Listed, Open};
+use crate::crypto::RepoKey;
 use crate::error::{Error, Result};
-use crate::format::{
-    KeySlot, MachineId, PackName, RepositoryId, SecretKind, SnapshotId, SnapshotName,
-};
-use crate::ops::session::{Session, millis};
-use crate::repo::{
-    LocalRepository, LockFile, Newest, RepositoryRecord, SlotRecord, Spool, StoredSlot,
-    stored_slots,
-};
-use crate::secret::Secret;
+use crate::format::{MachineId, SnapshotId, SnapshotName};
+use crate::ops::session::Session;
+use crate::ops::slots;
+use crate::repo::{LocalRepository, LockFile, Newest, RepositoryRecord, Spool};
 use crate::store::ObjectKey;
 
 /// Everything a push writes with.
@@ -25,6 +18,8 @@ pub(super) struct Writer {
     pub(super) machine: MachineId,
     pub(super) key: RepoKey,
     pub(super) record: RepositoryRecord,
+    /// Whether the record says what the bucket has now.
+    fresh: bool,
     pub(super) local: LocalRepository,
     pub(super) spool: Spool,
     /// The newest manifest that is certainly in the bucket; what it names is known.
@@ -105,8 +100,10 @@ impl Writer {
         let base =
             Self::find_base(session, lineage.as_ref(), &names, machine, &mut warnings).await?;
         let has_keys = listing.prefixes.iter().any(|prefix| prefix == "keys/");
-        let (key, record) = Self::repository(session, &local, has_keys, &mut warnings).await?;
-        Ok(Self { machine, key, record, local, spool, base, lineage, listed_at, warnings })
+        let listed = Listed { names: &names, machine, has_keys };
+        let Open { key, record, fresh } =
+            repository::open(session, &local, listed, &mut warnings).await?;
+        Ok(Self { machine, key, record, fresh, local, spool, base, lineage, listed_at, warnings })
     }
 
     /// The newest manifest, if the bucket still has it.
@@ -136,135 +133,14 @@ impl Writer {
         Ok(None)
     }
 
-    /// The key and record of the repository that this machine writes to.
-    async fn repository(
-        session: &Session,
-        local: &LocalRepository,
-        has_keys: bool,
-        warnings: &mut Vec<String>,
-    ) -> Result<(RepoKey, RepositoryRecord)> {
-        let entropy = &*session.ambient.entropy;
-        if !session.settings.encrypt {
-            let record = match local.record()? {
-                Some(record) => record,
-                None => {
-                    let record = RepositoryRecord {
-                        repository: RepositoryId(random(entropy)?),
-                        slots: vec![],
-                    };
-                    local.save_record(&record)?;
-                    record
-                }
-            };
-            return Ok((RepoKey::Plain, record));
+    /// Takes note of the key slots that the bucket has now, so that the manifest to come carries these and no others.
+    pub(super) async fn refresh_slots(&mut self, session: &Session) -> Result<()> {
+        let RepoKey::Sealed(master) = &self.key else { return Ok(()) };
+        if std::mem::replace(&mut self.fresh, true) {
+            return Ok(());
         }
-        let (kind, secret) = session.ring.secrets().preferred().ok_or_else(|| {
-            Error::config("passphrase", "encryption needs a secret: set `passphrase` (or `applicationKey`), or `encrypt: false`")
-        })?;
-        let (master, mut record) = match (local.key()?, local.record()?) {
-            (Some(master), Some(record)) => (master, record),
-            _ => match Self::open_existing(session, has_keys, warnings).await? {
-                Some((master, record)) => {
-                    local.save_key(&master)?;
-                    local.save_record(&record)?;
-                    (master, record)
-                }
-                None => {
-                    let master = MasterKey::new(random(entropy)?);
-                    let record = RepositoryRecord {
-                        repository: RepositoryId(random(entropy)?),
-                        slots: vec![],
-                    };
-                    // Kept before it is used: a snapshot must never depend on a key that was only in memory.
-                    local.save_key(&master)?;
-                    local.save_record(&record)?;
-                    (master, record)
-                }
-            },
-        };
-        if !has_keys {
-            // The bucket lost its slots, or is another one under the same name: they are written again.
-            record.slots.iter_mut().for_each(|slot| slot.stored = false);
-        }
-        session.ring.add(record.repository, master.clone());
-        Self::ensure_slot(session, local, &master, &mut record, kind, secret).await?;
-        Ok((RepoKey::Sealed(master), record))
-    }
-
-    /// Looks for a repository in the bucket that the user's secrets open.
-    async fn open_existing(
-        session: &Session,
-        has_keys: bool,
-        warnings: &mut Vec<String>,
-    ) -> Result<Option<(MasterKey, RepositoryRecord)>> {
-        if !has_keys {
-            return Ok(None);
-        }
-        let slots = stored_slots(&*session.store).await?;
-        for StoredSlot { name, slot, bytes } in &slots {
-            let only = std::slice::from_ref(slot);
-            let opened = session.ring.unlock(slot.repository(), true, only).await?;
-            let Some(RepoKey::Sealed(master)) = opened else { continue };
-            let secret = match slot.kind() {
-                SecretKind::ApplicationKey => session.ring.secrets().application_key.as_ref(),
-                SecretKind::Passphrase | SecretKind::Recovery => {
-                    session.ring.secrets().passphrase.as_ref()
-                }
-            };
-            let record = RepositoryRecord {
-                repository: slot.repository(),
-                slots: vec![SlotRecord {
-                    name: name.clone(),
-                    check: secret.map_or([0; 32], |secret| master.secret_check(secret.expose())),
-                    bytes: bytes.to_vec(),
-                    stored: true,
-                }],
-            };
-            return Ok(Some((master, record)));
-        }
-        if !slots.is_empty() {
-            warnings.push(
-                "the bucket holds backups that the secrets of this configuration do not open. They open with the \
-                 application key that was in use when they were made, or with their passphrase or recovery code. \
-                 This machine backs up under a key of its own"
-                    .to_owned(),
-            );
-        }
-        Ok(None)
-    }
-
-    /// Makes sure that the secret in use opens the repository: a new or rotated one gets its slot here.
-    async fn ensure_slot(
-        session: &Session,
-        local: &LocalRepository,
-        master: &MasterKey,
-        record: &mut RepositoryRecord,
-        kind: SecretKind,
-        secret: &Secret,
-    ) -> Result<()> {
-        let check = master.secret_check(secret.expose());
-        if !record.slots.iter().any(|slot| slot.check == check) {
-            let salt = random(&*session.ambient.entropy)?;
-            let name = PackName(random(&*session.ambient.entropy)?).to_string();
-            let created = millis(session.ambient.clock.now()) / 1000;
-            let (sealing, repository, text) = (master.clone(), record.repository, secret.clone());
-            let slot = session
-                .ring
-                .cpu()
-                .run(move || {
-                    KeySlot::seal(&sealing, repository, text.expose(), kind, salt, created)
-                })
-                .await?
-                .ok_or_else(|| Error::internal("a key slot cannot be made"))?;
-            record.slots.push(SlotRecord { name, check, bytes: slot.encode(), stored: false });
-            local.save_record(record)?;
-        }
-        for slot in record.slots.iter_mut().filter(|slot| !slot.stored) {
-            let key = ObjectKey::new(format!("keys/{}", slot.name))?;
-            session.store.put(&key, Bytes::from(slot.bytes.clone())).await?;
-            slot.stored = true;
-        }
-        local.save_record(record)
+        slots::refresh(session, &mut self.record, &mut self.warnings).await?;
+        repository::ensure_slot(session, &self.local, master, &mut self.record).await
     }
 
     /// Lists the bucket again and tells whether the manifest that this push builds on is still there.
@@ -278,11 +154,6 @@ impl Writer {
         let Some(base) = base else { return Ok(true) };
         let id = SnapshotId::try_from(base)?;
         Ok(own(&names, id.machine).any(|listed| *listed == id) || is_there(session, &id).await?)
-    }
-
-    /// The key slots for the manifest's clear part.
-    pub(super) fn slots(&self) -> Vec<Vec<u8>> {
-        self.record.slots.iter().map(|slot| slot.bytes.clone()).collect()
     }
 }
 

@@ -1,0 +1,158 @@
+//! Keys: which secrets open the backups, and adding and removing them.
+//!
+//! Adding works on every repository of the prefix that opens here: a prefix has several where two machines made
+//! their first push at the same moment, or where a machine found none that opened.
+
+mod opened;
+mod remove;
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::session::Session;
+use crate::ambient::random;
+use crate::error::{Error, Result};
+use crate::format::{RecoveryCode, SecretKind};
+use crate::secret::Secret;
+
+use opened::Keys;
+pub use remove::remove_key;
+
+/// A key slot in the bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// Its name; the first eight characters are enough to name it.
+    pub id: String,
+    /// `application-key`, `passphrase` or `recovery-code`.
+    pub kind: &'static str,
+    /// When it was made, ISO 8601, by the clock of who made it.
+    pub created_at: String,
+    /// Which repository it belongs to: the first eight digits of its id.
+    pub repository: String,
+    /// Whether this machine backs up into that repository.
+    pub this_machine: bool,
+    /// Whether a secret that is given here opens it; `None` where there is none of its kind, or enough was tried.
+    pub opens: Option<bool>,
+    /// Whether it is that of the secret that this machine is configured with.
+    pub in_use: bool,
+}
+
+/// The key slots of a prefix.
+#[derive(Clone, Debug, Default)]
+pub struct KeyReport {
+    /// Those of this machine's repository first, then by repository, oldest first.
+    pub slots: Vec<KeyInfo>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Which secret gets a slot.
+#[derive(Clone, Debug, Default)]
+pub enum NewKey {
+    /// The one that this machine is configured with: the passphrase, else the application key.
+    #[default]
+    Configured,
+    /// The application key, even where there is a passphrase.
+    ApplicationKey,
+    /// A passphrase that need not be configured.
+    Passphrase(Secret),
+}
+
+/// What was added.
+#[derive(Clone, Debug, Default)]
+pub struct AddedKeys {
+    /// The new slots; empty where the secret has one in each repository already.
+    pub slots: Vec<KeyInfo>,
+    /// Repositories of the prefix in which nothing could be added, since nothing opens them here.
+    pub locked: Vec<String>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// A new recovery code, and where it is good for.
+#[derive(Clone, Debug)]
+pub struct NewRecoveryCode {
+    /// The code, as it is to be written down.
+    pub code: Secret,
+    /// Where it has a slot.
+    pub added: AddedKeys,
+}
+
+/// What was removed.
+#[derive(Clone, Debug)]
+pub struct RemovedKey {
+    /// The slot.
+    pub slot: KeyInfo,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Lists the key slots. One LIST, a GET for each, and a third of a second for each that is tried.
+///
+/// # Errors
+/// Those of the store.
+pub async fn keys(session: &Session) -> Result<KeyReport> {
+    session
+        .cancellable(async {
+            let keyring = Keys::read(session, None).await?;
+            let mut slots = Vec::new();
+            for stored in &keyring.stored {
+                slots.push(keyring.info(session, stored).await?);
+            }
+            slots.sort_by(|a, b| {
+                (!a.this_machine, &a.repository).cmp(&(!b.this_machine, &b.repository))
+            });
+            let mut warnings = session.warnings.clone();
+            if !keyring.unreadable.is_empty() {
+                warnings.push(format!(
+                    "{} below keys/ cannot be read as key slots and are passed over",
+                    keyring.unreadable.join(", ")
+                ));
+            }
+            Ok(KeyReport { slots, warnings })
+        })
+        .await
+}
+
+/// Makes a recovery code and its slots. Earlier codes stay good.
+///
+/// # Errors
+/// `B2_WRONG_KEY` when nothing opens here; `B2_KEY_SLOT` when there is nothing to open; `B2_LOCKED`; those of the store.
+pub async fn new_recovery_code(session: &Session, wait: Duration) -> Result<NewRecoveryCode> {
+    session
+        .cancellable(async {
+            let mut keyring = Keys::open(session, wait).await?;
+            let random = Zeroizing::new(random(&*session.ambient.entropy)?);
+            let code = RecoveryCode::new(&random);
+            let added = keyring.add(session, SecretKind::Recovery, code.secret()).await?;
+            Ok(NewRecoveryCode { code: code.shown(), added })
+        })
+        .await
+}
+
+/// Adds slots for a secret, in every repository that opens here and has none for it.
+///
+/// # Errors
+/// Those of [`new_recovery_code`], and `B2_CONFIG` where the secret is not set.
+pub async fn add_key(session: &Session, key: &NewKey, wait: Duration) -> Result<AddedKeys> {
+    let secrets = session.ring.secrets();
+    let configured = match key {
+        NewKey::Configured => secrets.preferred().ok_or("passphrase"),
+        NewKey::ApplicationKey => secrets
+            .application_key
+            .as_ref()
+            .map(|secret| (SecretKind::ApplicationKey, secret))
+            .ok_or("applicationKey"),
+        NewKey::Passphrase(secret) => Some((SecretKind::Passphrase, secret))
+            .filter(|_| !secret.is_empty())
+            .ok_or("passphrase"),
+    };
+    let (kind, secret) = configured.map_err(|field| Error::config(field, "is not set"))?;
+    session
+        .cancellable(async {
+            let mut keyring = Keys::open(session, wait).await?;
+            keyring.add(session, kind, secret).await
+        })
+        .await
+}

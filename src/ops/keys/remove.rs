@@ -1,0 +1,138 @@
+//! Removing a slot: what may go, and that all of it goes.
+
+use std::time::Duration;
+
+use super::opened::Keys;
+use super::{KeyInfo, RemovedKey};
+use crate::error::{Error, Result};
+use crate::ops::session::Session;
+use crate::ops::slots::{in_words, short};
+use crate::repo::{StoredSlot, slot_object};
+use crate::store::ObjectKey;
+
+/// The shortest start of a slot's name that stands for it.
+const SHORTEST: usize = 4;
+
+/// Removes a slot from `keys/`, all versions of it, and from what this machine remembers, so that later manifests do
+/// not carry it. Earlier manifests keep it: what it opened it goes on opening, for whoever can read one of those.
+///
+/// # Errors
+/// `B2_KEY_SLOT` for a slot that is not there, for the last one of its repository, and, without `force`, for one after
+/// which nothing given here opens the repository, and for that of the secret in use, which the next push would make
+/// again; `B2_LOCKED`; those of the store.
+pub async fn remove_key(
+    session: &Session,
+    wanted: &str,
+    force: bool,
+    wait: Duration,
+) -> Result<RemovedKey> {
+    session
+        .cancellable(async {
+            let mut keyring = Keys::read(session, Some(wait)).await?;
+            let stored = keyring.named(wanted)?.clone();
+            let slot = keyring.info(session, &stored).await?;
+            keyring.may_go(session, &stored, &slot, force).await?;
+            let mut warnings = session.warnings.clone();
+            warnings.extend(erase(session, &stored.name).await?);
+            if let Some((record, _)) = &mut keyring.mine {
+                record.slots.retain(|slot| slot.name != stored.name);
+                session.local_repository(true).save_record(record)?;
+            }
+            Ok(RemovedKey { slot, warnings })
+        })
+        .await
+}
+
+impl Keys {
+    /// The slot that the user means. What was typed is not repeated: it may be a secret, put in the wrong place.
+    fn named(&self, wanted: &str) -> Result<&StoredSlot> {
+        let refuse = |message: &str| Err(Error::KeySlot { message: message.to_owned() });
+        let wanted = wanted.trim().to_ascii_lowercase();
+        if wanted.len() < SHORTEST || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return refuse(
+                "a key slot is named by the start of its id, four characters at least: see `b2-backup key list`",
+            );
+        }
+        let mut fitting = self.stored.iter().filter(|stored| stored.name.starts_with(&wanted));
+        match (fitting.next(), fitting.next()) {
+            (Some(stored), None) => Ok(stored),
+            (Some(_), Some(_)) => refuse("several key slots begin like that: give more of the id"),
+            (None, _) => refuse("there is no key slot of that id: see `b2-backup key list`"),
+        }
+    }
+
+    /// Whether a slot may be removed.
+    async fn may_go(
+        &self,
+        session: &Session,
+        stored: &StoredSlot,
+        info: &KeyInfo,
+        force: bool,
+    ) -> Result<()> {
+        let refuse = |why: &str| {
+            let message =
+                format!("the key slot {} ({}) {why}", short(&stored.name), in_words(&stored.slot));
+            Err(Error::KeySlot { message })
+        };
+        let repository = stored.slot.repository();
+        let others: Vec<&StoredSlot> = self
+            .stored
+            .iter()
+            .filter(|other| other.name != stored.name && other.slot.repository() == repository)
+            .collect();
+        if others.is_empty() {
+            return refuse(
+                "is the last one of its repository: without it nothing would open the backups. Add another one first, with `b2-backup key add` or `b2-backup key recovery`",
+            );
+        }
+        if force {
+            return Ok(());
+        }
+        if info.in_use {
+            return refuse(
+                "is that of the secret which this machine is configured with: its next push would make it again. Change the secret first, or add --force",
+            );
+        }
+        for other in others {
+            if self.info(session, other).await?.opens == Some(true) {
+                return Ok(());
+            }
+        }
+        refuse(
+            "would leave none that opens with the secrets given here. Give another one of them too, as B2_BACKUP_RECOVERY_CODE or B2_BACKUP_PASSPHRASE, or add --force",
+        )
+    }
+}
+
+/// Deletes every version of a slot. Says so where the key may only hide it.
+async fn erase(session: &Session, name: &str) -> Result<Option<String>> {
+    let (store, key) = (&*session.store, slot_object(name)?);
+    let versions = match store.list_versions(key.as_str()).await {
+        Ok(versions) => versions,
+        Err(Error::Capability { .. }) => return hide(session, &key).await.map(Some),
+        Err(error) => return Err(error),
+    };
+    let Some(versions) = versions else {
+        store.delete(&key, None).await?;
+        return Ok(None);
+    };
+    // The one that is seen last: cut off in between, it is still there to be removed.
+    let mut versions: Vec<_> =
+        versions.into_iter().filter(|version| version.key == key.as_str()).collect();
+    versions.sort_by_key(|version| version.latest);
+    for version in versions {
+        match store.delete(&key, Some(&version.version)).await {
+            Ok(()) => {}
+            Err(Error::Capability { .. }) => return hide(session, &key).await.map(Some),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+async fn hide(session: &Session, key: &ObjectKey) -> Result<String> {
+    session.store.delete(key, None).await?;
+    Ok("the application key may not delete versions (capability deleteFiles): the slot was only hidden, and its old \
+        version stays until the bucket's lifecycle rules remove it"
+        .to_owned())
+}

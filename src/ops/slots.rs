@@ -1,0 +1,188 @@
+//! Key slots: made, put into the bucket, and taken note of when the bucket has others than this machine remembers.
+
+use std::collections::{BTreeSet, HashSet};
+
+use bytes::Bytes;
+
+use super::list::time;
+use super::session::{Session, millis};
+use crate::ambient::random;
+use crate::crypto::MasterKey;
+use crate::error::{Error, Result};
+use crate::format::{KeySlot, PackName, RepositoryId, SecretKind};
+use crate::repo::{
+    MAX_TRIES, RepositoryRecord, SlotObject, SlotRecord, StoredSlot, read_slots, slot_names,
+    slot_object,
+};
+use crate::secret::Secret;
+use crate::store::ObjectInfo;
+
+/// So many key slots of other machines are looked at.
+const UNSEEN: usize = 32;
+
+/// Seals the master key of a repository under a secret. The slot still has to be put into the bucket.
+pub(super) async fn make(
+    session: &Session,
+    (repository, master): (RepositoryId, &MasterKey),
+    kind: SecretKind,
+    secret: &Secret,
+) -> Result<SlotRecord> {
+    let salt = random(&*session.ambient.entropy)?;
+    let created = millis(session.ambient.clock.now()) / 1000;
+    let (sealing, text) = (master.clone(), secret.clone());
+    let slot = session
+        .ring
+        .cpu()
+        .run(move || KeySlot::seal(&sealing, repository, text.expose(), kind, salt, created))
+        .await?
+        .ok_or_else(|| Error::internal("a key slot cannot be made"))?;
+    Ok(SlotRecord {
+        name: new_name(session)?,
+        check: master.secret_check(secret.expose()),
+        bytes: slot.encode(),
+        stored: false,
+    })
+}
+
+/// A name that no slot has had.
+pub(super) fn new_name(session: &Session) -> Result<String> {
+    Ok(PackName(random(&*session.ambient.entropy)?).to_string())
+}
+
+/// Puts a slot into the bucket.
+pub(super) async fn put(session: &Session, slot: &mut SlotRecord) -> Result<()> {
+    session.store.put(&slot_object(&slot.name)?, Bytes::from(slot.bytes.clone())).await?;
+    slot.stored = true;
+    Ok(())
+}
+
+/// How a slot is named to people: the start of its name.
+pub(super) fn short(name: &str) -> &str {
+    name.get(..8).unwrap_or(name)
+}
+
+/// "recovery code of 2026-02-19"
+pub(super) fn in_words(slot: &KeySlot) -> String {
+    let date = time(slot.created().saturating_mul(1000));
+    format!("{} of {}", slot.kind().title(), date.get(..10).unwrap_or_default())
+}
+
+/// What the bucket has of a repository, as a machine remembers it that finds it. `stored` has the newest last.
+pub(super) async fn record_of(
+    session: &Session,
+    repository: RepositoryId,
+    master: &MasterKey,
+    stored: &[StoredSlot],
+    unreadable: Vec<String>,
+) -> Result<RepositoryRecord> {
+    let mut record = RepositoryRecord { others: unreadable, ..RepositoryRecord::new(repository) };
+    let mut left = MAX_TRIES;
+    for StoredSlot { name, slot, bytes } in stored.iter().rev() {
+        if slot.repository() != repository {
+            record.others.push(name.clone());
+            continue;
+        }
+        let tried = left > 0 && session.ring.secrets().of_kind(slot.kind()).is_some();
+        left -= usize::from(tried);
+        let check = if tried { check(session, slot, master).await? } else { [0; 32] };
+        let (name, bytes) = (name.clone(), bytes.to_vec());
+        record.slots.push(SlotRecord { name, check, bytes, stored: true });
+    }
+    record.slots.reverse();
+    Ok(record)
+}
+
+/// The secret check of the secret that opens a slot; zeros where none here does.
+pub(super) async fn check(
+    session: &Session,
+    slot: &KeySlot,
+    master: &MasterKey,
+) -> Result<[u8; 32]> {
+    let opens = session.ring.opens(slot).await? == Some(true);
+    let secret = session.ring.secrets().of_kind(slot.kind()).filter(|_| opens);
+    Ok(secret.map_or([0; 32], |secret| master.secret_check(secret.expose())))
+}
+
+/// Takes note of the slots that the bucket has now: new ones of other machines, and those that are gone. One LIST,
+/// and a GET for each name that was not seen before.
+///
+/// A slot that is gone while others of the repository are there was removed on another machine: it is forgotten, so
+/// that no later manifest brings it back. Where all are gone something went wrong, since the last one cannot be
+/// removed: they are to be put again.
+pub(super) async fn refresh(
+    session: &Session,
+    record: &mut RepositoryRecord,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let store = &*session.store;
+    let names: HashSet<String> = slot_names(store).await?.into_iter().collect();
+    let known: HashSet<&String> =
+        record.slots.iter().map(|slot| &slot.name).chain(&record.others).collect();
+    let mut new: Vec<String> = names.iter().filter(|name| !known.contains(name)).cloned().collect();
+    new.sort();
+    let mut gone: HashSet<String> = HashSet::new();
+    for slot in record.slots.iter().filter(|slot| slot.stored && !names.contains(&slot.name)) {
+        // Listings may be stale.
+        if let Err(Error::ObjectMissing { .. }) =
+            store.get_range(&slot_object(&slot.name)?, 0, 1).await
+        {
+            gone.insert(slot.name.clone());
+        }
+    }
+    record.others.retain(|name| names.contains(name));
+    for object in read_slots(store, new).await? {
+        match object {
+            SlotObject::Slot(found) if found.slot.repository() == record.repository => {
+                let (name, bytes) = (found.name, found.bytes.to_vec());
+                record.slots.push(SlotRecord { name, check: [0; 32], bytes, stored: true });
+            }
+            SlotObject::Slot(other) => record.others.push(other.name),
+            SlotObject::Unreadable(name) => record.others.push(name),
+            SlotObject::Gone(_) => {}
+        }
+    }
+    if record.slots.iter().filter(|slot| slot.stored).all(|slot| gone.contains(&slot.name)) {
+        record.slots.iter_mut().for_each(|slot| slot.stored = false);
+        return Ok(());
+    }
+    record.slots.retain(|slot| {
+        let lost = gone.contains(&slot.name);
+        if let Some(slot) = KeySlot::decode(&slot.bytes).ok().filter(|_| lost) {
+            warnings.push(format!(
+                "a key slot is gone from the bucket ({}): it was removed on another machine, or deleted by hand. \
+                 Snapshots from now on do not open with it",
+                in_words(&slot)
+            ));
+        }
+        !lost
+    });
+    Ok(())
+}
+
+/// The kinds of the key slots that this machine's repository has in the bucket.
+pub(super) async fn opens_with(
+    session: &Session,
+    objects: &[ObjectInfo],
+) -> Result<Vec<&'static str>> {
+    let record = session.local_repository(true).record()?.filter(|_| session.settings.encrypt);
+    let Some(record) = record else { return Ok(vec![]) };
+    let mut kinds = BTreeSet::new();
+    let mut unseen = Vec::new();
+    for name in objects.iter().filter_map(|object| object.key.strip_prefix("keys/")) {
+        match record.slots.iter().find(|slot| slot.name == name) {
+            Some(slot) => kinds.extend(KeySlot::decode(&slot.bytes).map(|slot| slot.kind().name())),
+            None if record.others.iter().any(|other| other == name) => {}
+            None if PackName::parse(name).is_some() => unseen.push(name.to_owned()),
+            None => {}
+        }
+    }
+    unseen.truncate(UNSEEN);
+    for object in read_slots(&*session.store, unseen).await? {
+        if let SlotObject::Slot(StoredSlot { slot, .. }) = object
+            && slot.repository() == record.repository
+        {
+            kinds.insert(slot.kind().name());
+        }
+    }
+    Ok(kinds.into_iter().collect())
+}
