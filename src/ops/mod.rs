@@ -8,6 +8,7 @@ mod history;
 mod host;
 mod list;
 mod plan;
+mod prune;
 mod push;
 mod restore;
 mod rollback;
@@ -26,6 +27,7 @@ pub use history::{HistoryOptions, HistoryReport, PathVersion, history};
 pub use host::plugin_settings;
 pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list};
 pub use plan::{PlanEntry, PlanReport, plan};
+pub use prune::{Keep, PruneOptions, PruneReport, PrunedSnapshot, prune};
 pub use push::{PushOptions, PushReport, push};
 pub use restore::{RestoreOptions, RestoreReport, restore};
 pub use rollback::{

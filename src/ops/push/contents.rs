@@ -78,9 +78,10 @@ impl Plan {
         let taken = |seconds| {
             let names = [true, false]
                 .map(|safety| SnapshotId::new(seconds, writer.machine, safety).to_string());
-            lineage
-                .as_ref()
-                .is_some_and(|newest| newest.written.iter().any(|name| names.contains(name)))
+            names.iter().any(|name| writer.pruning.has_pruned(name))
+                || lineage
+                    .as_ref()
+                    .is_some_and(|newest| newest.written.iter().any(|name| names.contains(name)))
         };
         while last == Some(seconds) || taken(seconds) {
             seconds += 1;
@@ -90,7 +91,7 @@ impl Plan {
             previous: lineage.as_ref().map(|newest| newest.sha256),
             reason,
             local_time_ms: now,
-            server_time_ms: now + session.store.server_offset_ms(),
+            server_time_ms: session.server_now_ms(),
             host_version: session.settings.host_version.clone(),
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
             includes_secrets: session.settings.include_secrets,

@@ -13,7 +13,7 @@ use crate::format::{
 };
 use crate::ops::session::{Session, millis};
 use crate::repo::{
-    LocalRepository, LockFile, Newest, RepositoryRecord, SlotRecord, Spool, StoredSlot,
+    LocalRepository, LockFile, Newest, Pruning, RepositoryRecord, SlotRecord, Spool, StoredSlot,
     stored_slots,
 };
 use crate::secret::Secret;
@@ -31,6 +31,8 @@ pub(super) struct Writer {
     pub(super) base: Option<Newest>,
     /// What the lineage goes on from, even where its newest manifest was lost.
     pub(super) lineage: Option<Newest>,
+    /// What was pruned lately.
+    pub(super) pruning: Pruning,
     /// When the bucket was last listed.
     pub(super) listed_at: SystemTime,
     pub(super) warnings: Vec<String>,
@@ -42,6 +44,34 @@ fn own(names: &[SnapshotName], machine: MachineId) -> impl Iterator<Item = &Snap
         SnapshotName::Current(id) if id.machine == machine => Some(id),
         _ => None,
     })
+}
+
+/// A snapshot of `machine` in a listing which this machine neither wrote, nor was about to write, nor deleted: the
+/// machine was cloned.
+fn foreign<'n>(
+    names: &'n [SnapshotName],
+    machine: MachineId,
+    lineage: Option<&Newest>,
+    waiting: Option<&Newest>,
+    pruning: &Pruning,
+) -> Option<&'n SnapshotId> {
+    own(names, machine).find(|id| {
+        let id = id.to_string();
+        !(lineage.is_some_and(|newest| newest.written.contains(&id))
+            || waiting.is_some_and(|waiting| waiting.snapshot == id)
+            || pruning.has_pruned(&id))
+    })
+}
+
+/// What a second look at the bucket shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SecondLook {
+    /// Nothing that matters has changed.
+    Same,
+    /// The manifest that the push builds on is gone.
+    BaseGone,
+    /// There is a snapshot of this machine that another one made.
+    Cloned,
 }
 
 impl Writer {
@@ -80,12 +110,9 @@ impl Writer {
         let machine = match machine {
             None => session.local.new_machine(entropy)?,
             Some(machine) => {
-                let ours = |id: &SnapshotId| {
-                    let id = id.to_string();
-                    lineage.as_ref().is_some_and(|newest| newest.written.contains(&id))
-                        || waiting.as_ref().is_some_and(|captured| captured.newest.snapshot == id)
-                };
-                let foreign = own(&names, machine).find(|id| !ours(id)).cloned();
+                let waiting = waiting.as_ref().map(|captured| &captured.newest);
+                let foreign =
+                    foreign(&names, machine, lineage.as_ref(), waiting, &local.pruning()?);
                 if let Some(foreign) = foreign {
                     warnings.push(format!(
                         "the bucket holds snapshot {foreign} of this machine's lineage which this machine did not \
@@ -106,7 +133,8 @@ impl Writer {
             Self::find_base(session, lineage.as_ref(), &names, machine, &mut warnings).await?;
         let has_keys = listing.prefixes.iter().any(|prefix| prefix == "keys/");
         let (key, record) = Self::repository(session, &local, has_keys, &mut warnings).await?;
-        Ok(Self { machine, key, record, local, spool, base, lineage, listed_at, warnings })
+        let pruning = local.pruning()?;
+        Ok(Self { machine, key, record, local, spool, base, lineage, pruning, listed_at, warnings })
     }
 
     /// The newest manifest, if the bucket still has it.
@@ -267,17 +295,23 @@ impl Writer {
         local.save_record(record)
     }
 
-    /// Lists the bucket again and tells whether the manifest that this push builds on is still there.
-    pub(super) async fn base_is_there(
+    /// Lists the bucket again: is the manifest that this push builds on still there, and is this still the only
+    /// machine of this lineage?
+    pub(super) async fn look_again(
         &mut self,
         session: &Session,
         base: Option<&str>,
-    ) -> Result<bool> {
+    ) -> Result<SecondLook> {
         let names = crate::repo::find(&*session.store).await?;
         self.listed_at = session.ambient.clock.now();
-        let Some(base) = base else { return Ok(true) };
+        if foreign(&names, self.machine, self.lineage.as_ref(), None, &self.pruning).is_some() {
+            return Ok(SecondLook::Cloned);
+        }
+        let Some(base) = base else { return Ok(SecondLook::Same) };
         let id = SnapshotId::try_from(base)?;
-        Ok(own(&names, id.machine).any(|listed| *listed == id) || is_there(session, &id).await?)
+        let there = own(&names, id.machine).any(|listed| *listed == id);
+        let there = there || is_there(session, &id).await?;
+        Ok(if there { SecondLook::Same } else { SecondLook::BaseGone })
     }
 
     /// The key slots for the manifest's clear part.

@@ -1,0 +1,100 @@
+//! Two machines with one id, until they notice.
+
+use super::*;
+use crate::plain::copy_all;
+
+/// Copies the whole state, its local folder too.
+fn copy_of(life: &Life) -> Machine {
+    let copy = life.dir.path().join("copy");
+    copy_all(life.live(), &copy);
+    life.machine.blank(copy)
+}
+
+async fn prune(machine: &Machine) -> Result<PruneReport> {
+    ops::prune(&machine.session().await, options(3, 0, 0)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_deletes_nothing_of_the_lineage_that_goes_on() {
+    let mut life = Life::new();
+    life.days(6).await;
+    let clone = copy_of(&life);
+    life.day().await;
+    let before = life.versions().await;
+    for _ in 0..3 {
+        let error = prune(&clone).await.unwrap_err();
+        assert_eq!(error.code(), "B2_PRUNE_STOPPED");
+        assert!(error.to_string().contains("copied to another machine"), "{error}");
+        life.clock.pass(2 * DAY);
+    }
+    assert_eq!(life.versions().await, before);
+    // It becomes a machine of its own, and prunes its own.
+    for day in 20..26 {
+        life.clock.pass(HOUR);
+        next_day(&clone.settings.state_dir, day);
+        let id = clone.push().await.unwrap().snapshot.unwrap();
+        life.states.insert(id, picture(&clone.settings.state_dir));
+    }
+    assert_eq!(prune(&clone).await.unwrap().deleted_snapshots, 3);
+    assert_eq!(life.prune(options(5, 0, 0)).await.unwrap().deleted_snapshots, 2);
+    life.clock.pass(DAY);
+    prune(&clone).await.unwrap();
+    life.prune(options(5, 0, 0)).await.unwrap();
+    assert_eq!(life.all_restore().await.len(), 8);
+}
+
+/// Both prune before either pushes: they agree, or find what the other did.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_prune_before_they_part() {
+    let mut life = Life::new();
+    let ids = life.days(6).await;
+    let clone = copy_of(&life);
+    life.prune(options(4, 0, 0)).await.unwrap();
+    assert_eq!(prune(&clone).await.unwrap().deleted_snapshots, 1);
+    assert_eq!(life.prune(options(4, 0, 0)).await.unwrap().snapshots.len(), 3);
+    assert_eq!(life.all_restore().await, ids[3..]);
+    let next = life.day().await;
+    assert_eq!(life.all_restore().await.last(), Some(&next));
+}
+
+/// One sleeps with packs uploaded and its snapshot not committed; the other must not take them for rubbish, as
+/// long as the sleeper may still commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sleeper_in_the_middle_of_a_push() {
+    for pushes in [false, true] {
+        let mut life = Life::new();
+        life.days(3).await;
+        let clone = copy_of(&life);
+        next_day(life.live(), 9);
+        // The packs get there, the manifest does not.
+        life.store.set_faults(|call| {
+            let manifest = call.operation == Operation::Put && call.key.ends_with("/manifest");
+            let error =
+                b2_backup::error::Error::Network { target: "s3".into(), message: "cut".into() };
+            if manifest { vec![b2_backup::store::memory::Fault::FailBefore(error)] } else { vec![] }
+        });
+        assert_eq!(life.machine.push().await.unwrap_err().code(), "B2_NETWORK");
+        life.store.clear_faults();
+        for day in 30..34 {
+            if pushes {
+                next_day(&clone.settings.state_dir, day);
+                let id = clone.push().await.unwrap().snapshot.unwrap();
+                life.states.insert(id, picture(&clone.settings.state_dir));
+            }
+            ops::prune(&clone.session().await, options(9, 0, 0)).await.unwrap();
+            life.clock.pass(2 * DAY);
+        }
+        // It wakes up.
+        let report = life.machine.push().await.unwrap();
+        assert_eq!(report.warnings.len(), usize::from(pushes), "{:?}", report.warnings);
+        let id = report.resumed.or(report.snapshot).unwrap();
+        life.states.insert(id.clone(), picture(life.live()));
+        assert!(life.all_restore().await.contains(&id));
+        let orphans = life.objects("packs/").len();
+        // What the sleeper left behind goes, once nobody can name it any more.
+        let report = ops::prune(&clone.session().await, options(9, 0, 0)).await;
+        assert_eq!(report.is_ok(), pushes, "the lineage is the sleeper's now, or the clone's");
+        assert!(life.objects("packs/").len() <= orphans);
+        life.all_restore().await;
+    }
+}
