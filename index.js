@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { CancelHandle, adopt, diff, discardRollback, drill, errorCodes, history, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, show, status, verify } = nativeBinding
+const { CancelHandle, adopt, diff, discardRollback, drill, errorCodes, history, list, plan, planRollback, prune, push, readHostConfig, recoverRollback, restore, rollBack, show, status, verify } = nativeBinding
 export { CancelHandle }
 export { adopt }
 export { diff }
@@ -784,6 +784,7 @@ export { history }
 export { list }
 export { plan }
 export { planRollback }
+export { prune }
 export { push }
 export { readHostConfig }
 export { recoverRollback }

@@ -20,6 +20,8 @@ export interface SettingsSource {
 /** Settings that passed every check, and what the user should know about them. */
 export interface LoadedSettings {
   readonly settings: Settings;
+  /** The plugin's settings as they stand in the configuration, for what is no part of `settings`. */
+  readonly config: unknown;
   readonly warnings: readonly string[];
 }
 
@@ -75,7 +77,11 @@ export async function loadSettings(source: SettingsSource): Promise<LoadedSettin
   const read = config.exists ? await source.readHostConfig(config.path) : { config: null, warning: null };
   const place = { stateDir, config, env: source.env, hostResolves: false };
   const { settings, warnings } = checkSettings(read.config, place);
-  return { settings, warnings: read.warning === null ? warnings : [read.warning, ...warnings] };
+  return {
+    settings,
+    config: read.config,
+    warnings: read.warning === null ? warnings : [read.warning, ...warnings],
+  };
 }
 
 /**
@@ -86,7 +92,7 @@ export async function loadSettings(source: SettingsSource): Promise<LoadedSettin
 export function checkSettings(
   config: unknown,
   { stateDir, config: configPath, env, hostResolves }: SettingsPlace,
-): LoadedSettings {
+): Omit<LoadedSettings, 'config'> {
   const file = asObject(config);
   const warnings = Object.keys(file)
     .filter((key) => !KNOWN.has(key))

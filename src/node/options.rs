@@ -126,6 +126,12 @@ pub(super) fn number(count: u64) -> f64 {
     count as f64
 }
 
+/// How long to wait for the lock.
+pub(super) fn wait(ms: Option<f64>) -> Result<Duration> {
+    Duration::try_from_secs_f64(ms.unwrap_or(0.0) / 1000.0)
+        .map_err(|_| Error::config("waitMs", "must be a number of milliseconds, at least 0"))
+}
+
 /// How to push.
 #[napi(object, object_to_js = false)]
 #[derive(Debug)]
@@ -144,9 +150,7 @@ impl TryFrom<PushOptions> for ops::PushOptions {
         let name = options.reason.as_deref().unwrap_or("manual");
         let reason = Reason::parse(name)
             .ok_or_else(|| Error::config("reason", format!("{name:?} is no reason")))?;
-        let wait = Duration::try_from_secs_f64(options.wait_ms.unwrap_or(0.0) / 1000.0)
-            .map_err(|_| Error::config("waitMs", "must be a number of milliseconds, at least 0"))?;
-        Ok(Self { reason, wait })
+        Ok(Self { reason, wait: wait(options.wait_ms)? })
     }
 }
 

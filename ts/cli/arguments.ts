@@ -62,6 +62,7 @@ export type Command =
       readonly sample: number | undefined;
     }
   | { readonly name: 'drill' }
+  | { readonly name: 'prune'; readonly dryRun: boolean; readonly moreThanHalf: boolean }
   | { readonly name: 'status' }
   | { readonly name: 'adopt'; readonly machine: string; readonly yes: boolean }
   | { readonly name: 'help'; readonly topic: Topic | undefined }
@@ -91,6 +92,7 @@ const OPTIONS = {
   to: { type: 'string' },
   path: { type: 'string', multiple: true },
   'allow-unauthenticated': { type: 'boolean' },
+  'more-than-half': { type: 'boolean' },
   'read-data': { type: 'boolean' },
   text: { type: 'boolean' },
   exact: { type: 'boolean' },
@@ -114,6 +116,7 @@ const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   history: ['text', 'allow-unauthenticated'],
   restore: ['to', 'path', 'exact', 'partial', 'dry-run', 'yes', 'resume', 'discard', 'allow-unauthenticated'],
   undo: ['dry-run', 'yes'],
+  prune: ['dry-run', 'more-than-half'],
   verify: ['read-data', 'sample'],
   drill: [],
   status: [],
@@ -216,6 +219,12 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
       const allowUnauthenticated = values['allow-unauthenticated'] === true;
       return { name, path, text: values.text === true, allowUnauthenticated };
     }
+    case 'prune':
+      return {
+        name,
+        dryRun: values['dry-run'] === true,
+        moreThanHalf: values['more-than-half'] === true,
+      };
     case 'verify':
       return verifyOf(values);
     case 'drill':

@@ -13,6 +13,7 @@ import { history } from './history.js';
 import { list } from './list.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { ProgressLine, WAITING } from './progress-line.js';
+import { prune } from './prune.js';
 import { dryRun, push } from './push.js';
 import { createStyle, printable, type Style, wantsColour } from './render.js';
 import { restore } from './restore.js';
@@ -68,6 +69,7 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
     carryOut(command, {
       engine: deps.engine,
       settings: { ...loaded.settings, threads: deps.threads },
+      config: loaded.config,
       operation,
       style: createStyle(!global.json && wantsColour(deps.stdout, deps.env)),
       cwd: deps.cwd,
@@ -100,6 +102,8 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
       return discard(context);
     case 'undo':
       return undo(context, command);
+    case 'prune':
+      return prune(context, command);
     case 'verify':
       return verify(context, command);
     case 'drill':
