@@ -122,3 +122,28 @@ async fn an_interrupted_prune() {
     }
     assert!(cuts > 30, "{cuts}");
 }
+
+/// The commit got there, its answer did not: what the next push builds on is not the newest in the bucket.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_was_lost() {
+    let mut life = Life::new();
+    life.days(2).await;
+    life.clock.pass(DAY);
+    next_day(life.live(), 9);
+    life.store.set_faults(|call| {
+        let manifest = call.operation == Operation::Put && call.key.ends_with("/manifest");
+        let error = b2_backup::error::Error::Network { target: "s3".into(), message: "cut".into() };
+        if manifest { vec![b2_backup::store::memory::Fault::FailAfter(error)] } else { vec![] }
+    });
+    assert_eq!(life.machine.push().await.unwrap_err().code(), "B2_NETWORK");
+    life.store.clear_faults();
+    let report = life.prune(options(1, 0, 0)).await.unwrap();
+    let why: Vec<String> = kept(&report).into_iter().map(|(_, why)| why).collect();
+    assert_eq!(why, ["newest 2", "newest 1"]);
+    let resumed = life.machine.push().await.unwrap();
+    assert_eq!(resumed.warnings, Vec::<String>::new());
+    life.states.insert(resumed.resumed.unwrap(), picture(life.live()));
+    assert_eq!(life.all_restore().await.len(), 2);
+    assert_eq!(life.prune(options(1, 0, 0)).await.unwrap().deleted_snapshots, 1);
+    life.all_restore().await;
+}

@@ -23,7 +23,7 @@ pub use retention::Keep;
 use lineage::{Held, Lineage};
 use packs::Packs;
 use remove::{Removed, Remover};
-use retention::decide;
+use retention::{Why, decide};
 
 use super::list::time;
 use super::push::lock;
@@ -117,15 +117,16 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
         });
     };
     let candidates: Vec<_> = lineage.held.iter().map(Held::candidate).collect();
-    let reasons = decide(options.keep, &candidates, lineage.now_ms);
-    let goes: Vec<bool> = reasons.iter().map(Vec::is_empty).collect();
-    let newest_goes = lineage.held.iter().zip(&goes);
-    if newest_goes
-        .into_iter()
-        .any(|(held, goes)| *goes && held.id.to_string() == lineage.newest_id())
-    {
-        return Err(Error::internal("retention gave up the newest snapshot"));
+    let mut reasons = decide(options.keep, &candidates, lineage.now_ms);
+    // The next push builds on the one that this machine remembers as the newest. It is not the newest where the
+    // answer to a commit was lost: that one is in the bucket and waits in the spool.
+    let newest = lineage.held.iter().zip(&mut reasons);
+    for (_, why) in newest.filter(|(held, _)| held.id.to_string() == lineage.newest_id()) {
+        if why.is_empty() {
+            why.push(Why::Newest(2));
+        }
     }
+    let goes: Vec<bool> = reasons.iter().map(Vec::is_empty).collect();
     let mut report = PruneReport {
         snapshots: lineage.held.iter().zip(&reasons).map(describe).collect(),
         deleted_snapshots: goes.iter().filter(|goes| **goes).count() as u64,
@@ -145,7 +146,7 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
     Ok(report)
 }
 
-fn describe((held, reasons): (&Held, &Vec<retention::Why>)) -> PrunedSnapshot {
+fn describe((held, reasons): (&Held, &Vec<Why>)) -> PrunedSnapshot {
     PrunedSnapshot {
         id: held.id.to_string(),
         created_at: time(held.server_ms),
