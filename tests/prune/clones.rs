@@ -32,7 +32,7 @@ async fn a_clone_deletes_nothing_of_the_lineage_that_goes_on() {
     for day in 20..26 {
         life.clock.pass(HOUR);
         next_day(&clone.settings.state_dir, day);
-        let id = clone.push().await.unwrap().snapshot.unwrap();
+        let id = clone.push_after_kill().await.unwrap().snapshot.unwrap();
         life.states.insert(id, picture(&clone.settings.state_dir));
     }
     assert_eq!(prune(&clone).await.unwrap().deleted_snapshots, 3);
@@ -73,19 +73,19 @@ async fn a_sleeper_in_the_middle_of_a_push() {
                 b2_backup::error::Error::Network { target: "s3".into(), message: "cut".into() };
             if manifest { vec![b2_backup::store::memory::Fault::FailBefore(error)] } else { vec![] }
         });
-        assert_eq!(life.machine.push().await.unwrap_err().code(), "B2_NETWORK");
+        assert_eq!(life.machine.push_after_kill().await.unwrap_err().code(), "B2_NETWORK");
         life.store.clear_faults();
         for day in 30..34 {
             if pushes {
                 next_day(&clone.settings.state_dir, day);
-                let id = clone.push().await.unwrap().snapshot.unwrap();
+                let id = clone.push_after_kill().await.unwrap().snapshot.unwrap();
                 life.states.insert(id, picture(&clone.settings.state_dir));
             }
             ops::prune(&clone.session().await, options(9, 0, 0)).await.unwrap();
             life.clock.pass(2 * DAY);
         }
         // It wakes up.
-        let report = life.machine.push().await.unwrap();
+        let report = life.machine.push_after_kill().await.unwrap();
         assert_eq!(report.warnings.len(), usize::from(pushes), "{:?}", report.warnings);
         let id = report.resumed.or(report.snapshot).unwrap();
         life.states.insert(id.clone(), picture(life.live()));
@@ -97,4 +97,34 @@ async fn a_sleeper_in_the_middle_of_a_push() {
         assert!(life.objects("packs/").len() <= orphans);
         life.all_restore().await;
     }
+}
+
+/// Where encryption is switched off or on, the machine goes on as another: packs of two lineages never lie together,
+/// and neither is pruned for the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn encryption_that_is_switched() {
+    let mut life = Life::new();
+    let plain = life.days(3).await;
+    life.machine.settings.encrypt = true;
+    let mut sealed = Vec::new();
+    for day in 20..24 {
+        life.clock.pass(DAY);
+        next_day(life.live(), day);
+        let report = life.machine.push_after_kill().await.unwrap();
+        assert_eq!(report.warnings.len(), usize::from(day == 20), "{:?}", report.warnings);
+        sealed.push(report.snapshot.unwrap());
+    }
+    let machine = |id: &str| id[id.len() - 8..].to_owned();
+    assert_ne!(machine(&plain[0]), machine(&sealed[0]));
+    let report = life.prune(options(2, 0, 0)).await.unwrap();
+    assert_eq!((report.snapshots.len(), report.others), (4, 3));
+    life.clock.pass(DAY);
+    life.prune(options(2, 0, 0)).await.unwrap();
+    // And back: nothing of either is this machine's now.
+    life.machine.settings.encrypt = false;
+    assert_eq!(life.prune(options(1, 0, 0)).await.unwrap().snapshots.len(), 0);
+    let listed: Vec<String> =
+        life.machine.list().await.snapshots.into_iter().map(|s| s.id).collect();
+    assert_eq!(listed, [&plain[..], &sealed[2..]].concat());
+    assert_eq!(life.machine.verify(true).await.problems, []);
 }

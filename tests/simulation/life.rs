@@ -481,32 +481,18 @@ impl Life {
         for being in &self.beings {
             being.ahead.store(0, Ordering::SeqCst);
         }
-        for _ in 0..4 {
+        for round in 0..5 {
             self.bucket.calendar.pass(5 * DAY);
             self.bucket.settle(false).await;
             for who in 0..self.beings.len() {
-                self.change(who);
-                self.push(who, Reason::Scheduled, u64::MAX).await;
-                self.check().await;
-                self.bucket.calendar.pass(HOUR);
-                let all = PruneOptions {
-                    keep: self.beings[who].keep,
-                    dry_run: false,
-                    more_than_half: true,
-                    wait: Duration::ZERO,
-                };
-                let (machine, _) = self.machine(who, u64::MAX);
-                let session = Session::open(machine.settings.clone(), self.ambient(&machine)).await;
-                let session = session.unwrap();
-                let report = loop {
-                    match ops::prune(&session, all).await {
-                        Err(Error::Locked { .. }) => tokio::task::yield_now().await,
-                        done => break done,
-                    }
-                };
-                let report = report.unwrap_or_else(|error| panic!("{error}\n{}", self.story));
-                DELETED.fetch_add(report.deleted_snapshots, Ordering::SeqCst);
-                PACKS.fetch_add(report.deleted_packs, Ordering::SeqCst);
+                // In the end only what waits its day has to go.
+                if round < 4 {
+                    self.change(who);
+                    self.push(who, Reason::Scheduled, u64::MAX).await;
+                    self.check().await;
+                    self.bucket.calendar.pass(HOUR);
+                }
+                self.prune_all(who).await;
                 self.check().await;
             }
         }
@@ -521,6 +507,27 @@ impl Life {
             self.restores(id).await;
         }
         self.space(&listed, &objects).await;
+    }
+
+    async fn prune_all(&mut self, who: usize) {
+        let all = PruneOptions {
+            keep: self.beings[who].keep,
+            dry_run: false,
+            more_than_half: true,
+            wait: Duration::ZERO,
+        };
+        let (machine, _) = self.machine(who, u64::MAX);
+        let session = Session::open(machine.settings.clone(), self.ambient(&machine)).await;
+        let session = session.unwrap();
+        let report = loop {
+            match ops::prune(&session, all).await {
+                Err(Error::Locked { .. }) => tokio::task::yield_now().await,
+                done => break done,
+            }
+        };
+        let report = report.unwrap_or_else(|error| panic!("{error}\n{}", self.story));
+        DELETED.fetch_add(report.deleted_snapshots, Ordering::SeqCst);
+        PACKS.fetch_add(report.deleted_packs, Ordering::SeqCst);
     }
 
     /// Bytes of everything, all versions, against those that snapshots need: their manifests, and of their packs

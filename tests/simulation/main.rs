@@ -11,6 +11,7 @@
     clippy::indexing_slicing,
     reason = "helpers may panic as the tests do"
 )]
+#![expect(clippy::clone_on_ref_ptr, reason = "what is shared becomes `dyn` on the way")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -12,6 +12,7 @@ mod compose;
 mod contents;
 mod frames;
 pub(in crate::ops) mod memory;
+mod sparse;
 mod summary;
 mod upload;
 mod writer;
