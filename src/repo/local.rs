@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use minicbor::{Decode, Encode};
 
-use super::{Proof, Pruning};
 use super::files::{private_dir, read_checked, remove, write_atomic, write_checked};
+use super::{Proof, Pruning};
 use crate::ambient::{Entropy, random};
 use crate::crypto::{MasterKey, sha256};
 use crate::error::{Error, Result};

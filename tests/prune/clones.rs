@@ -32,7 +32,7 @@ async fn a_clone_deletes_nothing_of_the_lineage_that_goes_on() {
     for day in 20..26 {
         life.clock.pass(HOUR);
         next_day(&clone.settings.state_dir, day);
-        let id = clone.push_after_kill().await.unwrap().snapshot.unwrap();
+        let id = clone.push().await.unwrap().snapshot.unwrap();
         life.states.insert(id, picture(&clone.settings.state_dir));
     }
     assert_eq!(prune(&clone).await.unwrap().deleted_snapshots, 3);
@@ -73,19 +73,19 @@ async fn a_sleeper_in_the_middle_of_a_push() {
                 b2_backup::error::Error::Network { target: "s3".into(), message: "cut".into() };
             if manifest { vec![b2_backup::store::memory::Fault::FailBefore(error)] } else { vec![] }
         });
-        assert_eq!(life.machine.push_after_kill().await.unwrap_err().code(), "B2_NETWORK");
+        assert_eq!(life.machine.push().await.unwrap_err().code(), "B2_NETWORK");
         life.store.clear_faults();
         for day in 30..34 {
             if pushes {
                 next_day(&clone.settings.state_dir, day);
-                let id = clone.push_after_kill().await.unwrap().snapshot.unwrap();
+                let id = clone.push().await.unwrap().snapshot.unwrap();
                 life.states.insert(id, picture(&clone.settings.state_dir));
             }
             ops::prune(&clone.session().await, options(9, 0, 0)).await.unwrap();
             life.clock.pass(2 * DAY);
         }
         // It wakes up.
-        let report = life.machine.push_after_kill().await.unwrap();
+        let report = life.machine.push().await.unwrap();
         assert_eq!(report.warnings.len(), usize::from(pushes), "{:?}", report.warnings);
         let id = report.resumed.or(report.snapshot).unwrap();
         life.states.insert(id.clone(), picture(life.live()));
@@ -110,7 +110,7 @@ async fn encryption_that_is_switched() {
     for day in 20..24 {
         life.clock.pass(DAY);
         next_day(life.live(), day);
-        let report = life.machine.push_after_kill().await.unwrap();
+        let report = life.machine.push().await.unwrap();
         assert_eq!(report.warnings.len(), usize::from(day == 20), "{:?}", report.warnings);
         sealed.push(report.snapshot.unwrap());
     }
@@ -127,4 +127,39 @@ async fn encryption_that_is_switched() {
         life.machine.list().await.snapshots.into_iter().map(|s| s.id).collect();
     assert_eq!(listed, [&plain[..], &sealed[2..]].concat());
     assert_eq!(life.machine.verify(true).await.problems, []);
+}
+
+/// A machine that replaces another prunes what that one left behind, packs of its last, unfinished push too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_machine_left() {
+    let mut life = Life::new();
+    let ids = life.days(6).await;
+    let dead = ids[0][ids[0].len() - 8..].to_owned();
+    next_day(life.live(), 9);
+    life.store.set_faults(|call| {
+        let manifest = call.operation == Operation::Put && call.key.ends_with("/manifest");
+        let error = b2_backup::error::Error::Network { target: "s3".into(), message: "cut".into() };
+        if manifest { vec![b2_backup::store::memory::Fault::FailBefore(error)] } else { vec![] }
+    });
+    assert_eq!(life.machine.push().await.unwrap_err().code(), "B2_NETWORK");
+    life.store.clear_faults();
+    let mut heir = Life::on(life.store.clone(), life.clock.clone());
+    heir.states.clone_from(&life.states);
+    heir.store = life.store.clone();
+    ops::adopt(&heir.machine.session().await, &dead).await.unwrap();
+    // The dead one might wake up, as long as nobody else has pushed.
+    for _ in 0..3 {
+        assert_eq!(heir.prune(options(9, 0, 0)).await.unwrap().deleted_packs, 0);
+        heir.clock.pass(2 * DAY);
+    }
+    heir.day = 30;
+    let next = heir.day().await;
+    assert!(next.ends_with(&dead));
+    let report = heir.prune(options(4, 0, 0)).await.unwrap();
+    assert_eq!(report.deleted_snapshots, 3);
+    heir.clock.pass(DAY);
+    heir.prune(options(4, 0, 0)).await.unwrap();
+    assert_eq!(heir.all_restore().await, [&ids[3..], &[next]].concat());
+    let needed = heir.machine.verify(false).await.packs;
+    assert_eq!(heir.objects("packs/").len() as u64, needed, "nothing is left that nobody needs");
 }

@@ -98,7 +98,7 @@ async fn a_key_that_may_only_hide() {
     let report = prune(&machine).await;
     assert_eq!((report.hidden, life.versions().await), (0, versions));
     next_day(life.live(), 70);
-    let pushed = machine.push_after_kill().await.unwrap();
+    let pushed = machine.push().await.unwrap();
     assert_eq!(pushed.warnings, Vec::<String>::new());
     life.states.insert(pushed.snapshot.unwrap(), picture(life.live()));
 
@@ -160,12 +160,12 @@ async fn an_account_at_its_cap() {
         _ => vec![],
     });
     next_day(life.live(), 70);
-    assert_eq!(life.machine.push_after_kill().await.unwrap_err().code(), "B2_CAP_EXCEEDED");
+    assert_eq!(life.machine.push().await.unwrap_err().code(), "B2_CAP_EXCEEDED");
     assert_eq!(life.prune(options(3, 0, 0)).await.unwrap().deleted_snapshots, 3);
     life.clock.pass(DAY);
     assert!(life.prune(options(3, 0, 0)).await.unwrap().freed_bytes > 0);
     life.store.clear_faults();
-    let resumed = life.machine.push_after_kill().await.unwrap();
+    let resumed = life.machine.push().await.unwrap();
     let resumed = resumed.resumed.or(resumed.snapshot).unwrap();
     life.states.insert(resumed.clone(), picture(life.live()));
     assert_eq!(life.all_restore().await, [&ids[3..], &[resumed]].concat());

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use b2_backup::error::Result;
 use b2_backup::format::Reason;
-use b2_backup::ops::{self, Keep, PruneOptions, PruneReport, PushOptions, Session};
+use b2_backup::ops::{self, Keep, PruneOptions, PruneReport, Session};
 use b2_backup::store::ObjectStore;
 use b2_backup::store::memory::{MemoryStore, Operation};
 use tempfile::{TempDir, tempdir};
@@ -50,15 +50,12 @@ struct Life {
     states: BTreeMap<String, Picture>,
 }
 
-/// Between fork and exec, a process that another test starts has this one's lock files open, too.
-const LOCK_WAIT: Duration = Duration::from_mins(1);
-
 fn options(newest: u32, daily: u32, weekly: u32) -> PruneOptions {
     PruneOptions {
         keep: Keep::new(newest, daily, weekly).unwrap(),
         dry_run: false,
         more_than_half: false,
-        wait: LOCK_WAIT,
+        wait: Duration::ZERO,
     }
 }
 
@@ -108,9 +105,7 @@ impl Life {
         self.day += 1;
         next_day(self.live(), self.day);
         let session = self.machine.session().await;
-        let wait = LOCK_WAIT;
-        let report =
-            ops::push(&session, PushOptions { wait, ..push_options(reason) }).await.unwrap();
+        let report = ops::push(&session, push_options(reason)).await.unwrap();
         assert_eq!(report.warnings, Vec::<String>::new());
         let id = report.snapshot.unwrap();
         self.states.insert(id.clone(), picture(self.live()));

@@ -94,7 +94,7 @@ async fn the_newest_was_deleted_by_hand() {
     // The next push notices, too, and puts it right.
     life.clock.pass(DAY);
     next_day(life.live(), 99);
-    let report = life.machine.push_after_kill().await.unwrap();
+    let report = life.machine.push().await.unwrap();
     life.states.insert(report.snapshot.unwrap(), picture(life.live()));
     let report = life.prune(options(3, 0, 0)).await.unwrap();
     assert_eq!(report.deleted_snapshots, 2);
@@ -220,6 +220,5 @@ async fn more_than_half() {
 async fn another_operation_on_the_same_state() {
     let life = ripe().await;
     let _held = b2_backup::repo::Local::at(life.live()).lock().unwrap();
-    let at_once = PruneOptions { wait: Duration::ZERO, ..options(3, 0, 0) };
-    assert_eq!(refuses(&life, at_once).await.code(), "B2_LOCKED");
+    assert_eq!(refuses(&life, options(3, 0, 0)).await.code(), "B2_LOCKED");
 }

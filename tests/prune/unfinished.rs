@@ -7,7 +7,7 @@ use crate::cut::{CutStore, EVERY_WAY, How};
 async fn cut_push(life: &Life, at: u64, how: How) -> bool {
     let store = CutStore::new(life.store.clone(), at, how);
     let machine = life.machine.through(store.clone());
-    let pushing = tokio::spawn(async move { machine.push_after_kill().await.is_ok() });
+    let pushing = tokio::spawn(async move { machine.push().await.is_ok() });
     tokio::select! {
         () = store.hangs() => {}
         () = async { while !pushing.is_finished() { tokio::task::yield_now().await; } } => {}
@@ -108,7 +108,7 @@ async fn an_interrupted_prune() {
             // No sign of a clone.
             next_day(life.live(), 50 + cuts);
             assert_eq!(
-                machine.push_after_kill().await.unwrap().warnings,
+                machine.push().await.unwrap().warnings,
                 Vec::<String>::new(),
                 "{at} {how:?}"
             );
@@ -135,12 +135,12 @@ async fn a_commit_whose_answer_was_lost() {
         let error = b2_backup::error::Error::Network { target: "s3".into(), message: "cut".into() };
         if manifest { vec![b2_backup::store::memory::Fault::FailAfter(error)] } else { vec![] }
     });
-    assert_eq!(life.machine.push_after_kill().await.unwrap_err().code(), "B2_NETWORK");
+    assert_eq!(life.machine.push().await.unwrap_err().code(), "B2_NETWORK");
     life.store.clear_faults();
     let report = life.prune(options(1, 0, 0)).await.unwrap();
     let why: Vec<String> = kept(&report).into_iter().map(|(_, why)| why).collect();
     assert_eq!(why, ["newest 2", "newest 1"]);
-    let resumed = life.machine.push_after_kill().await.unwrap();
+    let resumed = life.machine.push().await.unwrap();
     assert_eq!(resumed.warnings, Vec::<String>::new());
     life.states.insert(resumed.resumed.unwrap(), picture(life.live()));
     assert_eq!(life.all_restore().await.len(), 2);

@@ -69,6 +69,8 @@ const CAPTURE_WAIT_MS = 25_000;
 const STOP_WAIT_MS = 8_000;
 /** How long a rollback waits for a push that it cuts off, in milliseconds. */
 const MAKE_WAY_MS = 12_000;
+/** How long a stopping gateway waits for pruning to be cut off, in milliseconds. */
+const PRUNE_ENDS_MS = 2_000;
 /** How long a push waits for another process that works on the same state, in milliseconds. */
 const LOCK_WAIT_MS = 10 * 60_000;
 
@@ -130,7 +132,7 @@ export class Backup {
   stop(): void {
     this.#cancelTime();
     this.#pusher.stop();
-    this.#pruner?.stop();
+    void this.#pruner?.stop();
   }
 
   /** Pushes because somebody asks. @throws {BackupError} */
@@ -162,6 +164,8 @@ export class Backup {
     const { clock, configured, reporter } = this.#deps;
     this.#cancelTime();
     if (configured instanceof Error) return;
+    // It holds the lock that a rollback needs, and a push.
+    await within(clock, PRUNE_ENDS_MS, this.#pruner?.stop() ?? Promise.resolve());
     if (await this.rollbacks.beforeStop()) {
       this.#pusher.stop();
       return;

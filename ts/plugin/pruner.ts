@@ -49,10 +49,10 @@ export class Pruner {
     await this.#running?.done;
   }
 
-  /** Cuts off what runs, for good. */
-  stop(): void {
+  /** The same for good. */
+  stop(): Promise<void> {
     this.#stopped = true;
-    void this.interrupt();
+    return this.interrupt();
   }
 
   #due(outcome: PushReport | BackupError): boolean {
