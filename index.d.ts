@@ -443,6 +443,71 @@ export interface ProgressEvent {
 }
 
 /**
+ * Deletes snapshots of this machine that are not to be kept any more, and packs that nothing needs.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function prune(settings: Settings, options: PruneOptions, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<PruneReport>
+
+/** A snapshot of this machine, and what becomes of it. */
+export interface PrunedSnapshot {
+  /** Its name. */
+  id: string
+  /** When it was made by the server's clock, ISO 8601. */
+  createdAt: string
+  /** Why it is kept: `newest 3`, `daily 2`, `weekly 1`, `safety`, `future`. Empty: it goes. */
+  reasons: Array<string>
+}
+
+/** How to prune. */
+export interface PruneOptions {
+  /** How many of the newest snapshots are kept; at least 1. */
+  keepSnapshots: number
+  /** Of how many days, beyond those, the last snapshot is kept. */
+  keepDaily: number
+  /** Of how many weeks, beyond those, the last snapshot is kept. */
+  keepWeekly: number
+  /** Whether to tell what would be done, and to delete nothing. */
+  dryRun?: boolean
+  /** Whether to go on where more than half of the snapshots would go. */
+  moreThanHalf?: boolean
+  /**
+   * How long to wait for another process that works on the same state directory, in milliseconds; 0 by
+   * default, which fails at once with `B2_LOCKED`.
+   */
+  waitMs?: number
+}
+
+/** What pruning did, or would do. */
+export interface PruneReport {
+  /** Every snapshot of this machine, oldest first. */
+  snapshots: Array<PrunedSnapshot>
+  /** Snapshots that are deleted. */
+  deletedSnapshots: number
+  /** Packs that are deleted. */
+  deletedPacks: number
+  /** Bytes that this frees now. */
+  freedBytes: number
+  /** Packs that nothing needs, and that wait for their day to be over. */
+  waitingPacks: number
+  /** Bytes that these will free. */
+  waitingBytes: number
+  /** Objects that were hidden, because the key may not delete. */
+  hidden: number
+  /** Snapshots of other machines and of format 1, which are left alone. */
+  others: number
+  /** Why nothing would be deleted; only of a dry run. */
+  stop?: string
+  /** Requests made. */
+  requests: number
+  /** What the user should know. */
+  warnings: Array<string>
+  /** Milliseconds it took. */
+  durationMs: number
+}
+
+/**
  * Backs the state up. Opens the state's databases: never call it in the gateway's process, but in a
  * process of its own (`dist/worker.js`), since closing a database file drops all locks that the process
  * holds on it (POSIX).
@@ -469,6 +534,8 @@ export interface PushReport {
   snapshot?: string
   /** Whether there is a new snapshot. */
   changed: boolean
+  /** Snapshots of this machine in the bucket that are not safety snapshots, as it remembers. */
+  snapshots: number
   /** Files in the snapshot. */
   files: number
   /** Bytes of content of those files. */

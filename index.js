@@ -788,6 +788,7 @@ export { list }
 export { newRecoveryCode }
 export { plan }
 export { planRollback }
+export { prune }
 export { push }
 export { readHostConfig }
 export { recoverRollback }

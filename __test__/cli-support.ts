@@ -7,6 +7,7 @@ import { type World, world } from './support.ts';
 export const PUSHED = {
   snapshot: '2026-02-19T00-00-00Z-1f2e3d4c',
   changed: true,
+  snapshots: 3,
   files: 1234,
   bytes: 30_100_000,
   uploadedBytes: 2_345_678,

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
-import type { ProgressEvent, PushOptions, PushReport, Settings } from '../index.js';
+import type { ProgressEvent, PruneReport, PushOptions, PushReport, Settings } from '../index.js';
 import type { Engine } from '../ts/engine.ts';
 import type { Operation } from '../ts/operation.ts';
 import type {
@@ -84,6 +84,7 @@ export interface HeldPush {
 export const REPORT: PushReport = {
   snapshot: '2026-11-23T12-00-00Z-aaaaaaaa',
   changed: true,
+  snapshots: 3,
   files: 10,
   bytes: 1_000,
   uploadedBytes: 100,
@@ -91,6 +92,20 @@ export const REPORT: PushReport = {
   skipped: [],
   warnings: [],
   durationMs: 20,
+};
+
+export const PRUNED: PruneReport = {
+  snapshots: [],
+  deletedSnapshots: 0,
+  deletedPacks: 0,
+  freedBytes: 0,
+  waitingPacks: 0,
+  waitingBytes: 0,
+  hidden: 0,
+  others: 0,
+  requests: 2,
+  warnings: [],
+  durationMs: 5,
 };
 
 /** An engine whose pushes wait for the test. */
@@ -101,7 +116,8 @@ export class HeldEngine {
   #running = 0;
 
   engine(parts: Partial<Engine> = {}): Engine {
-    return { load: async () => {}, push: this.#push, ...parts } as Engine;
+    const prune = async (): Promise<PruneReport> => PRUNED;
+    return { load: async () => {}, push: this.#push, prune, ...parts } as Engine;
   }
 
   get last(): HeldPush {

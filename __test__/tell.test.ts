@@ -135,6 +135,7 @@ describe('a push', () => {
   const report: PushReport = {
     snapshot: '2026-02-19T15-00-00Z-d0e8c2c9',
     changed: true,
+    snapshots: 3,
     files: 1234,
     bytes: 200e6,
     uploadedBytes: 3_100_000,

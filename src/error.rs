@@ -177,6 +177,12 @@ pub enum Error {
         /// Which one, and how to finish it.
         message: String,
     },
+    /// Pruning found something that it must not go on with.
+    #[error("nothing was deleted: {message}")]
+    PruneStopped {
+        /// What it found, and what to do.
+        message: String,
+    },
     /// A database in a snapshot has a newer schema than the OpenClaw that is installed here.
     #[error("{message}")]
     HostTooOld {
@@ -245,6 +251,7 @@ pub const CODES: &[&str] = &[
     "B2_UNSAFE_PATH",
     "B2_PLAN_CHANGED",
     "B2_ROLLBACK_OPEN",
+    "B2_PRUNE_STOPPED",
     "B2_HOST_TOO_OLD",
     "B2_DISK_FULL",
     "B2_PERMISSION",
@@ -281,6 +288,7 @@ impl Error {
             Self::UnsafePath { .. } => "B2_UNSAFE_PATH",
             Self::PlanChanged { .. } => "B2_PLAN_CHANGED",
             Self::RollbackOpen { .. } => "B2_ROLLBACK_OPEN",
+            Self::PruneStopped { .. } => "B2_PRUNE_STOPPED",
             Self::HostTooOld { .. } => "B2_HOST_TOO_OLD",
             Self::DiskFull { .. } => "B2_DISK_FULL",
             Self::Permission { .. } => "B2_PERMISSION",

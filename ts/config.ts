@@ -22,6 +22,8 @@ export interface SettingsSource {
 /** Settings that passed every check, and what the user should know about them. */
 export interface LoadedSettings {
   readonly settings: Settings;
+  /** The plugin's settings as they stand in the configuration, for what is no part of `settings`. */
+  readonly config: unknown;
   readonly warnings: readonly string[];
 }
 
@@ -83,7 +85,11 @@ export async function loadSettings(source: SettingsSource): Promise<LoadedSettin
   const { env, secretOptional = false } = source;
   const place = { stateDir, config, env, hostResolves: false, secretOptional };
   const { settings, warnings } = checkSettings(read.config, place);
-  return { settings, warnings: read.warning === null ? warnings : [read.warning, ...warnings] };
+  return {
+    settings,
+    config: read.config,
+    warnings: read.warning === null ? warnings : [read.warning, ...warnings],
+  };
 }
 
 /**
@@ -94,7 +100,7 @@ export async function loadSettings(source: SettingsSource): Promise<LoadedSettin
 export function checkSettings(
   config: unknown,
   { stateDir, config: configPath, env, hostResolves, secretOptional = false }: SettingsPlace,
-): LoadedSettings {
+): Omit<LoadedSettings, 'config'> {
   const file = asObject(config);
   const warnings = Object.keys(file)
     .filter((key) => !KNOWN.has(key))

@@ -12,6 +12,8 @@ import type {
   ListReport,
   NewRecoveryCode,
   PlanReport,
+  PruneOptions,
+  PruneReport,
   PushOptions,
   PushReport,
   RemovedKey,
@@ -48,6 +50,11 @@ export interface Engine {
   load(): Promise<void>;
   /** Takes a snapshot, in a child process. Without changes none is made and `changed` is false. */
   push(settings: Settings, options?: PushOptions, operation?: Operation): Promise<PushReport>;
+  /**
+   * Deletes, in a child process, snapshots of this machine that are not to be kept any more, and packs that nothing
+   * needs. It reads all manifests: memory that the gateway should not have to spend.
+   */
+  prune(settings: Settings, options: PruneOptions, operation?: Operation): Promise<PruneReport>;
   /** Tells, in a child process, what a push would take, and what it would leave out and why. */
   plan(settings: Settings, operation?: Operation): Promise<PlanReport>;
   /** The snapshots of every machine in the bucket, newest first. */
@@ -141,6 +148,7 @@ export function createEngine({
     },
     push: (settings, options = {}, operation = {}) =>
       runIsolated({ op: 'push', settings, options }, operation),
+    prune: (settings, options, operation = {}) => runIsolated({ op: 'prune', settings, options }, operation),
     plan: (settings, operation = {}) => runIsolated({ op: 'plan', settings }, operation),
     list: (settings, operation = {}) => here(operation, (native, cancel) => native.list(settings, cancel)),
     diff: (settings, options, operation = {}) =>

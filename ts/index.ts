@@ -14,6 +14,7 @@ const engine = createEngine();
 export const {
   push,
   plan,
+  prune,
   list,
   diff,
   show,
@@ -55,6 +56,9 @@ export type {
   PlanEntry,
   PlanReport,
   ProgressEvent,
+  PrunedSnapshot,
+  PruneOptions,
+  PruneReport,
   PushOptions,
   PushReport,
   RemovedKey,

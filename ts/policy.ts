@@ -1,4 +1,4 @@
-/** The settings that only the gateway uses: when to back up, and what is kept. */
+/** The settings that the core does not know: when to back up, and what is kept. */
 import { Cron } from 'croner';
 import { BackupError } from './errors.js';
 
@@ -12,15 +12,19 @@ export const POLICY_FIELDS = [
   'autoRestore',
 ] as const;
 
-/** When to back up, and what is kept. */
-export interface Policy {
-  readonly schedule: Schedule;
+/** What is kept. */
+export interface Keep {
   /** Newest snapshots that are kept in any case. */
   readonly keepSnapshots: number;
-  /** Days of which the last snapshot is kept. */
+  /** Days of which, beyond those, the last snapshot is kept. */
   readonly keepDaily: number;
-  /** Weeks of which the last snapshot is kept. */
+  /** Weeks of which, beyond those, the last snapshot is kept. */
   readonly keepWeekly: number;
+}
+
+/** When to back up, and what is kept. */
+export interface Policy extends Keep {
+  readonly schedule: Schedule;
   /** Whether a new machine restores itself. */
   readonly autoRestore: boolean;
 }
@@ -86,10 +90,22 @@ export function checkPolicy(config: unknown): Policy {
   }
   return {
     schedule: new Schedule(schedule.trim(), timeZone),
+    ...checkKeep(file),
+    autoRestore,
+  };
+}
+
+/**
+ * Checks the settings that say what is kept.
+ *
+ * @throws {BackupError} B2_CONFIG, with a message that names the field
+ */
+export function checkKeep(config: unknown): Keep {
+  const file = (config ?? {}) as Readonly<Record<string, unknown>>;
+  return {
     keepSnapshots: whole(file, 'keepSnapshots', 10, 1),
     keepDaily: whole(file, 'keepDaily', 7, 0),
     keepWeekly: whole(file, 'keepWeekly', 4, 0),
-    autoRestore,
   };
 }
 

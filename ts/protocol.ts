@@ -5,6 +5,8 @@ import type {
   DrillReport,
   PlanReport,
   ProgressEvent,
+  PruneOptions,
+  PruneReport,
   PushOptions,
   PushReport,
   RollbackOptions,
@@ -21,6 +23,7 @@ export const ANSWER_FD = 3;
 export type Job =
   | { readonly op: 'push'; readonly settings: Settings; readonly options: PushOptions }
   | { readonly op: 'plan'; readonly settings: Settings }
+  | { readonly op: 'prune'; readonly settings: Settings; readonly options: PruneOptions }
   | { readonly op: 'diff'; readonly settings: Settings; readonly options: DiffOptions }
   | { readonly op: 'planRollback'; readonly settings: Settings; readonly options: RollbackOptions }
   | {
@@ -36,6 +39,7 @@ export type Job =
 export interface JobReport {
   push: PushReport;
   plan: PlanReport;
+  prune: PruneReport;
   diff: DiffReport;
   planRollback: RollbackPlan;
   rollBack: RollbackReport;

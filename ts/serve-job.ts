@@ -79,6 +79,8 @@ function carryOut(
       return native.push(job.settings, job.options, handle, onProgress);
     case 'plan':
       return native.plan(job.settings, handle);
+    case 'prune':
+      return native.prune(job.settings, job.options, handle, onProgress);
     case 'diff':
       return native.diff(job.settings, job.options, handle, onProgress);
     case 'planRollback':

@@ -8,6 +8,7 @@ mod keys;
 mod machines;
 mod options;
 mod proof;
+mod prune;
 mod reports;
 mod rollback;
 
@@ -29,6 +30,7 @@ pub use keys::{
 use machines::AdoptReport;
 use options::{ProgressEvent, PushOptions, RestoreOptions, Settings, VerifyOptions};
 use proof::DrillReport;
+use prune::{PruneOptions, PruneReport};
 use reports::{ListReport, PlanReport, PushReport, RestoreReport, StatusReport, VerifyReport};
 use rollback::{RollbackOptions, RollbackPlan, RollbackReport};
 
@@ -298,6 +300,26 @@ pub fn recover_rollback(
 #[napi(ts_return_type = "Promise<boolean>")]
 pub fn discard_rollback(env: &Env, settings: Settings) -> Result<PromiseRaw<'_, bool>> {
     promise(env, async move { ops::discard_waiting(&settings.try_into()?).await })
+}
+
+/// Deletes snapshots of this machine that are not to be kept any more, and packs that nothing needs.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<PruneReport>")]
+pub fn prune<'env>(
+    env: &'env Env,
+    settings: Settings,
+    options: PruneOptions,
+    cancel: Option<&CancelHandle>,
+    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
+    on_progress: Option<Watcher>,
+) -> Result<PromiseRaw<'env, PruneReport>> {
+    let token = token(cancel);
+    promise(env, async move {
+        let options = options.try_into()?;
+        ops::prune(&session(settings, token, on_progress).await?, options).await
+    })
 }
 
 /// Checks what the bucket holds: its structure, or with `readData` every byte.

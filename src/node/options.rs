@@ -129,6 +129,12 @@ pub(super) fn number(count: u64) -> f64 {
     count as f64
 }
 
+/// How long to wait for the lock.
+pub(super) fn wait(ms: Option<f64>) -> Result<Duration> {
+    Duration::try_from_secs_f64(ms.unwrap_or(0.0) / 1000.0)
+        .map_err(|_| Error::config("waitMs", "must be a number of milliseconds, at least 0"))
+}
+
 /// How to push.
 #[napi(object, object_to_js = false)]
 #[derive(Debug)]
@@ -149,12 +155,6 @@ impl TryFrom<PushOptions> for ops::PushOptions {
             .ok_or_else(|| Error::config("reason", format!("{name:?} is no reason")))?;
         Ok(Self { reason, wait: wait(options.wait_ms)? })
     }
-}
-
-/// How long to wait, from milliseconds; not at all where it is not set.
-pub(super) fn wait(ms: Option<f64>) -> Result<Duration> {
-    Duration::try_from_secs_f64(ms.unwrap_or(0.0) / 1000.0)
-        .map_err(|_| Error::config("waitMs", "must be a number of milliseconds, at least 0"))
 }
 
 /// What to restore.

@@ -36,6 +36,8 @@ pub struct PushReport {
     pub snapshot: Option<String>,
     /// Whether there is a new snapshot.
     pub changed: bool,
+    /// Snapshots of this machine in the bucket that are not safety snapshots, as it remembers.
+    pub snapshots: f64,
     /// Files in the snapshot.
     pub files: f64,
     /// Bytes of content of those files.
@@ -58,6 +60,7 @@ impl From<ops::PushReport> for PushReport {
     fn from(report: ops::PushReport) -> Self {
         Self {
             changed: report.snapshot.is_some(),
+            snapshots: number(report.snapshots),
             snapshot: report.snapshot,
             files: number(report.files),
             bytes: number(report.bytes),

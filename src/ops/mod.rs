@@ -9,6 +9,7 @@ mod host;
 mod keys;
 mod list;
 mod plan;
+mod prune;
 mod push;
 mod restore;
 mod rollback;
@@ -32,6 +33,7 @@ pub use keys::{
 };
 pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list};
 pub use plan::{PlanEntry, PlanReport, plan};
+pub use prune::{Keep, PruneOptions, PruneReport, PrunedSnapshot, prune};
 pub use push::{PushOptions, PushReport, push};
 pub use restore::{RestoreOptions, RestoreReport, restore};
 pub use rollback::{

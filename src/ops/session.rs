@@ -151,6 +151,12 @@ impl Session {
         }
     }
 
+    /// The server's time as of its last answer, milliseconds since 1970. A folder has no clock of its own: there it
+    /// is this machine's.
+    pub(super) fn server_now_ms(&self) -> i64 {
+        millis(self.ambient.clock.now()).saturating_add(self.store.server_offset_ms())
+    }
+
     /// Memory of this bucket, for sealed or for plain repositories.
     pub(super) fn local_repository(&self, sealed: bool) -> LocalRepository {
         self.local.repository(&self.store.identity(), sealed)

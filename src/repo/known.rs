@@ -1,6 +1,8 @@
 //! Which chunks the bucket is known to hold: those in packs of the newest manifest of this lineage, and those
 //! of an interrupted push of this machine. Nothing else is ever assumed.
 
+use std::collections::BTreeSet;
+
 use super::PackIndex;
 use crate::format::ChunkId;
 
@@ -22,6 +24,11 @@ impl Known {
     pub fn sorted(mut self) -> Self {
         self.0.sort_unstable();
         self
+    }
+
+    /// Forgets what is in some packs.
+    pub fn forget(&mut self, packs: &BTreeSet<u32>) {
+        self.0.retain(|(_, pack, _)| !packs.contains(pack));
     }
 
     /// Where a chunk is.

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use minicbor::{Decode, Encode};
 
-use super::Proof;
 use super::files::{private_dir, read_checked, remove, write_atomic, write_checked};
+use super::{Proof, Pruning};
 use crate::ambient::{Entropy, random};
 use crate::crypto::{MasterKey, sha256};
 use crate::error::{Error, Result};
@@ -306,10 +306,26 @@ impl LocalRepository {
     /// # Errors
     /// File-system codes.
     pub fn forget_lineage(&self) -> Result<()> {
-        for name in ["newest", "files"] {
+        for name in ["newest", "files", "pruning"] {
             remove(&self.dir.join(name))?;
         }
         Ok(())
+    }
+
+    /// What is remembered of pruning.
+    ///
+    /// # Errors
+    /// `B2_IO`.
+    pub fn pruning(&self) -> Result<Pruning> {
+        Ok(self.load("pruning")?.unwrap_or_default())
+    }
+
+    /// Remembers what was pruned.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn save_pruning(&self, pruning: &Pruning) -> Result<()> {
+        self.save("pruning", pruning)
     }
 
     /// What the state looked like at the newest manifest.

@@ -10,6 +10,7 @@ mod local;
 mod pack_reader;
 mod pack_writer;
 mod proof;
+mod pruning;
 mod snapshot;
 mod spool;
 
@@ -26,5 +27,6 @@ pub use local::{Local, LocalRepository, LockFile, Newest, RepositoryRecord, Slot
 pub use pack_reader::PackIndex;
 pub use pack_writer::{Frame, PackBuilder, SealedPack};
 pub use proof::{Drilled, PackRead, Proof, TrialFolder};
+pub use pruning::{Pruned, Pruning, UnusedPack};
 pub use snapshot::{Snapshot, find, read};
 pub use spool::{Captured, Spool};

@@ -63,6 +63,18 @@ impl CutStore {
         Arc::new(Self { inner, at, how, count, reached, identity, gate: None })
     }
 
+    /// A store that is cut off, and answers to the name of another.
+    pub(crate) fn cut_named(
+        inner: Arc<MemoryStore>,
+        other: &MemoryStore,
+        at: u64,
+        how: How,
+    ) -> Arc<Self> {
+        let (count, reached) = (AtomicU64::new(0), Notify::new());
+        let identity = other.identity();
+        Arc::new(Self { inner, at, how, count, reached, identity, gate: None })
+    }
+
     /// A store whose request fails as soon as something has happened.
     pub(crate) fn failing_when(inner: Arc<MemoryStore>, at: u64, gate: Gate) -> Arc<Self> {
         let (count, reached, identity) = (AtomicU64::new(0), Notify::new(), inner.identity());

@@ -72,6 +72,7 @@ export type Command =
     }
   | { readonly name: 'keyRemove'; readonly slot: string; readonly force: boolean; readonly yes: boolean }
   | { readonly name: 'keyRecovery'; readonly showCode: boolean }
+  | { readonly name: 'prune'; readonly dryRun: boolean; readonly moreThanHalf: boolean }
   | { readonly name: 'status' }
   | { readonly name: 'adopt'; readonly machine: string; readonly yes: boolean }
   | { readonly name: 'help'; readonly topic: Topic | undefined }
@@ -106,6 +107,7 @@ const OPTIONS = {
   to: { type: 'string' },
   path: { type: 'string', multiple: true },
   'allow-unauthenticated': { type: 'boolean' },
+  'more-than-half': { type: 'boolean' },
   'read-data': { type: 'boolean' },
   text: { type: 'boolean' },
   exact: { type: 'boolean' },
@@ -134,6 +136,7 @@ const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   history: ['text', 'allow-unauthenticated'],
   restore: ['to', 'path', 'exact', 'partial', 'dry-run', 'yes', 'resume', 'discard', 'allow-unauthenticated'],
   undo: ['dry-run', 'yes'],
+  prune: ['dry-run', 'more-than-half'],
   verify: ['read-data', 'sample'],
   drill: [],
   key: ['application-key', 'passphrase', 'unlock', 'force', 'yes', 'show-code'],
@@ -246,6 +249,12 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
       const allowUnauthenticated = values['allow-unauthenticated'] === true;
       return { name, path, text: values.text === true, allowUnauthenticated };
     }
+    case 'prune':
+      return {
+        name,
+        dryRun: values['dry-run'] === true,
+        moreThanHalf: values['more-than-half'] === true,
+      };
     case 'verify':
       return verifyOf(values);
     case 'drill':

@@ -15,6 +15,7 @@ Commands:
   restore SNAPSHOT   roll the state back to a snapshot, or bring it into an
                      empty directory
   undo               take the last rollback back
+  prune              delete snapshots that are not kept any more
   verify             check that every snapshot can be restored
   drill              restore the newest snapshot for a trial, and remove it
   key                what opens the backups: list, add, remove, recovery
@@ -174,6 +175,26 @@ changed. It is a rollback itself, and can be undone.
 
 Examples:
   b2-backup undo
+`,
+  prune: `Delete snapshots of this machine that are not kept any more, and free their
+space.
+
+Usage: b2-backup prune [--dry-run] [--more-than-half]
+
+keepSnapshots (10) newest are always kept; beyond them the last one of each of
+keepDaily (7) days and keepWeekly (4) weeks that have one. Safety snapshots
+stay, and so does everything of other machines. What only deleted snapshots
+needed is deleted a day later. Inside the gateway this happens by itself.
+
+It stops, and deletes nothing, when anything in the bucket is not as it should
+be. A push that was cut off loses nothing by it.
+
+  --dry-run          show why each snapshot is kept or goes, and delete nothing
+  --more-than-half   go on even when more than half of the snapshots would go
+
+Examples:
+  b2-backup prune --dry-run
+  b2-backup push && b2-backup prune
 `,
   verify: `Check that every snapshot can be restored.
 

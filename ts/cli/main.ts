@@ -14,6 +14,7 @@ import { addKey, listKeys, newRecoveryCode, removeKey } from './key.js';
 import { list } from './list.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { ProgressLine, WAITING } from './progress-line.js';
+import { prune } from './prune.js';
 import { dryRun, push } from './push.js';
 import { createStyle, printable, type Style, wantsColour } from './render.js';
 import { restore } from './restore.js';
@@ -79,6 +80,7 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
       {
         engine: deps.engine,
         settings: { ...loaded.settings, threads: deps.threads },
+        config: loaded.config,
         operation,
         style: createStyle(!global.json && wantsColour(deps.stdout, deps.env)),
         cwd: deps.cwd,
@@ -129,6 +131,8 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
       return discard(context);
     case 'undo':
       return undo(context, command);
+    case 'prune':
+      return prune(context, command);
     case 'verify':
       return verify(context, command);
     case 'drill':

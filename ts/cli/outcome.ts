@@ -37,6 +37,8 @@ export interface Outcome {
 export interface Context {
   readonly engine: Engine;
   readonly settings: Settings;
+  /** The plugin's settings as they stand in the configuration, for what is no part of `settings`. */
+  readonly config: unknown;
   readonly operation: Operation;
   readonly style: Style;
   /** The directory that relative paths are relative to. */

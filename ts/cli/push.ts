@@ -23,6 +23,7 @@ export async function push({ engine, settings, operation, style }: Context): Pro
       ok: true,
       snapshot: snapshot ?? null,
       changed,
+      snapshots: report.snapshots,
       files,
       bytes,
       uploadedBytes,

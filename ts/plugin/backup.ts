@@ -14,6 +14,7 @@ import { type BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import type { Policy } from '../policy.js';
 import { type Clock, within } from './clock.js';
+import { Pruner } from './pruner.js';
 import { Pusher, type PushReason, type Running } from './pusher.js';
 import type { Failure, Record } from './record.js';
 import type { Reporter } from './report.js';
@@ -36,6 +37,10 @@ export interface GatewayStatus {
   readonly running?: { readonly reason: string; readonly phase: string };
   readonly lastSuccessAt?: string;
   readonly lastSnapshot?: string;
+  /** When old snapshots were last deleted, or that was tried. */
+  readonly lastPruneAt?: string;
+  /** Why that failed. */
+  readonly pruneProblem?: { readonly code: string; readonly message: string };
   /** Failures in a row. */
   readonly failures: number;
   readonly lastFailure?: Failure;
@@ -64,6 +69,8 @@ const CAPTURE_WAIT_MS = 25_000;
 const STOP_WAIT_MS = 8_000;
 /** How long a rollback waits for a push that it cuts off, in milliseconds. */
 const MAKE_WAY_MS = 12_000;
+/** How long a stopping gateway waits for pruning to be cut off, in milliseconds. */
+const PRUNE_ENDS_MS = 2_000;
 /** How long a push waits for another process that works on the same state, in milliseconds. */
 const LOCK_WAIT_MS = 10 * 60_000;
 
@@ -71,6 +78,7 @@ const LOCK_WAIT_MS = 10 * 60_000;
 export class Backup {
   readonly #deps: BackupDeps;
   readonly #pusher: Pusher;
+  readonly #pruner: Pruner | undefined;
   /** What rolls this state back. */
   readonly rollbacks: Rollbacks;
   #cancelTime = (): void => {};
@@ -82,13 +90,17 @@ export class Backup {
       ...deps,
       settings: () => this.#settings(),
       makeWay: async () => {
-        await within(deps.clock, MAKE_WAY_MS, this.#pusher.interrupt());
+        await within(deps.clock, MAKE_WAY_MS, this.#makeWay());
       },
     });
     this.#pusher = new Pusher({
       push: (reason, operation) => this.#push(reason, operation),
-      ended: (reason, outcome) => deps.reporter.ended(reason, outcome),
+      ended: (reason, outcome) => {
+        deps.reporter.ended(reason, outcome);
+        if (this.#pusher.running === undefined) this.#pruner?.afterPush(reason, outcome);
+      },
     });
+    this.#pruner = this.#makePruner();
   }
 
   /** The time zone in which the user speaks of days. */
@@ -120,6 +132,7 @@ export class Backup {
   stop(): void {
     this.#cancelTime();
     this.#pusher.stop();
+    void this.#pruner?.stop();
   }
 
   /** Pushes because somebody asks. @throws {BackupError} */
@@ -151,6 +164,8 @@ export class Backup {
     const { clock, configured, reporter } = this.#deps;
     this.#cancelTime();
     if (configured instanceof Error) return;
+    // It holds the lock that a rollback needs, and a push.
+    await within(clock, PRUNE_ENDS_MS, this.#pruner?.stop() ?? Promise.resolve());
     if (await this.rollbacks.beforeStop()) {
       this.#pusher.stop();
       return;
@@ -204,7 +219,29 @@ export class Backup {
   async #push(reason: PushReason, operation: Operation): Promise<PushReport> {
     const settings = this.#settings();
     this.#deps.reporter.began();
+    await this.#pruner?.interrupt();
     return this.#deps.engine.push(settings, { reason, waitMs: LOCK_WAIT_MS }, operation);
+  }
+
+  /** Lets what runs go, and what would follow it. */
+  async #makeWay(): Promise<void> {
+    await this.#pusher.interrupt();
+    await this.#pruner?.interrupt();
+  }
+
+  #makePruner(): Pruner | undefined {
+    const { clock, configured, engine, reporter } = this.#deps;
+    if (configured instanceof Error) return undefined;
+    const { settings, policy } = configured;
+    const { keepSnapshots, keepDaily, keepWeekly } = policy;
+    const keep = { keepSnapshots, keepDaily, keepWeekly };
+    return new Pruner({
+      clock,
+      keep,
+      lastAt: () => reporter.record.lastPruneAt,
+      prune: (operation) => engine.prune(settings, keep, operation),
+      ended: (outcome) => reporter.pruned(outcome),
+    });
   }
 
   #settings(): Settings {
@@ -215,7 +252,7 @@ export class Backup {
 }
 
 function remembered(record: Record, running: Running | undefined) {
-  const { lastSuccessAt, lastSnapshot, failures, lastFailure } = record;
+  const { lastSuccessAt, lastSnapshot, failures, lastFailure, lastPruneAt, pruneFailure } = record;
   return {
     failures,
     ...(running === undefined
@@ -224,10 +261,12 @@ function remembered(record: Record, running: Running | undefined) {
     ...(lastSuccessAt === undefined ? {} : { lastSuccessAt }),
     ...(lastSnapshot === undefined ? {} : { lastSnapshot }),
     ...(lastFailure === undefined ? {} : { lastFailure }),
+    ...(lastPruneAt === undefined ? {} : { lastPruneAt }),
+    ...(pruneFailure === undefined ? {} : { pruneProblem: plain(pruneFailure) }),
   };
 }
 
-function plain({ code, message }: BackupError): { code: string; message: string } {
+function plain({ code, message }: { code: string; message: string }): { code: string; message: string } {
   return { code, message };
 }
 

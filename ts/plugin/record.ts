@@ -46,6 +46,10 @@ export interface Record {
   /** What the user was told about and that is not over yet. */
   readonly told: readonly Incident[];
   readonly rollback?: PendingRollback;
+  /** When snapshots were last pruned, or that was tried. */
+  readonly lastPruneAt?: string;
+  /** Why that failed. */
+  readonly pruneFailure?: Failure;
 }
 
 /** What the user is told about, once. */
@@ -108,11 +112,12 @@ export function failure(error: BackupError, at: Date): Failure {
 function parse(value: unknown): Record {
   if (typeof value !== 'object' || value === null) return EMPTY;
   const saved = value as { readonly [field: string]: unknown };
-  const { failures, told, lastFailure, lastSnapshot } = saved;
+  const { failures, told, lastFailure, lastSnapshot, pruneFailure } = saved;
   return {
-    ...times(saved, 'lastRunAt', 'lastSuccessAt', 'since'),
+    ...times(saved, 'lastRunAt', 'lastSuccessAt', 'since', 'lastPruneAt'),
     ...(typeof lastSnapshot === 'string' ? { lastSnapshot } : {}),
     ...(isFailure(lastFailure) ? { lastFailure } : {}),
+    ...(isFailure(pruneFailure) ? { pruneFailure } : {}),
     ...(isRollback(saved['rollback']) ? { rollback: saved['rollback'] } : {}),
     failures: typeof failures === 'number' && Number.isSafeInteger(failures) && failures > 0 ? failures : 0,
     told: Array.isArray(told) ? told.filter((word) => word === 'failing' || word === 'overdue') : [],

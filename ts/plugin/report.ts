@@ -1,5 +1,5 @@
 /** Keeps the record of how pushes go, and tells the user when they do not. */
-import type { PushReport } from '../../index.js';
+import type { PruneReport, PushReport } from '../../index.js';
 import { BackupError } from '../errors.js';
 import type { Policy } from '../policy.js';
 import type { Logger } from './api.js';
@@ -13,7 +13,7 @@ import {
   type Record,
   type RecordFile,
 } from './record.js';
-import { tellPush } from './tell.js';
+import { tellPrune, tellPush } from './tell.js';
 
 /** So many failures in a row reach the user. */
 const FAILURES = 3;
@@ -102,6 +102,22 @@ export class Reporter {
     else this.#failed(reason, outcome);
   }
 
+  /** Pruning has ended. A failure is no failure of backups: it is told in the log and in the status. */
+  pruned(outcome: PruneReport | BackupError): void {
+    const now = this.#clock.now();
+    const { pruneFailure: _over, ...rest } = this.#record;
+    const { logger } = this.#voice;
+    if (outcome instanceof BackupError) {
+      this.#save({ ...rest, lastPruneAt: now.toISOString(), pruneFailure: failure(outcome, now) });
+      logger.warn(`old snapshots stay: ${outcome.message} (${outcome.code})`);
+      return;
+    }
+    this.#save({ ...rest, lastPruneAt: now.toISOString() });
+    const told = tellPrune(outcome);
+    if (told !== undefined) logger.info(told);
+    for (const warning of outcome.warnings) logger.warn(warning);
+  }
+
   /** Tells the user when nothing was backed up for too long. To be called at least once a minute. */
   look({ schedule }: Policy): void {
     const now = this.#clock.now();
@@ -130,7 +146,7 @@ export class Reporter {
 
   #succeeded(reason: PushReason, report: PushReport): void {
     const { told } = this.#record;
-    const { lastSnapshot: before, since, rollback } = this.#record;
+    const { lastSnapshot: before, since, rollback, lastPruneAt, pruneFailure } = this.#record;
     const lastSnapshot = report.snapshot ?? report.resumed ?? before;
     const now = this.#clock.now().toISOString();
     this.#save({
@@ -140,6 +156,8 @@ export class Reporter {
       lastSuccessAt: now,
       ...(since === undefined ? {} : { since }),
       ...(rollback === undefined ? {} : { rollback }),
+      ...(lastPruneAt === undefined ? {} : { lastPruneAt }),
+      ...(pruneFailure === undefined ? {} : { pruneFailure }),
       ...(lastSnapshot === undefined ? {} : { lastSnapshot }),
     });
     this.#voice.health?.clearFailure();

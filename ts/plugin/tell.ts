@@ -2,6 +2,7 @@
 import type {
   ListReport,
   ProgressEvent,
+  PruneReport,
   PushReport,
   SnapshotChanges,
   SnapshotInfo,
@@ -57,6 +58,13 @@ export function tellPush(report: PushReport): string {
   ].join('; ');
 }
 
+/** What was pruned, in one line; nothing where nothing was. */
+export function tellPrune({ deletedSnapshots, freedBytes, waitingBytes }: PruneReport): string | undefined {
+  if (deletedSnapshots === 0 && freedBytes === 0) return undefined;
+  const later = waitingBytes === 0 ? '' : `, ${formatBytes(waitingBytes)} more within a day`;
+  return `${count(deletedSnapshots, 'old snapshot')} deleted; ${formatBytes(freedBytes)} freed${later}`;
+}
+
 /** Something that went wrong. */
 interface Trouble {
   readonly code: string;
@@ -65,7 +73,7 @@ interface Trouble {
 
 /** Whether the state is backed up, since when, and where. */
 export function tellStatus(standing: GatewayStatus, now: Date, timeZone?: string): string {
-  const { problem, running, schedule, nextAt, bucket, bucketProblem } = standing;
+  const { problem, running, schedule, nextAt, bucket, bucketProblem, pruneProblem } = standing;
   const times = new Times({ now, timeZone });
   return lines(
     ...(problem === undefined ? [] : [`Nothing can be backed up: ${trouble(problem)}`]),
@@ -78,6 +86,7 @@ export function tellStatus(standing: GatewayStatus, now: Date, timeZone?: string
           `Next backup: ${times.tell(nextAt)}${schedule === undefined ? '' : `, schedule "${printable(schedule)}"`}`,
         ]),
     ...(bucket === undefined ? [] : bucketOf(bucket)),
+    ...(pruneProblem === undefined ? [] : [`Old snapshots stay: ${trouble(pruneProblem)}`]),
     ...(bucketProblem === undefined ? [] : [`The bucket cannot be asked: ${trouble(bucketProblem)}`]),
   );
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::writer::{Writer, is_there};
+use super::writer::{SecondLook, Writer, is_there};
 use crate::error::{Error, Result};
 use crate::format::{PackName, SnapshotId};
 use crate::ops::session::Session;
@@ -20,6 +20,8 @@ pub(super) enum Committed {
     Yes,
     /// The manifest that it builds on is gone from the bucket, and with it perhaps the packs.
     BaseGone,
+    /// Another machine goes on with this lineage: this one needs a lineage of its own.
+    Cloned,
 }
 
 /// Commits a captured snapshot whose packs are all in the bucket. `again` for one of an earlier run, which may
@@ -34,8 +36,12 @@ pub(super) async fn commit(
     if !(again && is_there(session, &id).await?) {
         let age = session.ambient.clock.now().duration_since(writer.listed_at);
         let fresh = age.is_ok_and(|age| age < LISTING_HOLDS) && !again;
-        if !fresh && !writer.base_is_there(session, captured.base.as_deref()).await? {
-            return Ok(Committed::BaseGone);
+        if !fresh {
+            match writer.look_again(session, captured.base.as_deref()).await? {
+                SecondLook::Same => {}
+                SecondLook::BaseGone => return Ok(Committed::BaseGone),
+                SecondLook::Cloned => return Ok(Committed::Cloned),
+            }
         }
         let object = Bytes::from(captured.newest.object.clone());
         session.store.put(&ObjectKey::new(id.object())?, object).await?;

@@ -8,16 +8,17 @@ use super::capture::{Capture, Chunker, Draft, runs};
 use super::changes::{Changes, Scan};
 use super::frames::FramePipe;
 use super::memory::Memory;
+use super::sparse;
 use super::summary::summary;
 use super::writer::Writer;
 use crate::chunk::Cutter;
 use crate::error::{Error, Result};
-use crate::format::{Counts, Entry, Manifest, PackRef, Reason, SnapshotId, TreeRef};
+use crate::format::{Counts, Entry, Manifest, PackRef, Reason, Run, SnapshotId, TreeRef};
 use crate::ops::FileProblem;
 use crate::ops::roots;
 use crate::ops::session::{Session, millis};
 use crate::repo::{Captured, Known, MAX_TREE_BYTES, Newest, PackIndex, Snapshot};
-use crate::source::Fingerprint;
+use crate::source::{Fingerprint, Found};
 
 /// What is known before the first file is read.
 pub(super) struct Start {
@@ -78,9 +79,10 @@ impl Plan {
         let taken = |seconds| {
             let names = [true, false]
                 .map(|safety| SnapshotId::new(seconds, writer.machine, safety).to_string());
-            lineage
-                .as_ref()
-                .is_some_and(|newest| newest.written.iter().any(|name| names.contains(name)))
+            names.iter().any(|name| writer.pruning.has_pruned(name))
+                || lineage
+                    .as_ref()
+                    .is_some_and(|newest| newest.written.iter().any(|name| names.contains(name)))
         };
         while last == Some(seconds) || taken(seconds) {
             seconds += 1;
@@ -90,7 +92,7 @@ impl Plan {
             previous: lineage.as_ref().map(|newest| newest.sha256),
             reason,
             local_time_ms: now,
-            server_time_ms: now + session.store.server_offset_ms(),
+            server_time_ms: session.server_now_ms(),
             host_version: session.settings.host_version.clone(),
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
             includes_secrets: session.settings.include_secrets,
@@ -142,12 +144,13 @@ impl Plan {
 /// The scan's part that the capturing thread takes along.
 pub(super) struct Owned {
     roots: Vec<crate::source::Root>,
-    found: Vec<crate::source::Found>,
+    found: Vec<Found>,
     before: Vec<Option<Entry>>,
     changes: Changes,
     skipped: Vec<FileProblem>,
     policy: Vec<u8>,
     old_tails: Vec<(u32, u64)>,
+    old_tree: Vec<Run>,
     /// What to compare with, where this push builds on the newest snapshot.
     memory: Option<Arc<Memory>>,
     /// The entries of the previous snapshot, where they are known.
@@ -173,6 +176,7 @@ impl Owned {
             before: changes.read.iter().map(before).collect(),
             found: std::mem::take(&mut scan.walk.found),
             old_tails: Changes::old_tree(scan).map(|tree| tree.tails.clone()).unwrap_or_default(),
+            old_tree: Changes::old_tree(scan).map(|tree| tree.runs.clone()).unwrap_or_default(),
             // What says the same but lies in a lost pack still needs a new snapshot.
             memory: memory
                 .filter(|memory| builds_on && !scan.harmed && memory.all(&usable))
@@ -188,7 +192,7 @@ impl Owned {
 /// Reads everything that changed and leaves packs and the sealed manifest in the spool. Blocks.
 pub(super) fn read_all(
     mut plan: Plan,
-    owned: Owned,
+    mut owned: Owned,
     start: Start,
     mut pipe: FramePipe,
     cancel: tokio_util::sync::CancellationToken,
@@ -197,6 +201,7 @@ pub(super) fn read_all(
     let seed = plan.key.chunker_seed(&plan.repository.0);
     let ids = plan.key.chunk_ids(&plan.repository.0);
     let Start { known, mut indexes, adopted: _, next_pack: _ } = start;
+    let same = std::mem::take(&mut owned.changes.same);
     let mut capture = Capture {
         chunker: Chunker::new(ids, known, &mut pipe, cancel),
         roots: &owned.roots,
@@ -209,38 +214,19 @@ pub(super) fn read_all(
         done_files: 0,
         skipped: owned.skipped.clone(),
     };
-    let mut drafts: Vec<(usize, Draft, Fingerprint)> = Vec::with_capacity(owned.found.len());
-    for (index, before) in owned.changes.read.iter().zip(&owned.before) {
-        let Some(found) = owned.found.get(*index) else { continue };
-        if let Some(draft) = capture.entry(found.clone(), before.as_ref())? {
-            let print = match &draft {
-                Draft::Read(read, _) => read.fingerprint,
-                Draft::Same(_) => found.fingerprint,
-            };
-            drafts.push((*index, draft, print));
-        }
-    }
-    let fingerprint =
-        |index: usize| owned.found.get(index).map(|found| found.fingerprint).unwrap_or_default();
-    drafts.extend(
-        owned
-            .changes
-            .same
-            .into_iter()
-            .map(|(index, entry)| (index, Draft::Same(entry), fingerprint(index))),
-    );
-    drafts.sort_unstable_by_key(|(index, ..)| *index);
-
-    let Capture { mut chunker, skipped, .. } = capture;
-    let places = chunker.pipe.places()?;
+    let drafts = drafts(&mut capture, &owned, same)?;
+    let places = capture.chunker.pipe.places()?;
     let mut entries = Vec::with_capacity(drafts.len());
     let mut prints = Vec::with_capacity(drafts.len());
-    for (_, draft, print) in drafts {
+    let mut indices = Vec::with_capacity(drafts.len());
+    for (index, draft, print) in drafts {
         entries.push(complete(draft, &places)?);
         prints.push(print);
+        indices.push(index);
     }
     if let Some(memory) = owned.memory.filter(|memory| memory.says(&entries)) {
-        drop(chunker);
+        let skipped = capture.skipped;
+        drop(capture.chunker);
         pipe.finish()?;
         let old = entries.iter().map(|entry| memory.at(entry.root, &entry.path).unwrap_or(entry));
         let base = plan.base.as_deref().unwrap_or_default();
@@ -248,6 +234,20 @@ pub(super) fn read_all(
         let files = Memory::encode(base, &owned.policy, &owned.roots, tree, prints.iter().zip(old));
         return Ok(Outcome::Unchanged { files, counts: count(&entries), skipped });
     }
+    // There is a new snapshot: now is the time to leave packs of which little is used.
+    if sparse::has_time(plan.manifest.reason) {
+        let new_bytes = capture.chunker.new_bytes;
+        let leave =
+            sparse::sparse(&entries, &owned.old_tree, &indexes, plan.first_new(), new_bytes);
+        if !leave.is_empty() {
+            let found: Vec<&Found> =
+                indices.iter().filter_map(|index| owned.found.get(*index)).collect();
+            let again = sparse::read_again(&mut capture, &leave, &entries, &found)?;
+            let places = capture.chunker.pipe.places()?;
+            sparse::point(&mut entries, &mut prints, again, &places)?;
+        }
+    }
+    let Capture { mut chunker, skipped, .. } = capture;
     let mut tree = Vec::new();
     for entry in &entries {
         entry.encode(&mut tree);
@@ -294,6 +294,32 @@ pub(super) fn read_all(
         prints.iter().zip(&entries),
     );
     seal(&plan, end.next_pack, &files).map(|captured| Outcome::Captured(Box::new(captured)))
+}
+
+/// Reads what has to be read. Every entry in order, with its place in the walk and what to know it by next time.
+fn drafts(
+    capture: &mut Capture<'_, '_>,
+    owned: &Owned,
+    same: Vec<(usize, Entry)>,
+) -> Result<Vec<(usize, Draft, Fingerprint)>> {
+    let mut drafts: Vec<(usize, Draft, Fingerprint)> = Vec::with_capacity(owned.found.len());
+    for (index, before) in owned.changes.read.iter().zip(&owned.before) {
+        let Some(found) = owned.found.get(*index) else { continue };
+        if let Some(draft) = capture.entry(found.clone(), before.as_ref())? {
+            let print = match &draft {
+                Draft::Read(read, _) => read.fingerprint,
+                Draft::Same(_) => found.fingerprint,
+            };
+            drafts.push((*index, draft, print));
+        }
+    }
+    let fingerprint =
+        |index: usize| owned.found.get(index).map(|found| found.fingerprint).unwrap_or_default();
+    drafts.extend(
+        same.into_iter().map(|(index, entry)| (index, Draft::Same(entry), fingerprint(index))),
+    );
+    drafts.sort_unstable_by_key(|(index, ..)| *index);
+    Ok(drafts)
 }
 
 /// Fixes the snapshot's content on disk.

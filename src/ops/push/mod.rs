@@ -13,6 +13,7 @@ mod contents;
 mod frames;
 pub(in crate::ops) mod memory;
 mod repository;
+mod sparse;
 mod summary;
 mod upload;
 mod writer;
@@ -54,6 +55,8 @@ pub struct PushReport {
     pub snapshot: Option<String>,
     /// Id of a snapshot of an earlier, interrupted push that was committed first.
     pub resumed: Option<String>,
+    /// Snapshots of this machine in the bucket that are not safety snapshots, as it remembers.
+    pub snapshots: u64,
     /// Files in the snapshot (in the newest one, when nothing had changed).
     pub files: u64,
     /// Bytes of content of those files.
@@ -97,6 +100,9 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
     if let Err(error) = Session::blocking(move || rollbacks.clear_done()).await {
         report.warnings.push(format!("the files of a rollback that is done stay: {error}"));
     }
+    let newest = session.local_repository(session.settings.encrypt).newest()?;
+    let written = newest.iter().flat_map(|newest| &newest.written);
+    report.snapshots = written.filter(|id| !id.starts_with("safety-")).count() as u64;
     let traffic = session.traffic();
     report.uploaded_bytes = traffic.sent_bytes;
     report.requests = traffic.requests;
@@ -134,10 +140,29 @@ pub(in crate::ops) async fn push_locked(
 }
 
 async fn run(session: &Session, options: PushOptions, lock: Arc<LockFile>) -> Result<PushReport> {
+    // Again where another machine turned out to go on with this lineage: then with a lineage of its own.
+    for _ in 0..3 {
+        if let Some(report) = attempt(session, options, Arc::clone(&lock)).await? {
+            return Ok(report);
+        }
+    }
+    Err(Error::internal("the lineage of this machine is never its own"))
+}
+
+/// One push; `None` when this machine is a clone, which shows only late.
+async fn attempt(
+    session: &Session,
+    options: PushOptions,
+    lock: Arc<LockFile>,
+) -> Result<Option<PushReport>> {
     let mut writer = Writer::open(session, lock).await?;
     let mut resumed = None;
     if let Some(waiting) = writer.spool.captured()? {
-        resumed = resume(session, &mut writer, waiting).await?;
+        match resume(session, &mut writer, &waiting).await? {
+            Committed::Yes => resumed = Some(waiting.newest.snapshot),
+            Committed::BaseGone => writer.spool.give_up_captured()?,
+            Committed::Cloned => return writer.spool.give_up_captured().map(|()| None),
+        }
     }
     session.report(Phase::Scan, 0, None, 0);
     let mut scan = Scan::take(session, &writer).await?;
@@ -145,7 +170,7 @@ async fn run(session: &Session, options: PushOptions, lock: Arc<LockFile>) -> Re
     for _ in 0..2 {
         let changes = Changes::between(&scan, session, &writer);
         if let Some(report) = changes.none(&scan, &mut writer) {
-            return Ok(PushReport { resumed, ..report });
+            return Ok(Some(PushReport { resumed, ..report }));
         }
         let captured =
             match capture_and_upload(session, &mut writer, &mut scan, changes, options.reason)
@@ -156,13 +181,13 @@ async fn run(session: &Session, options: PushOptions, lock: Arc<LockFile>) -> Re
                     writer.local.save_files(&files)?;
                     let report =
                         changes::unchanged(counts.files, counts.bytes, skipped, &scan, &mut writer);
-                    return Ok(PushReport { resumed, ..report });
+                    return Ok(Some(PushReport { resumed, ..report }));
                 }
             };
         match commit::commit(session, &mut writer, &captured, false).await? {
             Committed::Yes => {
                 writer.warnings.append(&mut scan.warnings);
-                return Ok(finished(captured, resumed, writer));
+                return Ok(Some(finished(captured, resumed, writer)));
             }
             Committed::BaseGone => {
                 // Chunks that were taken for known have to be uploaded after all.
@@ -170,33 +195,22 @@ async fn run(session: &Session, options: PushOptions, lock: Arc<LockFile>) -> Re
                 writer.base = None;
                 scan = Scan::take(session, &writer).await?;
             }
+            Committed::Cloned => return writer.spool.give_up_captured().map(|()| None),
         }
     }
     Err(Error::internal("a push that builds on nothing lost its base"))
 }
 
 /// Finishes the upload of a push that was cut off.
-async fn resume(
-    session: &Session,
-    writer: &mut Writer,
-    waiting: Captured,
-) -> Result<Option<String>> {
-    let sent = upload::upload_waiting(session, writer, &waiting).await;
-    let done = match sent {
-        Ok(()) => commit::commit(session, writer, &waiting, true).await?,
+async fn resume(session: &Session, writer: &mut Writer, waiting: &Captured) -> Result<Committed> {
+    match upload::upload_waiting(session, writer, waiting).await {
+        Ok(()) => commit::commit(session, writer, waiting, true).await,
         // A pack of it is damaged in the spool (a power cut): the state is still here to be captured again.
         Err(Error::Damaged { object, message }) => {
             tracing::warn!(object, message, "the interrupted snapshot cannot be finished");
-            Committed::BaseGone
+            Ok(Committed::BaseGone)
         }
-        Err(error) => return Err(error),
-    };
-    match done {
-        Committed::Yes => Ok(Some(waiting.newest.snapshot)),
-        Committed::BaseGone => {
-            writer.spool.give_up_captured()?;
-            Ok(None)
-        }
+        Err(error) => Err(error),
     }
 }
 

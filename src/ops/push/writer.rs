@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::format::{MachineId, SnapshotId, SnapshotName};
 use crate::ops::session::Session;
 use crate::ops::slots;
-use crate::repo::{LocalRepository, LockFile, Newest, RepositoryRecord, Spool};
+use crate::repo::{LocalRepository, LockFile, Newest, Pruning, RepositoryRecord, Spool};
 use crate::store::ObjectKey;
 
 /// Everything a push writes with.
@@ -26,6 +26,8 @@ pub(super) struct Writer {
     pub(super) base: Option<Newest>,
     /// What the lineage goes on from, even where its newest manifest was lost.
     pub(super) lineage: Option<Newest>,
+    /// What was pruned lately.
+    pub(super) pruning: Pruning,
     /// When the bucket was last listed.
     pub(super) listed_at: SystemTime,
     pub(super) warnings: Vec<String>,
@@ -37,6 +39,34 @@ fn own(names: &[SnapshotName], machine: MachineId) -> impl Iterator<Item = &Snap
         SnapshotName::Current(id) if id.machine == machine => Some(id),
         _ => None,
     })
+}
+
+/// A snapshot of `machine` in a listing which this machine neither wrote, nor was about to write, nor deleted: the
+/// machine was cloned.
+fn foreign<'n>(
+    names: &'n [SnapshotName],
+    machine: MachineId,
+    lineage: Option<&Newest>,
+    waiting: Option<&Newest>,
+    pruning: &Pruning,
+) -> Option<&'n SnapshotId> {
+    own(names, machine).find(|id| {
+        let id = id.to_string();
+        !(lineage.is_some_and(|newest| newest.written.contains(&id))
+            || waiting.is_some_and(|waiting| waiting.snapshot == id)
+            || pruning.has_pruned(&id))
+    })
+}
+
+/// What a second look at the bucket shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SecondLook {
+    /// Nothing that matters has changed.
+    Same,
+    /// The manifest that the push builds on is gone.
+    BaseGone,
+    /// There is a snapshot of this machine that another one made.
+    Cloned,
 }
 
 impl Writer {
@@ -75,12 +105,9 @@ impl Writer {
         let machine = match machine {
             None => session.local.new_machine(entropy)?,
             Some(machine) => {
-                let ours = |id: &SnapshotId| {
-                    let id = id.to_string();
-                    lineage.as_ref().is_some_and(|newest| newest.written.contains(&id))
-                        || waiting.as_ref().is_some_and(|captured| captured.newest.snapshot == id)
-                };
-                let foreign = own(&names, machine).find(|id| !ours(id)).cloned();
+                let waiting = waiting.as_ref().map(|captured| &captured.newest);
+                let foreign =
+                    foreign(&names, machine, lineage.as_ref(), waiting, &local.pruning()?);
                 if let Some(foreign) = foreign {
                     warnings.push(format!(
                         "the bucket holds snapshot {foreign} of this machine's lineage which this machine did not \
@@ -103,7 +130,20 @@ impl Writer {
         let listed = Listed { names: &names, machine, has_keys };
         let Open { key, record, fresh } =
             repository::open(session, &local, listed, &mut warnings).await?;
-        Ok(Self { machine, key, record, fresh, local, spool, base, lineage, listed_at, warnings })
+        let pruning = local.pruning()?;
+        Ok(Self {
+            machine,
+            key,
+            record,
+            fresh,
+            local,
+            spool,
+            base,
+            lineage,
+            pruning,
+            listed_at,
+            warnings,
+        })
     }
 
     /// The newest manifest, if the bucket still has it.
@@ -143,17 +183,23 @@ impl Writer {
         repository::ensure_slot(session, &self.local, master, &mut self.record).await
     }
 
-    /// Lists the bucket again and tells whether the manifest that this push builds on is still there.
-    pub(super) async fn base_is_there(
+    /// Lists the bucket again: is the manifest that this push builds on still there, and is this still the only
+    /// machine of this lineage?
+    pub(super) async fn look_again(
         &mut self,
         session: &Session,
         base: Option<&str>,
-    ) -> Result<bool> {
+    ) -> Result<SecondLook> {
         let names = crate::repo::find(&*session.store).await?;
         self.listed_at = session.ambient.clock.now();
-        let Some(base) = base else { return Ok(true) };
+        if foreign(&names, self.machine, self.lineage.as_ref(), None, &self.pruning).is_some() {
+            return Ok(SecondLook::Cloned);
+        }
+        let Some(base) = base else { return Ok(SecondLook::Same) };
         let id = SnapshotId::try_from(base)?;
-        Ok(own(&names, id.machine).any(|listed| *listed == id) || is_there(session, &id).await?)
+        let there = own(&names, id.machine).any(|listed| *listed == id);
+        let there = there || is_there(session, &id).await?;
+        Ok(if there { SecondLook::Same } else { SecondLook::BaseGone })
     }
 }
 

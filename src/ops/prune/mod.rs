@@ -1,0 +1,385 @@
+//! Prune: delete the snapshots that retention gives up, and packs that nothing needs any more.
+//!
+//! Works on the lineage of this machine alone, under the lock of its state directory. Everything is read and checked
+//! first; whatever is not as it should be stops it before anything is deleted (`docs/retention.md`).
+//!
+//! 1. Manifests that retention gives up are deleted.
+//! 2. Packs that no manifest names any more are noted, and deleted a day later by the server's clock.
+//!
+//! It can be cut off anywhere: a snapshot goes before its packs, and what is noted is on disk before anything goes.
+
+mod lineage;
+mod packs;
+mod remove;
+mod retention;
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+pub use retention::Keep;
+
+use lineage::{Held, Lineage};
+use packs::Packs;
+use remove::{Removed, Remover};
+use retention::{Why, decide};
+
+use super::list::time;
+use super::push::lock;
+use super::session::Session;
+use crate::error::{Error, Result};
+use crate::format::{MachineId, PackName, SnapshotId, pack_prefix};
+use crate::repo::{Pruned, UnusedPack};
+use crate::store::{ObjectKey, ObjectVersion};
+
+/// Packs deleted at the same time.
+const PARALLEL: usize = 4;
+/// How long the names of deleted snapshots are remembered: no listing is that old, and no DELETE that late.
+const REMEMBERED_MS: i64 = 30 * 24 * 60 * 60_000;
+
+/// How to prune.
+#[derive(Clone, Copy, Debug)]
+pub struct PruneOptions {
+    /// What is kept.
+    pub keep: Keep,
+    /// Tell what would be done, and delete nothing.
+    pub dry_run: bool,
+    /// Go on even where more than half of the snapshots would go.
+    pub more_than_half: bool,
+    /// How long to wait for another process that works on the same state directory. Zero: not at all.
+    pub wait: Duration,
+}
+
+/// A snapshot of this machine, and what becomes of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrunedSnapshot {
+    /// Its name.
+    pub id: String,
+    /// When it was made by the server's clock, ISO 8601.
+    pub created_at: String,
+    /// Why it is kept: `newest 3`, `daily 2`, `weekly 1`, `safety`, `future`. Empty: it goes.
+    pub reasons: Vec<String>,
+}
+
+/// What pruning did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PruneReport {
+    /// Every snapshot of this machine, oldest first.
+    pub snapshots: Vec<PrunedSnapshot>,
+    /// Snapshots that are deleted.
+    pub deleted_snapshots: u64,
+    /// Packs that are deleted.
+    pub deleted_packs: u64,
+    /// Bytes that this frees now.
+    pub freed_bytes: u64,
+    /// Packs that nothing needs, and that wait for their day to be over.
+    pub waiting_packs: u64,
+    /// Bytes that these will free.
+    pub waiting_bytes: u64,
+    /// Objects that were hidden, because the key may not delete.
+    pub hidden: u64,
+    /// Snapshots of other machines and of format 1, which are left alone.
+    pub others: u64,
+    /// Why nothing would be deleted; only of a dry run.
+    pub stop: Option<String>,
+    /// Requests made.
+    pub requests: u64,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+}
+
+/// Deletes what is not to be kept any more.
+///
+/// # Errors
+/// `B2_PRUNE_STOPPED` where something is not as it should be, or more than half of the snapshots would go: nothing
+/// was deleted then. `B2_LOCKED`, and those of the store and the file system.
+///
+/// # Cancel safety
+/// May be dropped anywhere; the next one goes on with it.
+pub async fn prune(session: &Session, options: PruneOptions) -> Result<PruneReport> {
+    let started = Instant::now();
+    let _lock = lock(session, options.wait).await?;
+    let mut report = session.cancellable(run(session, options)).await?;
+    report.requests = session.traffic().requests;
+    report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    report.warnings.splice(0..0, session.warnings.iter().cloned());
+    Ok(report)
+}
+
+async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
+    let Some(lineage) = Lineage::look(session).await? else {
+        return Ok(PruneReport {
+            warnings: vec!["this machine has no snapshots in this bucket yet".to_owned()],
+            ..PruneReport::default()
+        });
+    };
+    let candidates: Vec<_> = lineage.held.iter().map(Held::candidate).collect();
+    let mut reasons = decide(options.keep, &candidates, lineage.now_ms);
+    // The next push builds on the one that this machine remembers as the newest. It is not the newest where the
+    // answer to a commit was lost: that one is in the bucket and waits in the spool.
+    let newest = lineage.held.iter().zip(&mut reasons);
+    for (_, why) in newest.filter(|(held, _)| held.id.to_string() == lineage.newest_id()) {
+        if why.is_empty() {
+            why.push(Why::Newest(2));
+        }
+    }
+    let goes: Vec<bool> = reasons.iter().map(Vec::is_empty).collect();
+    let mut report = PruneReport {
+        snapshots: lineage.held.iter().zip(&reasons).map(describe).collect(),
+        deleted_snapshots: goes.iter().filter(|goes| **goes).count() as u64,
+        others: lineage.others,
+        stop: too_many(&goes).filter(|_| !options.more_than_half),
+        ..PruneReport::default()
+    };
+    let stored = Stored::look(session, &lineage, &goes).await?;
+    let mut pruner = Pruner { session, remover: Remover::new(&*session.store), lineage, stored };
+    if options.dry_run {
+        pruner.look_at_packs(&goes, &mut report);
+    } else if let Some(message) = report.stop {
+        return Err(Error::PruneStopped { message });
+    } else {
+        pruner.delete(&goes, &mut report).await?;
+    }
+    Ok(report)
+}
+
+fn describe((held, reasons): (&Held, &Vec<Why>)) -> PrunedSnapshot {
+    PrunedSnapshot {
+        id: held.id.to_string(),
+        created_at: time(held.server_ms),
+        reasons: reasons.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Why this many must not go by themselves.
+fn too_many(goes: &[bool]) -> Option<String> {
+    let (gone, all) = (goes.iter().filter(|goes| **goes).count(), goes.len());
+    (gone * 2 > all).then(|| {
+        format!(
+            "{gone} of the {all} snapshots of this machine would go, which is more than half. If that is what you \
+             want, run `b2-backup prune --more-than-half`; else check keepSnapshots, keepDaily and keepWeekly"
+        )
+    })
+}
+
+/// An object in the bucket with all its versions.
+#[derive(Debug, Default)]
+struct StoredObject {
+    bytes: u64,
+    /// The newest first; `None` on a store that keeps none.
+    versions: Option<Vec<ObjectVersion>>,
+}
+
+/// What may have to be deleted. All of it is listed before anything is.
+#[derive(Debug)]
+struct Stored {
+    manifests: BTreeMap<SnapshotId, StoredObject>,
+    packs: BTreeMap<PackName, StoredObject>,
+}
+
+impl Stored {
+    async fn look(session: &Session, lineage: &Lineage, goes: &[bool]) -> Result<Self> {
+        let going = lineage.held.iter().zip(goes).filter(|(_, goes)| **goes).map(|(held, _)| held);
+        let ids: Vec<SnapshotId> =
+            going.chain(&lineage.returned).map(|held| held.id.clone()).collect();
+        let looking = ids.into_iter().map(|id| async move {
+            let versions = session.store.list_versions(&format!("{id}/")).await?;
+            let name = id.object();
+            let of_manifest = |all: Vec<ObjectVersion>| {
+                all.into_iter().filter(|version| version.key == name).collect()
+            };
+            Ok::<_, Error>((id, StoredObject { bytes: 0, versions: versions.map(of_manifest) }))
+        });
+        let manifests =
+            futures_util::stream::iter(looking).buffer_unordered(PARALLEL).try_collect().await?;
+        Ok(Self { manifests, packs: packs_of(session, lineage.machine).await? })
+    }
+}
+
+/// The packs of `machine` that are in the bucket, hidden ones too.
+async fn packs_of(
+    session: &Session,
+    machine: MachineId,
+) -> Result<BTreeMap<PackName, StoredObject>> {
+    let prefix = pack_prefix(machine);
+    let name = |key: &str| PackName::parse(key.strip_prefix(&prefix)?);
+    let mut stored: BTreeMap<PackName, StoredObject> = BTreeMap::new();
+    if let Some(versions) = session.store.list_versions(&prefix).await? {
+        for version in versions {
+            let Some(name) = name(&version.key) else { continue };
+            let pack = stored.entry(name).or_default();
+            pack.bytes += version.size;
+            pack.versions.get_or_insert_default().push(version);
+        }
+    } else {
+        for object in session.store.list(&prefix, false).await?.objects {
+            let Some(name) = name(&object.key) else { continue };
+            stored.insert(name, StoredObject { bytes: object.size, versions: None });
+        }
+    }
+    Ok(stored)
+}
+
+struct Pruner<'a> {
+    session: &'a Session,
+    remover: Remover<'a>,
+    lineage: Lineage,
+    stored: Stored,
+}
+
+impl Pruner<'_> {
+    /// Packs of manifests that stay, and of an interrupted push; and packs that only manifests which go name.
+    fn uses(&self, goes: &[bool]) -> (HashSet<PackName>, HashSet<PackName>) {
+        let Lineage { held, returned, spooled, .. } = &self.lineage;
+        let of = |wanted: bool| {
+            let held = held.iter().zip(goes).filter(move |(_, goes)| **goes == wanted);
+            held.flat_map(|(held, _)| held.packs.iter().copied())
+        };
+        let in_use: HashSet<PackName> = of(false).chain(spooled.iter().copied()).collect();
+        let again = returned.iter().flat_map(|held| held.packs.iter().copied());
+        let given_up = of(true).chain(again).filter(|name| !in_use.contains(name)).collect();
+        (in_use, given_up)
+    }
+
+    /// What packs would free.
+    fn look_at_packs(&self, goes: &[bool], report: &mut PruneReport) {
+        for (note, ready) in self.judge(goes, self.lineage.now_ms) {
+            let bytes = self.stored.packs.get(&note.name).map_or(0, |pack| pack.bytes);
+            count(report, ready, bytes);
+        }
+    }
+
+    fn judge(&self, goes: &[bool], deleted_ms: i64) -> Vec<(UnusedPack, bool)> {
+        let (in_use, given_up) = self.uses(goes);
+        let packs = Packs {
+            in_use: &in_use,
+            given_up: &given_up,
+            noted: &self.lineage.pruning.unused,
+            sequence: self.lineage.newest.sequence,
+            now_ms: self.lineage.now_ms,
+            deleted_ms,
+        };
+        packs.judge(self.stored.packs.keys().copied())
+    }
+
+    async fn delete(&mut self, goes: &[bool], report: &mut PruneReport) -> Result<()> {
+        self.note_before(goes)?;
+        let stays = self.delete_manifests(goes).await?;
+        report.deleted_snapshots -= stays.iter().filter(|stays| **stays).count() as u64;
+        let goes: Vec<bool> =
+            goes.iter().zip(&stays).map(|(goes, stays)| *goes && !stays).collect();
+        self.delete_packs(&goes, report).await?;
+        report.hidden = self.remover.hidden();
+        if let Some(refused) = self.remover.refused() {
+            if !self.lineage.pruning.told_denied {
+                report.warnings.push(refused.to_owned());
+                self.lineage.pruning.told_denied = true;
+                self.lineage.local.save_pruning(&self.lineage.pruning)?;
+            }
+        } else if self.lineage.pruning.told_denied && self.remover.any_gone() {
+            self.lineage.pruning.told_denied = false;
+            self.lineage.local.save_pruning(&self.lineage.pruning)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers what is about to go, before it goes: a listing that still shows a deleted snapshot must not be
+    /// taken for that of a clone, and its packs are known to have been this machine's.
+    fn note_before(&mut self, goes: &[bool]) -> Result<()> {
+        let (_, given_up) = self.uses(goes);
+        let Lineage { held, missing, pruning, newest, local, now_ms, .. } = &mut self.lineage;
+        for pruned in &mut pruning.pruned {
+            pruned.at_ms = pruned.at_ms.min(*now_ms);
+        }
+        pruning.pruned.retain(|pruned| *now_ms - pruned.at_ms < REMEMBERED_MS);
+        let going = held.iter().zip(goes).filter(|(_, goes)| **goes);
+        let names = going.map(|(held, _)| held.id.to_string()).chain(missing.iter().cloned());
+        for snapshot in names {
+            if !pruning.has_pruned(&snapshot) {
+                pruning.pruned.push(Pruned { snapshot, at_ms: *now_ms });
+            }
+        }
+        pruning.unused.retain(|note| !given_up.contains(&note.name));
+        pruning.unused.extend(given_up.into_iter().map(|name| UnusedPack {
+            name,
+            since_ms: *now_ms,
+            after: None,
+        }));
+        local.save_pruning(pruning)?;
+        if !missing.is_empty() {
+            newest.written.retain(|name| !missing.contains(name));
+            local.save_newest(newest)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes manifests, the oldest first. Tells which of those that should go stay.
+    async fn delete_manifests(&mut self, goes: &[bool]) -> Result<Vec<bool>> {
+        for returned in &self.lineage.returned {
+            self.remove_manifest(&returned.id).await?;
+        }
+        let mut stays = Vec::with_capacity(goes.len());
+        let mut gone = Vec::new();
+        for (held, goes) in self.lineage.held.iter().zip(goes) {
+            let removed = if *goes { Some(self.remove_manifest(&held.id).await?) } else { None };
+            stays.push(removed == Some(Removed::Stays));
+            if matches!(removed, Some(Removed::Gone | Removed::Hidden)) {
+                gone.push(held.id.to_string());
+            }
+        }
+        if !gone.is_empty() {
+            self.lineage.newest.written.retain(|name| !gone.contains(name));
+            self.lineage.local.save_newest(&self.lineage.newest)?;
+        }
+        Ok(stays)
+    }
+
+    async fn remove_manifest(&self, id: &SnapshotId) -> Result<Removed> {
+        let versions = self.stored.manifests.get(id).and_then(|found| found.versions.as_deref());
+        self.remover.remove(&ObjectKey::new(id.object())?, versions).await
+    }
+
+    async fn delete_packs(&mut self, goes: &[bool], report: &mut PruneReport) -> Result<()> {
+        let deleted_ms = self.session.server_now_ms().max(self.lineage.now_ms);
+        let judged = self.judge(goes, deleted_ms);
+        // Notes of packs that are gone from the listing go, too.
+        self.lineage.pruning.unused = judged.iter().map(|(note, _)| *note).collect();
+        self.lineage.local.save_pruning(&self.lineage.pruning)?;
+        let ready: HashSet<PackName> =
+            judged.iter().filter(|(_, ready)| *ready).map(|(note, _)| note.name).collect();
+        self.lineage.local.retain_tails(&|name| !ready.contains(&name))?;
+        let (machine, remover, stored) = (self.lineage.machine, &self.remover, &self.stored.packs);
+        let deleting = judged.into_iter().map(|(note, ready)| {
+            let pack = stored.get(&note.name);
+            async move {
+                let bytes = pack.map_or(0, |pack| pack.bytes);
+                if !ready {
+                    return Ok((false, bytes));
+                }
+                let key = ObjectKey::new(note.name.object(machine))?;
+                let versions = pack.and_then(|pack| pack.versions.as_deref());
+                let outcome = remover.remove(&key, versions).await?;
+                Ok::<_, Error>((outcome == Removed::Gone, bytes))
+            }
+        });
+        let done: Vec<(bool, u64)> =
+            futures_util::stream::iter(deleting).buffer_unordered(PARALLEL).try_collect().await?;
+        for (gone, bytes) in done {
+            count(report, gone, bytes);
+        }
+        Ok(())
+    }
+}
+
+fn count(report: &mut PruneReport, now: bool, bytes: u64) {
+    let (packs, sum) = if now {
+        (&mut report.deleted_packs, &mut report.freed_bytes)
+    } else {
+        (&mut report.waiting_packs, &mut report.waiting_bytes)
+    };
+    *packs += 1;
+    *sum += bytes;
+}

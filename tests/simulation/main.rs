@@ -1,0 +1,72 @@
+//! Months of a few machines that share a bucket, in seconds: pushes, prunes, restores, rotated keys, clones, kills,
+//! clocks that jump, listings that are old, answers that are lost, deletes that come late and twice.
+//!
+//! After every step every snapshot in the bucket has every byte that it needs; at the end all of them are restored
+//! once more, and nothing is left that nobody needs. `B2_SIMULATION_SEEDS` says how many lives are lived (300),
+//! `B2_SIMULATION_FIRST` which is the first; a failure names its seed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "helpers may panic as the tests do"
+)]
+#![expect(clippy::clone_on_ref_ptr, reason = "what is shared becomes `dyn` on the way")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+mod bucket;
+#[path = "../support/calendar.rs"]
+mod calendar;
+mod life;
+#[path = "../support/machine.rs"]
+mod machine;
+#[path = "../support/plain.rs"]
+mod plain;
+mod rng;
+
+use life::{Life, Template};
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+/// Lives `count` lives of `days` days, as many at a time as there are processors.
+async fn live(count: u64, days: u64) {
+    let first = number("B2_SIMULATION_FIRST", 1);
+    let template = Arc::new(Template::make().await);
+    let next = Arc::new(AtomicU64::new(first));
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..std::thread::available_parallelism().unwrap().get() {
+        let (template, next) = (template.clone(), next.clone());
+        workers.spawn(async move {
+            loop {
+                let seed = next.fetch_add(1, Ordering::SeqCst);
+                if seed >= first + count {
+                    return;
+                }
+                let living = tokio::spawn(Life::live(template.clone(), seed, days));
+                assert!(
+                    living.await.is_ok(),
+                    "seed {seed} fails: B2_SIMULATION_FIRST={seed} B2_SIMULATION_SEEDS=1"
+                );
+            }
+        });
+    }
+    while let Some(done) = workers.join_next().await {
+        done.unwrap();
+    }
+    eprintln!("seeds {first} to {}: {}", first + count - 1, life::sums());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_of_three_machines_and_a_clone() {
+    live(number("B2_SIMULATION_SEEDS", 300), 30).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes an hour: for the night"]
+async fn ten_thousand_months() {
+    live(number("B2_SIMULATION_SEEDS", 10_000), 30).await;
+}
