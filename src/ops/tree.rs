@@ -145,6 +145,11 @@ pub(super) async fn entries(source: &PackSource) -> Result<Vec<Entry>> {
                 return refuse("something above it is not a directory");
             }
         }
+        if entry.kind == EntryKind::Symlink
+            && (entry.target.is_empty() || entry.target.contains(&0))
+        {
+            return refuse("it is a symlink to nothing that can be");
+        }
         let runs = entry.runs.iter().try_fold(0, |sum: u64, run| sum.checked_add(run.bytes));
         let expected = if entry.kind == EntryKind::File { entry.size } else { 0 };
         total = total.saturating_add(entry.size);
