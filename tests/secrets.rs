@@ -108,7 +108,7 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
 /// All content of the bucket, opened by who has the passphrase.
 async fn opened(machine: &Machine, store: &MemoryStore) -> Vec<u8> {
     let passphrase = machine.settings.passphrase.clone();
-    let secrets = Secrets { passphrase, application_key: None };
+    let secrets = Secrets { passphrase, ..Secrets::default() };
     let ring = KeyRing::new(secrets, machine.ambient().cpu);
     let mut all = Vec::new();
     for snapshot in machine.list().await.snapshots {

@@ -27,6 +27,8 @@ pub struct Settings {
     pub application_key: Option<String>,
     /// Protects the backup instead of the application key.
     pub passphrase: Option<String>,
+    /// Application keys that were in use before; they open what was made with them.
+    pub old_keys: Option<Vec<String>>,
     /// B2 region; found by itself.
     pub region: Option<String>,
     /// S3 endpoint, for servers other than B2.
@@ -85,6 +87,13 @@ impl TryFrom<Settings> for ops::Settings {
                 ..StoreConfig::default()
             },
             passphrase: filled(settings.passphrase).map(Secret::new),
+            old_keys: settings
+                .old_keys
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|key| !key.is_empty())
+                .map(Secret::new)
+                .collect(),
             encrypt: settings.encrypt.unwrap_or(true),
             include_secrets: settings.include_secrets.unwrap_or(false),
             include: settings.include.unwrap_or_default(),

@@ -6,6 +6,7 @@ mod diff;
 mod drill;
 mod history;
 mod host;
+mod legacy;
 mod list;
 mod plan;
 mod push;

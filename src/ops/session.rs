@@ -12,6 +12,9 @@ use crate::progress::{Event, Phase, Silent, Sink};
 use crate::repo::{KeyRing, Local, LocalRepository, Secrets};
 use crate::store::{ObjectStore, StoreConfig, Traffic};
 
+/// Former application keys that are tried. Each costs a third of a second with a key slot that it does not open.
+const MAX_OLD_KEYS: usize = 16;
+
 /// What the user configured.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -23,6 +26,8 @@ pub struct Settings {
     pub store: StoreConfig,
     /// Protects the repository instead of the application key.
     pub passphrase: Option<crate::secret::Secret>,
+    /// Application keys that were in use before, to open what was made with them.
+    pub old_keys: Vec<crate::secret::Secret>,
     /// Whether what is written is sealed.
     pub encrypt: bool,
     /// Whether credentials are backed up too.
@@ -97,6 +102,10 @@ impl Session {
                 "secrets are only backed up with `encrypt: true`",
             ));
         }
+        if settings.old_keys.len() > MAX_OLD_KEYS {
+            let message = format!("at most {MAX_OLD_KEYS} keys: each costs time with every object");
+            return Err(Error::config("oldKeys", message));
+        }
         let secrets = Secrets {
             application_key: settings
                 .store
@@ -104,6 +113,7 @@ impl Session {
                 .clone()
                 .filter(|secret| !secret.is_empty()),
             passphrase: settings.passphrase.clone().filter(|secret| !secret.is_empty()),
+            old_keys: settings.old_keys.clone(),
         };
         ambient.progress.report(Event {
             phase: Phase::Open,

@@ -52,6 +52,8 @@ pub struct Secrets {
     pub application_key: Option<Secret>,
     /// A passphrase from the configuration.
     pub passphrase: Option<Secret>,
+    /// Application keys of before: they open what was made with them, and nothing is made with them.
+    pub old_keys: Vec<Secret>,
 }
 
 impl Secrets {
@@ -65,10 +67,15 @@ impl Secrets {
         })
     }
 
-    fn for_slot(&self, kind: SecretKind) -> Option<&Secret> {
+    /// Every application key, that of today first.
+    pub fn application_keys(&self) -> impl Iterator<Item = &Secret> {
+        self.application_key.iter().chain(&self.old_keys)
+    }
+
+    fn for_slot(&self, kind: SecretKind) -> Vec<&Secret> {
         match kind {
-            SecretKind::ApplicationKey => self.application_key.as_ref(),
-            SecretKind::Passphrase | SecretKind::Recovery => self.passphrase.as_ref(),
+            SecretKind::ApplicationKey => self.application_keys().collect(),
+            SecretKind::Passphrase | SecretKind::Recovery => self.passphrase.iter().collect(),
         }
     }
 }
@@ -151,17 +158,21 @@ impl KeyRing {
             if let Some(key) = known() {
                 return Ok(Some(RepoKey::Sealed(key)));
             }
-            let next = slots.iter().find_map(|slot| {
-                let secret = self.secrets.for_slot(slot.kind())?;
-                let fresh = slot.repository() == repository && tried.insert(slot.encode());
-                fresh.then(|| (slot.clone(), secret.clone()))
+            let next = slots.iter().find(|slot| {
+                slot.repository() == repository
+                    && !self.secrets.for_slot(slot.kind()).is_empty()
+                    && tried.insert(slot.encode())
             });
-            let Some((slot, secret)) = next.filter(|_| attempts < MAX_TRIES) else {
+            let Some(slot) = next.filter(|_| attempts < MAX_TRIES) else {
                 return Ok(None);
             };
             attempts += 1;
-            if let Some(key) = self.cpu.run(move || slot.open(secret.expose())).await? {
-                self.add(repository, key);
+            for secret in self.secrets.for_slot(slot.kind()) {
+                let (slot, secret) = (slot.clone(), secret.clone());
+                if let Some(key) = self.cpu.run(move || slot.open(secret.expose())).await? {
+                    self.add(repository, key);
+                    break;
+                }
             }
         }
     }

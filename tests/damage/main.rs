@@ -68,7 +68,7 @@ impl Repository {
             next_day(&live, day);
         }
         let secrets =
-            Secrets { passphrase: machine.settings.passphrase.clone(), application_key: None };
+            Secrets { passphrase: machine.settings.passphrase.clone(), ..Secrets::default() };
         let ring = KeyRing::new(secrets, machine.ambient().cpu);
         let mut packs = BTreeMap::new();
         for (day, (id, _)) in days.iter().enumerate() {

@@ -37,6 +37,7 @@ pub(crate) fn settings(state: &Path) -> Settings {
         config_path: None,
         store: StoreConfig { prefix: "p".into(), ..StoreConfig::default() },
         passphrase: Some(Secret::new("correct horse".into())),
+        old_keys: vec![],
         encrypt: true,
         include_secrets: false,
         include: vec![],
