@@ -573,6 +573,8 @@ export interface Settings {
   applicationKey?: string
   /** Protects the backup instead of the application key. */
   passphrase?: string
+  /** Application keys that were in use before; they open what was made with them. */
+  oldKeys?: Array<string>
   /** B2 region; found by itself. */
   region?: string
   /** S3 endpoint, for servers other than B2. */
