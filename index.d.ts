@@ -749,6 +749,8 @@ export interface Settings {
   passphrase?: string
   /** A recovery code as it was typed: opens backups whose other secrets are gone. */
   recoveryCode?: string
+  /** Application keys that were in use before; they open what was made with them. */
+  oldKeys?: Array<string>
   /** B2 region; found by itself. */
   region?: string
   /** S3 endpoint, for servers other than B2. */

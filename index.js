@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { CancelHandle, addKey, adopt, checkRecoveryCode, diff, discardRollback, drill, errorCodes, history, keys, list, newRecoveryCode, plan, planRollback, push, readHostConfig, recoverRollback, removeKey, restore, rollBack, show, status, verify } = nativeBinding
+const { CancelHandle, addKey, adopt, checkRecoveryCode, diff, discardRollback, drill, errorCodes, history, keys, list, newRecoveryCode, plan, planRollback, prune, push, readHostConfig, recoverRollback, removeKey, restore, rollBack, show, status, verify } = nativeBinding
 export { CancelHandle }
 export { addKey }
 export { adopt }

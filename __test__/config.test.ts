@@ -55,6 +55,15 @@ describe('where settings come from', () => {
     });
   });
 
+  it('takes former application keys from the environment alone', async () => {
+    const env = { B2_BACKUP_OLD_KEYS: ' K001,K002\n K003, ' };
+    expect((await load(FULL, { env })).settings.oldKeys).toEqual(['K001', 'K002', 'K003']);
+    expect((await load(FULL, { env: { B2_BACKUP_OLD_KEYS: '' } })).settings).not.toHaveProperty('oldKeys');
+    expect((await load({ ...FULL, oldKeys: ['K001'] })).settings).not.toHaveProperty('oldKeys');
+    const many = { B2_BACKUP_OLD_KEYS: 'K '.repeat(17) };
+    await expect(load(FULL, { env: many })).rejects.toMatchObject({ code: 'B2_CONFIG' });
+  });
+
   it.each([
     [{ stateDir: 'here' }, '/work/here'],
     [{ env: { OPENCLAW_STATE_DIR: '~/state' } }, '/home/me/state'],

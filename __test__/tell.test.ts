@@ -124,6 +124,10 @@ describe('the list', () => {
     expect(text).toMatch(
       /2026-02-13 03:00 \(6 days ago\)\n.*\n {2}cannot be used: a pack is damaged \(B2_DAMAGED\)\n/,
     );
+    const original = made('2026-02-01 03:00', '', { machine: '', authenticated: false, format: 1 });
+    const mixed = tellList({ snapshots: [...snapshots, original], warnings: [] }, { ...HERE, limit: 9 });
+    expect(mixed.match(/whoever can write to the bucket/g)).toHaveLength(1);
+    expect(mixed).toMatch(/\n {2}of the original plugin, not authenticated: only a command in a shell/);
     const plain = snapshots.map((snapshot) => ({ ...snapshot, authenticated: false }));
     expect(tellList({ snapshots: plain, warnings: [] }, { ...HERE, limit: 9 })).toMatch(
       /\nNote: not encrypted: whoever can write to the bucket can have made it$/,

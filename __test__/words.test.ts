@@ -365,6 +365,22 @@ describe('snapshots that cannot be used', () => {
     expect(short(finder([...plain, planted], NOW)('latest'))).toBe('= 2026-02-19 14:30');
   });
 
+  it('are never those of the original plugin, but by name', () => {
+    const original = made('2026-02-19 14:30', '', {
+      id: '2026-02-19T14-30-00-123Z-ab12cd34',
+      machine: '',
+      thisMachine: false,
+      authenticated: false,
+      format: 1,
+    });
+    const found = finder([...SNAPSHOTS, original], NOW);
+    expect(short(found('latest'))).toBe(short(finder(SNAPSHOTS, NOW)('latest')));
+    expect(found(original.id)).toEqual({ kind: 'one', snapshot: original });
+    const alone = finder([original], NOW);
+    expect(alone('latest').kind).toBe('none');
+    expect(alone('any machine latest').kind).toBe('none');
+  });
+
   it('may say nothing of when they were made', () => {
     const odd = made('2026-02-19 14:30', 'manual', { createdAt: 'soon', id: 'odd-1' });
     const found = finder([...SNAPSHOTS, odd], NOW);

@@ -17,8 +17,11 @@ export async function forget(name) {
   await rm(join(countsFolder, `${name}.json`), { force: true });
 }
 
-/** Prints the table of the suites, writes their total to `.cache/counts/NAME.json`, and ends the process. */
-export async function conclude(name, suites) {
+/**
+ * Prints the table of the suites and below it what was not run, writes their total to `.cache/counts/NAME.json`, and
+ * ends the process.
+ */
+export async function conclude(name, suites, notes = []) {
   const total = { ...NONE };
   console.log('\nTests');
   for (const { name: suite, ok, counts, seconds } of suites) {
@@ -29,6 +32,7 @@ export async function conclude(name, suites) {
         `${counts.skipped} skipped, ${seconds.toFixed(1)} s`,
     );
   }
+  for (const note of notes) console.log(`\n  ${note}`);
   // A suite can fail without a failing test: it did not compile, say.
   total.failed += suites.filter(({ ok, counts }) => !ok && counts.failed === 0).length;
   await writeFile(join(countsFolder, `${name}.json`), JSON.stringify(total));

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { node24, withoutNode24 } from './npm-cache.mjs';
+import { readerPython } from './python.mjs';
 import { failed, run, works } from './run.mjs';
 import { setup } from './setup.mjs';
 import { attempt, conclude, forget, NONE, vitest } from './suites.mjs';
@@ -14,7 +15,10 @@ try {
   failed(error);
 }
 
-await conclude('test', [await rust(), await javascript(), ...(await newerNode())]);
+const { python, reason } = await readerPython();
+const notes =
+  reason === undefined ? [] : [`SKIPPED: the reader in Python, tools/read_repository.py: ${reason}`];
+await conclude('test', [await rust(), await javascript(), ...(await newerNode())], notes);
 
 async function rust() {
   const nextest = await works('cargo', ['nextest', '--version']);
@@ -36,7 +40,7 @@ async function rust() {
 
 async function javascript() {
   console.log('\nJavaScript: wrapper, command line and addon');
-  return vitest('JavaScript (vitest)', process.execPath, []);
+  return vitest('JavaScript (vitest)', process.execPath, [], { B2_READER_PYTHON: python ?? '' });
 }
 
 /**

@@ -137,6 +137,14 @@ pub enum Error {
         /// The snapshot's id.
         snapshot: String,
     },
+    /// A snapshot of the original plugin, where only our own can be used.
+    #[error(
+        "{snapshot} was made by the original plugin: it can be shown, and restored into a directory with `restore {snapshot} --to DIR`"
+    )]
+    OldFormat {
+        /// The snapshot's name.
+        snapshot: String,
+    },
     /// A database could not be captured or is broken.
     #[error("database {}: {message}", path.display())]
     Database {
@@ -245,6 +253,7 @@ pub const CODES: &[&str] = &[
     "B2_DAMAGED",
     "B2_VERSION",
     "B2_NOT_AUTHENTICATED",
+    "B2_OLD_FORMAT",
     "B2_DATABASE",
     "B2_DATABASE_IN_PROCESS",
     "B2_TARGET_NOT_EMPTY",
@@ -282,6 +291,7 @@ impl Error {
             Self::Damaged { .. } => "B2_DAMAGED",
             Self::Version { .. } => "B2_VERSION",
             Self::NotAuthenticated { .. } => "B2_NOT_AUTHENTICATED",
+            Self::OldFormat { .. } => "B2_OLD_FORMAT",
             Self::Database { .. } => "B2_DATABASE",
             Self::DatabaseInProcess { .. } => "B2_DATABASE_IN_PROCESS",
             Self::TargetNotEmpty { .. } => "B2_TARGET_NOT_EMPTY",

@@ -10,7 +10,7 @@
 //! - **key slot**: the master key, sealed under a secret of the user's.
 //!
 //! # Floors
-//! `node → ops → {repo, source} → {store, chunk, format, crypto} → {error, progress, ambient, secret}`.
+//! `node → ops → {repo, source, legacy} → {store, chunk, format, crypto} → {error, progress, ambient, secret}`.
 //! A floor uses those below it, never one above, and no neighbour's insides.
 
 pub mod ambient;
@@ -20,6 +20,7 @@ pub mod crypto;
 pub mod entry;
 pub mod error;
 pub mod format;
+pub mod legacy;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod ops;

@@ -67,6 +67,16 @@ async fn ranges(store: &dyn ObjectStore) {
     );
 }
 
+/// Names that others gave: the original plugin's objects are named as its files are.
+async fn foreign_names(store: &dyn ObjectStore) {
+    for name in ["f/a b.md", "f/100% ü日.md", "f/a+b&c=d;e,f'(g)!@$~.md", "f/p%20q.md"] {
+        let name = ObjectKey::listed(name).unwrap();
+        store.put(&name, Bytes::from_static(b"there")).await.unwrap();
+        assert_eq!(store.get(&name, 9).await.unwrap(), "there", "{name}");
+    }
+    assert_eq!(names(store, "f/").await.len(), 4);
+}
+
 async fn listings(store: &dyn ObjectStore) {
     for name in ["l/b", "l/a/2", "l/a/1", "l/a.x", "l/ab/c/d", "l-other"] {
         store.put(&key(name), Bytes::from_static(b"xyz")).await.unwrap();
@@ -107,6 +117,13 @@ async fn versions(store: &dyn ObjectStore) {
     let Some(found) = store.list_versions("v/").await.unwrap() else { return };
     let shape: Vec<_> = found.iter().map(|one| (one.latest, one.hidden, one.size)).collect();
     assert_eq!(shape, [(true, true, 0), (false, false, 2), (false, false, 1)]);
+    // What is hidden or replaced can still be read by its version.
+    for (place, body) in [(1, "22"), (2, "1")] {
+        assert_eq!(store.get_version(&name, &found[place].version, 9).await.unwrap(), body);
+    }
+    let error = store.get_version(&name, &found[1].version, 1).await.unwrap_err();
+    assert_eq!(error.code(), "B2_STORE");
+    assert_eq!(store.get_version(&name, "no", 9).await.unwrap_err().code(), "B2_OBJECT_MISSING");
     store.delete(&name, Some(&found[0].version)).await.unwrap();
     assert_eq!(store.get(&name, 9).await.unwrap(), "22");
     store.delete(&name, Some(&found[1].version)).await.unwrap();
@@ -144,6 +161,7 @@ async fn conforms(store: &dyn ObjectStore) {
     assert!(store.list("", false).await.unwrap().objects.is_empty());
     whole_objects(store).await;
     ranges(store).await;
+    foreign_names(store).await;
     listings(store).await;
     deletions(store).await;
     versions(store).await;

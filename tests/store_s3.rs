@@ -343,6 +343,18 @@ async fn deletions_name_the_version() {
     assert!(error.to_string().contains("deleteFiles"), "{error}");
 }
 
+#[tokio::test]
+async fn a_version_is_read_by_its_name() {
+    let server = Scripted::start([Canned::new(200, "old"), Canned::new(200, "too much")]).await;
+    let store = store(&server);
+    assert_eq!(store.get_version(&key(), "4_z a+b", 5).await.unwrap(), "old");
+    assert_eq!(store.get_version(&key(), "v", 5).await.unwrap_err().code(), "B2_STORE");
+    let foreign = ObjectKey::listed("a b/100%.md").unwrap();
+    let server = Scripted::start([Canned::new(200, "")]).await;
+    self::store(&server).get(&foreign, 5).await.unwrap();
+    assert_eq!(server.requests()[0].target, "/bkt/p/a%20b/100%25.md");
+}
+
 /// Paused time runs on only while everything waits: the watchdog's two minutes take none.
 #[tokio::test(start_paused = true)]
 async fn a_stuck_upload_is_ended_and_repeated() {

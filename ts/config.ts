@@ -53,6 +53,11 @@ const ENVIRONMENT = {
   passphrase: 'B2_BACKUP_PASSPHRASE',
 } as const;
 
+/** Application keys of before, separated by commas or spaces, which no key has in it. Never in a file. */
+const OLD_KEYS = 'B2_BACKUP_OLD_KEYS';
+/** As many as the core takes. */
+const MOST_OLD_KEYS = 16;
+
 type TextField = keyof typeof ENVIRONMENT;
 
 /** The recovery code is for one command, not for a file: it only comes from here, or is asked for. */
@@ -123,6 +128,9 @@ export function checkSettings(
   }
   const recoveryCode = nonEmpty(env[RECOVERY_CODE_VARIABLE]);
   if (recoveryCode !== undefined) settings.recoveryCode = recoveryCode;
+  const oldKeys = (env[OLD_KEYS] ?? '').split(/[\s,]+/).filter((key) => key !== '');
+  if (oldKeys.length > MOST_OLD_KEYS) throw wrong(OLD_KEYS, `holds more than ${MOST_OLD_KEYS} keys`);
+  if (oldKeys.length > 0) settings.oldKeys = oldKeys;
   const uploadLimit = limit(file);
   if (uploadLimit !== undefined) settings.uploadLimit = uploadLimit;
 

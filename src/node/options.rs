@@ -29,6 +29,8 @@ pub struct Settings {
     pub passphrase: Option<String>,
     /// A recovery code as it was typed: opens backups whose other secrets are gone.
     pub recovery_code: Option<String>,
+    /// Application keys that were in use before; they open what was made with them.
+    pub old_keys: Option<Vec<String>>,
     /// B2 region; found by itself.
     pub region: Option<String>,
     /// S3 endpoint, for servers other than B2.
@@ -88,6 +90,13 @@ impl TryFrom<Settings> for ops::Settings {
             },
             passphrase: filled(settings.passphrase).map(Secret::new),
             recovery_code: filled(settings.recovery_code).map(Secret::new),
+            old_keys: settings
+                .old_keys
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|key| !key.is_empty())
+                .map(Secret::new)
+                .collect(),
             encrypt: settings.encrypt.unwrap_or(true),
             include_secrets: settings.include_secrets.unwrap_or(false),
             include: settings.include.unwrap_or_default(),

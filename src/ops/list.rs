@@ -2,6 +2,7 @@
 
 use futures_util::StreamExt as _;
 
+use super::legacy;
 use super::session::Session;
 use super::tree::path_for_people;
 use crate::entry::RelPath;
@@ -89,20 +90,20 @@ pub async fn list(session: &Session) -> Result<ListReport> {
 async fn run(session: &Session) -> Result<ListReport> {
     let names = find(&*session.store).await?;
     let this_machine = session.local.machine()?;
-    let reading = names.into_iter().map(|name| async move {
-        match name {
-            SnapshotName::Legacy(name) => legacy(name),
-            SnapshotName::Current(id) => {
-                let mine = Some(id.machine) == this_machine;
-                let snapshot = read(&*session.store, &session.ring, &id).await;
-                SnapshotInfo { this_machine: mine, ..info(&id, snapshot) }
-            }
-        }
+    let reading = names.clone().into_iter().filter_map(|name| match name {
+        SnapshotName::Legacy(_) => None,
+        SnapshotName::Current(id) => Some(async move {
+            let mine = Some(id.machine) == this_machine;
+            let snapshot = read(&*session.store, &session.ring, &id).await;
+            SnapshotInfo { this_machine: mine, ..info(&id, snapshot) }
+        }),
     });
     let mut snapshots: Vec<SnapshotInfo> =
         futures_util::stream::iter(reading).buffered(PARALLEL).collect().await;
+    let (originals, warnings) = legacy::infos(session, &names).await?;
+    snapshots.extend(originals);
     snapshots.sort_by(|a, b| (&a.created_at, &a.id).cmp(&(&b.created_at, &b.id)));
-    Ok(ListReport { snapshots, warnings: session.warnings.clone() })
+    Ok(ListReport { snapshots, warnings: [session.warnings.clone(), warnings].concat() })
 }
 
 fn info(id: &SnapshotId, snapshot: Result<Snapshot>) -> SnapshotInfo {
@@ -141,21 +142,6 @@ fn describe(changes: ChangeSummary, roots: &[RootRecord]) -> SnapshotChanges {
     };
     let most = most.into_iter().take(MOST_SHOWN).map(shown).collect();
     SnapshotChanges { added, changed, removed, stored_bytes, most }
-}
-
-fn legacy(name: String) -> SnapshotInfo {
-    let safety = name.starts_with("safety-");
-    let stamp = name.strip_prefix("safety-").unwrap_or(&name);
-    let (date, clock) = stamp.split_at_checked(10).unwrap_or((stamp, ""));
-    let clock = clock.get(1..9).unwrap_or_default().replace('-', ":");
-    SnapshotInfo {
-        kind: if safety { "safety" } else { "regular" },
-        created_at: format!("{date}T{clock}.000Z"),
-        format: 1,
-        problem: Some("made by the original plugin; this version does not read it".to_owned()),
-        id: name,
-        ..SnapshotInfo::default()
-    }
 }
 
 /// ISO 8601 with milliseconds.

@@ -7,6 +7,7 @@ mod drill;
 mod history;
 mod host;
 mod keys;
+mod legacy;
 mod list;
 mod plan;
 mod prune;

@@ -13,6 +13,9 @@ use crate::progress::{Event, Phase, Silent, Sink};
 use crate::repo::{KeyRing, Local, LocalRepository, Secrets};
 use crate::store::{ObjectStore, StoreConfig, Traffic};
 
+/// Former application keys that are tried. Each costs a third of a second with a key slot that it does not open.
+const MAX_OLD_KEYS: usize = 16;
+
 /// What the user configured.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -26,6 +29,8 @@ pub struct Settings {
     pub passphrase: Option<crate::secret::Secret>,
     /// Opens backups whose other secrets are gone, as it was typed; never used for new slots.
     pub recovery_code: Option<crate::secret::Secret>,
+    /// Application keys that were in use before, to open what was made with them.
+    pub old_keys: Vec<crate::secret::Secret>,
     /// Whether what is written is sealed.
     pub encrypt: bool,
     /// Whether credentials are backed up too.
@@ -103,6 +108,10 @@ impl Session {
         let code = settings.recovery_code.as_ref().filter(|code| !code.is_empty());
         let code = code.map(|code| RecoveryCode::parse(code.expose())).transpose();
         let code = code.map_err(|Mistyped(message)| Error::RecoveryCode { message })?;
+        if settings.old_keys.len() > MAX_OLD_KEYS {
+            let message = format!("at most {MAX_OLD_KEYS} keys: each costs time with every object");
+            return Err(Error::config("oldKeys", message));
+        }
         let secrets = Secrets {
             application_key: settings
                 .store
@@ -111,6 +120,7 @@ impl Session {
                 .filter(|secret| !secret.is_empty()),
             passphrase: settings.passphrase.clone().filter(|secret| !secret.is_empty()),
             recovery_code: code.map(|code| code.secret().clone()),
+            old_keys: settings.old_keys.clone(),
         };
         ambient.progress.report(Event {
             phase: Phase::Open,

@@ -1,12 +1,16 @@
 //! Show: what a snapshot holds, or the content of one file of it.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::FileProblem;
+use super::legacy::{Legacy, Take};
 use super::list::time;
 use super::restore::Selection;
 use super::session::Session;
 use super::tree::{entries, path_for_people, source};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::format::{Entry, EntryFlags, RootRecord};
+use crate::format::{Entry, EntryFlags, RootRecord, SnapshotName};
 
 /// A larger file is not shown, since all of it is in memory: it is restored into a directory.
 pub const MAX_SHOWN_BYTES: u64 = 64 << 20;
@@ -68,6 +72,9 @@ pub async fn show(session: &Session, options: &ShowOptions) -> Result<ShowReport
 
 async fn run(session: &Session, options: &ShowOptions) -> Result<ShowReport> {
     let paths = Selection::new(options.path.as_slice())?;
+    if let Some(SnapshotName::Legacy(name)) = SnapshotName::parse(&options.snapshot) {
+        return original(session, options, &name, &paths).await;
+    }
     let (source, warnings) =
         source(session, &options.snapshot, options.allow_unauthenticated).await?;
     let manifest = &source.snapshot().manifest;
@@ -92,11 +99,7 @@ async fn run(session: &Session, options: &ShowOptions) -> Result<ShowReport> {
         // A glob that happens to match one file asks for a list all the same.
         [file] if file.kind == EntryKind::File && names(path, file, &manifest.roots) => {
             if file.size > MAX_SHOWN_BYTES {
-                let message = format!(
-                    "{path} is larger than {} MiB; bring it into a directory with restore --to",
-                    MAX_SHOWN_BYTES >> 20
-                );
-                return Err(Error::config("path", message));
+                return Err(too_large(path));
             }
             let (mut contents, mut problems) = source.contents(&[file]).await?;
             match (contents.pop().flatten(), problems.pop()) {
@@ -108,6 +111,56 @@ async fn run(session: &Session, options: &ShowOptions) -> Result<ShowReport> {
         }
         _ => Ok(report),
     }
+}
+
+/// A snapshot of the original plugin. Whether a file can still be found shows only when its content is asked for.
+async fn original(
+    session: &Session,
+    options: &ShowOptions,
+    name: &str,
+    paths: &Selection,
+) -> Result<ShowReport> {
+    let snapshot = Legacy::open(session, name, options.allow_unauthenticated).await?;
+    let wanted: Vec<Entry> =
+        snapshot.entries()?.into_iter().filter(|entry| paths.wants_entry(entry, &[])).collect();
+    let mut report = ShowReport {
+        snapshot: name.to_owned(),
+        created_at: time(snapshot.made_ms),
+        entries: wanted.iter().map(|entry| shown(entry, &[])).collect(),
+        warnings: session.warnings.clone(),
+        ..ShowReport::default()
+    };
+    let Some(path) = &options.path else { return Ok(report) };
+    match wanted.as_slice() {
+        [] => return Err(Error::config("path", format!("{name} has nothing at {path}"))),
+        [file] if names(path, file, &[]) => {
+            if file.size > MAX_SHOWN_BYTES {
+                return Err(too_large(path));
+            }
+            let content: Arc<Mutex<Option<Vec<u8>>>> = Arc::default();
+            let shown = Arc::clone(&content);
+            let take: Take = Arc::new(move |_, found| {
+                *shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+                Ok(())
+            });
+            let (lost, warnings) = snapshot.contents(&wanted, &take).await?;
+            if let Some(FileProblem { path, message, .. }) = lost.into_iter().next() {
+                return Err(Error::damaged(format!("{name}/{path}"), message));
+            }
+            report.content = content.lock().unwrap_or_else(PoisonError::into_inner).take();
+            report.warnings.extend(warnings);
+        }
+        _ => {}
+    }
+    Ok(report)
+}
+
+fn too_large(path: &str) -> Error {
+    let message = format!(
+        "{path} is larger than {} MiB; bring it into a directory with restore --to",
+        MAX_SHOWN_BYTES >> 20
+    );
+    Error::config("path", message)
 }
 
 /// Whether `path` is just that of the entry: below its root, or from `/` on.

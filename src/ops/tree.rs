@@ -85,14 +85,7 @@ pub(super) fn content_of(session: &Session, snapshot: Snapshot) -> PackSource {
 async fn named(session: &Session, wanted: &str, confirmed: bool) -> Result<Snapshot> {
     let id = match SnapshotName::parse(wanted) {
         Some(SnapshotName::Current(id)) => id,
-        Some(SnapshotName::Legacy(_)) => {
-            return Err(Error::SnapshotNotFound {
-                snapshot: wanted.to_owned(),
-                message:
-                    "it was made by the original plugin, whose format this version does not read"
-                        .to_owned(),
-            });
-        }
+        Some(SnapshotName::Legacy(name)) => return Err(Error::OldFormat { snapshot: name }),
         None => SnapshotId::try_from(wanted)?,
     };
     let snapshot = read(&*session.store, &session.ring, &id).await?;
@@ -122,29 +115,9 @@ pub(super) async fn entries(source: &PackSource) -> Result<Vec<Entry>> {
     let entries: Vec<Entry> = TreeReader::new(&bytes)
         .collect::<Result<_, _>>()
         .map_err(|malformed| malformed.of(&name))?;
-    let no_directory: HashSet<(u16, &[u8])> = entries
-        .iter()
-        .filter(|entry| entry.kind != EntryKind::Directory)
-        .map(|entry| (entry.root, entry.path.as_bytes()))
-        .collect();
+    refuse_unsafe(&entries, roots)?;
     let mut total = 0u64;
     for entry in &entries {
-        let path = entry.path.as_bytes();
-        let refuse = |message: &str| {
-            Err(Error::UnsafePath { path: entry.path.escaped(), message: message.to_owned() })
-        };
-        if usize::from(entry.root) >= roots {
-            return refuse("it belongs to no root");
-        }
-        if path.split(|byte| *byte == b'/').any(|part| matches!(part, b"" | b"." | b"..")) {
-            return refuse("it would leave its directory");
-        }
-        let ancestors = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-        for (at, _) in ancestors {
-            if no_directory.contains(&(entry.root, path.get(..at).unwrap_or_default())) {
-                return refuse("something above it is not a directory");
-            }
-        }
         let runs = entry.runs.iter().try_fold(0, |sum: u64, run| sum.checked_add(run.bytes));
         let expected = if entry.kind == EntryKind::File { entry.size } else { 0 };
         total = total.saturating_add(entry.size);
@@ -156,4 +129,43 @@ pub(super) async fn entries(source: &PackSource) -> Result<Vec<Entry>> {
         }
     }
     Ok(entries)
+}
+
+/// Refuses entries that must not be written: paths that leave their root, parents that are no directories.
+///
+/// # Errors
+/// `B2_UNSAFE_PATH`
+pub(super) fn refuse_unsafe(entries: &[Entry], roots: usize) -> Result<()> {
+    let no_directory: HashSet<(u16, &[u8])> = entries
+        .iter()
+        .filter(|entry| entry.kind != EntryKind::Directory)
+        .map(|entry| (entry.root, entry.path.as_bytes()))
+        .collect();
+    for entry in entries {
+        let path = entry.path.as_bytes();
+        let refuse = |message: &str| {
+            Err(Error::UnsafePath { path: entry.path.escaped(), message: message.to_owned() })
+        };
+        if usize::from(entry.root) >= roots {
+            return refuse("it belongs to no root");
+        }
+        if path.contains(&0) {
+            return refuse("it holds a character that no path has");
+        }
+        if path.split(|byte| *byte == b'/').any(|part| matches!(part, b"" | b"." | b"..")) {
+            return refuse("it would leave its directory");
+        }
+        let ancestors = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        for (at, _) in ancestors {
+            if no_directory.contains(&(entry.root, path.get(..at).unwrap_or_default())) {
+                return refuse("something above it is not a directory");
+            }
+        }
+        if entry.kind == EntryKind::Symlink
+            && (entry.target.is_empty() || entry.target.contains(&0))
+        {
+            return refuse("it is a symlink to nothing that can be");
+        }
+    }
+    Ok(())
 }

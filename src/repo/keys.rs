@@ -111,6 +111,8 @@ pub struct Secrets {
     pub passphrase: Option<Secret>,
     /// A recovery code, as it goes into scrypt.
     pub recovery_code: Option<Secret>,
+    /// Application keys of before: they open what was made with them, and nothing is made with them.
+    pub old_keys: Vec<Secret>,
 }
 
 impl Secrets {
@@ -122,7 +124,7 @@ impl Secrets {
         kinds.into_iter().find_map(|kind| Some((kind, self.of_kind(kind)?)))
     }
 
-    /// The secret for slots of a kind.
+    /// The configured secret for slots of a kind.
     #[must_use]
     pub fn of_kind(&self, kind: SecretKind) -> Option<&Secret> {
         match kind {
@@ -130,6 +132,18 @@ impl Secrets {
             SecretKind::Passphrase => self.passphrase.as_ref(),
             SecretKind::Recovery => self.recovery_code.as_ref(),
         }
+    }
+
+    /// Every application key, that of today first.
+    pub fn application_keys(&self) -> impl Iterator<Item = &Secret> {
+        self.application_key.iter().chain(&self.old_keys)
+    }
+
+    /// Every secret that may open slots of a kind, and whether it is the configured one.
+    fn for_slot(&self, kind: SecretKind) -> Vec<(Secret, bool)> {
+        let configured = self.of_kind(kind).map(|secret| (secret.clone(), true));
+        let old = self.old_keys.iter().filter(|_| kind == SecretKind::ApplicationKey);
+        configured.into_iter().chain(old.map(|secret| (secret.clone(), false))).collect()
     }
 }
 
@@ -231,8 +245,8 @@ impl KeyRing {
         Ok(self.key(repository).map(RepoKey::Sealed))
     }
 
-    /// Whether the secrets open a slot. `None` where it was not tried: there is no secret of its kind, or enough
-    /// was tried already.
+    /// Whether the configured secret opens a slot. `None` where it was not tried: there is no secret of its kind, or
+    /// enough was tried already.
     ///
     /// # Errors
     /// `B2_INTERNAL` when a computation fails.
@@ -240,26 +254,33 @@ impl KeyRing {
         self.attempt(&mut *self.tried.lock().await, slot).await
     }
 
+    /// Tries a slot with every secret of its kind, the configured one first, and tells whether it was that one.
     async fn attempt(&self, tried: &mut Tried, slot: &KeySlot) -> Result<Option<bool>> {
-        let Some(secret) = self.secrets.of_kind(slot.kind()) else { return Ok(None) };
+        let secrets = self.secrets.for_slot(slot.kind());
+        if secrets.is_empty() {
+            return Ok(None);
+        }
         let bytes = slot.encode();
         if let Some(opened) = tried.opened.get(&bytes) {
             return Ok(Some(*opened));
         }
         // One that asks for 64 GiB is refused before anything is taken.
         let Some(work) = slot.work() else { return Ok(Some(false)) };
-        if tried.work + work > MAX_WORK {
-            tracing::warn!("too many key slots in the bucket: no more are tried");
-            return Ok(None);
+        let mut opened = false;
+        for (secret, configured) in secrets {
+            if tried.work + work > MAX_WORK {
+                tracing::warn!("too many key slots in the bucket: no more are tried");
+                return Ok(None);
+            }
+            tried.work += work;
+            let trying = slot.clone();
+            if let Some(key) = self.cpu.run(move || trying.open(secret.expose())).await? {
+                self.add(slot.repository(), key);
+                opened = configured;
+                break;
+            }
         }
-        tried.work += work;
-        let (trying, secret) = (slot.clone(), secret.clone());
-        let key = self.cpu.run(move || trying.open(secret.expose())).await?;
-        tried.opened.insert(bytes, key.is_some());
-        let opened = key.is_some();
-        if let Some(key) = key {
-            self.add(slot.repository(), key);
-        }
+        tried.opened.insert(bytes, opened);
         Ok(Some(opened))
     }
 }

@@ -38,6 +38,12 @@ pub fn is_database(path: &Path) -> std::io::Result<bool> {
     }
 }
 
+/// Whether a content is that of a SQLite database.
+#[must_use]
+pub fn is_database_content(content: &[u8]) -> bool {
+    content.starts_with(MAGIC)
+}
+
 /// Whether a file name says that it is a database: `*.sqlite`, `*.sqlite3`, `*.db`, in any case.
 #[must_use]
 pub fn is_database_name(name: &[u8]) -> bool {

@@ -350,6 +350,10 @@ impl ObjectStore for FolderStore {
         .await
     }
 
+    async fn get_version(&self, key: &ObjectKey, _version: &str, _max_bytes: u64) -> Result<Bytes> {
+        Err(Error::ObjectMissing { object: key.to_string() })
+    }
+
     async fn get_range(&self, key: &ObjectKey, start: u64, length: u64) -> Result<Bytes> {
         let end = super::range_end(key, start, length)?;
         if length == 0 {

@@ -289,6 +289,20 @@ impl ObjectStore for MemoryStore {
         self.answer(&body, effects)
     }
 
+    async fn get_version(&self, key: &ObjectKey, version: &str, max_bytes: u64) -> Result<Bytes> {
+        let effects = self.enter(Operation::Get, key.as_str(), 0).await?;
+        let body = {
+            let state = self.lock();
+            let versions = state.objects.get(key.as_str()).map_or(&[][..], Vec::as_slice);
+            versions.iter().find(|one| one.id == version).and_then(|one| one.body.clone())
+        };
+        let body = body.ok_or_else(|| Error::ObjectMissing { object: key.to_string() })?;
+        if body.len() as u64 > max_bytes {
+            return Err(super::too_large(key, max_bytes));
+        }
+        self.answer(&body, effects)
+    }
+
     async fn get_range(&self, key: &ObjectKey, start: u64, length: u64) -> Result<Bytes> {
         let end = super::range_end(key, start, length)?;
         if length == 0 {

@@ -43,6 +43,16 @@ impl ObjectKey {
         Ok(Self(name))
     }
 
+    /// A name that a listing gave, for reading what others wrote: any text of at most 1,024 bytes (S3's bound)
+    /// without NUL and without an empty, `.` or `..` segment, which would mean something else on the way. `None` for
+    /// others.
+    #[must_use]
+    pub fn listed(name: &str) -> Option<Self> {
+        let segments_ok = name.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
+        let good = name.len() <= 1024 && !name.contains('\0') && segments_ok;
+        good.then(|| Self(name.to_owned()))
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -126,6 +136,12 @@ pub trait ObjectStore: Debug + Send + Sync {
     /// `B2_OBJECT_MISSING`; `B2_STORE` when it is larger than `max_bytes`.
     async fn get(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes>;
 
+    /// Reads one version of an object, of at most `max_bytes`, also one that is hidden or replaced.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; `B2_OBJECT_MISSING` also from a store that keeps no versions.
+    async fn get_version(&self, key: &ObjectKey, version: &str, max_bytes: u64) -> Result<Bytes>;
+
     /// Reads exactly `length` bytes from `start`. Nothing is asked of the server when `length` is 0.
     ///
     /// # Errors
@@ -178,6 +194,12 @@ mod tests {
         assert!(ObjectKey::new("packs/0a1b2c3d/00ff").is_ok());
         for bad in ["", "/a", "a/", "a//b", "a/../b", "a b", "a%20", "ü", &"x".repeat(201)] {
             assert!(ObjectKey::new(bad).is_err(), "{bad}");
+        }
+        for listed in ["a b", "a%20/ü", "a/b\\c:*?", &"x".repeat(1024)] {
+            assert_eq!(ObjectKey::listed(listed).unwrap().as_str(), listed);
+        }
+        for bad in ["", "/a", "a/", "a//b", "a/../b", "./a", "a\0", &"x".repeat(1025)] {
+            assert!(ObjectKey::listed(bad).is_none(), "{bad:?}");
         }
     }
 }

@@ -113,6 +113,14 @@ impl ObjectStore for Paused {
     async fn get(&self, key: &b2_backup::store::ObjectKey, max: u64) -> Result<bytes::Bytes> {
         self.inner.get(key, max).await
     }
+    async fn get_version(
+        &self,
+        key: &b2_backup::store::ObjectKey,
+        version: &str,
+        max: u64,
+    ) -> Result<bytes::Bytes> {
+        self.inner.get_version(key, version, max).await
+    }
     async fn get_range(
         &self,
         key: &b2_backup::store::ObjectKey,

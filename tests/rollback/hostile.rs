@@ -251,6 +251,8 @@ fn shapes() -> Vec<(&'static str, Vec<u8>)> {
             tree(&[Entry { size: 7, runs: vec![run(7)], ..directory("a") }]),
         ),
         ("a link with content", tree(&[Entry { size: 7, runs: vec![run(7)], ..link("a") }])),
+        ("a link to nothing", tree(&[Entry { target: vec![], ..link("a") }])),
+        ("a link to what no path is", tree(&[Entry { target: b"b\0c".to_vec(), ..link("a") }])),
         ("no kind", cbor(3, &[])),
         ("no kind at all", cbor(255, &[])),
         ("half a hash", cbor(0, &[1; 16])),

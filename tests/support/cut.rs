@@ -133,6 +133,10 @@ impl ObjectStore for CutStore {
         self.cut(self.inner.get(key, max_bytes)).await
     }
 
+    async fn get_version(&self, key: &ObjectKey, version: &str, max_bytes: u64) -> Result<Bytes> {
+        self.cut(self.inner.get_version(key, version, max_bytes)).await
+    }
+
     async fn get_range(&self, key: &ObjectKey, start: u64, length: u64) -> Result<Bytes> {
         self.cut(self.inner.get_range(key, start, length)).await
     }

@@ -38,6 +38,7 @@ pub(crate) fn settings(state: &Path) -> Settings {
         store: StoreConfig { prefix: "p".into(), ..StoreConfig::default() },
         passphrase: Some(Secret::new("correct horse".into())),
         recovery_code: None,
+        old_keys: vec![],
         encrypt: true,
         include_secrets: false,
         include: vec![],

@@ -37,6 +37,8 @@ Settings come from plugins.entries["b2-backup"].config in the configuration:
 keyId, applicationKey and bucket are needed. The environment goes before it:
   B2_APPLICATION_KEY_ID  B2_APPLICATION_KEY  B2_BUCKET  B2_BACKUP_PASSPHRASE
   B2_REGION  B2_ENDPOINT  B2_PREFIX
+  B2_BACKUP_OLD_KEYS: application keys that were replaced, with commas between;
+  they open what was made with them
 A bucket "file:///path" is a folder; it needs no key, but a passphrase.
 
 Exit status: 0 done, 1 failed, 2 usage, 3 done but some files could not be
@@ -68,7 +70,8 @@ Usage: b2-backup list [--machine ID]
 
 Safety snapshots are those made before a rollback. "not authenticated" means
 that the snapshot is not encrypted, so that anyone who can write to the bucket
-can have made it.
+can have made it. Those of the original plugin never are; they can be shown, and
+restored with --to.
 
 Examples:
   b2-backup list
@@ -151,7 +154,8 @@ rollback waits until it is restarted.
   --dry-run     only show what would change
   -y, --yes     do not ask
   --partial     go on when some files of the snapshot are damaged
-  --to DIR      leave the live state alone; DIR must be new or empty
+  --to DIR      leave the live state alone; DIR must be new or empty. The only
+                way for snapshots of the original plugin
   --resume      finish a rollback that waits or was cut off
   --discard     give up one that waits
   --allow-unauthenticated

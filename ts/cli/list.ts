@@ -71,7 +71,8 @@ function row(snapshot: SnapshotInfo): string[] {
   ];
 }
 
-function remark({ problem, authenticated }: SnapshotInfo): string {
+function remark({ problem, authenticated, format }: SnapshotInfo): string {
   if (problem !== undefined) return printable(problem);
+  if (format === 1) return 'of the original plugin, not authenticated';
   return authenticated ? '' : 'not authenticated';
 }

@@ -35,6 +35,11 @@ export function byTime(a: SnapshotInfo, b: SnapshotInfo): number {
   return madeAt(a) - madeAt(b) || (a.id < b.id ? -1 : 1);
 }
 
+/** Whether it can be rolled back to. Those of the original plugin are only meant by who names them. */
+export function isOurs({ format }: SnapshotInfo): boolean {
+  return format !== 1;
+}
+
 /** Whether a snapshot shows the state as it stayed: after a safety snapshot the state was rolled back. */
 export function isRegular({ kind }: SnapshotInfo): boolean {
   return kind !== 'safety';

@@ -12,11 +12,14 @@ import { progressInWords } from '../cli/progress-line.js';
 import { onlyApplicationKey } from '../secrets.js';
 import { count, formatBytes, formatCount, formatDuration, printable } from '../text.js';
 import type { GatewayStatus } from './backup.js';
-import { byTime, madeAt, reasonInWords, reasonOf } from './snapshots.js';
+import { byTime, isOurs, madeAt, reasonInWords, reasonOf } from './snapshots.js';
 import { type Reader, Times } from './times.js';
 
 /** Files named of each snapshot. */
 const MOST = 3;
+
+const ORIGINAL =
+  'of the original plugin, not authenticated: only a command in a shell restores it, into a directory';
 
 const NOT_SEALED = 'not encrypted: whoever can write to the bucket can have made it';
 
@@ -111,12 +114,13 @@ function tellSnapshot(snapshot: SnapshotInfo, times: Times, doubtful: boolean): 
     ...(changes === undefined ? [] : [`  ${tellChanges(changes)}`]),
     ...(problem === undefined ? [] : [`  cannot be used: ${printable(problem)}`]),
     ...(doubtful ? [`  ${NOT_SEALED}`] : []),
+    ...(isOurs(snapshot) ? [] : [`  ${ORIGINAL}`]),
   ];
 }
 
 /** Whether others can have made it. What cannot be read is another matter. */
-function isDoubtful({ authenticated, problem }: SnapshotInfo): boolean {
-  return !authenticated && problem === undefined;
+function isDoubtful(snapshot: SnapshotInfo): boolean {
+  return isOurs(snapshot) && !snapshot.authenticated && snapshot.problem === undefined;
 }
 
 function tellChanges(changes: SnapshotChanges): string {

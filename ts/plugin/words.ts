@@ -14,7 +14,7 @@
  */
 import type { SnapshotInfo } from '../../index.js';
 import { count, printable } from '../text.js';
-import { byTime, isRegular, madeAt, reasonInWords, reasonOf } from './snapshots.js';
+import { byTime, isOurs, isRegular, madeAt, reasonInWords, reasonOf } from './snapshots.js';
 import { lex, MAX_WORDS } from './words/lexer.js';
 import { type Finding, find, type Present, type Reading, readings } from './words/readings.js';
 import { type Speech, type Time, understand } from './words/speech.js';
@@ -161,11 +161,12 @@ class Search {
   /** Where to look. Several pools when the words do not say which machine is meant and it can be any of them. */
   #pools(): readonly (readonly SnapshotInfo[])[] {
     const { machine } = this.#speech;
-    if (machine === 'any') return [this.#all];
-    const mine = this.#all.filter(({ thisMachine }) => thisMachine);
+    const ours = this.#all.filter(isOurs);
+    if (machine === 'any') return [ours];
+    const mine = ours.filter(({ thisMachine }) => thisMachine);
     if (machine === 'this' || (machine === undefined && mine.length > 0)) return [mine];
     const pools = new Map<string, SnapshotInfo[]>();
-    for (const snapshot of this.#all.filter((other) => isOf(machine, other))) {
+    for (const snapshot of ours.filter((other) => isOf(machine, other))) {
       const pool = pools.get(snapshot.machine);
       if (pool === undefined) pools.set(snapshot.machine, [snapshot]);
       else pool.push(snapshot);
@@ -182,7 +183,9 @@ class Search {
   /** The regular snapshot of the same machine before one. */
   #before(snapshot: SnapshotInfo): SnapshotInfo[] {
     const older = this.#all.slice(0, this.#all.indexOf(snapshot));
-    return older.filter((other) => isRegular(other) && other.machine === snapshot.machine).slice(-1);
+    const fits = (other: SnapshotInfo): boolean =>
+      isOurs(other) && isRegular(other) && other.machine === snapshot.machine;
+    return older.filter(fits).slice(-1);
   }
 
   #answer(found: readonly SnapshotInfo[], certain: boolean): Found {

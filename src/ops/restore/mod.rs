@@ -1,5 +1,6 @@
 //! Restore: a snapshot, or a part of it, into a fresh directory.
 
+mod legacy;
 pub(super) mod select;
 mod target;
 mod work;
@@ -15,7 +16,7 @@ use super::session::Session;
 use super::tree::{entries, source};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::format::Run;
+use crate::format::{Run, SnapshotName};
 use crate::progress::Phase;
 use crate::repo::PackSource;
 
@@ -64,7 +65,8 @@ pub struct RestoreReport {
     pub duration_ms: u64,
 }
 
-/// Restores into a fresh directory. Every byte is checked: seals, chunk lengths, and the hash of each file.
+/// Restores into a fresh directory. Every byte is checked: seals, chunk lengths, and the hash of each file. Of a
+/// snapshot of the original plugin, what can be found is restored.
 ///
 /// # Errors
 /// `B2_TARGET_NOT_EMPTY`, `B2_SNAPSHOT_NOT_FOUND`, `B2_WRONG_KEY`, `B2_NOT_AUTHENTICATED`, `B2_UNSAFE_PATH`,
@@ -97,6 +99,9 @@ async fn run(
     paths: &Selection,
     target: &Arc<Target>,
 ) -> Result<RestoreReport> {
+    if let Some(SnapshotName::Legacy(name)) = SnapshotName::parse(&options.snapshot) {
+        return legacy::run(session, options, &name, paths, target).await;
+    }
     let (source, mut warnings) =
         source(session, &options.snapshot, options.allow_unauthenticated).await?;
     warnings.splice(0..0, session.warnings.iter().cloned());

@@ -70,6 +70,17 @@ impl S3Store {
             .unusable(format!("there are more than {MAX_LISTED} objects")))
     }
 
+    async fn whole(&self, mut request: Request<'_>, max_bytes: u64) -> Result<Bytes> {
+        request.max_bytes = max_bytes;
+        let answer = self.send(&request).await?;
+        if answer.status != 200 {
+            return Err(self
+                .question("GET", request.object)
+                .unusable(format!("unexpected status {}", answer.status)));
+        }
+        Ok(answer.body)
+    }
+
     /// A range comes as 206 with the bytes asked for; a shorter body is the object's end or a cut line.
     async fn ranged(&self, key: &ObjectKey, start: u64, end: u64) -> Result<Bytes, Failure> {
         let mut request = self.object("GET", Method::GET, key);
@@ -162,15 +173,13 @@ impl ObjectStore for S3Store {
     }
 
     async fn get(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes> {
+        self.whole(self.object("GET", Method::GET, key), max_bytes).await
+    }
+
+    async fn get_version(&self, key: &ObjectKey, version: &str, max_bytes: u64) -> Result<Bytes> {
         let mut request = self.object("GET", Method::GET, key);
-        request.max_bytes = max_bytes;
-        let answer = self.send(&request).await?;
-        if answer.status != 200 {
-            return Err(self
-                .question("GET", key.as_str())
-                .unusable(format!("unexpected status {}", answer.status)));
-        }
-        Ok(answer.body)
+        request.url = self.url(key.as_str(), &[("versionId", version.to_owned())]);
+        self.whole(request, max_bytes).await
     }
 
     async fn get_range(&self, key: &ObjectKey, start: u64, length: u64) -> Result<Bytes> {
