@@ -160,6 +160,10 @@ impl ObjectStore for Way {
         self.call(key.as_str(), self.bucket.store.get(key, max_bytes)).await
     }
 
+    async fn get_version(&self, key: &ObjectKey, version: &str, max_bytes: u64) -> Result<Bytes> {
+        self.call(key.as_str(), self.bucket.store.get_version(key, version, max_bytes)).await
+    }
+
     async fn get_range(&self, key: &ObjectKey, start: u64, length: u64) -> Result<Bytes> {
         self.call(key.as_str(), self.bucket.store.get_range(key, start, length)).await
     }

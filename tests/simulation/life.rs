@@ -605,6 +605,14 @@ impl ObjectStore for Truth {
     async fn get(&self, key: &b2_backup::store::ObjectKey, max_bytes: u64) -> Result<Bytes> {
         self.0.store.get(key, max_bytes).await
     }
+    async fn get_version(
+        &self,
+        key: &b2_backup::store::ObjectKey,
+        version: &str,
+        max_bytes: u64,
+    ) -> Result<Bytes> {
+        self.0.store.get_version(key, version, max_bytes).await
+    }
     async fn get_range(
         &self,
         key: &b2_backup::store::ObjectKey,
