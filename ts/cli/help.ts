@@ -36,9 +36,7 @@ Options for every command:
 Settings come from plugins.entries["b2-backup"].config in the configuration:
 keyId, applicationKey and bucket are needed. The environment goes before it:
   B2_APPLICATION_KEY_ID  B2_APPLICATION_KEY  B2_BUCKET  B2_BACKUP_PASSPHRASE
-  B2_REGION  B2_ENDPOINT  B2_PREFIX
-  B2_BACKUP_OLD_KEYS: application keys that were replaced, with commas between;
-  they open what was made with them
+  B2_REGION  B2_ENDPOINT  B2_PREFIX  B2_BACKUP_OLD_KEYS (keys of before)
 A bucket "file:///path" is a folder; it needs no key, but a passphrase.
 
 Exit status: 0 done, 1 failed, 2 usage, 3 done but some files could not be
