@@ -3,6 +3,7 @@
 mod adopt;
 mod compare;
 mod diff;
+mod doctor;
 mod drill;
 mod history;
 mod host;
@@ -21,6 +22,7 @@ mod verify;
 pub use adopt::{AdoptReport, adopt};
 pub use compare::Aspect;
 pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, LIVE, TextOmitted, diff};
+pub use doctor::{DoctorOptions, DoctorReport, Finding, Level, doctor};
 pub use drill::{DrillReport, drill};
 pub use history::{HistoryOptions, HistoryReport, PathVersion, history};
 pub use host::plugin_settings;

@@ -10,6 +10,7 @@ use crate::cpu::CpuPool;
 use crate::error::{Error, Result};
 use crate::progress::{Event, Phase, Silent, Sink};
 use crate::repo::{KeyRing, Local, LocalRepository, Secrets};
+use crate::store::as_of::AsOfStore;
 use crate::store::{ObjectStore, StoreConfig, Traffic};
 
 /// What the user configured.
@@ -82,7 +83,7 @@ pub struct Session {
     pub(super) local: Local,
     pub(super) warnings: Vec<String>,
     /// What had passed through the store before; only tests share one between sessions.
-    before: Traffic,
+    pub(super) before: Traffic,
 }
 
 impl Session {
@@ -125,6 +126,10 @@ impl Session {
                 };
                 (opened.store, opened.warnings)
             }
+        };
+        let store: Arc<dyn ObjectStore> = match settings.store.as_of {
+            Some(at) => Arc::new(AsOfStore::new(store, at)),
+            None => store,
         };
         let ring = Arc::new(KeyRing::new(secrets, ambient.cpu.clone()));
         let local = Local::at(&settings.state_dir);

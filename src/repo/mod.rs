@@ -12,6 +12,7 @@ mod pack_writer;
 mod proof;
 mod snapshot;
 mod spool;
+mod versions;
 
 pub use fetch::{MAX_TREE_BYTES, PackSource, Regions};
 pub use journal::{
@@ -25,3 +26,4 @@ pub use pack_writer::{Frame, PackBuilder, SealedPack};
 pub use proof::{Drilled, PackRead, Proof, TrialFolder};
 pub use snapshot::{Snapshot, find, read};
 pub use spool::{Captured, Spool};
+pub use versions::{Cure, History, Standing, histories};
