@@ -773,11 +773,12 @@ if (
   }
 }
 
-const { CancelHandle, adopt, diff, discardRollback, drill, errorCodes, history, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, show, status, verify } = nativeBinding
+const { CancelHandle, adopt, diff, discardRollback, doctor, drill, errorCodes, history, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, show, status, undelete, verify } = nativeBinding
 export { CancelHandle }
 export { adopt }
 export { diff }
 export { discardRollback }
+export { doctor }
 export { drill }
 export { errorCodes }
 export { history }
@@ -791,5 +792,6 @@ export { restore }
 export { rollBack }
 export { show }
 export { status }
+export { undelete }
 export { verify }
 export const __napiBindingTarget = __napiLoadedBindingTarget

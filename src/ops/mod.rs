@@ -17,6 +17,7 @@ mod session;
 mod show;
 mod status;
 mod tree;
+mod undelete;
 mod verify;
 
 pub use adopt::{AdoptReport, adopt};
@@ -38,6 +39,7 @@ pub use rollback::{
 pub use session::{Ambient, Session, Settings};
 pub use show::{MAX_SHOWN_BYTES, ShowOptions, ShowReport, ShownEntry, show};
 pub use status::{MachineInfo, StatusReport, status};
+pub use undelete::{UndeleteOptions, UndeleteReport, Undeleted, undelete};
 pub use verify::{Reading, VerifyOptions, VerifyProblem, VerifyReport, verify};
 
 use crate::source::Skipped;

@@ -10,7 +10,8 @@ async fn look_with(agent: &Agent, settings: Settings, write: bool) -> DoctorRepo
     let report = doctor(settings, agent.ambient(), DoctorOptions { write }).await.unwrap();
     let text = format!("{report:?}");
     assert!(!text.contains(KEY) && !text.contains("correct horse"), "a secret is in {text}");
-    for Finding { check, level, message, advice } in &report.findings {
+    for Finding { check, level, code, message, advice } in &report.findings {
+        assert_eq!(*level == Level::Problem, code.is_some(), "{check}: {message}");
         let advised = advice.as_ref().is_some_and(|advice| !advice.is_empty());
         assert!(*level != Level::Problem || advised, "{check}: {message} without advice");
     }
@@ -28,8 +29,11 @@ fn outline(report: &DoctorReport) -> Vec<String> {
 
 #[track_caller]
 fn says(report: &DoctorReport, check: &str, level: Level, words: &str) {
-    let fits =
-        |one: &&Finding| one.check == check && one.level == level && one.message.contains(words);
+    let fits = |one: &&Finding| {
+        one.check == check
+            && one.level == level
+            && (one.message.contains(words) || one.code == Some(words))
+    };
     assert!(
         report.findings.iter().any(|one| fits(&one)),
         "no {check} {level:?} {words:?} in {report:#?}"
@@ -115,7 +119,7 @@ async fn a_key_that_lacks_something_is_examined_as_far_as_it_goes() {
             "writeFiles",
             "bypassGovernance",
             "writeKeys",
-        ])
+        ]);
     });
     agent.server.set(|rules| rules.restricted = false);
     let report = look(&agent).await;

@@ -1,17 +1,16 @@
 //! A bucket that somebody has to look after: seen by the doctor, read as it was, brought back, and refusing.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers may panic as the tests do"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers may panic as the tests do")]
 
+mod as_of;
 mod doctor;
+mod undelete;
 
 #[path = "../support/machine.rs"]
 mod machine;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +22,8 @@ use b2_backup::error::Result;
 use b2_backup::format::Reason;
 use b2_backup::ops::{self, Ambient, PushReport, Session, Settings};
 use b2_backup::progress::Silent;
+use b2_backup::store::{ObjectKey, ObjectStore};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
@@ -99,6 +100,44 @@ impl Agent {
 
     pub(crate) async fn session(&self) -> Session {
         self.try_session(self.settings.clone()).await.unwrap()
+    }
+
+    /// The name that local memory goes by.
+    pub(crate) async fn session_identity(&self) -> String {
+        let entropy = Arc::new(SystemEntropy);
+        let clock: Arc<dyn Clock> = Arc::<Shifted>::clone(&self.clock);
+        let opened = b2_backup::store::open(&self.settings.store, clock, entropy).await.unwrap();
+        opened.store.identity()
+    }
+
+    /// What lies below the prefix, by name without it.
+    pub(crate) fn objects(&self) -> BTreeMap<String, Bytes> {
+        let below = |(key, body): (String, Bytes)| Some((key.strip_prefix("p/")?.to_owned(), body));
+        self.server.store().objects().into_iter().filter_map(below).collect()
+    }
+
+    /// What somebody with another key does: hides an object, or writes something else in its place.
+    pub(crate) async fn attack(&self, name: &str, junk: Option<&[u8]>) {
+        let key = ObjectKey::new(format!("p/{name}")).unwrap();
+        match junk {
+            None => self.server.store().delete(&key, None).await.unwrap(),
+            Some(junk) => self.server.store().put(&key, junk.to_vec().into()).await.unwrap(),
+        }
+    }
+
+    pub(crate) async fn attack_everything(&self, junk: Option<&[u8]>) {
+        for name in self.objects().into_keys() {
+            self.attack(&name, junk).await;
+        }
+        self.clock.advance(3600);
+    }
+
+    /// Restores onto a blank machine and gives what is in MEMORY.md.
+    pub(crate) async fn memory_of(&self, settings: Settings, snapshot: &str) -> Result<String> {
+        let to = tempfile::tempdir().unwrap();
+        let report = self.restore(settings, snapshot, &to.path().join("x")).await?;
+        assert_eq!(report.failed, []);
+        Ok(std::fs::read_to_string(to.path().join("x/workspace/MEMORY.md")).unwrap())
     }
 
     pub(crate) async fn try_push(&self) -> Result<PushReport> {

@@ -27,7 +27,7 @@ pub const KEY_ID: &str = "0044aa9865d6f0000000000b0";
 pub const KEY: &str = "K004geheim";
 pub const BUCKET: &str = "bkt";
 /// A signature older or newer than this is refused.
-const MAX_SKEW: Duration = Duration::from_secs(15 * 60);
+const MAX_SKEW: Duration = Duration::from_mins(15);
 
 /// What the server knows and how it is disposed. Tests change it while it runs.
 #[derive(Clone, Debug)]

@@ -7,11 +7,12 @@ import { adopt } from './adopt.js';
 import { type GlobalOptions, parse, type WorkCommand, wantsJson } from './arguments.js';
 import type { CliDeps, StopSignal } from './deps.js';
 import { diff } from './diff.js';
+import { doctor } from './doctor.js';
 import { drill } from './drill.js';
 import { helpText } from './help.js';
 import { history } from './history.js';
 import { list } from './list.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { type Context, EXIT, type Outcome, UNDELETE_HINT } from './outcome.js';
 import { ProgressLine, WAITING } from './progress-line.js';
 import { dryRun, push } from './push.js';
 import { createStyle, printable, type Style, wantsColour } from './render.js';
@@ -19,10 +20,18 @@ import { restore } from './restore.js';
 import { discard, resume, rollBack, undo } from './rollback.js';
 import { show } from './show.js';
 import { status } from './status.js';
+import { undelete } from './undelete.js';
 import { verify } from './verify.js';
 
 /** 128 plus the signal's number, as shells count. */
 const SIGNAL_EXIT: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
+
+/** What may come of somebody who deleted or overwrote things in the bucket. */
+const MAY_BE_UNDELETED: ReadonlySet<string> = new Set([
+  'B2_OBJECT_MISSING',
+  'B2_SNAPSHOT_NOT_FOUND',
+  'B2_DAMAGED',
+]);
 
 /** Why an operation was aborted, and the exit status that goes with it. */
 class Stopped extends BackupError {
@@ -67,7 +76,7 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
   const outcome = await interruptible(global, deps, (operation) =>
     carryOut(command, {
       engine: deps.engine,
-      settings: { ...loaded.settings, threads: deps.threads },
+      settings: { ...loaded.settings, threads: deps.threads, ...moment(command) },
       operation,
       style: createStyle(!global.json && wantsColour(deps.stdout, deps.env)),
       cwd: deps.cwd,
@@ -76,6 +85,12 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
   );
   print(outcome, loaded.warnings, global, deps);
   return outcome.exit;
+}
+
+/** The moment as of which to read. */
+function moment(command: WorkCommand): { asOf?: string } {
+  const asOf = 'asOf' in command ? command.asOf : undefined;
+  return asOf === undefined ? {} : { asOf };
 }
 
 function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
@@ -104,6 +119,10 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
       return verify(context, command);
     case 'drill':
       return drill(context);
+    case 'doctor':
+      return doctor(context, command.write);
+    case 'undelete':
+      return undelete(context, command);
     case 'status':
       return status(context);
     case 'adopt':
@@ -184,6 +203,7 @@ function report(error: unknown, json: boolean, { stdout, stderr }: CliDeps, styl
     stdout.write(document({ ok: false, code, message }));
   } else {
     stderr.write(`${style.red('b2-backup:')} ${printable(message)} (${code})\n`);
+    if (MAY_BE_UNDELETED.has(code)) stderr.write(`${UNDELETE_HINT}\n`);
   }
   if (error instanceof Stopped) return error.exit;
   return code === 'B2_USAGE' ? EXIT.usage : EXIT.failed;

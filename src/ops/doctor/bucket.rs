@@ -55,7 +55,7 @@ fn clock(offset_ms: i64, chart: &mut Chart) {
     let message = format!("the clock of this machine is {seconds} s {side} the server's");
     let advice = "Set the clock; switch on time synchronisation (NTP)";
     if seconds >= MUCH_SKEW_S {
-        chart.problem("clock", message, advice);
+        chart.problem("clock", "B2_CLOCK", message, advice);
     } else if seconds >= SOME_SKEW_S {
         chart.note("clock", message, advice);
     } else {
@@ -166,7 +166,12 @@ async fn newest(session: &Session, snapshots: &[SnapshotName], chart: &mut Chart
         }
     };
     for warning in passed_over {
-        chart.problem("newest", warning, "b2-backup verify shows what else is affected");
+        chart.problem(
+            "newest",
+            "B2_DAMAGED",
+            warning,
+            "b2-backup verify shows what else is affected",
+        );
     }
     let local = session.local_repository(snapshot.key.is_sealed()).newest()?;
     if let Some(remembered) = local.filter(|newest| {
@@ -175,7 +180,7 @@ async fn newest(session: &Session, snapshots: &[SnapshotName], chart: &mut Chart
     }) {
         let message = format!("the newest snapshot of this machine, {}, is gone from the bucket", remembered.snapshot);
         let advice = "If nobody deleted it on purpose: b2-backup undelete --dry-run";
-        chart.problem("newest", message, advice);
+        chart.problem("newest", "B2_OBJECT_MISSING", message, advice);
     }
     let (id, at) = (snapshot.id.to_string(), time(snapshot.manifest.local_time_ms));
     match entries(&content_of(&blank, snapshot)).await {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Chart, advice};
+use super::Chart;
 use crate::error::Error;
 use crate::ops::session::Ambient;
 use crate::store::b2::{
@@ -59,7 +59,7 @@ fn capabilities(facts: &KeyFacts, chart: &mut Chart) {
     let missing: Vec<_> = REQUIRED.iter().filter(|(name, _)| !facts.may(name)).collect();
     for (name, need) in &missing {
         let message = format!("the key lacks {name}: it cannot {need}");
-        chart.problem("capabilities", message, CAPABILITIES);
+        chart.problem("capabilities", "B2_CAPABILITY", message, CAPABILITIES);
     }
     if missing.is_empty() {
         chart.ok("capabilities", "the key may list, read and write");
@@ -88,7 +88,7 @@ fn expiry(facts: &KeyFacts, now: SystemTime, chart: &mut Chart) {
     let left = expires.duration_since(now).unwrap_or_default();
     let make = "Make a new key in time. Where the old one encrypts, keep it or set a passphrase: it still opens old snapshots";
     if left < VERY_SOON {
-        chart.problem("expiry", message, make);
+        chart.problem("expiry", "B2_CREDENTIALS", message, make);
     } else if left < SOON {
         chart.note("expiry", message, make);
     } else {
@@ -99,8 +99,7 @@ fn expiry(facts: &KeyFacts, now: SystemTime, chart: &mut Chart) {
 fn scope(request: &DiscoveryRequest, facts: &KeyFacts, chart: &mut Chart) {
     for failed in [check_bucket(request, facts), check_prefix(request, facts)] {
         if let Err(error) = failed {
-            let advice = advice(&error).unwrap_or_default();
-            chart.problem("scope", error.to_string(), advice);
+            chart.error("scope", &error);
         }
     }
     if facts.buckets.is_none() {

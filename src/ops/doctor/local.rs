@@ -25,7 +25,7 @@ pub(super) fn look(settings: &Settings, chart: &mut Chart) {
             let error = Error::io("read", state, error);
             let advice = "Give the directory that OpenClaw works in, with --state-dir or OPENCLAW_STATE_DIR, and run as \
                           OpenClaw's user. Restoring into a new directory works without it";
-            chart.problem("state", format!("{error} ({})", error.code()), advice);
+            chart.problem("state", error.code(), error.to_string(), advice);
             return;
         }
     }
@@ -69,6 +69,7 @@ fn secrets(settings: &Settings, chart: &mut Chart) {
             "on, but there is neither a passphrase nor an application key to encrypt with";
         chart.problem(
             "encryption",
+            "B2_CONFIG",
             message,
             "Set passphrase, or the variable B2_BACKUP_PASSPHRASE",
         );
@@ -82,7 +83,7 @@ fn space(state: &Path, chart: &mut Chart) {
     let message = format!("{} MB are free where the state lies", free / 1_000_000);
     let advice = "Make room: a push keeps copies of databases and what waits to be uploaded there";
     if free < LITTLE_BYTES {
-        chart.problem("disk", message, advice);
+        chart.problem("disk", "B2_DISK_FULL", message, advice);
     } else if free < SOME_BYTES {
         chart.note("disk", message, advice);
     } else {
@@ -105,7 +106,7 @@ fn modes(root: &Path, chart: &mut Chart) {
         let message = format!(
             "other users of this machine may look into {shown}, where the master key is kept"
         );
-        return chart.problem("modes", message, format!("chmod -R go= '{shown}'"));
+        return chart.problem("modes", "B2_PERMISSION", message, format!("chmod -R go= '{shown}'"));
     }
     let me = rustix::process::geteuid().as_raw();
     let (mut pending, mut seen) = (vec![root.to_path_buf()], 0);
@@ -119,7 +120,7 @@ fn modes(root: &Path, chart: &mut Chart) {
             );
             let advice =
                 format!("As root: chown -R USER '{shown}', with the user that OpenClaw runs as");
-            return chart.problem("modes", message, advice);
+            return chart.problem("modes", "B2_PERMISSION", message, advice);
         }
         if metadata.is_dir() && seen < MAX_FILES {
             let entries = std::fs::read_dir(&path).into_iter().flatten().flatten();

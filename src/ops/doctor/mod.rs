@@ -57,6 +57,8 @@ pub struct Finding {
     pub check: &'static str,
     /// How bad it is.
     pub level: Level,
+    /// A stable code of [`Error::code`], of a problem.
+    pub code: Option<&'static str>,
     /// What is so.
     pub message: String,
     /// What to do.
@@ -88,36 +90,40 @@ struct Chart(Vec<Finding>);
 
 impl Chart {
     fn ok(&mut self, check: &'static str, message: impl Into<String>) {
-        self.add(check, Level::Ok, message.into(), None);
+        self.0.push(Finding {
+            check,
+            level: Level::Ok,
+            code: None,
+            message: message.into(),
+            advice: None,
+        });
     }
 
     fn note(&mut self, check: &'static str, message: impl Into<String>, advice: impl Into<String>) {
         let advice = Some(advice.into()).filter(|advice| !advice.is_empty());
-        self.add(check, Level::Note, message.into(), advice);
+        let message = message.into();
+        self.0.push(Finding { check, level: Level::Note, code: None, message, advice });
     }
 
     fn problem(
         &mut self,
         check: &'static str,
+        code: &'static str,
         message: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        self.add(check, Level::Problem, message.into(), Some(advice.into()));
+        let (message, advice) = (message.into(), Some(advice.into()));
+        self.0.push(Finding { check, level: Level::Problem, code: Some(code), message, advice });
     }
 
     fn error(&mut self, check: &'static str, error: &Error) {
-        let message = format!("{error} ({})", error.code());
-        self.add(check, Level::Problem, message, advice(error).map(str::to_owned));
-    }
-
-    fn add(&mut self, check: &'static str, level: Level, message: String, advice: Option<String>) {
-        self.0.push(Finding { check, level, message, advice });
+        self.problem(check, error.code(), error.to_string(), advice(error));
     }
 }
 
 /// What to do about an error whose own words do not say it: the short form of docs/errors.md.
-fn advice(error: &Error) -> Option<&'static str> {
-    Some(match error {
+fn advice(error: &Error) -> &'static str {
+    match error {
         Error::Config { .. } => {
             "Correct it under plugins.entries[\"b2-backup\"].config, or set its environment variable"
         }
@@ -144,8 +150,8 @@ fn advice(error: &Error) -> Option<&'static str> {
             "Run b2-backup verify to see what is affected, and b2-backup undelete to see what can be brought back"
         }
         Error::Version { .. } => "Update the plugin",
-        _ => return None,
-    })
+        _ => "See docs/errors.md for this code; trying again is safe",
+    }
 }
 
 /// Looks at settings, this machine, the server, the key and the bucket.
@@ -230,7 +236,7 @@ async fn open(settings: &Settings, ambient: &Ambient, chart: &mut Chart) -> Resu
             if !path.is_dir() {
                 let message = format!("{} is not there", path.display());
                 let advice = "Connect or mount the disk; where its parent is there, the first push makes the folder";
-                chart.problem("bucket", message, advice);
+                chart.problem("bucket", "B2_BUCKET", message, advice);
                 return Ok(None);
             }
             let prefix = settings.store.prefix.clone();

@@ -26,7 +26,7 @@ pub(super) async fn look(
         Err(Error::Cancelled) => return Err(Error::Cancelled),
         Err(error) => {
             let text = format!("the rules of the bucket cannot be read: {error}");
-            chart.note("lifecycle", text, advice(&error).unwrap_or_default());
+            chart.note("lifecycle", text, advice(&error));
             return Ok(());
         }
     };
@@ -61,6 +61,7 @@ fn lifecycle(rules: &[LifecycleRule], prefix: &str, facts: Option<&KeyFacts>, ch
         );
         chart.problem(
             "lifecycle",
+            "B2_BUCKET",
             message,
             "Remove daysFromUploadingToHiding (Expiration) from it",
         );

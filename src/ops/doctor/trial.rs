@@ -23,7 +23,12 @@ pub(super) async fn write(session: &Session, chart: &mut Chart) -> Result<()> {
         Ok(read) if read == body => chart.ok("write", "a small object was written and read back"),
         Ok(_) => {
             let message = "a small object was written, and something else was read back";
-            chart.problem("write", message, "Do not trust this server, or a proxy before it");
+            chart.problem(
+                "write",
+                "B2_STORE",
+                message,
+                "Do not trust this server, or a proxy before it",
+            );
         }
         Err(error) => chart.error("write", &error),
     }
