@@ -1,6 +1,7 @@
 //! A bucket that somebody has to look after: seen by the doctor, read as it was, brought back, and refusing.
 #![expect(clippy::unwrap_used, reason = "helpers may panic as the tests do")]
 
+mod answers;
 mod as_of;
 mod doctor;
 mod undelete;
