@@ -179,6 +179,32 @@ export interface DiffReport {
 export declare function discardRollback(settings: Settings): Promise<boolean>
 
 /**
+ * Looks at settings, this machine, the server, the key and the bucket. What is wrong is in the report.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function doctor(settings: Settings, options: DoctorOptions, cancel?: CancelHandle | undefined | null): Promise<DoctorReport>
+
+/** How to look. */
+export interface DoctorOptions {
+  /** Also write a small object to the bucket, read it, and delete it. */
+  write?: boolean
+}
+
+/** All findings. */
+export interface DoctorReport {
+  /** In the order of looking. */
+  findings: Array<Finding>
+  /** How many are problems. */
+  problems: number
+  /** Requests made, but for those to B2's native API. */
+  requests: number
+  /** How long it took. */
+  durationMs: number
+}
+
+/**
  * Restores this machine's newest snapshot for a trial, with nothing but the bucket and the secret, looks it through, and
  * removes it again. Opens databases, though none of the state: see `push`.
  *
@@ -222,6 +248,24 @@ export interface FileProblem {
   code: string
   /** A sentence. */
   message: string
+}
+
+/** What one look showed. */
+export interface Finding {
+  /**
+   * What was looked at: `settings`, `encryption`, `state`, `memory`, `disk`, `modes`, `server`, `key`,
+   * `capabilities`, `expiry`, `scope`, `bucket`, `clock`, `lifecycle`, `lock`, `versions`, `keys`, `newest` or
+   * `write`.
+   */
+  check: string
+  /** `ok`, `note` or `problem`. */
+  level: string
+  /** One of `errorCodes()`, of a problem. */
+  code?: string
+  /** What is so. */
+  message: string
+  /** What to do. */
+  advice?: string
 }
 
 /**
@@ -773,6 +817,11 @@ export interface Settings {
   hostVersion?: string
   /** Threads for computing; all cores but one by default. */
   threads?: number
+  /**
+   * Read everything as it was at this moment, by the server's clock: an instant, ISO 8601 with a zone. Nothing
+   * can be written then.
+   */
+  asOf?: string
 }
 
 /**
@@ -917,6 +966,68 @@ export interface StatusReport {
   opensWith: Array<string>
   /** What the user should know. */
   warnings: Array<string>
+}
+
+/**
+ * Tells which snapshots somebody hid or overwrote, and with `apply` brings them back.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function undelete(settings: Settings, options: UndeleteOptions, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<UndeleteReport>
+
+/** A snapshot of which something is hidden or overwritten. */
+export interface Undeleted {
+  /** Its id. */
+  snapshot: string
+  /** Whether the snapshot is not to be seen at all; else only some of its packs are hidden or overwritten. */
+  gone: boolean
+  /** When the last of it was hidden or overwritten, ISO 8601, by the server's clock. */
+  changedAt?: string
+  /** Objects that come back, those of other snapshots in this list among them. */
+  objects: number
+  /** Their bytes. */
+  bytes: number
+  /** Packs that are deleted for good: files in them are lost. Such a snapshot comes back only when it is named. */
+  lostPacks: number
+}
+
+/** What to bring back. */
+export interface UndeleteOptions {
+  /** Snapshots; all when left out. */
+  snapshots?: Array<string>
+  /** Only what was hidden or overwritten since: an instant, ISO 8601 with a zone, by the server's clock. */
+  since?: string
+  /** Key slots, too: one that was removed on purpose opens the backup again then. */
+  keys?: boolean
+  /** Do it; else only tell. */
+  apply?: boolean
+}
+
+/** What there is to bring back, or was brought back. */
+export interface UndeleteReport {
+  /** Oldest first. */
+  snapshots: Array<Undeleted>
+  /** Key slots that are hidden or overwritten. */
+  keySlots: number
+  /** Whether it was done. */
+  applied: boolean
+  /** Objects that are, or would be, visible again. */
+  objects: number
+  /** Their bytes. */
+  bytes: number
+  /** Markers that were removed. */
+  removedMarkers: number
+  /** Objects that were written once more, because others' content stands above them or the key may not delete. */
+  writtenAgain: number
+  /** Snapshots that cannot be looked into. */
+  problems: Array<FileProblem>
+  /** What the user should know. */
+  warnings: Array<string>
+  /** Requests made. */
+  requests: number
+  /** How long it took. */
+  durationMs: number
 }
 
 /**

@@ -780,6 +780,7 @@ export { adopt }
 export { checkRecoveryCode }
 export { diff }
 export { discardRollback }
+export { doctor }
 export { drill }
 export { errorCodes }
 export { history }
@@ -797,5 +798,6 @@ export { restore }
 export { rollBack }
 export { show }
 export { status }
+export { undelete }
 export { verify }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -124,6 +124,16 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
     expect(compared.out).toContain('\nworkspace/new.md\n@@ -0,0 +1 @@\n+new\n');
     expect((await cli(['verify', '--read-data'], env)).exit).toBe(0);
     expect((await cli(['status'], env)).out).toContain(snapshot);
+    const examined = await cli(['doctor', '--write', '--json'], env);
+    expect(examined).toMatchObject({ exit: 0, err: '' });
+    expect(JSON.parse(examined.out)).toMatchObject({ ok: true });
+    expect(examined.out).toContain(`${snapshot}, made at`);
+    expect(examined.out).not.toContain('swordfish');
+    expect(await cli(['undelete', '--json'], env)).toMatchObject({
+      exit: 1,
+      out: expect.stringContaining('keeps no versions'),
+    });
+    expect((await cli(['list', '--as-of', '2026-01-01', '--json'], env)).out).toContain('B2_CONFIG');
 
     const to = join(directory, 'restored');
     const blank = ['--state-dir', join(directory, 'blank'), '--config', join(state, 'openclaw.json')];

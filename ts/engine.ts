@@ -5,6 +5,8 @@ import type {
   AdoptReport,
   DiffOptions,
   DiffReport,
+  DoctorOptions,
+  DoctorReport,
   DrillReport,
   HistoryOptions,
   HistoryReport,
@@ -26,6 +28,8 @@ import type {
   ShowOptions,
   ShowReport,
   StatusReport,
+  UndeleteOptions,
+  UndeleteReport,
   VerifyOptions,
   VerifyReport,
 } from '../index.js';
@@ -93,6 +97,10 @@ export interface Engine {
   verify(settings: Settings, options?: VerifyOptions, operation?: Operation): Promise<VerifyReport>;
   /** Restores this machine's newest snapshot for a trial, in a child process, looks it through, and removes it. */
   drill(settings: Settings, operation?: Operation): Promise<DrillReport>;
+  /** Looks at settings, this machine, server, key and bucket; what is wrong is in the report. */
+  doctor(settings: Settings, options?: DoctorOptions, operation?: Operation): Promise<DoctorReport>;
+  /** Which snapshots somebody hid or overwrote; with `apply` brings them back. */
+  undelete(settings: Settings, options?: UndeleteOptions, operation?: Operation): Promise<UndeleteReport>;
   /** What is configured and what the bucket holds. */
   status(settings: Settings, operation?: Operation): Promise<StatusReport>;
   /** Goes on with the lineage of another machine, which this one replaces. */
@@ -179,6 +187,12 @@ export function createEngine({
         native.verify(settings, options, cancel, harmless(operation.onProgress)),
       ),
     drill: (settings, operation = {}) => runIsolated({ op: 'drill', settings }, operation),
+    doctor: (settings, options = {}, operation = {}) =>
+      here(operation, (native, cancel) => native.doctor(settings, options, cancel)),
+    undelete: (settings, options = {}, operation = {}) =>
+      here(operation, (native, cancel) =>
+        native.undelete(settings, options, cancel, harmless(operation.onProgress)),
+      ),
     status: (settings, operation = {}) =>
       here(operation, (native, cancel) => native.status(settings, cancel)),
     adopt: (settings, machine, operation = {}) =>

@@ -1,6 +1,7 @@
 //! The Node-API binding: converts, runs, maps errors. No logic and no I/O of its own.
 #![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
+mod bucket;
 mod convert;
 mod diff;
 mod history;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error;
 use crate::ops;
+use bucket::{DoctorOptions, DoctorReport, UndeleteOptions, UndeleteReport};
 use convert::{Events, ambient};
 use diff::{DiffOptions, DiffReport};
 use history::{HistoryOptions, HistoryReport, ShowOptions, ShowReport};
@@ -385,6 +387,45 @@ pub fn adopt<'env>(
 ) -> Result<PromiseRaw<'env, AdoptReport>> {
     let token = token(cancel);
     promise(env, async move { ops::adopt(&session(settings, token, None).await?, &machine).await })
+}
+
+/// Looks at settings, this machine, the server, the key and the bucket. What is wrong is in the report.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<DoctorReport>")]
+pub fn doctor<'env>(
+    env: &'env Env,
+    settings: Settings,
+    options: DoctorOptions,
+    cancel: Option<&CancelHandle>,
+) -> Result<PromiseRaw<'env, DoctorReport>> {
+    let token = token(cancel);
+    promise(env, async move {
+        let ambient = ambient(settings.threads, token, None)?;
+        let write = options.write.unwrap_or(false);
+        ops::doctor(settings.try_into()?, ambient, ops::DoctorOptions { write }).await
+    })
+}
+
+/// Tells which snapshots somebody hid or overwrote, and with `apply` brings them back.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<UndeleteReport>")]
+pub fn undelete<'env>(
+    env: &'env Env,
+    settings: Settings,
+    options: UndeleteOptions,
+    cancel: Option<&CancelHandle>,
+    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
+    on_progress: Option<Watcher>,
+) -> Result<PromiseRaw<'env, UndeleteReport>> {
+    let token = token(cancel);
+    promise(env, async move {
+        let options = options.try_into()?;
+        ops::undelete(&session(settings, token, on_progress).await?, &options).await
+    })
 }
 
 /// The plugin's settings in OpenClaw's configuration file, as JSON:

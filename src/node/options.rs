@@ -1,6 +1,6 @@
 //! What JavaScript hands in.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use napi_derive::napi;
 
@@ -53,6 +53,9 @@ pub struct Settings {
     pub host_version: Option<String>,
     /// Threads for computing; all cores but one by default.
     pub threads: Option<u32>,
+    /// Read everything as it was at this moment, by the server's clock: an instant, ISO 8601 with a zone. Nothing
+    /// can be written then.
+    pub as_of: Option<String>,
 }
 
 impl TryFrom<Settings> for ops::Settings {
@@ -86,6 +89,7 @@ impl TryFrom<Settings> for ops::Settings {
                 prefix: filled(settings.prefix).unwrap_or_else(|| "openclaw-backup".to_owned()),
                 upload_limit,
                 b2_api_url: filled(settings.api_url),
+                as_of: moment("asOf", settings.as_of.as_deref())?,
                 ..StoreConfig::default()
             },
             passphrase: filled(settings.passphrase).map(Secret::new),
@@ -104,6 +108,20 @@ impl TryFrom<Settings> for ops::Settings {
             host_version: filled(settings.host_version),
         })
     }
+}
+
+/// An instant.
+pub(super) fn moment(field: &str, text: Option<&str>) -> Result<Option<SystemTime>> {
+    text.map(|text| {
+        let parsed: Option<jiff::Timestamp> = text.parse().ok();
+        parsed.map(SystemTime::from).ok_or_else(|| {
+            Error::config(
+                field,
+                format!("{text:?} is no instant: it looks like 2026-11-23T14:00:00Z"),
+            )
+        })
+    })
+    .transpose()
 }
 
 /// How far an operation is.

@@ -68,7 +68,10 @@ pub async fn drill(session: &Session) -> Result<DrillReport> {
         });
     };
     let folder = session.local.trial()?;
-    let settings = Settings { state_dir: folder.path().join("blank"), ..session.settings.clone() };
+    let mut settings =
+        Settings { state_dir: folder.path().join("blank"), ..session.settings.clone() };
+    // What is proven is that it can be had now.
+    settings.store.as_of = None;
     let blank = Session::open(settings, session.ambient.clone()).await?;
     let mut report = session.cancellable(run(&blank, &newest.snapshot, &folder)).await?;
     drop(folder);

@@ -3,6 +3,7 @@
 mod adopt;
 mod compare;
 mod diff;
+mod doctor;
 mod drill;
 mod history;
 mod host;
@@ -20,11 +21,13 @@ mod show;
 mod slots;
 mod status;
 mod tree;
+mod undelete;
 mod verify;
 
 pub use adopt::{AdoptReport, adopt};
 pub use compare::Aspect;
 pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, LIVE, TextOmitted, diff};
+pub use doctor::{DoctorOptions, DoctorReport, Finding, Level, doctor};
 pub use drill::{DrillReport, drill};
 pub use history::{HistoryOptions, HistoryReport, PathVersion, history};
 pub use host::plugin_settings;
@@ -45,6 +48,7 @@ pub use rollback::{
 pub use session::{Ambient, Session, Settings};
 pub use show::{MAX_SHOWN_BYTES, ShowOptions, ShowReport, ShownEntry, show};
 pub use status::{MachineInfo, StatusReport, status};
+pub use undelete::{UndeleteOptions, UndeleteReport, Undeleted, undelete};
 pub use verify::{Reading, VerifyOptions, VerifyProblem, VerifyReport, verify};
 
 use crate::source::Skipped;

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::format::{Mistyped, RecoveryCode};
 use crate::progress::{Event, Phase, Silent, Sink};
 use crate::repo::{KeyRing, Local, LocalRepository, Secrets};
+use crate::store::as_of::AsOfStore;
 use crate::store::{ObjectStore, StoreConfig, Traffic};
 
 /// Former application keys that are tried. Each costs a third of a second with a key slot that it does not open.
@@ -90,7 +91,7 @@ pub struct Session {
     pub(super) local: Local,
     pub(super) warnings: Vec<String>,
     /// What had passed through the store before; only tests share one between sessions.
-    before: Traffic,
+    pub(super) before: Traffic,
 }
 
 impl Session {
@@ -142,6 +143,10 @@ impl Session {
                 };
                 (opened.store, opened.warnings)
             }
+        };
+        let store: Arc<dyn ObjectStore> = match settings.store.as_of {
+            Some(at) => Arc::new(AsOfStore::new(store, at)),
+            None => store,
         };
         let ring = Arc::new(KeyRing::new(secrets, ambient.cpu.clone()));
         let local = Local::at(&settings.state_dir);

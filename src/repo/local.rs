@@ -37,8 +37,28 @@ impl Local {
         Self { root: state_dir.join("b2-backup"), state_dir: state_dir.to_owned() }
     }
 
+    /// Whether small files can be written here; where there is no folder yet, whether one could be made.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn try_writing(&self) -> Result<()> {
+        if self.root.is_dir() {
+            let path = self.root.join("doctor");
+            write_checked(&path, b"can be written")?;
+            return remove(&path);
+        }
+        let metadata = fs::metadata(&self.state_dir)
+            .map_err(|error| Error::io("read", &self.state_dir, error))?;
+        if metadata.permissions().readonly() {
+            let denied = std::io::ErrorKind::PermissionDenied.into();
+            return Err(Error::io("write", &self.state_dir, denied));
+        }
+        Ok(())
+    }
+
     /// The folder itself.
-    pub(super) fn root(&self) -> &Path {
+    #[must_use]
+    pub fn root(&self) -> &Path {
         &self.root
     }
 
@@ -53,13 +73,14 @@ impl Local {
 
     /// Takes the lock that a file stands for.
     pub(super) fn lock_at(&self, path: PathBuf) -> Result<LockFile> {
-        let mut file = fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|error| Error::io("open", &path, error))?;
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(0o600);
+        }
+        let mut file = options.open(&path).map_err(|error| Error::io("open", &path, error))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {

@@ -13,6 +13,7 @@ mod proof;
 mod pruning;
 mod snapshot;
 mod spool;
+mod versions;
 
 pub use fetch::{MAX_TREE_BYTES, PackSource, Regions};
 pub use journal::{
@@ -30,3 +31,4 @@ pub use proof::{Drilled, PackRead, Proof, TrialFolder};
 pub use pruning::{Pruned, Pruning, UnusedPack};
 pub use snapshot::{Snapshot, find, read};
 pub use spool::{Captured, Spool};
+pub use versions::{Cure, History, Standing, histories};

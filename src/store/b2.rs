@@ -2,6 +2,8 @@
 //!
 //! The key is sent to the API host only, and never to an S3 host of an unexpected name.
 
+mod check;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
@@ -11,6 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use http::header::{AUTHORIZATION, HeaderValue};
 use serde::Deserialize;
+
+pub use self::check::{Discovery, REQUIRED, check, check_bucket, check_prefix, place};
 
 use super::s3::RetryPolicy;
 use super::s3::http::{Answer, BaseUrl, Clients, no_answer, receive};
@@ -23,16 +27,6 @@ use crate::secret::Secret;
 pub const API_URL: &str = "https://api.backblazeb2.com";
 /// The answer is a few kilobytes, more with many buckets.
 const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
-const EXPIRY_WARNING: Duration = Duration::from_hours(7 * 24);
-
-/// What a key needs for backups, and for what.
-const REQUIRED: [(&str, &str); 4] = [
-    ("listBuckets", "tell absent objects from forbidden ones"),
-    ("listFiles", "list snapshots"),
-    ("readFiles", "read snapshots"),
-    ("writeFiles", "write snapshots"),
-];
-
 /// A key and what is planned with it.
 #[derive(Clone, Debug)]
 pub struct DiscoveryRequest {
@@ -52,17 +46,27 @@ pub struct DiscoveryRequest {
     pub trusted_hosts: Vec<String>,
 }
 
-/// What B2 says about a key.
+/// What B2 says about a key, as it says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Discovery {
-    /// S3 endpoint, as `https://host`.
-    pub endpoint: String,
-    /// Region of the account.
-    pub region: String,
+pub struct KeyFacts {
+    /// URL of the account's S3 endpoint; not checked.
+    pub s3_url: String,
     /// What the key may do.
     pub capabilities: Vec<String>,
-    /// What works, but deserves attention.
-    pub warnings: Vec<String>,
+    /// The buckets that it is restricted to, where it is; one that was deleted has no name.
+    pub buckets: Option<Vec<Option<String>>>,
+    /// What every name must start with; often empty.
+    pub name_prefix: String,
+    /// When the key ends, if it does.
+    pub expires: Option<SystemTime>,
+}
+
+impl KeyFacts {
+    /// Whether the key may do this.
+    #[must_use]
+    pub fn may(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|have| have == capability)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -117,17 +121,16 @@ pub fn region_of_host(host: &str) -> Option<&str> {
     (!region.is_empty() && region.bytes().all(good)).then_some(region)
 }
 
-/// Asks B2 about the key and checks that it fits what is planned.
+/// Asks B2 about the key.
 ///
 /// # Errors
-/// `B2_CREDENTIALS`, `B2_CAPABILITY`, `B2_BUCKET`, `B2_CAP_EXCEEDED`, `B2_CONFIG`, `B2_NETWORK`, or `B2_STORE`
-/// for an answer that cannot be used.
-pub async fn discover(
+/// `B2_CREDENTIALS`, `B2_CAP_EXCEEDED`, `B2_CONFIG`, `B2_NETWORK`, or `B2_STORE` for an answer that cannot be used.
+pub async fn ask(
     request: &DiscoveryRequest,
     retry: RetryPolicy,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
-) -> Result<Discovery> {
+) -> Result<KeyFacts> {
     if request.key_id.len() == 12
         && request.key_id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     {
@@ -143,7 +146,30 @@ pub async fn discover(
             Err(failure) => attempts.after(failure).await?,
         }
     };
-    check(request, account, clock.now())
+    let StorageApi { s3_api_url, allowed } = account.api_info.storage_api;
+    let expires = account.application_key_expiration_timestamp.map(Duration::from_millis);
+    Ok(KeyFacts {
+        s3_url: s3_api_url,
+        capabilities: allowed.capabilities,
+        buckets: allowed.buckets.map(|all| all.into_iter().map(|bucket| bucket.name).collect()),
+        name_prefix: allowed.name_prefix.unwrap_or_default(),
+        expires: expires.and_then(|after| SystemTime::UNIX_EPOCH.checked_add(after)),
+    })
+}
+
+/// Asks B2 about the key and checks that it fits what is planned.
+///
+/// # Errors
+/// `B2_CREDENTIALS`, `B2_CAPABILITY`, `B2_BUCKET`, `B2_CAP_EXCEEDED`, `B2_CONFIG`, `B2_NETWORK`, or `B2_STORE`
+/// for an answer that cannot be used.
+pub async fn discover(
+    request: &DiscoveryRequest,
+    retry: RetryPolicy,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<Discovery> {
+    let facts = ask(request, retry, clock, entropy).await?;
+    check(request, &facts, clock.now())
 }
 
 async fn authorize(
@@ -206,88 +232,6 @@ fn refused(base: &BaseUrl, answer: &Answer, now: SystemTime) -> Failure {
     Failure { error, again, status: answer.status, code: refusal.code }
 }
 
-/// The rows of the start-up check.
-fn check(request: &DiscoveryRequest, account: Account, now: SystemTime) -> Result<Discovery> {
-    let StorageApi { s3_api_url, allowed } = account.api_info.storage_api;
-    let refuse = |host: &str| Error::Bucket {
-        message: format!("B2 named the unexpected S3 endpoint {host:?}; not sending data there"),
-    };
-    let base = BaseUrl::new("endpoint", &s3_api_url).map_err(|_| refuse(&s3_api_url))?;
-    let region = match region_of_host(&base.authority) {
-        Some(region) if !base.local => region.to_owned(),
-        _ if request.trusted_hosts.contains(&base.authority) => {
-            request.region.clone().unwrap_or_else(|| super::DEFAULT_REGION.into())
-        }
-        _ => return Err(refuse(&base.authority)),
-    };
-    if let Some(configured) = &request.region
-        && *configured != region
-    {
-        return Err(Error::config(
-            "region",
-            format!("the key belongs to {region}, configured is {configured}"),
-        ));
-    }
-    check_bucket(request, allowed.buckets.as_deref())?;
-    check_prefix(request, allowed.name_prefix.as_deref().unwrap_or_default())?;
-    let lacks = |name: &str| !allowed.capabilities.iter().any(|have| have == name);
-    let missing: Vec<_> = REQUIRED.iter().filter(|(name, _)| lacks(name)).collect();
-    if !missing.is_empty() {
-        let list: Vec<_> =
-            missing.iter().map(|(name, need)| format!("{name}, needed to {need}")).collect();
-        let message =
-            format!("the key lacks {}: make a key with these capabilities", list.join("; "));
-        return Err(Error::Capability { message });
-    }
-    let mut warnings = Vec::new();
-    if lacks("deleteFiles") {
-        let text = "the key lacks deleteFiles, needed to delete old versions: prune only hides objects, and a lifecycle rule of the bucket must free their space";
-        warnings.push(text.to_owned());
-    }
-    warnings.extend(expiry_warning(account.application_key_expiration_timestamp, now));
-    Ok(Discovery { endpoint: base.text, region, capabilities: allowed.capabilities, warnings })
-}
-
-fn check_bucket(request: &DiscoveryRequest, buckets: Option<&[AllowedBucket]>) -> Result<()> {
-    let Some(buckets) = buckets else { return Ok(()) };
-    // A deleted bucket has no name: nothing to compare, the first listing will tell.
-    let names: Option<Vec<&str>> = buckets.iter().map(|bucket| bucket.name.as_deref()).collect();
-    match names {
-        Some(names) if !names.contains(&request.bucket.as_str()) => {
-            let message = format!(
-                "the key is limited to {}; bucket {} is not among them",
-                names.join(", "),
-                request.bucket
-            );
-            Err(Error::Bucket { message })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_prefix(request: &DiscoveryRequest, name_prefix: &str) -> Result<()> {
-    if format!("{}/", request.prefix).starts_with(name_prefix) {
-        return Ok(());
-    }
-    let advice = name_prefix.trim_end_matches('/');
-    let message = format!(
-        "the key may only use names starting with {name_prefix:?}; set prefix to {advice:?}"
-    );
-    Err(Error::config("prefix", message))
-}
-
-fn expiry_warning(expires_ms: Option<u64>, now: SystemTime) -> Option<String> {
-    let expires = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(expires_ms?))?;
-    if expires.duration_since(now).is_ok_and(|left| left >= EXPIRY_WARNING) {
-        return None;
-    }
-    let date = jiff::Timestamp::try_from(expires).ok()?;
-    Some(format!(
-        "the application key expires at {}: make a new one in time",
-        date.strftime("%Y-%m-%d %H:%M UTC")
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,15 +249,5 @@ mod tests {
         ] {
             assert_eq!(region_of_host(other), None, "{other}");
         }
-    }
-
-    #[test]
-    fn expiry_is_announced_a_week_ahead() {
-        let at = |days: u64| Some(days * 24 * 3600 * 1000);
-        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 10);
-        assert_eq!(expiry_warning(None, now), None);
-        assert_eq!(expiry_warning(at(17), now), None);
-        assert!(expiry_warning(at(16), now).unwrap().contains("1970-01-17 00:00 UTC"));
-        assert!(expiry_warning(at(3), now).is_some());
     }
 }

@@ -3,12 +3,15 @@
 //! Names ([`ObjectKey`]) are relative to the configured prefix, which the store adds by itself.
 //! Every object is written once and never changed; a repeated PUT of the same bytes is harmless.
 
+pub mod as_of;
 pub mod b2;
+mod bucket;
 pub mod folder;
 pub mod memory;
 pub mod open;
 pub mod s3;
 
+pub use bucket::{BucketRules, LifecycleRule, ObjectLock, Setting};
 pub use open::{OpenedStore, StoreConfig, open};
 
 use std::fmt::{Debug, Display};
@@ -101,6 +104,8 @@ pub struct ObjectVersion {
     pub size: u64,
     /// `LastModified` by the server's clock.
     pub modified: Option<SystemTime>,
+    /// What the server says is equal for equal content of one name; `None` for a marker, and where it says nothing.
+    pub etag: Option<String>,
 }
 
 /// What has passed since the store was opened; retries count.
@@ -136,12 +141,6 @@ pub trait ObjectStore: Debug + Send + Sync {
     /// `B2_OBJECT_MISSING`; `B2_STORE` when it is larger than `max_bytes`.
     async fn get(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes>;
 
-    /// Reads one version of an object, of at most `max_bytes`, also one that is hidden or replaced.
-    ///
-    /// # Errors
-    /// As [`Self::get`]; `B2_OBJECT_MISSING` also from a store that keeps no versions.
-    async fn get_version(&self, key: &ObjectKey, version: &str, max_bytes: u64) -> Result<Bytes>;
-
     /// Reads exactly `length` bytes from `start`. Nothing is asked of the server when `length` is 0.
     ///
     /// # Errors
@@ -152,8 +151,36 @@ pub trait ObjectStore: Debug + Send + Sync {
     /// cut at the next `/` after `prefix` and given as prefixes.
     async fn list(&self, prefix: &str, delimited: bool) -> Result<Listing>;
 
-    /// Every version of everything below `prefix`; `None` when this store keeps no versions.
+    /// Every version of everything below `prefix`, by name, the newest first; `None` when this store keeps no
+    /// versions.
     async fn list_versions(&self, prefix: &str) -> Result<Option<Vec<ObjectVersion>>>;
+
+    /// As [`Self::get`], of one version.
+    ///
+    /// # Errors
+    /// `B2_OBJECT_MISSING`, also where this store keeps no versions; `B2_STORE` when it is larger than `max_bytes`.
+    async fn get_version(&self, key: &ObjectKey, _version: &str, _max_bytes: u64) -> Result<Bytes> {
+        Err(Error::ObjectMissing { object: key.to_string() })
+    }
+
+    /// As [`Self::get_range`], of one version.
+    ///
+    /// # Errors
+    /// `B2_OBJECT_MISSING`, also where this store keeps no versions; `B2_DAMAGED` when it ends early.
+    async fn get_version_range(
+        &self,
+        key: &ObjectKey,
+        _version: &str,
+        _start: u64,
+        _length: u64,
+    ) -> Result<Bytes> {
+        Err(Error::ObjectMissing { object: key.to_string() })
+    }
+
+    /// What the bucket does with objects by itself, as far as the key may know. Forbidden or unknown is no error.
+    async fn bucket_rules(&self) -> Result<BucketRules> {
+        Ok(BucketRules::default())
+    }
 
     /// Deletes one version, or without a version the object (which on a store with versions hides it).
     /// Deleting what is not there is no error.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::b2::{API_URL, DiscoveryRequest, discover, region_of_host};
 use super::folder::{FolderStore, TEMP_DIR};
@@ -37,6 +38,8 @@ pub struct StoreConfig {
     pub trusted_hosts: Vec<String>,
     /// When to try again; `None` is the default policy.
     pub retry: Option<RetryPolicy>,
+    /// Read everything as it was at this moment, by the server's clock; nothing can be written then.
+    pub as_of: Option<SystemTime>,
 }
 
 impl StoreConfig {
@@ -60,27 +63,40 @@ pub struct OpenedStore {
     pub warnings: Vec<String>,
 }
 
-/// Opens the store that `config` describes and makes sure that it can be used.
+/// What settings lead to, before anybody is asked.
+#[derive(Clone, Debug)]
+pub enum Opening {
+    /// A folder.
+    Folder(PathBuf),
+    /// A server that is fully described.
+    Server(S3Config),
+    /// B2: endpoint and region of the [`S3Config`] are what its answer to the request says.
+    B2(DiscoveryRequest, S3Config),
+}
+
+/// Checks the settings of a store, without touching anything.
 ///
 /// # Errors
-/// `B2_CONFIG` naming the setting; for a bucket all errors of the start-up check, for a folder those of the
-/// file system.
-pub async fn open(
-    config: &StoreConfig,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-) -> Result<OpenedStore> {
+/// `B2_CONFIG` naming the setting.
+pub fn opening(config: &StoreConfig) -> Result<Opening> {
     check_prefix(&config.prefix)?;
     if let Some(folder) = config.folder()? {
-        let store = FolderStore::open(folder, config.prefix.clone(), entropy).await?;
-        return Ok(OpenedStore { store: Arc::new(store), warnings: Vec::new() });
+        return Ok(Opening::Folder(folder));
     }
     check_bucket(&config.bucket)?;
     let (key_id, application_key) = keys(config)?;
-    let retry = config.retry.unwrap_or_default();
-    let place = place(config)?;
-    let (endpoint, region, warnings) = match place {
-        Place::Other { endpoint, region } => (endpoint, region, Vec::new()),
+    let s3 = |endpoint: String, region: String| S3Config {
+        endpoint,
+        region,
+        bucket: config.bucket.clone(),
+        prefix: config.prefix.clone(),
+        key_id: key_id.clone(),
+        application_key: application_key.clone(),
+        upload_limit: config.upload_limit,
+        retry: config.retry.unwrap_or_default(),
+    };
+    Ok(match place(config)? {
+        Place::Other { endpoint, region } => Opening::Server(s3(endpoint, region)),
         Place::B2 { region } => {
             let request = DiscoveryRequest {
                 api_url: config.b2_api_url.clone().unwrap_or_else(|| API_URL.into()),
@@ -91,19 +107,31 @@ pub async fn open(
                 region,
                 trusted_hosts: config.trusted_hosts.clone(),
             };
-            let found = discover(&request, retry, &clock, &entropy).await?;
-            (found.endpoint, found.region, found.warnings)
+            Opening::B2(request, s3(String::new(), String::new()))
         }
-    };
-    let s3 = S3Config {
-        endpoint,
-        region,
-        bucket: config.bucket.clone(),
-        prefix: config.prefix.clone(),
-        key_id,
-        application_key,
-        upload_limit: config.upload_limit,
-        retry,
+    })
+}
+
+/// Opens the store that `config` describes and makes sure that it can be used.
+///
+/// # Errors
+/// `B2_CONFIG` naming the setting; for a bucket all errors of the start-up check, for a folder those of the
+/// file system.
+pub async fn open(
+    config: &StoreConfig,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<OpenedStore> {
+    let (s3, warnings) = match opening(config)? {
+        Opening::Folder(folder) => {
+            let store = FolderStore::open(folder, config.prefix.clone(), entropy).await?;
+            return Ok(OpenedStore { store: Arc::new(store), warnings: Vec::new() });
+        }
+        Opening::Server(s3) => (s3, Vec::new()),
+        Opening::B2(request, s3) => {
+            let found = discover(&request, s3.retry, &clock, &entropy).await?;
+            (S3Config { endpoint: found.endpoint, region: found.region, ..s3 }, found.warnings)
+        }
     };
     let store = S3Store::new(s3, clock, entropy)?;
     Ok(OpenedStore { store: Arc::new(store), warnings })

@@ -4,6 +4,7 @@
 #![allow(clippy::missing_panics_doc, clippy::must_use_candidate, reason = "for tests only")]
 #![allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
 
+pub mod b2_server;
 pub mod clock;
 pub mod s3_server;
 pub mod scripted;

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { LIVE } from '../engine.js';
 import { BackupError } from '../errors.js';
+import { instant } from './instant.js';
 
 /** What every command takes. */
 export interface GlobalOptions {
@@ -11,17 +12,23 @@ export interface GlobalOptions {
   readonly quiet: boolean;
 }
 
+/** Commands that can read the bucket as it was. */
+interface AsOf {
+  /** ISO 8601, UTC. */
+  readonly asOf: string | undefined;
+}
+
 /** One thing to do. */
 export type Command =
   | { readonly name: 'push'; readonly dryRun: boolean; readonly list: boolean }
-  | { readonly name: 'list'; readonly machine: string | undefined }
-  | {
+  | ({ readonly name: 'list'; readonly machine: string | undefined } & AsOf)
+  | ({
       readonly name: 'restore';
       readonly snapshot: string;
       readonly to: string;
       readonly paths: readonly string[];
       readonly allowUnauthenticated: boolean;
-    }
+    } & AsOf)
   | {
       readonly name: 'rollback';
       readonly snapshot: string;
@@ -35,31 +42,41 @@ export type Command =
   | { readonly name: 'resume' }
   | { readonly name: 'discard' }
   | { readonly name: 'undo'; readonly dryRun: boolean; readonly yes: boolean }
-  | {
+  | ({
       readonly name: 'diff';
       readonly from: string;
       readonly to: string;
       readonly paths: readonly string[];
       readonly text: boolean;
       readonly allowUnauthenticated: boolean;
-    }
-  | {
+    } & AsOf)
+  | ({
       readonly name: 'show';
       readonly snapshot: string;
       readonly path: string | undefined;
       readonly allowUnauthenticated: boolean;
-    }
-  | {
+    } & AsOf)
+  | ({
       readonly name: 'history';
       readonly path: string;
       readonly text: boolean;
       readonly allowUnauthenticated: boolean;
-    }
-  | {
+    } & AsOf)
+  | ({
       readonly name: 'verify';
       readonly readData: boolean;
       /** Per cent. */
       readonly sample: number | undefined;
+    } & AsOf)
+  | { readonly name: 'doctor'; readonly write: boolean }
+  | {
+      readonly name: 'undelete';
+      readonly snapshots: readonly string[];
+      /** ISO 8601, UTC. */
+      readonly since: string | undefined;
+      readonly keys: boolean;
+      readonly dryRun: boolean;
+      readonly yes: boolean;
     }
   | { readonly name: 'drill' }
   | { readonly name: 'keyList' }
@@ -122,6 +139,10 @@ const OPTIONS = {
   unlock: { type: 'boolean' },
   force: { type: 'boolean' },
   'show-code': { type: 'boolean' },
+  'as-of': { type: 'string' },
+  since: { type: 'string' },
+  keys: { type: 'boolean' },
+  write: { type: 'boolean' },
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
@@ -130,16 +151,29 @@ const EVERYWHERE: readonly OptionName[] = ['state-dir', 'config', 'json', 'quiet
 
 const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   push: ['dry-run', 'list'],
-  list: ['machine'],
-  diff: ['path', 'text', 'allow-unauthenticated'],
-  show: ['allow-unauthenticated'],
-  history: ['text', 'allow-unauthenticated'],
-  restore: ['to', 'path', 'exact', 'partial', 'dry-run', 'yes', 'resume', 'discard', 'allow-unauthenticated'],
+  list: ['machine', 'as-of'],
+  diff: ['path', 'text', 'as-of', 'allow-unauthenticated'],
+  show: ['as-of', 'allow-unauthenticated'],
+  history: ['text', 'as-of', 'allow-unauthenticated'],
+  restore: [
+    'to',
+    'path',
+    'exact',
+    'partial',
+    'dry-run',
+    'yes',
+    'resume',
+    'discard',
+    'as-of',
+    'allow-unauthenticated',
+  ],
   undo: ['dry-run', 'yes'],
   prune: ['dry-run', 'more-than-half'],
-  verify: ['read-data', 'sample'],
+  verify: ['read-data', 'sample', 'as-of'],
   drill: [],
   key: ['application-key', 'passphrase', 'unlock', 'force', 'yes', 'show-code'],
+  doctor: ['write'],
+  undelete: ['since', 'keys', 'dry-run', 'yes'],
   status: [],
   adopt: ['yes'],
 };
@@ -160,6 +194,7 @@ const POSITIONALS: Partial<Readonly<Record<Topic, number>>> = {
   restore: 1,
   key: 2,
   adopt: 1,
+  undelete: Number.POSITIVE_INFINITY,
 };
 
 /** The commands, in the order in which help shows them. */
@@ -231,6 +266,7 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
         to,
         paths: pathsOf(values, name),
         text: values.text === true,
+        asOf: moment(values, 'as-of', name),
         allowUnauthenticated: values['allow-unauthenticated'] === true,
       };
     }
@@ -239,7 +275,8 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
       if (snapshot === undefined || snapshot === '' || path === '') {
         throw usage('show needs a snapshot: its name from b2-backup list, or latest', name);
       }
-      return { name, snapshot, path, allowUnauthenticated: values['allow-unauthenticated'] === true };
+      const allowUnauthenticated = values['allow-unauthenticated'] === true;
+      return { name, snapshot, path, asOf: moment(values, 'as-of', name), allowUnauthenticated };
     }
     case 'history': {
       const [path] = rest;
@@ -247,7 +284,8 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
         throw usage('history needs a file, such as workspace/MEMORY.md', name);
       }
       const allowUnauthenticated = values['allow-unauthenticated'] === true;
-      return { name, path, text: values.text === true, allowUnauthenticated };
+      const asOf = moment(values, 'as-of', name);
+      return { name, path, text: values.text === true, asOf, allowUnauthenticated };
     }
     case 'prune':
       return {
@@ -268,8 +306,20 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
     }
     case 'key':
       return keyOf(values, rest);
+    case 'doctor':
+      return { name, write: values.write === true };
+    case 'undelete':
+      if (rest.includes('')) throw usage('undelete takes names of snapshots', name);
+      return {
+        name,
+        snapshots: rest,
+        since: moment(values, 'since', name),
+        keys: values.keys === true,
+        dryRun: values['dry-run'] === true,
+        yes: values.yes === true,
+      };
     case 'list':
-      return { name, machine: nonEmpty(values, 'machine') };
+      return { name, machine: nonEmpty(values, 'machine'), asOf: moment(values, 'as-of', name) };
     case 'status':
       return { name };
   }
@@ -294,7 +344,14 @@ function restoreOf(values: Values, snapshot: string | undefined): Command {
   const paths = pathsOf(values, name);
   const allowUnauthenticated = values['allow-unauthenticated'] === true;
   const to = nonEmpty(values, 'to');
+  const asOf = moment(values, 'as-of', name);
   if (to === undefined) {
+    if (asOf !== undefined) {
+      throw usage(
+        '--as-of goes with --to; for the live state, bring snapshots back with undelete first',
+        name,
+      );
+    }
     return {
       name: 'rollback',
       snapshot,
@@ -308,21 +365,23 @@ function restoreOf(values: Values, snapshot: string | undefined): Command {
   }
   const misplaced = LIVE_ONLY.find((option) => values[option] === true);
   if (misplaced !== undefined) throw usage(`--${misplaced} does not go with --to`, name);
-  return { name, snapshot, to, paths, allowUnauthenticated };
+  return { name, snapshot, to, paths, asOf, allowUnauthenticated };
 }
 
 function verifyOf(values: Values): Command {
   const name = 'verify';
   const readData = values['read-data'] === true;
+  const asOf = moment(values, 'as-of', name);
   const given = values.sample;
-  if (given === undefined) return { name, readData, sample: undefined };
+  if (given === undefined) return { name, readData, sample: undefined, asOf };
+  if (asOf !== undefined) throw usage('--sample is about what is there now, and --as-of is not', name);
   if (readData) throw usage('--sample reads a part and --read-data everything: say one of them', name);
   const sample = /^(\d{1,3})%?$/.exec(given)?.[1];
   const percent = Number(sample);
   if (sample === undefined || percent < 1 || percent > 100) {
     throw usage('--sample takes a percentage from 1% to 100%, such as 5%', name);
   }
-  return { name, readData, sample: percent };
+  return { name, readData, sample: percent, asOf };
 }
 
 function keyOf(values: Values, [what = '', slot]: readonly string[]): Command {
@@ -364,6 +423,16 @@ function pathsOf(values: Values, name: Topic): readonly string[] {
   const paths = values.path ?? [];
   if (paths.includes('')) throw usage('--path needs a value', name);
   return paths;
+}
+
+function moment(values: Values, option: 'as-of' | 'since', name: Topic): string | undefined {
+  const value = values[option];
+  if (value === undefined) return undefined;
+  const at = instant(value);
+  if (at === undefined) {
+    throw usage(`--${option} needs a time such as 2026-11-23 or "2026-11-23 14:05", not "${value}"`, name);
+  }
+  return at.toISOString();
 }
 
 function nonEmpty(values: Values, option: 'state-dir' | 'config' | 'to' | 'machine'): string | undefined {

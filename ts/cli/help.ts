@@ -12,13 +12,14 @@ Commands:
   diff SNAPSHOT      show what is different now, or in another snapshot
   show SNAPSHOT      list what is in a snapshot, or print a file of it
   history FILE       show the versions of a file over all snapshots
-  restore SNAPSHOT   roll the state back to a snapshot, or bring it into an
-                     empty directory
+  restore SNAPSHOT   roll the state back, or restore into an empty directory
   undo               take the last rollback back
   prune              delete snapshots that are not kept any more
   verify             check that every snapshot can be restored
   drill              restore the newest snapshot for a trial, and remove it
   key                what opens the backups: list, add, remove, recovery
+  doctor             find out what is wrong with settings, key or bucket
+  undelete           bring back snapshots that somebody hid or overwrote
   status             show what is configured and what the bucket holds
   adopt MACHINE      go on with the snapshots of a machine that is gone
   help COMMAND       explain a command, with examples
@@ -39,8 +40,7 @@ keyId, applicationKey and bucket are needed. The environment goes before it:
   B2_REGION  B2_ENDPOINT  B2_PREFIX  B2_BACKUP_OLD_KEYS (keys of before)
 A bucket "file:///path" is a folder; it needs no key, but a passphrase.
 
-Exit status: 0 done, 1 failed, 2 usage, 3 done but some files could not be
-(they are listed).
+Exit status: 0 done, 1 failed, 2 usage, 3 done but for what is listed.
 `;
 
 const TOPIC_TEXTS: Readonly<Record<Topic, string>> = {
@@ -64,12 +64,14 @@ Examples:
 `,
   list: `Show the snapshots of every machine in the bucket.
 
-Usage: b2-backup list [--machine ID]
+Usage: b2-backup list [--machine ID] [--as-of TIME]
 
 Safety snapshots are those made before a rollback. "not authenticated" means
 that the snapshot is not encrypted, so that anyone who can write to the bucket
 can have made it. Those of the original plugin never are; they can be shown, and
 restored with --to.
+
+  --as-of TIME  read the bucket as it was then; see "help undelete"
 
 Examples:
   b2-backup list
@@ -89,6 +91,7 @@ last push, even where no row of it changed.
                 matches; may be given again
   --text        also show which lines of small text files differ. Never of
                 files that may hold secrets, as openclaw.json and .env
+  --as-of TIME  read the bucket as it was then; see "help undelete"
   --allow-unauthenticated
                 also take a snapshot that is not encrypted, which anyone who
                 can write to the bucket can have made
@@ -106,6 +109,7 @@ PATH is a directory or a glob, of which the entries are listed, or one file,
 which is printed as it is, whatever it holds. A file of more than 64 MiB is not
 printed; bring it into a directory with restore --to.
 
+  --as-of TIME  read the bucket as it was then; see "help undelete"
   --allow-unauthenticated
                 also take a snapshot that is not encrypted, which anyone who
                 can write to the bucket can have made
@@ -125,6 +129,7 @@ which can be given to restore.
 
   --text        also show which lines of a small text file changed. Never of
                 files that may hold secrets, as openclaw.json and .env
+  --as-of TIME  read the bucket as it was then; see "help undelete"
   --allow-unauthenticated
                 also look into snapshots that are not encrypted, which anyone
                 who can write to the bucket can have made
@@ -154,6 +159,7 @@ rollback waits until it is restarted.
   --partial     go on when some files of the snapshot are damaged
   --to DIR      leave the live state alone; DIR must be new or empty. The only
                 way for snapshots of the original plugin
+  --as-of TIME  with --to: from the bucket as it was; see "help undelete"
   --resume      finish a rollback that waits or was cut off
   --discard     give up one that waits
   --allow-unauthenticated
@@ -200,7 +206,7 @@ Examples:
 `,
   verify: `Check that every snapshot can be restored.
 
-Usage: b2-backup verify [--read-data | --sample PERCENT]
+Usage: b2-backup verify [--read-data | --sample PERCENT] [--as-of TIME]
 
 Without options it checks the structure: that every manifest opens and every
 pack it needs is there, in the right size. That is quick and cheap.
@@ -209,6 +215,7 @@ pack it needs is there, in the right size. That is quick and cheap.
   --sample PERCENT   do so with a part of what this machine stored, and check
                      the structure of only its snapshots. It takes what was not
                      read for longest: twenty times 5%, and all was read
+  --as-of TIME       read the bucket as it was then; see "help undelete"
 
 Exit status 1 when something is damaged; what is affected is listed.
 
@@ -260,6 +267,49 @@ Removing a slot does not lock out whoever can read an older snapshot.
 Examples:
   b2-backup key recovery
   b2-backup key list
+`,
+  doctor: `Find out what is wrong: settings, the state directory, the server, the
+key and what it may do, the rules of the bucket, hidden versions, the clock,
+and whether the newest snapshot opens with the secret at hand.
+
+Usage: b2-backup doctor [--write]
+
+Each line says what is so, and what to do about it. Nothing is changed.
+
+  --write     also write a small object to the bucket, read it and delete it;
+              a key that may not delete leaves it hidden
+
+Exit status 1 when a problem was found; notes are no problems.
+
+Examples:
+  b2-backup doctor
+  b2-backup doctor --json
+`,
+  undelete: `Bring back snapshots that somebody hid or overwrote.
+
+Usage: b2-backup undelete [SNAPSHOT]... [--since TIME] [--keys] [--dry-run]
+                          [--yes]
+
+B2 keeps what was hidden or overwritten as versions, until a lifecycle rule or
+a key with deleteFiles deletes them. It shows the snapshots concerned and asks.
+A prune with a key that may not delete hides old snapshots, too: name those
+that you want, or give the time of the trouble. Only hide markers are deleted;
+without deleteFiles, or over others' content, objects are written once more.
+
+  --since TIME   only what was hidden or overwritten since
+  --keys         key slots, too; one that was removed on purpose opens the
+                 backup again then
+  --dry-run      only show
+  -y, --yes      do not ask
+
+TIME is 2026-11-23, its first moment, or "2026-11-23 14:05"; local time, unless
+it ends in Z or +01:00. It is compared with the server's clock. To only look,
+or to restore without writing to the bucket, use --as-of TIME with list, show,
+diff, history, verify and restore --to.
+
+Examples:
+  b2-backup undelete --since "2026-11-23 14:00" --dry-run
+  b2-backup restore latest --as-of 2026-11-23 --to ~/before
 `,
   status: `Show what is configured and what the bucket holds.
 

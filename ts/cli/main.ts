@@ -7,12 +7,13 @@ import { adopt } from './adopt.js';
 import { type GlobalOptions, parse, type WorkCommand, wantsJson } from './arguments.js';
 import type { CliDeps, StopSignal } from './deps.js';
 import { diff } from './diff.js';
+import { doctor } from './doctor.js';
 import { drill } from './drill.js';
 import { helpText } from './help.js';
 import { history } from './history.js';
 import { addKey, listKeys, newRecoveryCode, removeKey } from './key.js';
 import { list } from './list.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { type Context, EXIT, type Outcome, UNDELETE_HINT } from './outcome.js';
 import { ProgressLine, WAITING } from './progress-line.js';
 import { prune } from './prune.js';
 import { dryRun, push } from './push.js';
@@ -21,11 +22,19 @@ import { restore } from './restore.js';
 import { discard, resume, rollBack, undo } from './rollback.js';
 import { show } from './show.js';
 import { status } from './status.js';
+import { undelete } from './undelete.js';
 import { unlocking } from './unlock.js';
 import { verify } from './verify.js';
 
 /** 128 plus the signal's number, as shells count. */
 const SIGNAL_EXIT: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
+
+/** What may come of somebody who deleted or overwrote things in the bucket. */
+const MAY_BE_UNDELETED: ReadonlySet<string> = new Set([
+  'B2_OBJECT_MISSING',
+  'B2_SNAPSHOT_NOT_FOUND',
+  'B2_DAMAGED',
+]);
 
 /** Why an operation was aborted, and the exit status that goes with it. */
 class Stopped extends BackupError {
@@ -79,7 +88,7 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
     unlocking(
       {
         engine: deps.engine,
-        settings: { ...loaded.settings, threads: deps.threads },
+        settings: { ...loaded.settings, threads: deps.threads, ...moment(command) },
         config: loaded.config,
         operation,
         style: createStyle(!global.json && wantsColour(deps.stdout, deps.env)),
@@ -107,6 +116,12 @@ function after<A extends readonly unknown[], R>(
     before();
     return then(...args);
   };
+}
+
+/** The moment as of which to read. */
+function moment(command: WorkCommand): { asOf?: string } {
+  const asOf = 'asOf' in command ? command.asOf : undefined;
+  return asOf === undefined ? {} : { asOf };
 }
 
 function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
@@ -145,6 +160,10 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
       return removeKey(context, command);
     case 'keyRecovery':
       return newRecoveryCode(context);
+    case 'doctor':
+      return doctor(context, command.write);
+    case 'undelete':
+      return undelete(context, command);
     case 'status':
       return status(context);
     case 'adopt':
@@ -227,6 +246,7 @@ function report(error: unknown, json: boolean, { stdout, stderr }: CliDeps, styl
     stdout.write(document({ ok: false, code, message }));
   } else {
     stderr.write(`${style.red('b2-backup:')} ${printable(message)} (${code})\n`);
+    if (MAY_BE_UNDELETED.has(code)) stderr.write(`${UNDELETE_HINT}\n`);
   }
   if (error instanceof Stopped) return error.exit;
   return code === 'B2_USAGE' ? EXIT.usage : EXIT.failed;

@@ -14,6 +14,10 @@ export const EXIT = {
   incomplete: 3,
 } as const;
 
+/** Beside what may come of somebody who deleted or overwrote things in the bucket. */
+export const UNDELETE_HINT =
+  'If somebody deleted or overwrote it: "b2-backup undelete --dry-run" shows what can be brought back.';
+
 /** A result in both forms. */
 export interface Outcome {
   readonly exit: number;

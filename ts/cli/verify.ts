@@ -1,7 +1,7 @@
 /** `b2-backup verify` */
 import type { VerifyProblem } from '../../index.js';
 import type { Command } from './arguments.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { type Context, EXIT, type Outcome, UNDELETE_HINT } from './outcome.js';
 import { count, facts, formatBytes, formatDuration, printable } from './render.js';
 
 /** How many of a damaged object's files are named on the terminal; `--json` has them all. */
@@ -52,7 +52,7 @@ export async function verify(
       ]),
     ],
     chatter: healthy,
-    problems: problems.flatMap(describe),
+    problems: [...problems.flatMap(describe), ...(healthy ? [] : [UNDELETE_HINT])],
     warnings: [],
     locked: packs === 0 && problems.some(({ code }) => code === 'B2_WRONG_KEY'),
   };

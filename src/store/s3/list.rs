@@ -61,6 +61,8 @@ pub(super) struct VersionEntry {
     pub(super) size: u64,
     #[serde(default)]
     last_modified: String,
+    #[serde(default, rename = "ETag")]
+    pub(super) etag: Option<String>,
 }
 
 /// The body of an error answer; empty where there is none.
@@ -103,7 +105,7 @@ pub(super) fn error(body: &[u8]) -> ErrorBody {
 }
 
 /// The deserialiser itself accepts any root element, and a document that ends early.
-fn document<'a, T: Deserialize<'a>>(body: &'a [u8], root: &str) -> Result<T, Unusable> {
+pub(super) fn document<'a, T: Deserialize<'a>>(body: &'a [u8], root: &str) -> Result<T, Unusable> {
     let text = std::str::from_utf8(body).map_err(|_| "the answer is not UTF-8")?;
     let mut reader = Reader::from_str(text);
     let mut depth = 0_u32;

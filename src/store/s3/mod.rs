@@ -10,6 +10,7 @@ mod list;
 mod payload;
 mod refusal;
 pub(super) mod retry;
+mod rules;
 mod sign;
 mod store;
 

@@ -10,7 +10,7 @@ use crate::error::Error;
 /// What was asked, for the words of an error.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Question<'a> {
-    /// `PUT`, `GET`, `LIST` or `DELETE`.
+    /// `PUT`, `GET`, `LIST`, `DELETE`, `LIFECYCLE` or `LOCK`.
     pub(super) operation: &'static str,
     pub(super) object: &'a str,
     pub(super) deletes_version: bool,
@@ -40,6 +40,8 @@ impl Question<'_> {
             "GET" => "readFiles and listBuckets",
             "DELETE" if self.deletes_version => "deleteFiles",
             "DELETE" => "writeFiles and deleteFiles",
+            "LIFECYCLE" => "readBucketLifecycleRules",
+            "LOCK" => "readBucketRetentions",
             _ => "listFiles and listBuckets",
         }
     }

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use super::retry::{Again, Failure};
 use super::{Payload, Request, S3Store, list};
 use crate::error::{Error, Result};
-use crate::store::{Listing, ObjectInfo, ObjectKey, ObjectStore, ObjectVersion, Traffic};
+use crate::store::{
+    BucketRules, Listing, ObjectInfo, ObjectKey, ObjectStore, ObjectVersion, Traffic,
+};
 
 /// A page of 1,000 names of up to 1,024 bytes with all their tags.
 const MAX_PAGE_BYTES: u64 = 4 * 1024 * 1024;
@@ -23,12 +25,14 @@ impl S3Store {
         operation: &'static str,
         method: Method,
         key: &'a ObjectKey,
+        version: Option<&str>,
     ) -> Request<'a> {
+        let version = version.map(|version| ("versionId", version.to_owned()));
         Request {
             operation,
             object: key.as_str(),
             method,
-            url: self.url(key.as_str(), &[]),
+            url: self.url(key.as_str(), version.as_slice()),
             range: None,
             payload: None,
             deletes_version: false,
@@ -70,20 +74,19 @@ impl S3Store {
             .unusable(format!("there are more than {MAX_LISTED} objects")))
     }
 
-    async fn whole(&self, mut request: Request<'_>, max_bytes: u64) -> Result<Bytes> {
-        request.max_bytes = max_bytes;
-        let answer = self.send(&request).await?;
-        if answer.status != 200 {
-            return Err(self
-                .question("GET", request.object)
-                .unusable(format!("unexpected status {}", answer.status)));
-        }
-        Ok(answer.body)
-    }
-
     /// A range comes as 206 with the bytes asked for; a shorter body is the object's end or a cut line.
-    async fn ranged(&self, key: &ObjectKey, start: u64, end: u64) -> Result<Bytes, Failure> {
-        let mut request = self.object("GET", Method::GET, key);
+    async fn ranged(
+        &self,
+        key: &ObjectKey,
+        version: Option<&str>,
+        start: u64,
+        length: u64,
+    ) -> Result<Bytes, Failure> {
+        let end = crate::store::range_end(key, start, length).map_err(Failure::permanent)?;
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        let mut request = self.object("GET", Method::GET, key, version);
         request.range = Some(format!("bytes={start}-{}", end - 1));
         request.max_bytes = end - start;
         let answer = self.send(&request).await?;
@@ -103,6 +106,18 @@ impl S3Store {
         }
         if last + 1 < end {
             return Err(Failure::permanent(crate::store::ends_early(key, end)));
+        }
+        Ok(answer.body)
+    }
+
+    async fn whole(&self, key: &ObjectKey, version: Option<&str>, max_bytes: u64) -> Result<Bytes> {
+        let mut request = self.object("GET", Method::GET, key, version);
+        request.max_bytes = max_bytes;
+        let answer = self.send(&request).await?;
+        if answer.status != 200 {
+            return Err(self
+                .question("GET", key.as_str())
+                .unusable(format!("unexpected status {}", answer.status)));
         }
         Ok(answer.body)
     }
@@ -139,6 +154,7 @@ impl S3Store {
             latest: entry.is_latest,
             hidden,
             size: if hidden { 0 } else { entry.size },
+            etag: entry.etag.filter(|_| !hidden),
         })
     }
 }
@@ -166,28 +182,36 @@ impl ObjectStore for S3Store {
 
     async fn put(&self, key: &ObjectKey, body: Bytes) -> Result<()> {
         let payload = Payload::new(body).await?;
-        let mut request = self.object("PUT", Method::PUT, key);
+        let mut request = self.object("PUT", Method::PUT, key, None);
         request.payload = Some(&payload);
         self.send(&request).await?;
         Ok(())
     }
 
     async fn get(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes> {
-        self.whole(self.object("GET", Method::GET, key), max_bytes).await
-    }
-
-    async fn get_version(&self, key: &ObjectKey, version: &str, max_bytes: u64) -> Result<Bytes> {
-        let mut request = self.object("GET", Method::GET, key);
-        request.url = self.url(key.as_str(), &[("versionId", version.to_owned())]);
-        self.whole(request, max_bytes).await
+        self.whole(key, None, max_bytes).await
     }
 
     async fn get_range(&self, key: &ObjectKey, start: u64, length: u64) -> Result<Bytes> {
-        let end = crate::store::range_end(key, start, length)?;
-        if length == 0 {
-            return Ok(Bytes::new());
-        }
-        Ok(self.ranged(key, start, end).await?)
+        Ok(self.ranged(key, None, start, length).await?)
+    }
+
+    async fn get_version(&self, key: &ObjectKey, version: &str, max_bytes: u64) -> Result<Bytes> {
+        self.whole(key, Some(version), max_bytes).await
+    }
+
+    async fn get_version_range(
+        &self,
+        key: &ObjectKey,
+        version: &str,
+        start: u64,
+        length: u64,
+    ) -> Result<Bytes> {
+        Ok(self.ranged(key, Some(version), start, length).await?)
+    }
+
+    async fn bucket_rules(&self) -> Result<BucketRules> {
+        Ok(BucketRules { lifecycle: self.lifecycle().await?, lock: self.lock().await? })
     }
 
     async fn list(&self, prefix: &str, delimited: bool) -> Result<Listing> {
@@ -269,11 +293,8 @@ impl ObjectStore for S3Store {
     }
 
     async fn delete(&self, key: &ObjectKey, version: Option<&str>) -> Result<()> {
-        let mut request = self.object("DELETE", Method::DELETE, key);
-        if let Some(version) = version {
-            request.url = self.url(key.as_str(), &[("versionId", version.to_owned())]);
-            request.deletes_version = true;
-        }
+        let mut request = self.object("DELETE", Method::DELETE, key, version);
+        request.deletes_version = version.is_some();
         match self.send(&request).await {
             Err(Failure { error: Error::ObjectMissing { .. }, .. }) | Ok(_) => Ok(()),
             Err(failure) => Err(failure.error),
