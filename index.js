@@ -773,9 +773,10 @@ if (
   }
 }
 
-const { CancelHandle, adopt, diff, discardRollback, drill, errorCodes, history, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, show, status, verify } = nativeBinding
+const { CancelHandle, adopt, arrive, diff, discardRollback, drill, errorCodes, history, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, show, status, verify } = nativeBinding
 export { CancelHandle }
 export { adopt }
+export { arrive }
 export { diff }
 export { discardRollback }
 export { drill }

@@ -24,20 +24,21 @@ pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, LIVE, TextOmi
 pub use drill::{DrillReport, drill};
 pub use history::{HistoryOptions, HistoryReport, PathVersion, history};
 pub use host::plugin_settings;
-pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list};
+pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list, time as iso_time};
 pub use plan::{PlanEntry, PlanReport, plan};
 pub use push::{PushOptions, PushReport, push};
 pub use restore::{RestoreOptions, RestoreReport, restore};
 pub use rollback::{
-    Action, Gateway, Mode, Outcome, RecoverReport, RollbackEntry, RollbackPlan, RollbackReport,
-    RollbackRequest, Touches, discard_waiting, plan_rollback, plan_undo, recover, stage_rollback,
-    stage_undo,
+    Action, ArriveOutcome, ArriveReport, Gateway, Mode, Outcome, RecoverReport, RollbackEntry,
+    RollbackPlan, RollbackReport, RollbackRequest, Touches, arrive, discard_waiting, plan_rollback,
+    plan_undo, recover, stage_rollback, stage_undo,
 };
 pub use session::{Ambient, Session, Settings};
 pub use show::{MAX_SHOWN_BYTES, ShowOptions, ShowReport, ShownEntry, show};
 pub use status::{MachineInfo, StatusReport, status};
 pub use verify::{Reading, VerifyOptions, VerifyProblem, VerifyReport, verify};
 
+pub use crate::repo::Arrival;
 use crate::source::Skipped;
 
 /// Something that could not be backed up or restored.
