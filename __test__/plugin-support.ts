@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
-import type { ProgressEvent, PushOptions, PushReport, Settings } from '../index.js';
+import type { ArriveReport, ProgressEvent, PushOptions, PushReport, Settings } from '../index.js';
 import type { Engine } from '../ts/engine.ts';
 import type { Operation } from '../ts/operation.ts';
 import type {
@@ -93,6 +93,15 @@ export const REPORT: PushReport = {
   durationMs: 20,
 };
 
+/** What a machine hears that was backed up before. */
+export const NOT_NEW: ArriveReport = {
+  outcome: 'not-new',
+  downloadedBytes: 0,
+  requests: 0,
+  warnings: [],
+  durationMs: 0,
+};
+
 /** An engine whose pushes wait for the test. */
 export class HeldEngine {
   readonly pushes: HeldPush[] = [];
@@ -101,7 +110,7 @@ export class HeldEngine {
   #running = 0;
 
   engine(parts: Partial<Engine> = {}): Engine {
-    return { load: async () => {}, push: this.#push, ...parts } as Engine;
+    return { load: async () => {}, push: this.#push, arrive: async () => NOT_NEW, ...parts } as Engine;
   }
 
   get last(): HeldPush {

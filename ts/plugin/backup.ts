@@ -13,6 +13,7 @@ import type { Engine } from '../engine.js';
 import { type BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import type { Policy } from '../policy.js';
+import { Arrival } from './arrival.js';
 import { type Clock, within } from './clock.js';
 import { Pusher, type PushReason, type Running } from './pusher.js';
 import type { Failure, Record } from './record.js';
@@ -71,6 +72,7 @@ const LOCK_WAIT_MS = 10 * 60_000;
 export class Backup {
   readonly #deps: BackupDeps;
   readonly #pusher: Pusher;
+  readonly #arrival: Arrival;
   /** What rolls this state back. */
   readonly rollbacks: Rollbacks;
   #cancelTime = (): void => {};
@@ -81,10 +83,12 @@ export class Backup {
     this.rollbacks = new Rollbacks({
       ...deps,
       settings: () => this.#settings(),
+      timeZone: () => this.timeZone,
       makeWay: async () => {
         await within(deps.clock, MAKE_WAY_MS, this.#pusher.interrupt());
       },
     });
+    this.#arrival = new Arrival(deps);
     this.#pusher = new Pusher({
       push: (reason, operation) => this.#push(reason, operation),
       ended: (reason, outcome) => deps.reporter.ended(reason, outcome),
@@ -101,6 +105,11 @@ export class Backup {
   /** Finishes a rollback that is open. Agents must not run yet. Never fails. */
   async recover(): Promise<void> {
     if (!(this.#deps.configured instanceof Error)) await this.rollbacks.atStart();
+  }
+
+  /** Gives a new machine what another one had. Agents must not run yet. Never fails. */
+  async arrive(signal: AbortSignal): Promise<void> {
+    if (!(this.#deps.configured instanceof Error)) await this.#arrival.atStart(signal);
   }
 
   /** Begins to keep the schedule. */
@@ -204,6 +213,7 @@ export class Backup {
   async #push(reason: PushReason, operation: Operation): Promise<PushReport> {
     const settings = this.#settings();
     this.#deps.reporter.began();
+    await this.#arrival.beforePush(reason, operation);
     return this.#deps.engine.push(settings, { reason, waitMs: LOCK_WAIT_MS }, operation);
   }
 
