@@ -69,6 +69,59 @@ export interface AdoptReport {
   warnings: Array<string>
 }
 
+/** What a machine that has nothing is given. */
+export interface Arrival {
+  /** Whether nobody asked for it. */
+  byItself: boolean
+  /** When the snapshot was made, ISO 8601. */
+  madeAt: string
+  /** Where the state directory was on the machine that made it. */
+  from: string
+  /** Files that come. */
+  files: number
+  /** Whether the logins of that machine come, too. */
+  withSecrets: boolean
+  /** Logins that the configuration names. */
+  logins: Array<string>
+  /** What else does not come, in sentences. */
+  notes: Array<string>
+}
+
+/**
+ * Makes the newest snapshot ready for a machine that has nothing: it is carried out when OpenClaw stops. Opens the
+ * state's databases: see `push`.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function arrive(settings: Settings, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<ArriveReport>
+
+/** What was found for a machine that may be new. */
+export interface ArriveReport {
+  /**
+   * `not-new` (backed up or rolled back before), `used` (it has content of its own), `no-snapshot`, `failed` (tried
+   * before, and put back), `waiting` (something was ready already) or `staged` (something is ready now, and waits for
+   * OpenClaw to stop).
+   */
+  outcome: string
+  /** What shows that the machine is in use. */
+  used?: string
+  /** The id of the rollback, where one waits. */
+  id?: string
+  /** The snapshot, where one waits, or waited until the machine was used. */
+  snapshot?: string
+  /** What comes with it. */
+  arrival?: Arrival
+  /** Bytes received. */
+  downloadedBytes: number
+  /** Requests made. */
+  requests: number
+  /** What the user should know. */
+  warnings: Array<string>
+  /** Milliseconds it took. */
+  durationMs: number
+}
+
 /** A file that has much new content. */
 export interface ChangedPath {
   /** The path. */
@@ -739,8 +792,9 @@ export interface RollbackPlan {
 /** What became of a rollback. */
 export interface RollbackReport {
   /**
-   * `nothing` (there was nothing to do), `waiting` (until OpenClaw restarts), `applied` or `rolled-back` (it
-   * could not be finished, and everything is as it was before).
+   * `nothing` (there was nothing to do), `waiting` (until OpenClaw restarts), `applied`, `rolled-back` (it could not
+   * be finished, and everything is as it was before) or `given-up` (it was for a machine that has nothing, and
+   * somebody uses it by now).
    */
   outcome: string
   /** Its id; not set when there was nothing to do. */
@@ -763,6 +817,8 @@ export interface RollbackReport {
   problem?: string
   /** What the user should know. */
   warnings: Array<string>
+  /** Set where a machine that had nothing is given what another one had. */
+  arrival?: Arrival
   /** Milliseconds it took. */
   durationMs: number
 }

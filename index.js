@@ -773,31 +773,24 @@ if (
   }
 }
 
-const { CancelHandle, addKey, adopt, checkRecoveryCode, diff, discardRollback, drill, errorCodes, history, keys, list, newRecoveryCode, plan, planRollback, prune, push, readHostConfig, recoverRollback, removeKey, restore, rollBack, show, status, verify } = nativeBinding
+const { CancelHandle, adopt, arrive, diff, discardRollback, drill, errorCodes, history, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, show, status, verify } = nativeBinding
 export { CancelHandle }
-export { addKey }
 export { adopt }
-export { checkRecoveryCode }
+export { arrive }
 export { diff }
 export { discardRollback }
-export { doctor }
 export { drill }
 export { errorCodes }
 export { history }
-export { keys }
 export { list }
-export { newRecoveryCode }
 export { plan }
 export { planRollback }
-export { prune }
 export { push }
 export { readHostConfig }
 export { recoverRollback }
-export { removeKey }
 export { restore }
 export { rollBack }
 export { show }
 export { status }
-export { undelete }
 export { verify }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -123,6 +123,27 @@ describe('restore over the live state', () => {
     expect(err).toMatch(/no space|gone/);
   });
 
+  it('says on a new machine which logins have to be made again', async () => {
+    const arrival = {
+      byItself: false,
+      madeAt: '2026-11-22T00:00:00.000Z',
+      from: '/home/ada/.openclaw',
+      files: 3,
+      withSecrets: false,
+      logins: ['channel whatsapp\u001b'],
+      notes: [],
+    };
+    const { out } = await run('restore latest --yes', { report: { arrival } });
+    expect(out).toMatch(/of +\/home\/ada\/\.openclaw/);
+    expect(out).toContain('are not in it: log in again (channel whatsapp\\x1b)');
+    const { out: with_ } = await run('restore latest --yes', {
+      report: { arrival: { ...arrival, withSecrets: true } },
+    });
+    expect(with_).toContain('came with it');
+    const { out: json } = await run('--json restore latest --yes', { report: { arrival } });
+    expect(JSON.parse(json)).toMatchObject({ logins: arrival.logins });
+  });
+
   it('finds nothing to do', async () => {
     const { exit, out, engine } = await run('restore latest', { plan: { entries: [] } });
     expect(exit).toBe(0);
@@ -145,6 +166,9 @@ describe('undo and --resume', () => {
     expect((await run('restore --resume', { report: { outcome: 'nothing' } })).out).toContain(
       'No rollback waits',
     );
+    const used = { outcome: 'given-up', problem: 'workspace/MEMORY.md was not there before' };
+    const { exit, out: said, err } = await run('restore --resume', { report: used });
+    expect([exit, said + err]).toEqual([0, expect.stringMatching(/in use by now.*workspace\/MEMORY.md/s)]);
   });
 
   it('gives up what waits', async () => {

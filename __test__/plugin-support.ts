@@ -3,7 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
-import type { ProgressEvent, PruneReport, PushOptions, PushReport, Settings } from '../index.js';
+import type {
+  ArriveReport,
+  ProgressEvent,
+  PruneReport,
+  PushOptions,
+  PushReport,
+  Settings,
+} from '../index.js';
 import type { Engine } from '../ts/engine.ts';
 import type { Operation } from '../ts/operation.ts';
 import type {
@@ -108,6 +115,15 @@ export const PRUNED: PruneReport = {
   durationMs: 5,
 };
 
+/** What a machine hears that was backed up before. */
+export const NOT_NEW: ArriveReport = {
+  outcome: 'not-new',
+  downloadedBytes: 0,
+  requests: 0,
+  warnings: [],
+  durationMs: 0,
+};
+
 /** An engine whose pushes wait for the test. */
 export class HeldEngine {
   readonly pushes: HeldPush[] = [];
@@ -117,7 +133,8 @@ export class HeldEngine {
 
   engine(parts: Partial<Engine> = {}): Engine {
     const prune = async (): Promise<PruneReport> => PRUNED;
-    return { load: async () => {}, push: this.#push, prune, ...parts } as Engine;
+    const arrive = async (): Promise<ArriveReport> => NOT_NEW;
+    return { load: async () => {}, push: this.#push, prune, arrive, ...parts } as Engine;
   }
 
   get last(): HeldPush {

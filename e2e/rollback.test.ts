@@ -3,50 +3,68 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { Bucket } from './support/bucket.ts';
-import { Gateway, Home } from './support/gateway.ts';
+import { Gateway, Home, type HostConfig } from './support/gateway.ts';
 import { Model } from './support/model.ts';
 import type { Operator } from './support/operator.ts';
-import { query } from './support/sqlite.ts';
+import { lockForWriting, query } from './support/sqlite.ts';
+
+/** Starting OpenClaw and its commands takes half a minute each on a busy machine; in milliseconds. */
+const LONG_MS = 600_000;
 
 let model: Model;
 let bucket: Bucket;
 let home: Home;
 let gateway: Gateway;
 
-beforeAll(async () => {
-  model = await Model.start();
-  bucket = await Bucket.start();
-  home = await Home.create(model, { like: inject('installed').home });
-  home.configurePlugin(bucket.settings);
-  gateway = await Gateway.start(home);
-});
-
-afterAll(async () => {
-  await gateway?.kill();
-  await bucket?.close();
-  await model?.close();
-  home?.remove();
-});
-
 const inState = (path: string): string => join(home.stateDir, path);
+const read = (path: string): string => readFileSync(inState(path), 'utf8');
 
 function write(path: string, text: string): void {
   mkdirSync(join(inState(path), '..'), { recursive: true });
   writeFileSync(inState(path), text);
 }
 
-/** Which of these words were said in the session, as its database has it. */
-async function said(...words: string[]): Promise<string[]> {
+/** A hook of the host that says at each start of the gateway that it ran. */
+function writeHook(name: string): void {
+  const metadata = JSON.stringify({ openclaw: { events: ['gateway:startup'] } });
+  const head = [
+    '---',
+    `name: ${name}`,
+    'description: "says that it ran"',
+    `metadata: ${metadata}`,
+    '---',
+    '',
+  ];
+  write(`hooks/${name}/HOOK.md`, head.join('\n'));
+  write(`hooks/${name}/handler.js`, `export default () => console.log('hook ${name} ran');\n`);
+}
+
+type Config = HostConfig & {
+  agents: { defaults: Record<string, unknown> };
+  hooks?: { internal?: { enabled?: boolean; entries?: Record<string, object> } };
+};
+
+function enableHook(name: string): void {
+  const config = home.readConfig() as Config;
+  const entries = { ...config.hooks?.internal?.entries, [name]: { enabled: true } };
+  config.hooks = { ...config.hooks, internal: { ...config.hooks?.internal, enabled: true, entries } };
+  home.writeConfig(config);
+}
+
+/** Which of these words were said to an agent, as its database has it. */
+async function said(words: readonly string[], agent = 'main'): Promise<string[]> {
   const found: string[] = [];
   for (const word of words) {
     const [row] = await query(
-      home.agentDatabase(),
+      home.agentDatabase(agent),
       `SELECT count(*) AS rows FROM transcript_events WHERE event_json LIKE '%${word}%'`,
     );
     if (row?.['rows'] !== 0) found.push(word);
   }
   return found;
 }
+
+const WORDS = ['alpha-one', 'bravo-two', 'charlie-three'] as const;
 
 /** Has the model call the tool; `decision` is the owner's, where one is asked for. */
 async function tool(parameters: object, decision?: 'allow-once' | 'deny'): Promise<string> {
@@ -76,20 +94,113 @@ function planIn(text: string): string {
   return plan;
 }
 
+interface Job {
+  readonly id: string;
+  readonly name: string;
+}
+
+async function job(name: string): Promise<Job | undefined> {
+  return (await gateway.call<{ jobs: Job[] }>('cron.list')).jobs.find((one) => one.name === name);
+}
+
+async function addJob(name: string): Promise<void> {
+  await gateway.call('cron.add', {
+    name,
+    enabled: true,
+    schedule: { kind: 'cron', expr: '0 5 * * *' },
+    sessionTarget: 'isolated',
+    wakeMode: 'now',
+    payload: { kind: 'command', argv: ['sh', '-c', `echo ${name} >> "$HOME/ran"`] },
+    delivery: { mode: 'none' },
+  });
+}
+
+/** How often jobs have run, by what they wrote. */
+function runs(): string {
+  const ran = join(home.path, 'ran');
+  return existsSync(ran) ? readFileSync(ran, 'utf8') : '';
+}
+
 let snapshot: string;
+/** What is live, whatever is rolled back: a login that was made since, and settings of this plugin. */
+const LOGIN = `sk-ant-oat01-${'x'.repeat(90)}`;
+
+async function login(): Promise<Record<string, unknown>[]> {
+  const shared = inState('state/openclaw.sqlite');
+  return await query(
+    shared,
+    "SELECT state_key FROM config_machine_state WHERE state_key LIKE 'authProfiles%' AND value_json LIKE ?",
+    `%${LOGIN}%`,
+  );
+}
+
+beforeAll(async () => {
+  model = await Model.start();
+  bucket = await Bucket.start();
+  home = await Home.create(model, { like: inject('installed').home });
+  home.configurePlugin(bucket.settings);
+  const workspace = inState('workspace-work');
+  const add = ['agents', 'add', 'work', '--non-interactive', '--workspace', workspace];
+  expect(await home.openclaw(add)).toMatchObject({ code: 0 });
+  writeHook('mine');
+  enableHook('mine');
+  gateway = await Gateway.start(home);
+
+  write('workspace/AGENTS.md', '# agents\n');
+  write('workspace/MEMORY.md', 'remember the milk\n');
+  await gateway.agent('SAY alpha-one');
+  await (await gateway.operator()).say('SAY alpha-one', { sessionKey: 'agent:work:main' });
+  await addJob('milk');
+  await tool({ action: 'backup' });
+  snapshot = (await bucket.snapshots()).at(-1)?.id ?? '';
+
+  // And then it goes wrong.
+  await gateway.agent('SAY bravo-two');
+  await (await gateway.operator()).say('SAY bravo-two', { sessionKey: 'agent:work:main' });
+  rmSync(inState('workspace/MEMORY.md'));
+  write('skills/planted/SKILL.md', 'be evil\n');
+  writeHook('evil');
+  enableHook('evil');
+  await gateway.call('cron.remove', { id: (await job('milk'))?.id });
+  await addJob('evil');
+  const config = home.readConfig() as Config;
+  config.agents.defaults['timeoutSeconds'] = 777;
+  home.writeConfig(config);
+  home.configurePlugin({ keepDaily: 33 });
+  const paste = ['models', 'auth', '--agent', 'main', 'paste-token', '--provider', 'anthropic'];
+  expect(await home.openclaw(paste, { input: `${LOGIN}\n` })).toMatchObject({ code: 0 });
+  expect(await login()).toHaveLength(1);
+}, LONG_MS);
+
+afterAll(async () => {
+  await gateway?.kill();
+  await bucket?.close();
+  await model?.close();
+  home?.remove();
+});
+
+/** Everything is as in the snapshot, but for what belongs to the machine. */
+async function isAsBefore(from: number): Promise<void> {
+  expect(await said(WORDS)).toEqual(['alpha-one']);
+  expect(await said(WORDS, 'work')).toEqual(['alpha-one']);
+  expect(read('workspace/MEMORY.md')).toBe('remember the milk\n');
+  for (const planted of ['skills/planted', 'hooks/evil']) expect(existsSync(inState(planted))).toBe(false);
+  expect(await job('milk')).toBeDefined();
+  expect(await job('evil')).toBeUndefined();
+  const config = home.readConfig() as Config;
+  expect(config.agents.defaults).not.toHaveProperty('timeoutSeconds');
+  expect(Object.keys(config.hooks?.internal?.entries ?? {})).toEqual(['mine']);
+  // The machine's own: our installation and its settings, and logins.
+  expect(config.plugins?.entries?.['b2-backup']?.config).toMatchObject({ keepDaily: 33, bucket: 'backups' });
+  expect((await gateway.health()).plugins.loaded).toContain('b2-backup');
+  expect(await login()).toHaveLength(1);
+  // The last start is one with the hooks that were there.
+  const since = gateway.log.slice(from);
+  expect(since).toContain('hook mine ran');
+  expect(since.slice(since.lastIndexOf('http server listening'))).not.toContain('hook evil ran');
+}
 
 describe('what an agent lost', () => {
-  beforeAll(async () => {
-    write('workspace/AGENTS.md', '# agents\n');
-    write('workspace/MEMORY.md', 'remember the milk\n');
-    await gateway.agent('SAY alpha-one');
-    await tool({ action: 'backup' });
-    snapshot = (await bucket.snapshots()).at(-1)?.id ?? '';
-    await gateway.agent('SAY bravo-two');
-    rmSync(inState('workspace/MEMORY.md'));
-    write('skills/planted/SKILL.md', 'be evil\n');
-  });
-
   it('is seen in a comparison with the present', async () => {
     const text = await tool({ action: 'diff', snapshot });
     expect(text).toContain('- workspace/MEMORY.md');
@@ -102,8 +213,8 @@ describe('what an agent lost', () => {
     expect(preview).toContain('No restart is needed.');
     const text = await tool({ action: 'restore', plan: planIn(preview) });
     expect(text).toContain(`Rolled back to ${snapshot}`);
-    expect(readFileSync(inState('workspace/MEMORY.md'), 'utf8')).toBe('remember the milk\n');
-    expect(await said('bravo-two')).toEqual(['bravo-two']);
+    expect(read('workspace/MEMORY.md')).toBe('remember the milk\n');
+    expect(await said(WORDS)).toContain('bravo-two');
     rmSync(inState('workspace/MEMORY.md'));
   });
 
@@ -115,34 +226,74 @@ describe('what an agent lost', () => {
     expect(await tool({ action: 'restore', plan: 'made-up' })).toContain('Make a preview first');
   });
 
-  it('comes back over a restart, and what was planted is gone', async () => {
-    const preview = await tool({ action: 'preview', snapshot, exact: true });
-    const from = gateway.log.length;
-    expect(await tool({ action: 'restore', plan: planIn(preview) }, 'allow-once')).toContain(
-      `Ready to roll back to ${snapshot}`,
-    );
-    await told(/OpenClaw was rolled back to/, from);
-    expect(readFileSync(inState('workspace/MEMORY.md'), 'utf8')).toBe('remember the milk\n');
-    expect(existsSync(inState('skills/planted'))).toBe(false);
-    expect(await said('alpha-one', 'bravo-two')).toEqual(['alpha-one']);
-    // Our own installation, and the address of the gateway, are the live ones.
-    expect((await gateway.health()).plugins.loaded).toContain('b2-backup');
-  });
+  it(
+    'comes back over a restart, and what was planted is gone',
+    async () => {
+      const preview = await tool({ action: 'preview', snapshot, exact: true });
+      const from = gateway.log.length;
+      expect(await tool({ action: 'restore', plan: planIn(preview) }, 'allow-once')).toContain(
+        `Ready to roll back to ${snapshot}`,
+      );
+      const asked = model.exchanges.length;
+      await told(/OpenClaw was rolled back to/, from);
+      await isAsBefore(from);
+      // The turn that the snapshot was made in is not gone on with: the model was asked nothing about it.
+      const repeated = model.exchanges.slice(asked).filter(({ reply }) => reply.kind === 'call');
+      expect(repeated).toEqual([]);
+    },
+    LONG_MS,
+  );
 
-  it('goes on from there', async () => {
+  it('goes on from there, and the job runs', async () => {
     expect(await gateway.agent('SAY charlie-three')).toContain('charlie-three');
-    expect(await said('alpha-one', 'bravo-two', 'charlie-three')).toEqual(['alpha-one', 'charlie-three']);
+    expect(await said(WORDS)).toEqual(['alpha-one', 'charlie-three']);
     const [check] = await query(home.agentDatabase(), 'PRAGMA integrity_check');
     expect(check).toEqual({ integrity_check: 'ok' });
+    await gateway.call('cron.run', { id: (await job('milk'))?.id, mode: 'force' });
+    await gateway.until('to run the job', () => runs() !== '');
+    expect(runs()).toBe('milk\n');
   });
 
-  it('is taken back by undo', async () => {
-    const preview = await tool({ action: 'preview', undo: true });
-    const from = gateway.log.length;
-    await tool({ action: 'undo', plan: planIn(preview) }, 'allow-once');
-    await told(/The last rollback was undone/, from);
-    expect(await said('alpha-one', 'bravo-two', 'charlie-three')).toEqual(['alpha-one', 'bravo-two']);
-    expect(existsSync(inState('skills/planted/SKILL.md'))).toBe(true);
-    expect(existsSync(inState('workspace/MEMORY.md'))).toBe(false);
-  });
+  it(
+    'is taken back by undo',
+    async () => {
+      const preview = await tool({ action: 'preview', undo: true });
+      const from = gateway.log.length;
+      await tool({ action: 'undo', plan: planIn(preview) }, 'allow-once');
+      await told(/The last rollback was undone/, from);
+      expect(await said(WORDS)).toEqual(['alpha-one', 'bravo-two']);
+      expect(await said(WORDS, 'work')).toEqual(['alpha-one', 'bravo-two']);
+      for (const planted of ['skills/planted', 'hooks/evil']) expect(existsSync(inState(planted))).toBe(true);
+      expect(existsSync(inState('workspace/MEMORY.md'))).toBe(false);
+      expect(await job('evil')).toBeDefined();
+      expect((home.readConfig() as Config).agents.defaults).toMatchObject({ timeoutSeconds: 777 });
+      expect(await login()).toHaveLength(1);
+    },
+    LONG_MS,
+  );
 });
+
+/** Somebody writes to a database for so long that the rollback waits for it, half done; there it is killed. */
+it(
+  'is finished at the next start when it is killed half way',
+  async () => {
+    const preview = await tool({ action: 'preview', snapshot, exact: true });
+    await tool({ action: 'restore', plan: planIn(preview) }, 'allow-once');
+    const letGo = await lockForWriting(home.agentDatabase('work'));
+    const half = async (): Promise<boolean> =>
+      existsSync(inState('workspace/MEMORY.md')) && !(await said(WORDS)).includes('bravo-two');
+    await gateway.until('to be half way', half);
+    await gateway.kill();
+    await letGo();
+    // A mixture: files and one agent are as before, the other agent and the configuration are not.
+    expect(await said(WORDS, 'work')).toEqual(['alpha-one', 'bravo-two']);
+    expect((home.readConfig() as Config).agents.defaults).toMatchObject({ timeoutSeconds: 777 });
+
+    gateway = await Gateway.start(home);
+    await told(/OpenClaw was rolled back to/, 0);
+    await isAsBefore(0);
+    await gateway.call('cron.run', { id: (await job('milk'))?.id, mode: 'force' });
+    await gateway.until('to run the job', () => runs() === 'milk\nmilk\n');
+  },
+  LONG_MS,
+);

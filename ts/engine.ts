@@ -3,6 +3,7 @@ import type {
   AddedKeys,
   AddKeyOptions,
   AdoptReport,
+  ArriveReport,
   DiffOptions,
   DiffReport,
   DoctorOptions,
@@ -86,6 +87,11 @@ export interface Engine {
     hash: string,
     operation?: Operation,
   ): Promise<RollbackReport>;
+  /**
+   * Makes, in a child process, the newest snapshot ready for a machine that has nothing; it is carried out when OpenClaw
+   * stops.
+   */
+  arrive(settings: Settings, operation?: Operation): Promise<ArriveReport>;
   /**
    * Finishes, in a child process, a rollback that waits or was cut off. With `gatewayStands`, OpenClaw itself says
    * that its agents do not work now; without, nothing is done while it runs.
@@ -179,6 +185,7 @@ export function createEngine({
       runIsolated({ op: 'planRollback', settings, options }, operation),
     rollBack: (settings, options, hash, operation = {}) =>
       runIsolated({ op: 'rollBack', settings, options, hash }, operation),
+    arrive: (settings, operation = {}) => runIsolated({ op: 'arrive', settings }, operation),
     recoverRollback: (settings, gatewayStands) =>
       runIsolated({ op: 'recoverRollback', settings, gatewayStands }),
     discardRollback: (settings) => here({}, (native) => native.discardRollback(settings)),

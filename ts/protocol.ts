@@ -1,5 +1,6 @@
 /** What the parent and its worker process say to each other: one JSON value a line. */
 import type {
+  ArriveReport,
   DiffOptions,
   DiffReport,
   DrillReport,
@@ -33,6 +34,7 @@ export type Job =
       readonly hash: string;
     }
   | { readonly op: 'drill'; readonly settings: Settings }
+  | { readonly op: 'arrive'; readonly settings: Settings }
   | { readonly op: 'recoverRollback'; readonly settings: Settings; readonly gatewayStands: boolean };
 
 /** What each job answers. */
@@ -43,6 +45,7 @@ export interface JobReport {
   diff: DiffReport;
   planRollback: RollbackPlan;
   rollBack: RollbackReport;
+  arrive: ArriveReport;
   recoverRollback: RollbackReport;
   drill: DrillReport;
 }

@@ -89,6 +89,8 @@ function carryOut(
       return native.rollBack(job.settings, job.options, job.hash, handle, onProgress);
     case 'drill':
       return native.drill(job.settings, handle, onProgress);
+    case 'arrive':
+      return native.arrive(job.settings, handle, onProgress);
     case 'recoverRollback':
       return native.recoverRollback(job.settings, job.gatewayStands);
   }

@@ -152,12 +152,17 @@ export class Home {
     this.writeConfig(config);
   }
 
-  /** Runs `openclaw ARGS` to its end. */
-  async openclaw(args: readonly string[], { seconds = 120 } = {}): Promise<Finished> {
+  /** Runs `openclaw ARGS` to its end; `input` is what it reads. */
+  async openclaw(
+    args: readonly string[],
+    { seconds = 120, input }: { seconds?: number; input?: string } = {},
+  ): Promise<Finished> {
     const program = new Program(`openclaw ${args.join(' ')}`, node24, [openclawProgram, ...args], {
       env: this.env,
       cwd: this.path,
+      input: input !== undefined,
     });
+    if (input !== undefined) program.end(input);
     return await finish(program, { seconds });
   }
 

@@ -113,6 +113,11 @@ export class Program {
     this.#child.stdin.write(text);
   }
 
+  /** Writes the last of its input. */
+  end(text: string): void {
+    this.#child.stdin.end(text);
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }

@@ -34,7 +34,7 @@ use options::{ProgressEvent, PushOptions, RestoreOptions, Settings, VerifyOption
 use proof::DrillReport;
 use prune::{PruneOptions, PruneReport};
 use reports::{ListReport, PlanReport, PushReport, RestoreReport, StatusReport, VerifyReport};
-use rollback::{RollbackOptions, RollbackPlan, RollbackReport};
+use rollback::{ArriveReport, RollbackOptions, RollbackPlan, RollbackReport};
 
 /// Called with each event; bounded, and weak, so that it never keeps the process alive.
 type Watcher = ThreadsafeFunction<ProgressEvent, (), ProgressEvent, Status, false, true, 16>;
@@ -248,6 +248,23 @@ pub fn plan_rollback<'env>(
         }
         ops::plan_rollback(&session, &options.into()).await
     })
+}
+
+/// Makes the newest snapshot ready for a machine that has nothing: it is carried out when OpenClaw stops. Opens the
+/// state's databases: see `push`.
+///
+/// # Errors
+/// The promise rejects with an error whose `code` is one of `errorCodes()`.
+#[napi(ts_return_type = "Promise<ArriveReport>")]
+pub fn arrive<'env>(
+    env: &'env Env,
+    settings: Settings,
+    cancel: Option<&CancelHandle>,
+    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
+    on_progress: Option<Watcher>,
+) -> Result<PromiseRaw<'env, ArriveReport>> {
+    let token = token(cancel);
+    promise(env, async move { ops::arrive(&session(settings, token, on_progress).await?).await })
 }
 
 /// Rolls back as planned: safety snapshot, staging, and then at once, or when OpenClaw stops. Opens the state's

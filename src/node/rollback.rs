@@ -120,8 +120,9 @@ impl From<ops::RollbackPlan> for RollbackPlan {
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
 pub struct RollbackReport {
-    /// `nothing` (there was nothing to do), `waiting` (until OpenClaw restarts), `applied` or `rolled-back` (it
-    /// could not be finished, and everything is as it was before).
+    /// `nothing` (there was nothing to do), `waiting` (until OpenClaw restarts), `applied`, `rolled-back` (it could not
+    /// be finished, and everything is as it was before) or `given-up` (it was for a machine that has nothing, and
+    /// somebody uses it by now).
     pub outcome: String,
     /// Its id; not set when there was nothing to do.
     pub id: Option<String>,
@@ -143,8 +144,86 @@ pub struct RollbackReport {
     pub problem: Option<String>,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// Set where a machine that had nothing is given what another one had.
+    pub arrival: Option<Arrival>,
     /// Milliseconds it took.
     pub duration_ms: f64,
+}
+
+/// What a machine that has nothing is given.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct Arrival {
+    /// Whether nobody asked for it.
+    pub by_itself: bool,
+    /// When the snapshot was made, ISO 8601.
+    pub made_at: String,
+    /// Where the state directory was on the machine that made it.
+    pub from: String,
+    /// Files that come.
+    pub files: f64,
+    /// Whether the logins of that machine come, too.
+    pub with_secrets: bool,
+    /// Logins that the configuration names.
+    pub logins: Vec<String>,
+    /// What else does not come, in sentences.
+    pub notes: Vec<String>,
+}
+
+impl From<ops::Arrival> for Arrival {
+    fn from(arrival: ops::Arrival) -> Self {
+        Self {
+            by_itself: arrival.by_itself,
+            made_at: ops::iso_time(arrival.made_at_ms),
+            from: arrival.from,
+            files: number(arrival.files),
+            with_secrets: arrival.with_secrets,
+            logins: arrival.logins,
+            notes: arrival.notes,
+        }
+    }
+}
+
+/// What was found for a machine that may be new.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct ArriveReport {
+    /// `not-new` (backed up or rolled back before), `used` (it has content of its own), `no-snapshot`, `failed` (tried
+    /// before, and put back), `waiting` (something was ready already) or `staged` (something is ready now, and waits for
+    /// OpenClaw to stop).
+    pub outcome: String,
+    /// What shows that the machine is in use.
+    pub used: Option<String>,
+    /// The id of the rollback, where one waits.
+    pub id: Option<String>,
+    /// The snapshot, where one waits, or waited until the machine was used.
+    pub snapshot: Option<String>,
+    /// What comes with it.
+    pub arrival: Option<Arrival>,
+    /// Bytes received.
+    pub downloaded_bytes: f64,
+    /// Requests made.
+    pub requests: f64,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// Milliseconds it took.
+    pub duration_ms: f64,
+}
+
+impl From<ops::ArriveReport> for ArriveReport {
+    fn from(report: ops::ArriveReport) -> Self {
+        Self {
+            outcome: report.outcome.name().to_owned(),
+            used: report.used,
+            id: report.id,
+            snapshot: report.snapshot,
+            arrival: report.arrival.map(Arrival::from),
+            downloaded_bytes: number(report.downloaded_bytes),
+            requests: number(report.requests),
+            warnings: report.warnings,
+            duration_ms: number(report.duration_ms),
+        }
+    }
 }
 
 impl From<ops::RollbackReport> for RollbackReport {
@@ -160,6 +239,7 @@ impl From<ops::RollbackReport> for RollbackReport {
             late: report.late,
             left: report.left,
             problem: None,
+            arrival: report.arrival.map(Arrival::from),
             warnings: report.warnings,
             duration_ms: number(report.duration_ms),
         }
@@ -179,6 +259,7 @@ impl From<ops::RecoverReport> for RollbackReport {
             late: report.late,
             left: report.left,
             problem: report.problem,
+            arrival: report.arrival.map(Arrival::from),
             warnings: Vec::new(),
             duration_ms: 0.0,
         }

@@ -144,8 +144,9 @@ fn describe(changes: ChangeSummary, roots: &[RootRecord]) -> SnapshotChanges {
     SnapshotChanges { added, changed, removed, stored_bytes, most }
 }
 
-/// ISO 8601 with milliseconds.
-pub(super) fn time(ms: i64) -> String {
+/// Milliseconds since 1970 as ISO 8601.
+#[must_use]
+pub fn time(ms: i64) -> String {
     let time = jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
     time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }

@@ -35,15 +35,15 @@ pub use keys::{
     AddedKeys, KeyInfo, KeyReport, NewKey, NewRecoveryCode, RemovedKey, add_key, keys,
     new_recovery_code, remove_key,
 };
-pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list};
+pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list, time as iso_time};
 pub use plan::{PlanEntry, PlanReport, plan};
 pub use prune::{Keep, PruneOptions, PruneReport, PrunedSnapshot, prune};
 pub use push::{PushOptions, PushReport, push};
 pub use restore::{RestoreOptions, RestoreReport, restore};
 pub use rollback::{
-    Action, Gateway, Mode, Outcome, RecoverReport, RollbackEntry, RollbackPlan, RollbackReport,
-    RollbackRequest, Touches, discard_waiting, plan_rollback, plan_undo, recover, stage_rollback,
-    stage_undo,
+    Action, ArriveOutcome, ArriveReport, Gateway, Mode, Outcome, RecoverReport, RollbackEntry,
+    RollbackPlan, RollbackReport, RollbackRequest, Touches, arrive, discard_waiting, plan_rollback,
+    plan_undo, recover, stage_rollback, stage_undo,
 };
 pub use session::{Ambient, Session, Settings};
 pub use show::{MAX_SHOWN_BYTES, ShowOptions, ShowReport, ShownEntry, show};
@@ -51,6 +51,7 @@ pub use status::{MachineInfo, StatusReport, status};
 pub use undelete::{UndeleteOptions, UndeleteReport, Undeleted, undelete};
 pub use verify::{Reading, VerifyOptions, VerifyProblem, VerifyReport, verify};
 
+pub use crate::repo::Arrival;
 use crate::source::Skipped;
 
 /// Something that could not be backed up or restored.

@@ -51,7 +51,7 @@ pub struct PlanReport {
 /// # Errors
 /// `B2_CONFIG` and those of the file system.
 pub async fn plan(session: &Session) -> Result<PlanReport> {
-    let Looked { roots, walk, skipped, warnings, policy: _ } =
+    let Looked { roots, walk, skipped, warnings, .. } =
         session.cancellable(look(session, true)).await?;
     let local = session.local_repository(session.settings.encrypt);
     let memory = Memory::load(&local)?;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
+use super::arrival::Arrival;
 use super::files::{private_dir, read_checked, remove, sync_dir, write_checked_stepped};
 use super::local::Local;
 use crate::ambient::{Steps, stepped};
@@ -127,7 +128,7 @@ pub struct Journal {
     /// The snapshot that is restored.
     #[n(0)]
     pub snapshot: String,
-    /// The snapshot of what was there.
+    /// The snapshot of what was there; empty when there was nothing.
     #[n(1)]
     pub safety: String,
     /// Hash of the plan that the user agreed to.
@@ -145,6 +146,12 @@ pub struct Journal {
     /// The steps, in order.
     #[n(6)]
     pub steps: Vec<Step>,
+    /// Where the state directory was when the snapshot was made, where that is not where it is now.
+    #[n(7)]
+    pub moved_from: Option<String>,
+    /// Set where a machine that has nothing is given what another one had.
+    #[n(8)]
+    pub arrival: Option<Arrival>,
 }
 
 /// A path that the last rollback changed, and what it did there.
@@ -169,7 +176,7 @@ pub struct Last {
     /// The snapshot that was restored.
     #[n(1)]
     pub snapshot: String,
-    /// The snapshot of what was there.
+    /// The snapshot of what was there; empty when there was nothing.
     #[n(2)]
     pub safety: String,
     /// When it was done, local clock, milliseconds since 1970.
@@ -278,6 +285,19 @@ impl Rollbacks {
             Some((_, Phase::Staged | Phase::Applying | Phase::Reverting)) => Ok(()),
             None | Some((_, Phase::Applied | Phase::Reverted)) => folder.remove(),
         })
+    }
+
+    /// Whether something was to be given to this machine, and all was put back.
+    ///
+    /// # Errors
+    /// As [`RollbackFolder::read`].
+    pub fn arrival_failed(&self) -> Result<bool> {
+        for folder in self.all()? {
+            if let Some((Journal { arrival: Some(_), .. }, Phase::Reverted)) = folder.read()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The last rollback that was carried out.

@@ -144,6 +144,12 @@ impl Local {
         Ok(path)
     }
 
+    /// A path in the folder for temporary files, which may not be there.
+    #[must_use]
+    pub fn temporary_path(&self, name: &str) -> PathBuf {
+        self.root.join("tmp").join(name)
+    }
+
     /// Memory of one bucket and prefix (`identity`, see `ObjectStore::identity`).
     #[must_use]
     pub fn repository(&self, identity: &str, sealed: bool) -> LocalRepository {

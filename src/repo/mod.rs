@@ -1,6 +1,7 @@
 //! The repository: packs written and read, manifests committed, what is known, spool and local memory.
 //! Does not know where files come from or go to.
 
+mod arrival;
 mod fetch;
 mod files;
 mod journal;
@@ -15,6 +16,7 @@ mod snapshot;
 mod spool;
 mod versions;
 
+pub use arrival::Arrival;
 pub use fetch::{MAX_TREE_BYTES, PackSource, Regions};
 pub use journal::{
     Before, Journal, Last, Phase, RollbackFolder, Rollbacks, Step, StepKind, Touched,

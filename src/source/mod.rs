@@ -1,6 +1,7 @@
 //! The state on this machine: which directories belong to it, what in them is backed up, walking them,
 //! telling what changed, and capturing databases. Knows no store and no repository.
 
+pub mod blank;
 pub mod confidential;
 pub mod database;
 pub mod gateway;

@@ -4,6 +4,7 @@
 //! Only for a process that holds none of these databases open (see `database.rs`). The source is never
 //! written to; the copy is page for page, because pages that stay in place are what deduplicates.
 
+mod content;
 mod prepare;
 mod rows;
 mod write_back;
@@ -20,7 +21,10 @@ use super::database::Redact;
 use super::private_copy::{PrivateCopy, create_private, logs};
 use super::scrub;
 use crate::error::{Error, Result};
-pub use prepare::{Moved, check, keep_live, prepare, quick_check, user_version};
+pub use content::{SharedContent, agent_was_used, shared_content};
+pub use prepare::{
+    Keep, Moved, check, forget_machine, keep_live, prepare, quick_check, user_version,
+};
 use rows::{SECRET_SETTINGS, SETTINGS_TABLE, secret_tables};
 pub use write_back::write_back;
 

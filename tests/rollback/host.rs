@@ -1,4 +1,6 @@
 //! Databases with the schema of the real host, and a few of its rows.
+#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
 
 use std::path::{Path, PathBuf};
 

@@ -32,7 +32,7 @@ use b2_backup::store::memory::MemoryStore;
 use tempfile::{TempDir, tempdir, tempdir_in};
 
 use machine::Machine;
-use plain::{Content, Picture, picture};
+use plain::settled;
 
 /// A machine with an empty state. Not encrypted: stretching a passphrase takes long.
 pub(crate) struct Place {
@@ -115,17 +115,6 @@ pub(crate) fn lines(plan: &RollbackPlan) -> Vec<String> {
         format!("{} {}{reason}", entry.action.name(), entry.path)
     };
     plan.entries.iter().map(line).collect()
-}
-
-/// A picture without the times of directories, which change with what is in them, and without the files that come
-/// and go beside a database.
-pub(crate) fn settled(root: &Path) -> Picture {
-    let mut picture = picture(root);
-    picture.retain(|path, _| !path.ends_with(b"-wal") && !path.ends_with(b"-shm"));
-    for item in picture.values_mut().filter(|item| item.content == Content::Directory) {
-        item.mtime = (0, 0);
-    }
-    picture
 }
 
 pub(crate) fn applied(report: &RollbackReport) {

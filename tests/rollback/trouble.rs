@@ -350,7 +350,7 @@ async fn job_on_a_full_disk() {
         place.machine.push().await.unwrap();
     }
     applied(&place.roll_back(&to(&snapshot)).await.unwrap());
-    let files = |picture: super::Picture| -> super::Picture {
+    let files = |picture: super::plain::Picture| -> super::plain::Picture {
         picture.into_iter().filter(|(path, _)| path.starts_with(b"workspace")).collect()
     };
     assert_same(&files(settled(&place.live)), &files(then), "in the end");

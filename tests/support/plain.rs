@@ -69,6 +69,17 @@ fn look(root: &Path, dir: &Path, picture: &mut Picture) {
     }
 }
 
+/// A picture without the times of directories, which change with what is in them, and without the files that come
+/// and go beside a database.
+pub(crate) fn settled(root: &Path) -> Picture {
+    let mut picture = picture(root);
+    picture.retain(|path, _| !path.ends_with(b"-wal") && !path.ends_with(b"-shm"));
+    for item in picture.values_mut().filter(|item| item.content == Content::Directory) {
+        item.mtime = (0, 0);
+    }
+    picture
+}
+
 /// Asserts that two directories are the same, and tells the first difference in a line.
 #[track_caller]
 pub(crate) fn assert_same(found: &Picture, expected: &Picture, what: &str) {

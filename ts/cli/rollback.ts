@@ -1,5 +1,5 @@
 /** `b2-backup restore` over the live state, `undo`, and `restore --resume`. */
-import type { RollbackEntry, RollbackOptions, RollbackPlan, RollbackReport } from '../../index.js';
+import type { Arrival, RollbackEntry, RollbackOptions, RollbackPlan, RollbackReport } from '../../index.js';
 import { BackupError } from '../errors.js';
 import type { Command } from './arguments.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
@@ -131,7 +131,7 @@ function describe(plan: RollbackPlan, style: Context['style']): string[] {
 }
 
 function done(report: RollbackReport, style: Context['style']): Outcome {
-  const { outcome, snapshot, safety, failed, late, left, problem, warnings, ...figures } = report;
+  const { outcome, snapshot, safety, failed, late, left, problem, arrival, warnings, ...figures } = report;
   const to = printable(snapshot ?? 'the snapshot');
   const first: Readonly<Record<string, string>> = {
     nothing: style.green(`Everything is as in ${to} already`),
@@ -139,6 +139,9 @@ function done(report: RollbackReport, style: Context['style']): Outcome {
       `Ready to roll back to ${to}: restart OpenClaw to carry it out ("openclaw gateway restart")`,
     ),
     applied: style.green(`Rolled back to ${to}`),
+    'given-up': style.yellow(
+      `${to} was for a new machine, and this one is in use by now: nothing was changed`,
+    ),
     'rolled-back': style.red(`The rollback to ${to} could not be finished; everything is as it was`),
   };
   const failure = outcome === 'rolled-back';
@@ -154,6 +157,7 @@ function done(report: RollbackReport, style: Context['style']): Outcome {
       late,
       left,
       problem: problem ?? null,
+      logins: arrival?.logins ?? [],
       downloadedBytes: figures.downloadedBytes,
       requests: figures.requests,
       durationMs: figures.durationMs,
@@ -163,6 +167,7 @@ function done(report: RollbackReport, style: Context['style']): Outcome {
       first[outcome] ?? outcome,
       ...facts([
         ...(safety === undefined ? [] : [['before', printable(safety)] as [string, string]]),
+        ...(arrival === undefined ? [] : newMachine(arrival)),
         ...late.map((path): [string, string] => ['changed meanwhile', printable(path)]),
         ...left.map((path): [string, string] => ['not removed', printable(path)]),
       ]),
@@ -174,4 +179,13 @@ function done(report: RollbackReport, style: Context['style']): Outcome {
     ],
     warnings,
   };
+}
+
+/** What does not come with a restore on a machine that had nothing. */
+function newMachine({ from, withSecrets, logins }: Arrival): [string, string][] {
+  const again = logins.length === 0 ? 'model providers and channels' : logins.map(printable).join(', ');
+  return [
+    ['of', printable(from)],
+    ['logins', withSecrets ? 'came with it' : `are not in it: log in again (${again})`],
+  ];
 }

@@ -13,6 +13,7 @@ import type { Engine } from '../engine.js';
 import { type BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import type { Policy } from '../policy.js';
+import { Arrival } from './arrival.js';
 import { type Clock, within } from './clock.js';
 import { Pruner } from './pruner.js';
 import { Pusher, type PushReason, type Running } from './pusher.js';
@@ -79,6 +80,7 @@ export class Backup {
   readonly #deps: BackupDeps;
   readonly #pusher: Pusher;
   readonly #pruner: Pruner | undefined;
+  readonly #arrival: Arrival;
   /** What rolls this state back. */
   readonly rollbacks: Rollbacks;
   #cancelTime = (): void => {};
@@ -89,10 +91,12 @@ export class Backup {
     this.rollbacks = new Rollbacks({
       ...deps,
       settings: () => this.#settings(),
+      timeZone: () => this.timeZone,
       makeWay: async () => {
         await within(deps.clock, MAKE_WAY_MS, this.#makeWay());
       },
     });
+    this.#arrival = new Arrival(deps);
     this.#pusher = new Pusher({
       push: (reason, operation) => this.#push(reason, operation),
       ended: (reason, outcome) => {
@@ -113,6 +117,11 @@ export class Backup {
   /** Finishes a rollback that is open. Agents must not run yet. Never fails. */
   async recover(): Promise<void> {
     if (!(this.#deps.configured instanceof Error)) await this.rollbacks.atStart();
+  }
+
+  /** Gives a new machine what another one had. Agents must not run yet. Never fails. */
+  async arrive(signal: AbortSignal): Promise<void> {
+    if (!(this.#deps.configured instanceof Error)) await this.#arrival.atStart(signal);
   }
 
   /** Begins to keep the schedule. */
@@ -220,6 +229,7 @@ export class Backup {
     const settings = this.#settings();
     this.#deps.reporter.began();
     await this.#pruner?.interrupt();
+    await this.#arrival.beforePush(reason, operation);
     return this.#deps.engine.push(settings, { reason, waitMs: LOCK_WAIT_MS }, operation);
   }
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Arrival } from '../../index.js';
 import { type BackupError, isErrorCode } from '../errors.js';
 
 /** A failed push. */
@@ -28,6 +29,8 @@ export interface PendingRollback {
   readonly late?: readonly string[];
   readonly left?: readonly string[];
   readonly problem?: string;
+  /** Set where a new machine is given what another one had. */
+  readonly arrival?: Arrival;
 }
 
 /** How the backups of this state have gone. Times are ISO 8601, by the local clock. */

@@ -29,8 +29,15 @@ export interface Voice {
   readonly logger: Logger;
   /** The service's health, as `openclaw health` shows it. */
   readonly health?: { reportFailure(error: unknown): void; clearFailure(): void } | undefined;
-  /** Says something to the user: in the session `to`, or in the main one. */
-  tellUser(text: string, to?: { readonly sessionKey?: string; readonly agentId?: string }): void;
+  /**
+   * Says something to the user: in the session `to`, or in the main one. With `wake` the agent passes it on at once; else it
+   * does when it is next spoken to.
+   */
+  tellUser(
+    text: string,
+    wake: boolean,
+    to?: { readonly sessionKey?: string; readonly agentId?: string },
+  ): void;
 }
 
 /** What happened to the backups of this gateway. */
@@ -39,6 +46,7 @@ export class Reporter {
   readonly #voice: Voice;
   readonly #clock: Clock;
   #record: Record = EMPTY;
+  #wakes = true;
   /** Since when there has been a chance to back up, and when that was last seen to be so. */
   #awake: { readonly since: Date; at: Date } | undefined;
 
@@ -70,6 +78,22 @@ export class Reporter {
     return this.#file.written();
   }
 
+  /** A line for the log. */
+  say(message: string): void {
+    this.#voice.logger.info(message);
+  }
+
+  /** News for the user, in the log, too. */
+  tell(text: string): void {
+    this.#voice.logger.info(text);
+    this.#voice.tellUser(text, this.#wakes);
+  }
+
+  /** From now on news wake the agent, or wait until somebody speaks to it. */
+  wakeAgent(wakes: boolean): void {
+    this.#wakes = wakes;
+  }
+
   /** A warning for the log. */
   warn(message: string): void {
     this.#voice.logger.warn(message);
@@ -86,7 +110,7 @@ export class Reporter {
     const { rollback: _told, ...rest } = this.#record;
     this.#save(rest);
     this.#voice.logger.info(text);
-    this.#voice.tellUser(text, to);
+    this.#voice.tellUser(text, this.#wakes, to);
   }
 
   /** A push begins. */
@@ -169,7 +193,7 @@ export class Reporter {
     if (report.skipped.length > 5)
       logger.warn(`not backed up: ${report.skipped.length - 5} more; "openclaw b2-backup push" lists them`);
     for (const warning of report.warnings) logger.warn(warning);
-    if (told.length > 0) this.#voice.tellUser('Backups to B2 work again.');
+    if (told.length > 0) this.#voice.tellUser('Backups to B2 work again.', this.#wakes);
   }
 
   #failed(reason: PushReason, error: BackupError): void {
@@ -192,7 +216,7 @@ export class Reporter {
   #incident(incident: Incident, text: string): void {
     this.#save({ ...this.#record, told: [...this.#record.told, incident] });
     this.#voice.logger.warn(text);
-    this.#voice.tellUser(text);
+    this.#voice.tellUser(text, this.#wakes);
   }
 
   #because(): string {

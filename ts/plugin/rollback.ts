@@ -8,6 +8,7 @@ import type { Operation } from '../operation.js';
 import { type Clock, within } from './clock.js';
 import type { PendingRollback } from './record.js';
 import type { Reporter } from './report.js';
+import { tellArrived } from './tell-arrival.js';
 import { tellOutcome } from './tell-rollback.js';
 
 /** A plan that somebody was shown. */
@@ -27,6 +28,8 @@ export interface RollbackDeps {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly reporter: Reporter;
+  /** The time zone in which the user speaks of days. */
+  timeZone(): string;
   /** @throws {BackupError} when there are none that work */
   settings(): Settings;
   /** Cuts off the push that runs: it holds the lock that a rollback needs. The next push goes on with it. */
@@ -130,7 +133,7 @@ export class Rollbacks {
 
   /** At the start, before agents run: finishes what was cut off, and tells how the last rollback went. */
   async atStart(): Promise<void> {
-    const { reporter, restart } = this.#deps;
+    const { clock, reporter, restart } = this.#deps;
     if (await this.#mayBeOpen()) {
       const report = await this.#recover();
       await this.#applied(report);
@@ -142,7 +145,12 @@ export class Rollbacks {
     }
     const pending = reporter.record.rollback;
     if (pending?.outcome === undefined) return;
-    reporter.rollbackTold(tellOutcome(pending), pending);
+    const { arrival } = pending;
+    const text =
+      arrival?.byItself === true
+        ? tellArrived({ ...pending, arrival }, { now: clock.now(), timeZone: this.#deps.timeZone() })
+        : tellOutcome(pending);
+    reporter.rollbackTold(text, pending);
   }
 
   async #applied(report: RollbackReport): Promise<void> {
@@ -151,13 +159,14 @@ export class Rollbacks {
     const asked = reporter.record.rollback;
     const before: PendingRollback =
       asked?.id === report.id ? asked : { id: report.id, snapshot: report.snapshot ?? '', undo: false };
-    const { outcome, late, left, problem } = report;
+    const { outcome, late, left, problem, arrival } = report;
     await reporter.rollbackWaits({
       ...before,
       outcome,
       late,
       left,
       ...(problem === undefined ? {} : { problem }),
+      ...(arrival === undefined ? {} : { arrival }),
     });
   }
 

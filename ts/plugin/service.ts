@@ -33,7 +33,7 @@ export function createService(
     const voice = {
       logger,
       health: serviceHealth,
-      tellUser: (text: string, to?: Session) => tellUser(api, context, text, to),
+      tellUser: (text: string, wake: boolean, to?: Session) => tellUser(api, context, text, wake, to),
     };
     const reporter = new Reporter(new RecordFile(stateDir), voice, clock);
     await reporter.open();
@@ -55,8 +55,11 @@ export function createService(
     }
     const { settings, policy } = usable;
     // A plugin that is only replaced finds agents at work: what waits goes on waiting for the stop.
-    if (!gatewayRuns()) await backup.recover();
+    const atWork = gatewayRuns();
+    if (!atWork) await backup.recover();
     logger.info(`backing up ${settings.stateDir} to ${settings.bucket}, schedule "${policy.schedule.text}"`);
+    if (!atWork) await backup.arrive(signal);
+    if (signal.aborted) return;
     backup.start();
   };
 
@@ -114,13 +117,19 @@ interface Session {
   readonly agentId?: string;
 }
 
-function tellUser(api: PluginApi, { config, logger }: ServiceContext, text: string, to: Session = {}): void {
+function tellUser(
+  api: PluginApi,
+  { config, logger }: ServiceContext,
+  text: string,
+  wake: boolean,
+  to: Session = {},
+): void {
   try {
     const main = mainSession(config);
     const { sessionKey = main.sessionKey, agentId = main.agentId } = to;
     const system = api.runtime?.system;
     system?.enqueueSystemEvent(text, { sessionKey, agentId, contextKey: PLUGIN_ID, replace: true });
-    system?.requestHeartbeat?.({ source: 'other', intent: 'event', reason: PLUGIN_ID });
+    if (wake) system?.requestHeartbeat?.({ source: 'other', intent: 'event', reason: PLUGIN_ID });
   } catch (error) {
     logger.warn(`cannot tell the user: ${String(error)}`);
   }

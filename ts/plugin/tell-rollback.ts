@@ -72,6 +72,7 @@ export function tellRollback({
     waiting: `Ready to roll back to ${to}. OpenClaw restarts in a moment, and I will say how it went.`,
     applied: `Rolled back to ${to}.`,
     'rolled-back': `The rollback to ${to} could not be finished; everything is as it was.`,
+    'given-up': `${to} was for a new machine, and this one is in use by now: nothing was changed.`,
   }[outcome];
   return [
     first ?? `Rollback to ${to}: ${printable(outcome)}`,

@@ -49,7 +49,8 @@ impl Live {
         paths: Selection,
     ) -> Result<Self> {
         session.report(Phase::Scan, 0, None, 0);
-        let Looked { roots, walk, skipped, warnings, policy } = look(session, false).await?;
+        let Looked { roots, walk, skipped, warnings, policy, inside: _ } =
+            look(session, false).await?;
         refuse_open_databases(&roots, &walk)?;
         let records: Vec<_> = roots.iter().map(roots::record).collect();
         let places = Places::of(&source.snapshot().manifest.roots, &records);

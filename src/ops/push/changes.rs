@@ -10,7 +10,7 @@ use crate::format::{Counts, Entry, Manifest, TreeRef};
 use crate::ops::session::{Session, Settings};
 use crate::repo::Snapshot;
 use crate::source::database::open_in_this_process;
-use crate::source::policy::Policy;
+use crate::source::policy::{Inside, Policy};
 use crate::source::roots::roots;
 use crate::source::walk::{Walk, walk};
 use crate::source::{EntryKind, Found, Root, RootKind, absolute};
@@ -39,6 +39,8 @@ pub(in crate::ops) struct Looked {
     pub(in crate::ops) warnings: Vec<String>,
     /// What belongs in a snapshot.
     pub(in crate::ops) policy: Policy,
+    /// Workspaces and agents' directories inside the state directory.
+    pub(in crate::ops) inside: Vec<Inside>,
 }
 
 /// Walks the state.
@@ -48,7 +50,7 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
         let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
         refuse_bucket_inside(&settings, &found.roots)?;
         let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
-        let policy = policy.with_inside(found.inside);
+        let policy = policy.with_inside(found.inside.clone());
         let mut walk = walk(&found.roots, &policy, list, &cancel)?;
         // A workspace that is configured and not made yet costs nothing; one that may not be read does.
         let (problems, missing): (Vec<_>, Vec<_>) = found
@@ -62,6 +64,7 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
             skipped: skipped.map(FileProblem::from).collect(),
             warnings: missing.into_iter().map(|problem| problem.message).collect(),
             policy,
+            inside: found.inside,
         })
     })
     .await
@@ -69,7 +72,7 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
 
 impl Scan {
     pub(super) async fn take(session: &Session, writer: &Writer) -> Result<Self> {
-        let Looked { roots, walk, skipped, warnings, policy: _ } = look(session, false).await?;
+        let Looked { roots, walk, skipped, warnings, .. } = look(session, false).await?;
         refuse_open_databases(&roots, &walk)?;
         let base = match &writer.base {
             None => None,

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::config::Change;
 use super::database::Databases;
 use super::moves::{
     MAX_CONFIG_BYTES, Spots, put, put_back, put_config, take_away, unput_config, whole,
@@ -291,7 +292,14 @@ impl<'a> Apply<'a> {
             let mode = live.look()?.map_or(step.mode, |look| look.mode);
             let snapshot = spots.new.read(MAX_CONFIG_BYTES)?;
             let ours = super::config::is_our_plugin;
-            let merged = super::config::merge(value.as_ref(), &snapshot, &ours);
+            let here = self.journal.roots.first().map(|root| path_of(root).display().to_string());
+            let change = Change {
+                live: value.as_ref(),
+                is_ours: &ours,
+                moved: self.journal.moved_from.as_deref().zip(here.as_deref()),
+                keep_logins: self.journal.arrival.is_some(),
+            };
+            let merged = super::config::merge(&snapshot, &change);
             let part = spots.new.beside(".part");
             part.write(&merged, mode)?;
             part.move_to(&work)?;

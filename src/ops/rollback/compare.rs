@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::arrive::Arriving;
 use super::live::Live;
 use super::names::Collisions;
 use super::plan::{Action, Mode};
@@ -53,6 +54,8 @@ pub(super) struct Compared {
     pub(super) running: Option<Running>,
     /// The state directory on the machine that made the snapshot, where that is another.
     pub(super) old_state: Option<String>,
+    /// Set where the machine has nothing.
+    pub(super) arriving: Option<Arriving>,
     /// Whether what was asked for is in the snapshot or in the state.
     pub(super) matched: bool,
     pub(super) warnings: Vec<String>,
@@ -90,6 +93,7 @@ pub(super) fn compare(
     entries: Vec<Entry>,
     scope: &Scope,
     mode: Mode,
+    arriving: Option<Arriving>,
 ) -> Result<Compared> {
     let (roots, mut warnings) = map_roots(&live.roots, manifest);
     let old_state = manifest
@@ -139,6 +143,9 @@ pub(super) fn compare(
         let mapped: HashSet<u16> = roots.iter().flatten().copied().collect();
         comparison.delete_the_rest(scope, &mapped, &unread);
     }
+    if let Some(arriving) = &arriving {
+        comparison.arrive(arriving)?;
+    }
     comparison.imply_directories()?;
     let matched = comparison.matched
         || live
@@ -148,7 +155,7 @@ pub(super) fn compare(
             .any(|found| scope.matches(live.root_path(found.root), &found.path));
     let items = comparison.items.into_values().collect();
     let Live { roots, config, running, .. } = live;
-    Ok(Compared { items, roots, config, running, old_state, matched, warnings })
+    Ok(Compared { items, roots, config, running, old_state, arriving, matched, warnings })
 }
 
 /// The live root of each root of the snapshot. The state directory is the state directory wherever it is; all

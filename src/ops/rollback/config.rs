@@ -24,24 +24,36 @@ const GATEWAY: &[&str] = &[
     "trustedProxies",
 ];
 
-/// The configuration of the snapshot with what stays live in it. Without a difference it is what the snapshot
-/// has, to the byte: comments are kept.
-///
-/// `live` is the live configuration as it was parsed, where there is one; `is_ours` tells whether a plugin's
-/// directory holds this plugin.
-pub(super) fn merge(
-    live: Option<&Value>,
-    snapshot: &[u8],
-    is_ours: &dyn Fn(&Path) -> bool,
-) -> Vec<u8> {
+/// What makes the configuration that comes differ from that of the snapshot.
+#[derive(Clone, Copy)]
+pub(super) struct Change<'a> {
+    /// The live configuration as it was parsed, where there is one.
+    pub(super) live: Option<&'a Value>,
+    /// Whether a plugin's directory holds this plugin.
+    pub(super) is_ours: &'a dyn Fn(&Path) -> bool,
+    /// Where the state directory was, and where it is.
+    pub(super) moved: Option<(&'a str, &'a str)>,
+    /// Whether logins that were made here stay known beside those of the snapshot.
+    pub(super) keep_logins: bool,
+}
+
+/// The configuration of the snapshot with what stays live in it, and with paths into the state directory as they are
+/// here. Without a difference it is what the snapshot has, to the byte: comments are kept.
+pub(super) fn merge(snapshot: &[u8], change: &Change<'_>) -> Vec<u8> {
     let parsed = std::str::from_utf8(snapshot).ok().and_then(parse);
     // A broken one is what the user asked for; there is nothing to put into it.
-    let (Some(live @ Value::Object(_)), Some(Value::Object(before))) = (live, parsed) else {
-        return snapshot.to_vec();
-    };
+    let Some(Value::Object(before)) = parsed else { return snapshot.to_vec() };
     let mut after = Value::Object(before.clone());
-    keep_gateway(live, &mut after);
-    keep_plugin(live, &mut after, is_ours);
+    if let Some((from, to)) = change.moved {
+        move_paths(&mut after, from, to);
+    }
+    if let Some(live @ Value::Object(_)) = change.live {
+        keep_gateway(live, &mut after);
+        keep_plugin(live, &mut after, change.is_ours);
+        if change.keep_logins {
+            keep_logins(live, &mut after);
+        }
+    }
     if after == Value::Object(before) {
         return snapshot.to_vec();
     }
@@ -72,6 +84,36 @@ fn object<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Val
         *entry = Value::Object(Map::new());
     }
     entry.as_object_mut()
+}
+
+/// Rewrites every text that is a path into the state directory.
+fn move_paths(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::String(text) => {
+            let below = text
+                .strip_prefix(from)
+                .filter(|below| below.is_empty() || below.starts_with(['/', '\\']));
+            if let Some(below) = below {
+                *text = format!("{to}{below}");
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| move_paths(item, from, to)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| move_paths(field, from, to)),
+        _ => {}
+    }
+}
+
+/// The secrets of these logins are on this machine.
+fn keep_logins(live: &Value, after: &mut Value) {
+    let Some(profiles) = live.pointer("/auth/profiles").and_then(Value::as_object) else { return };
+    let Some(auth) = object(after, "auth") else { return };
+    let mut auth_value = Value::Object(std::mem::take(auth));
+    if let Some(kept) = object(&mut auth_value, "profiles") {
+        kept.extend(profiles.iter().map(|(id, profile)| (id.clone(), profile.clone())));
+    }
+    if let Value::Object(changed) = auth_value {
+        *auth = changed;
+    }
 }
 
 fn keep_gateway(live: &Value, after: &mut Value) {
@@ -157,17 +199,23 @@ mod tests {
 
     fn merged(live: &Value, snapshot: &str) -> Value {
         let ours = |path: &Path| path == Path::new("/ours");
-        parse(std::str::from_utf8(&merge(Some(live), snapshot.as_bytes(), &ours)).unwrap()).unwrap()
+        let change = Change { is_ours: &ours, ..change(Some(live)) };
+        parse(std::str::from_utf8(&merge(snapshot.as_bytes(), &change)).unwrap()).unwrap()
+    }
+
+    fn change(live: Option<&Value>) -> Change<'_> {
+        Change { live, is_ours: &|_| false, moved: None, keep_logins: false }
     }
 
     #[test]
     fn what_needs_no_change_keeps_its_bytes() {
         let snapshot = "{ // how it was\n  gateway: { port: 1 }, agents: {} }\n";
         let live = json!({ "gateway": { "port": 1 }, "agents": { "x": 1 } });
-        assert_eq!(merge(Some(&live), snapshot.as_bytes(), &|_| false), snapshot.as_bytes());
-        assert_eq!(merge(None, snapshot.as_bytes(), &|_| false), snapshot.as_bytes());
-        assert_eq!(merge(Some(&live), b"{ broken", &|_| false), b"{ broken");
-        assert_eq!(merge(Some(&json!([1])), b"{}", &|_| false), b"{}");
+        let merge = |live, snapshot: &[u8]| merge(snapshot, &change(live));
+        assert_eq!(merge(Some(&live), snapshot.as_bytes()), snapshot.as_bytes());
+        assert_eq!(merge(None, snapshot.as_bytes()), snapshot.as_bytes());
+        assert_eq!(merge(Some(&live), b"{ broken"), b"{ broken");
+        assert_eq!(merge(Some(&json!([1])), b"{}"), b"{}");
     }
 
     #[test]
@@ -229,5 +277,34 @@ mod tests {
         assert!(is_our_plugin(dir.path()));
         std::fs::write(&manifest, "{ id: 'other' }").unwrap();
         assert!(!is_our_plugin(dir.path()));
+    }
+
+    #[test]
+    fn paths_follow_the_state_directory() {
+        let snapshot = b"{ agents: { defaults: { workspace: '/home/a/.openclaw/workspace' },
+            entries: { x: { agentDir: '/home/a/.openclaw', other: '/home/a/.openclaw-old/x' }, y: ['/home/a/.openclaw/y', 7] } } }";
+        for live in [None, Some(json!({}))] {
+            let moved = Some(("/home/a/.openclaw", "/root/oc"));
+            let merged = merge(snapshot, &Change { moved, ..change(live.as_ref()) });
+            assert_eq!(
+                serde_json::from_slice::<Value>(&merged).unwrap(),
+                json!({ "agents": { "defaults": { "workspace": "/root/oc/workspace" },
+                    "entries": { "x": { "agentDir": "/root/oc", "other": "/home/a/.openclaw-old/x" }, "y": ["/root/oc/y", 7] } } })
+            );
+        }
+    }
+
+    #[test]
+    fn logins_of_a_new_machine_stay_beside_those_of_the_old() {
+        let live = json!({ "auth": { "profiles": { "a:new": { "mode": "token" } } } });
+        let merge = |snapshot: &[u8]| {
+            let merged = merge(snapshot, &Change { keep_logins: true, ..change(Some(&live)) });
+            serde_json::from_slice::<Value>(&merged).unwrap()
+        };
+        assert_eq!(merge(b"{}"), live);
+        assert_eq!(
+            merge(b"{ auth: { order: 1, profiles: { 'b:old': { mode: 'oauth' } } } }"),
+            json!({ "auth": { "order": 1, "profiles": { "a:new": { "mode": "token" }, "b:old": { "mode": "oauth" } } } })
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::Apply;
+use super::arrive;
 use super::moves::{Spots, take_away_to};
 use super::steps::LOGS;
 use crate::entry::EntryKind;
@@ -67,9 +68,10 @@ impl Databases for Apply<'_> {
         let work = spots.new.beside(".work");
         spots.new.copy_file(&work)?;
         let kind = kind_of(self.journal, step);
+        let keep = arrive::keep(self.journal.arrival.is_some());
         if sqlite::quick_check(spots.old.path()).is_ok() {
             let kept = crate::ambient::stepped(&*self.steps, "keep rows", || {
-                sqlite::keep_live(work.path(), spots.old.path(), kind)
+                sqlite::keep_live(work.path(), spots.old.path(), kind, keep)
             });
             for lost in about(kept, &spots.place)? {
                 tracing::warn!(path = %spots.place.path().display(), lost, "rows not kept");

@@ -8,8 +8,7 @@ use crate::ops::push::{Looked, look, refuse_open_databases};
 use crate::ops::session::{Session, Settings};
 use crate::source::database::is_database;
 use crate::source::gateway::{Running, running};
-use crate::source::policy::Policy;
-use crate::source::roots::roots;
+use crate::source::policy::{Inside, Policy};
 use crate::source::walk::Walk;
 use crate::source::{Found, RelPath, Root, RootKind, absolute, open_plain};
 
@@ -25,6 +24,7 @@ pub(super) struct Live {
     pub(super) naming: Naming,
     pub(super) config: Option<(u16, RelPath)>,
     pub(super) running: Option<Running>,
+    pub(super) inside: Vec<Inside>,
     memory: Option<Memory>,
     pub(super) warnings: Vec<String>,
 }
@@ -36,7 +36,8 @@ impl Live {
     /// `B2_DATABASE_IN_PROCESS`, `B2_CONFIG` and those of the file system.
     pub(super) async fn look(session: &Session) -> Result<Self> {
         // The policy of backups is not the one here: secrets stay live even where they are backed up.
-        let Looked { roots, walk, skipped, warnings, policy: _ } = look(session, false).await?;
+        let Looked { roots, walk, skipped, warnings, inside, policy: _ } =
+            look(session, false).await?;
         refuse_open_databases(&roots, &walk)?;
         let memory = Memory::load(&session.local_repository(session.settings.encrypt))?;
         let memory = memory.filter(|memory| memory.same_roots(&roots));
@@ -44,16 +45,23 @@ impl Live {
         let state = roots.first().map(|root| root.path.clone()).unwrap_or_default();
         let root_paths = roots.iter().map(|root| path_bytes(&root.path)).collect();
         Ok(Self {
-            policy: policy(&session.settings)?,
+            policy: policy(&session.settings, &inside, false)?,
             naming: Naming::of(&state),
             config: config_place(&session.settings, &roots),
             running: running(&state),
+            inside,
             memory,
             root_paths,
             roots,
             walk,
             warnings: warnings.into_iter().chain(skipped).collect(),
         })
+    }
+
+    /// Lets secrets of the snapshot come, where there are none.
+    pub(super) fn take_secrets(&mut self, settings: &Settings) -> Result<()> {
+        self.policy = policy(settings, &self.inside, true)?;
+        Ok(())
     }
 
     pub(super) fn root(&self, root: u16) -> Result<&Root> {
@@ -115,11 +123,10 @@ impl Live {
     }
 }
 
-fn policy(settings: &Settings) -> Result<Policy> {
-    let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
-    // Secrets stay with the machine even where they are backed up.
-    let policy = Policy::new(&settings.include, &settings.exclude, false)?;
-    Ok(policy.with_inside(found.inside))
+/// Secrets stay with the machine even where they are backed up, but for a machine that has none.
+fn policy(settings: &Settings, inside: &[Inside], secrets: bool) -> Result<Policy> {
+    let policy = Policy::new(&settings.include, &settings.exclude, secrets)?;
+    Ok(policy.with_inside(inside.to_vec()))
 }
 
 /// Root and path of OpenClaw's configuration: where its content is, if it is a link.

@@ -7,6 +7,7 @@
 //! All of it opens databases, and so belongs into a process of its own.
 
 mod apply;
+mod arrive;
 mod compare;
 mod config;
 mod database;
@@ -20,13 +21,16 @@ mod scope;
 mod stage;
 mod steps;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use arrive::{ArriveOutcome, ArriveReport, arrive};
 pub use plan::{Action, Mode, RollbackEntry, RollbackPlan, RollbackRequest, Touches};
 pub(in crate::ops) use recover::before_push;
 pub use recover::{Gateway, Outcome, RecoverReport, recover};
 
+use arrive::Arriving;
 use compare::{Compared, compare};
 use live::Live;
 use plan::plan_of;
@@ -39,7 +43,7 @@ use super::session::{Session, Settings};
 use super::tree::{choose, entries};
 use crate::error::{Error, Result};
 use crate::format::Reason;
-use crate::repo::{Journal, Last, LockFile, PackSource, Phase, Spool};
+use crate::repo::{Arrival, Journal, Last, LockFile, PackSource, Phase, Spool};
 
 /// What staging, and perhaps carrying out, came to.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +66,8 @@ pub struct RollbackReport {
     pub late: Vec<String>,
     /// Directories that should have gone, and hold something that is no part of backups.
     pub left: Vec<String>,
+    /// Set where a machine that had nothing is given what another one had.
+    pub arrival: Option<Arrival>,
     /// What the user should know.
     pub warnings: Vec<String>,
     /// How long it took, milliseconds.
@@ -76,6 +82,8 @@ struct Wanted {
     mode: Mode,
     partial: bool,
     confirmed: bool,
+    /// Whether nobody asked for it.
+    by_itself: bool,
 }
 
 impl Wanted {
@@ -87,6 +95,20 @@ impl Wanted {
             mode: request.mode,
             partial: request.partial,
             confirmed: request.allow_unauthenticated,
+            by_itself: false,
+        })
+    }
+
+    /// Whatever is newest, for a machine that has nothing.
+    fn arrival() -> Result<Self> {
+        Ok(Self {
+            snapshot: "latest".to_owned(),
+            paths: Vec::new(),
+            scope: Arc::new(Scope::paths(&[])?),
+            mode: Mode::Overlay,
+            partial: false,
+            confirmed: false,
+            by_itself: true,
         })
     }
 
@@ -100,6 +122,7 @@ impl Wanted {
             partial: false,
             // Made by this very machine.
             confirmed: true,
+            by_itself: false,
         }
     }
 }
@@ -112,7 +135,26 @@ impl Wanted {
 /// `B2_DATABASE_IN_PROCESS`, and those of the store and the file system.
 pub async fn plan_rollback(session: &Session, request: &RollbackRequest) -> Result<RollbackPlan> {
     let wanted = Wanted::of(request)?;
-    Ok(session.cancellable(look(session, &wanted)).await?.plan)
+    let state_dir = &session.settings.state_dir;
+    let made = make_state_dir(state_dir)?;
+    let looked = session.cancellable(look(session, &wanted)).await;
+    if made {
+        // Only looked at; it goes unless something is in it by now.
+        let _nothing_was_there = std::fs::remove_dir(state_dir);
+    }
+    Ok(looked?.plan)
+}
+
+/// Makes the state directory of a machine on which OpenClaw never ran. Whether there was none.
+fn make_state_dir(state_dir: &Path) -> Result<bool> {
+    if state_dir.exists() || !state_dir.parent().is_some_and(Path::is_dir) {
+        return Ok(false);
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(state_dir).map_err(|error| Error::io("create", state_dir, error))?;
+    Ok(true)
 }
 
 /// Tells what undoing the last rollback would do.
@@ -170,10 +212,16 @@ pub async fn discard_waiting(settings: &Settings) -> Result<bool> {
 }
 
 fn last(session: &Session) -> Result<Last> {
-    session.local.rollbacks().last()?.ok_or_else(|| Error::SnapshotNotFound {
+    let nothing = |message: &str| Error::SnapshotNotFound {
         snapshot: "of the last rollback".to_owned(),
-        message: "nothing was rolled back on this machine".to_owned(),
-    })
+        message: message.to_owned(),
+    };
+    let last = session.local.rollbacks().last()?;
+    let last = last.ok_or_else(|| nothing("nothing was rolled back on this machine"))?;
+    if last.safety.is_empty() {
+        return Err(nothing("this machine was new when it was restored: there was nothing before"));
+    }
+    Ok(last)
 }
 
 fn half_done(journal: &Journal) -> Error {
@@ -203,7 +251,14 @@ async fn look(session: &Session, wanted: &Wanted) -> Result<Looked> {
     let all = entries(&source).await?;
     let manifest = source.snapshot().manifest.clone();
     let (scope, mode) = (Arc::clone(&wanted.scope), wanted.mode);
-    let compared = Session::blocking(move || compare(live, &manifest, all, &scope, mode)).await?;
+    let foreign = session.local.machine()? != Some(source.snapshot().id.machine);
+    let (live, arriving) = if foreign && wanted.paths.is_empty() && !scope.is_undo() {
+        Arriving::of(session, wanted, live, manifest.includes_secrets).await?
+    } else {
+        (live, None)
+    };
+    let compared =
+        Session::blocking(move || compare(live, &manifest, all, &scope, mode, arriving)).await?;
     if !compared.matched && !wanted.paths.is_empty() {
         let message =
             format!("{} has nothing at {}", source.snapshot().id, wanted.paths.join(", "));
@@ -217,6 +272,7 @@ async fn look(session: &Session, wanted: &Wanted) -> Result<Looked> {
 async fn roll_back(session: &Session, wanted: &Wanted, hash: &str) -> Result<RollbackReport> {
     let started = Instant::now();
     let state_dir = &session.settings.state_dir;
+    make_state_dir(state_dir)?;
     if !state_dir.is_dir() {
         return Err(Error::config(
             "stateDir",
@@ -281,6 +337,7 @@ async fn carry(
     let staged = stage::stage(session, compared, source, plan, safety, wanted.partial).await?;
     report.id = Some(staged.folder.id().to_owned());
     report.failed = staged.failed;
+    report.arrival.clone_from(&staged.journal.arrival);
     report.warnings.extend(staged.warnings);
     let running = crate::source::gateway::running(&session.settings.state_dir);
     if running.is_some() && needs_stop(&staged.journal) {

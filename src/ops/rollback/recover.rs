@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::apply::{Apply, path_of};
+use super::arrive;
 use crate::ambient;
 use crate::error::{Error, Result};
 use crate::ops::session::{Ambient, Session, Settings, millis};
 use crate::repo::{
-    Journal, Last, Local, LockFile, Phase, RollbackFolder, Rollbacks, StepKind, Touched,
+    Arrival, Journal, Last, Local, LockFile, Phase, RollbackFolder, Rollbacks, StepKind, Touched,
 };
 use crate::source::database::open_in_this_process;
 use crate::source::gateway::running;
@@ -34,6 +35,8 @@ pub enum Outcome {
     Applied,
     /// It could not be finished, and everything is as it was before.
     RolledBack,
+    /// It was not begun: it was for a machine that has nothing, and somebody uses it by now.
+    GivenUp,
 }
 
 impl Outcome {
@@ -45,6 +48,7 @@ impl Outcome {
             Self::Waiting => "waiting",
             Self::Applied => "applied",
             Self::RolledBack => "rolled-back",
+            Self::GivenUp => "given-up",
         }
     }
 }
@@ -66,6 +70,8 @@ pub struct RecoverReport {
     pub left: Vec<String>,
     /// Why it could not be finished.
     pub problem: Option<String>,
+    /// Set where a machine that had nothing was given what another one had.
+    pub arrival: Option<Arrival>,
 }
 
 impl RecoverReport {
@@ -74,7 +80,8 @@ impl RecoverReport {
             outcome,
             id: Some(folder.id().to_owned()),
             snapshot: Some(journal.snapshot.clone()),
-            safety: Some(journal.safety.clone()),
+            safety: Some(journal.safety.clone()).filter(|safety| !safety.is_empty()),
+            arrival: journal.arrival.clone(),
             ..Self::default()
         }
     }
@@ -127,7 +134,18 @@ pub(super) fn recover_locked(
     {
         return Ok(RecoverReport::of(Outcome::Waiting, &folder, &journal));
     }
+    if phase == Phase::Staged
+        && let Some(used) = arrive::no_longer_blank(settings, &journal)?
+    {
+        folder.remove()?;
+        let report = RecoverReport::of(Outcome::GivenUp, &folder, &journal);
+        return Ok(RecoverReport { problem: Some(in_use(&used)), ..report });
+    }
     carry_out(&rollbacks, &folder, &journal, phase, ambient)
+}
+
+fn in_use(path: &str) -> String {
+    format!("this machine was used meanwhile: {path} was not there before")
 }
 
 /// Whether OpenClaw would be disturbed: it holds databases and its configuration in memory.
@@ -259,6 +277,9 @@ pub(in crate::ops) async fn before_push(
         }
         (Outcome::RolledBack, _) => Ok(Some(format!(
             "a rollback to {snapshot} that was interrupted could not be finished; everything is as before it"
+        ))),
+        (Outcome::GivenUp, _) => Ok(Some(format!(
+            "{snapshot} was to be restored on this new machine, and is not: it is in use by now"
         ))),
         (Outcome::Nothing, _) => Ok(None),
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use minicbor::bytes::ByteVec;
 use tokio_util::sync::CancellationToken;
 
+use super::arrive;
 use super::compare::Compared;
 use super::steps::Steps;
 use crate::ambient::{self, random, stepped};
@@ -95,6 +96,8 @@ async fn fill(
         roots: compared.roots.clone(),
         old_state: compared.old_state.clone(),
         made_by: source.snapshot().manifest.host_version.clone(),
+        foreign: session.local.machine()? != Some(source.snapshot().id.machine),
+        arriving: compared.arriving.is_some(),
         steps: Arc::clone(&session.ambient.steps),
         cancel: session.ambient.cancel.clone(),
     };
@@ -107,6 +110,8 @@ async fn fill(
         roots: records.iter().map(|root| ByteVec::from(root.path.clone())).collect(),
         root_kinds: records.iter().map(|root| root.kind).collect(),
         steps,
+        moved_from: compared.old_state.clone(),
+        arrival: compared.arriving.as_ref().map(|arriving| arriving.record(compared, source)),
     };
     let (journal, warnings) = Session::blocking(move || ready.seal(journal)).await?;
     Ok(Staged { folder: folder.clone(), journal, failed, warnings })
@@ -151,6 +156,9 @@ struct Ready {
     roots: Vec<Root>,
     old_state: Option<String>,
     made_by: Option<String>,
+    /// Whether another machine made the snapshot.
+    foreign: bool,
+    arriving: bool,
     steps: Arc<dyn ambient::Steps>,
     cancel: CancellationToken,
 }
@@ -166,6 +174,11 @@ impl Ready {
             }
             if matches!(step.kind, StepKind::Place | StepKind::Database | StepKind::Config) {
                 new.name(&step.name.to_string()).sync()?;
+            }
+            if step.kind == StepKind::Config
+                && let Some(arrival) = &mut journal.arrival
+            {
+                arrival.logins = arrive::logins(&new.name(&step.name.to_string()));
             }
             if self.cancel.is_cancelled() {
                 return Err(Error::Cancelled);
@@ -220,11 +233,15 @@ impl Ready {
         });
         stepped(&*self.steps, "prepare database", || sqlite::prepare(copy.path(), kind, moved))
             .map_err(shown)?;
+        if self.foreign && saved.is_none() {
+            sqlite::forget_machine(copy.path(), kind).map_err(shown)?;
+        }
         sqlite::check(copy.path()).map_err(shown)?;
+        let keep = arrive::keep(self.arriving);
         if let Some(saved) = saved {
             let trial = new.name(&format!("{name}.trial"));
             copy.copy_file(&trial)?;
-            let lost = sqlite::keep_live(trial.path(), saved.path(), kind).map_err(shown)?;
+            let lost = sqlite::keep_live(trial.path(), saved.path(), kind, keep).map_err(shown)?;
             warnings.extend(lost.into_iter().map(|lost| format!("{path}: {lost}")));
             sqlite::check(trial.path()).map_err(shown)?;
             trial.remove()?;

@@ -104,12 +104,38 @@ pub fn prepare(copy: &Path, kind: Redact, moved: Option<Moved<'_>>) -> Result<()
     })
 }
 
-/// Takes the rows that belong to this machine from a copy of the live database: secrets, and what is installed.
-/// Those of `copy` go. Returns what could not be kept, in sentences.
+/// Which rows that belong to a machine come from its live database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// All of them: those of the snapshot go back in time.
+    All,
+    /// Those that the live database has; the secrets of the snapshot come where it has none. For a new machine.
+    WhatThereIs,
+}
+
+/// Takes out what is about the machine that a snapshot was made on: what is installed there, and where.
 ///
 /// # Errors
 /// `B2_DATABASE`, and those of the file system.
-pub fn keep_live(copy: &Path, live: &Path, kind: Redact) -> Result<Vec<String>> {
+pub fn forget_machine(copy: &Path, kind: Redact) -> Result<()> {
+    if kind != Redact::Shared {
+        return Ok(());
+    }
+    change(copy, |connection| {
+        if is_plain_table(connection, SETTINGS_TABLE)? {
+            let sql = format!("DELETE FROM main.{SETTINGS_TABLE} WHERE {}", fits(MACHINE_SETTINGS));
+            connection.execute(&sql, [])?;
+        }
+        Ok(())
+    })
+}
+
+/// Takes the rows that belong to this machine from a copy of the live database: secrets, and what is installed.
+/// Those of `copy` go, as far as `keep` says. Returns what could not be kept, in sentences.
+///
+/// # Errors
+/// `B2_DATABASE`, and those of the file system.
+pub fn keep_live(copy: &Path, live: &Path, kind: Redact, keep: Keep) -> Result<Vec<String>> {
     if kind == Redact::None {
         return Ok(Vec::new());
     }
@@ -121,16 +147,26 @@ pub fn keep_live(copy: &Path, live: &Path, kind: Redact) -> Result<Vec<String>> 
         let mut tables = Vec::new();
         for table in secret_tables(kind) {
             tables.push(*table);
-            if !take_rows(&transaction, table, None)? {
+            if keep == Keep::WhatThereIs && !live_has_rows(&transaction, table)? {
+                continue;
+            }
+            if !take_rows(&transaction, table, "TRUE", "TRUE")? {
                 lost.push(format!(
                     "the rows of {table} have another form there and could not be kept"
                 ));
             }
         }
         if kind == Redact::Shared {
-            let globs: Vec<&str> =
-                SECRET_SETTINGS.iter().chain(MACHINE_SETTINGS).copied().collect();
-            if !take_rows(&transaction, SETTINGS_TABLE, Some(&globs))? {
+            let (secret, machine) = (fits(SECRET_SETTINGS), fits(MACHINE_SETTINGS));
+            let comes = format!("({secret} OR {machine})");
+            let goes = match keep {
+                Keep::All => comes.clone(),
+                Keep::WhatThereIs if in_live(&transaction, SETTINGS_TABLE)? => format!(
+                    "({machine} OR state_key IN (SELECT state_key FROM live.{SETTINGS_TABLE} WHERE {comes}))"
+                ),
+                Keep::WhatThereIs => machine.clone(),
+            };
+            if !take_rows(&transaction, SETTINGS_TABLE, &goes, &comes)? {
                 lost.push(format!("some rows of {SETTINGS_TABLE} could not be kept"));
             }
         }
@@ -207,37 +243,43 @@ fn columns(
         .collect()
 }
 
-/// Replaces rows by those of the live database; with `globs`, only rows whose key fits one. `false` when the
+/// A condition: the key of a setting fits one of the patterns.
+fn fits(globs: &[&str]) -> String {
+    let fits = globs.iter().map(|glob| format!("CAST(state_key AS TEXT) GLOB '{glob}'"));
+    format!("({})", fits.collect::<Vec<_>>().join(" OR "))
+}
+
+fn in_live(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let sql =
+        "SELECT 1 FROM live.sqlite_schema WHERE type = 'table' AND name = ?1 AND rootpage > 0";
+    Ok(connection.query_row(sql, [table], |_| Ok(())).optional()?.is_some())
+}
+
+fn live_has_rows(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    if !in_live(connection, table)? {
+        return Ok(false);
+    }
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM live.{table})");
+    connection.query_row(&sql, [], |row| row.get(0))
+}
+
+/// Replaces the rows for which `goes` holds by those of the live database for which `comes` does. `false` when the
 /// live rows do not fit into the table, which is then without them.
 fn take_rows(
     connection: &Connection,
     table: &str,
-    globs: Option<&[&str]>,
+    goes: &str,
+    comes: &str,
 ) -> rusqlite::Result<bool> {
-    let in_live = connection
-        .query_row(
-            "SELECT 1 FROM live.sqlite_schema WHERE type = 'table' AND name = ?1 AND rootpage > 0",
-            [table],
-            |_| Ok(()),
-        )
-        .optional()?
-        .is_some();
     let in_copy = is_plain_table(connection, table)?;
-    let chosen = globs.map_or_else(
-        || "TRUE".to_owned(),
-        |globs| {
-            let fits = globs.iter().map(|glob| format!("CAST(state_key AS TEXT) GLOB '{glob}'"));
-            format!("({})", fits.collect::<Vec<_>>().join(" OR "))
-        },
-    );
     if in_copy {
-        connection.execute(&format!("DELETE FROM main.{table} WHERE {chosen}"), [])?;
+        connection.execute(&format!("DELETE FROM main.{table} WHERE {goes}"), [])?;
     }
-    if !in_live {
+    if !in_live(connection, table)? {
         return Ok(true);
     }
     if !in_copy {
-        let sql = format!("SELECT count(*) FROM live.{table} WHERE {chosen}");
+        let sql = format!("SELECT count(*) FROM live.{table} WHERE {comes}");
         return connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map(|rows| rows == 0);
     }
     let (here, there) = (columns(connection, "main", table)?, columns(connection, "live", table)?);
@@ -245,7 +287,7 @@ fn take_rows(
     let list = both.join(", ");
     connection.execute_batch("SAVEPOINT b2_rows")?;
     let sql =
-        format!("INSERT INTO main.{table} ({list}) SELECT {list} FROM live.{table} WHERE {chosen}");
+        format!("INSERT INTO main.{table} ({list}) SELECT {list} FROM live.{table} WHERE {comes}");
     let done = connection.execute(&sql, []);
     if done.is_err() {
         connection.execute_batch("ROLLBACK TO b2_rows")?;
@@ -275,7 +317,11 @@ fn drop_orphans(connection: &Connection, tables: &[&str]) -> rusqlite::Result<()
     }
 }
 
-fn has_column(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<bool> {
+pub(super) fn has_column(
+    connection: &Connection,
+    table: &str,
+    column: &str,
+) -> rusqlite::Result<bool> {
     Ok(is_plain_table(connection, table)? && columns(connection, "main", table)?.contains(column))
 }
 

@@ -1,0 +1,87 @@
+/** What a new machine was given, or was not, as plain text for chats and logs. Pure. */
+import type { Arrival } from '../../index.js';
+import type { BackupError } from '../errors.js';
+import { count, printable } from '../text.js';
+import type { PendingRollback } from './record.js';
+import { type Reader, Times } from './times.js';
+
+const BY_HAND =
+  'To bring one back later: "openclaw b2-backup list" shows them, and "openclaw b2-backup restore SNAPSHOT" restores.';
+
+/** Something is ready, and the gateway restarts for it. */
+export function tellArriving({ snapshot, arrival }: PendingRollback, reader: Reader): string {
+  const of = arrival === undefined ? '' : `, ${whose(snapshot, arrival, reader)}`;
+  return `This machine is new. I restore ${printable(snapshot)}${of}. OpenClaw restarts for that in a moment.`;
+}
+
+/** What became of it. */
+export function tellArrived(
+  pending: PendingRollback & { readonly arrival: Arrival },
+  reader: Reader,
+): string {
+  const { outcome, snapshot, arrival, problem } = pending;
+  if (outcome === 'given-up') return tellGivenUp(snapshot, problem);
+  if (outcome !== 'applied') {
+    const why = problem === undefined ? '' : ` (${printable(problem)})`;
+    return [
+      `${printable(snapshot)} could not be restored on this new machine${why}; everything is as it was before.`,
+      'This machine is backed up by itself from now on.',
+      BY_HAND,
+    ].join('\n');
+  }
+  return [
+    `This new machine now has what is in ${printable(snapshot)}, ${whose(snapshot, arrival, reader)}: ` +
+      `${count(arrival.files, 'file')}.`,
+    logins(arrival),
+    ...arrival.notes.map((note) => `Note: ${printable(note)}`),
+    'It is backed up by itself from now on. If the old machine still runs, turn it off: both would answer in the ' +
+      'same chats.',
+  ].join('\n');
+}
+
+/** It was ready, and somebody began to work first. */
+export function tellGivenUp(snapshot: string, why: string | undefined): string {
+  const because = why === undefined ? '' : ` (${printable(why)})`;
+  return (
+    `${printable(snapshot)} was to be restored on this new machine, but it was used meanwhile${because}, so nothing ` +
+    `was changed. To restore it over what is here: "openclaw b2-backup restore ${printable(snapshot)}".`
+  );
+}
+
+/** There are backups, and none of them can be had. */
+export function tellRefused({ code, message }: BackupError): string {
+  const ways =
+    code === 'B2_WRONG_KEY'
+      ? 'They open with the passphrase, or without one the application key, that was in use when they were made: ' +
+        'put it into the settings of this plugin. '
+      : '';
+  return (
+    `This machine is new, but no backup was restored: ${printable(message)} (${code}). ${ways}Nothing of those ` +
+    `backups is touched, and this machine is backed up by itself from now on. ${BY_HAND}`
+  );
+}
+
+/** It is not known whether there are any. */
+export function tellUndecided({ code, message }: BackupError): string {
+  return (
+    `This machine is new, and I cannot restore a backup, or find out whether there is one: ${printable(message)} ` +
+    `(${code}). I try again with each backup that is due; nothing is backed up before, unless somebody begins to ` +
+    'work here. To do without: set autoRestore to false in the settings of this plugin.'
+  );
+}
+
+function whose(snapshot: string, { madeAt, from }: Arrival, reader: Reader): string {
+  const machine = snapshot.slice(snapshot.lastIndexOf('-') + 1);
+  const where = from === '' ? '' : ` (its state was in ${printable(from)})`;
+  return `made ${new Times(reader).tell(madeAt)} by machine ${printable(machine)}${where}`;
+}
+
+function logins({ withSecrets, logins: names }: Arrival): string {
+  if (withSecrets) return 'Logins came with it.';
+  const named =
+    names.length === 0 ? '' : ` The configuration names ${names.map((name) => printable(name)).join(', ')}.`;
+  return (
+    'Left out are secrets, which stay with a machine: logins of model providers and channels, paired devices, ' +
+    `tokens, .env.${named} Log in again where you are asked to.`
+  );
+}
