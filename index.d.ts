@@ -322,6 +322,34 @@ export interface Finding {
 }
 
 /**
+ * Deletes what a machine that is gone has left: its snapshots at once, its packs a day later.
+ *
+ * # Errors
+ * The promise rejects with an error whose `code` is one of `errorCodes()`.
+ */
+export declare function forget(settings: Settings, machine: string, dryRun: boolean, cancel?: CancelHandle | undefined | null): Promise<ForgetReport>
+
+/** What forgetting a machine did, or would do. */
+export interface ForgetReport {
+  /** The machine. */
+  machine: string
+  /** Its snapshots, which are deleted. */
+  snapshots: Array<string>
+  /** Packs that are deleted. */
+  deletedPacks: number
+  /** Bytes that this frees now. */
+  freedBytes: number
+  /** Packs that wait for a day to be over. */
+  waitingPacks: number
+  /** Bytes that these will free. */
+  waitingBytes: number
+  /** Requests made. */
+  requests: number
+  /** What the user should know. */
+  warnings: Array<string>
+}
+
+/**
  * Follows a path through all snapshots.
  *
  * # Errors

@@ -773,24 +773,33 @@ if (
   }
 }
 
-const { CancelHandle, adopt, arrive, diff, discardRollback, drill, errorCodes, history, list, plan, planRollback, push, readHostConfig, recoverRollback, restore, rollBack, show, status, verify } = nativeBinding
+const { CancelHandle, addKey, adopt, arrive, checkRecoveryCode, diff, discardRollback, doctor, drill, errorCodes, forget, history, keys, list, newRecoveryCode, plan, planRollback, prune, push, readHostConfig, recoverRollback, removeKey, restore, rollBack, show, status, undelete, verify } = nativeBinding
 export { CancelHandle }
+export { addKey }
 export { adopt }
 export { arrive }
+export { checkRecoveryCode }
 export { diff }
 export { discardRollback }
+export { doctor }
 export { drill }
 export { errorCodes }
+export { forget }
 export { history }
+export { keys }
 export { list }
+export { newRecoveryCode }
 export { plan }
 export { planRollback }
+export { prune }
 export { push }
 export { readHostConfig }
 export { recoverRollback }
+export { removeKey }
 export { restore }
 export { rollBack }
 export { show }
 export { status }
+export { undelete }
 export { verify }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -9,6 +9,7 @@ import type {
   DoctorOptions,
   DoctorReport,
   DrillReport,
+  ForgetReport,
   HistoryOptions,
   HistoryReport,
   KeyReport,
@@ -133,6 +134,13 @@ export interface Engine {
   ): Promise<RemovedKey>;
   /** Checks a recovery code that somebody typed, without trying it. @throws {BackupError} B2_RECOVERY_CODE */
   checkRecoveryCode(code: string): Promise<void>;
+  /** Deletes what a machine that is gone has left: its snapshots at once, its packs a day later. */
+  forget(
+    settings: Settings,
+    machine: string,
+    options: { readonly dryRun: boolean },
+    operation?: Operation,
+  ): Promise<ForgetReport>;
   /** The plugin's settings in an OpenClaw configuration file. */
   readHostConfig(configPath: string): Promise<HostConfig>;
 }
@@ -219,6 +227,8 @@ export function createEngine({
         throw toBackupError(error);
       }
     },
+    forget: (settings, machine, { dryRun }, operation = {}) =>
+      here(operation, (native, cancel) => native.forget(settings, machine, dryRun, cancel)),
     readHostConfig: async (configPath) => {
       const native = await load();
       try {

@@ -35,6 +35,7 @@ export const {
   newRecoveryCode,
   removeKey,
   checkRecoveryCode,
+  forget,
 } = engine;
 
 export type {
@@ -50,6 +51,7 @@ export type {
   DrillReport,
   FileProblem,
   Finding,
+  ForgetReport,
   HistoryOptions,
   HistoryReport,
   KeyInfo,

@@ -2,6 +2,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
 mod bucket;
+mod care;
 mod convert;
 mod diff;
 mod history;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error;
 use crate::ops;
-use bucket::{DoctorOptions, DoctorReport, UndeleteOptions, UndeleteReport};
+pub use care::{adopt, doctor, drill, forget, prune, status, undelete, verify};
 use convert::{Events, ambient};
 use diff::{DiffOptions, DiffReport};
 use history::{HistoryOptions, HistoryReport, ShowOptions, ShowReport};
@@ -29,11 +30,8 @@ pub use keys::{
     AddKeyOptions, AddedKeys, KeyInfo, KeyReport, NewRecoveryCode, RemovedKey, add_key,
     check_recovery_code, keys, new_recovery_code, remove_key,
 };
-use machines::AdoptReport;
-use options::{ProgressEvent, PushOptions, RestoreOptions, Settings, VerifyOptions};
-use proof::DrillReport;
-use prune::{PruneOptions, PruneReport};
-use reports::{ListReport, PlanReport, PushReport, RestoreReport, StatusReport, VerifyReport};
+use options::{ProgressEvent, PushOptions, RestoreOptions, Settings};
+use reports::{ListReport, PlanReport, PushReport, RestoreReport};
 use rollback::{ArriveReport, RollbackOptions, RollbackPlan, RollbackReport};
 
 /// Called with each event; bounded, and weak, so that it never keeps the process alive.
@@ -319,130 +317,6 @@ pub fn recover_rollback(
 #[napi(ts_return_type = "Promise<boolean>")]
 pub fn discard_rollback(env: &Env, settings: Settings) -> Result<PromiseRaw<'_, bool>> {
     promise(env, async move { ops::discard_waiting(&settings.try_into()?).await })
-}
-
-/// Deletes snapshots of this machine that are not to be kept any more, and packs that nothing needs.
-///
-/// # Errors
-/// The promise rejects with an error whose `code` is one of `errorCodes()`.
-#[napi(ts_return_type = "Promise<PruneReport>")]
-pub fn prune<'env>(
-    env: &'env Env,
-    settings: Settings,
-    options: PruneOptions,
-    cancel: Option<&CancelHandle>,
-    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
-    on_progress: Option<Watcher>,
-) -> Result<PromiseRaw<'env, PruneReport>> {
-    let token = token(cancel);
-    promise(env, async move {
-        let options = options.try_into()?;
-        ops::prune(&session(settings, token, on_progress).await?, options).await
-    })
-}
-
-/// Checks what the bucket holds: its structure, or with `readData` every byte.
-///
-/// # Errors
-/// The promise rejects with an error whose `code` is one of `errorCodes()`.
-#[napi(ts_return_type = "Promise<VerifyReport>")]
-pub fn verify<'env>(
-    env: &'env Env,
-    settings: Settings,
-    options: VerifyOptions,
-    cancel: Option<&CancelHandle>,
-    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
-    on_progress: Option<Watcher>,
-) -> Result<PromiseRaw<'env, VerifyReport>> {
-    let token = token(cancel);
-    promise(env, async move {
-        ops::verify(&session(settings, token, on_progress).await?, options.into()).await
-    })
-}
-
-/// Restores this machine's newest snapshot for a trial, with nothing but the bucket and the secret, looks it through, and
-/// removes it again. Opens databases, though none of the state: see `push`.
-///
-/// # Errors
-/// The promise rejects with an error whose `code` is one of `errorCodes()`.
-#[napi(ts_return_type = "Promise<DrillReport>")]
-pub fn drill<'env>(
-    env: &'env Env,
-    settings: Settings,
-    cancel: Option<&CancelHandle>,
-    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
-    on_progress: Option<Watcher>,
-) -> Result<PromiseRaw<'env, DrillReport>> {
-    let token = token(cancel);
-    promise(env, async move { ops::drill(&session(settings, token, on_progress).await?).await })
-}
-
-/// Tells whether this machine is backed up.
-///
-/// # Errors
-/// The promise rejects with an error whose `code` is one of `errorCodes()`.
-#[napi(ts_return_type = "Promise<StatusReport>")]
-pub fn status<'env>(
-    env: &'env Env,
-    settings: Settings,
-    cancel: Option<&CancelHandle>,
-) -> Result<PromiseRaw<'env, StatusReport>> {
-    let token = token(cancel);
-    promise(env, async move { ops::status(&session(settings, token, None).await?).await })
-}
-
-/// Goes on with the lineage of another machine, which this one replaces.
-///
-/// # Errors
-/// The promise rejects with an error whose `code` is one of `errorCodes()`.
-#[napi(ts_return_type = "Promise<AdoptReport>")]
-pub fn adopt<'env>(
-    env: &'env Env,
-    settings: Settings,
-    machine: String,
-    cancel: Option<&CancelHandle>,
-) -> Result<PromiseRaw<'env, AdoptReport>> {
-    let token = token(cancel);
-    promise(env, async move { ops::adopt(&session(settings, token, None).await?, &machine).await })
-}
-
-/// Looks at settings, this machine, the server, the key and the bucket. What is wrong is in the report.
-///
-/// # Errors
-/// The promise rejects with an error whose `code` is one of `errorCodes()`.
-#[napi(ts_return_type = "Promise<DoctorReport>")]
-pub fn doctor<'env>(
-    env: &'env Env,
-    settings: Settings,
-    options: DoctorOptions,
-    cancel: Option<&CancelHandle>,
-) -> Result<PromiseRaw<'env, DoctorReport>> {
-    let token = token(cancel);
-    promise(env, async move {
-        let ambient = ambient(settings.threads, token, None)?;
-        let write = options.write.unwrap_or(false);
-        ops::doctor(settings.try_into()?, ambient, ops::DoctorOptions { write }).await
-    })
-}
-
-/// Tells which snapshots somebody hid or overwrote, and with `apply` brings them back.
-///
-/// # Errors
-/// The promise rejects with an error whose `code` is one of `errorCodes()`.
-#[napi(ts_return_type = "Promise<UndeleteReport>")]
-pub fn undelete<'env>(
-    env: &'env Env,
-    settings: Settings,
-    options: UndeleteOptions,
-    cancel: Option<&CancelHandle>,
-    #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
-    on_progress: Option<Watcher>,
-) -> Result<PromiseRaw<'env, UndeleteReport>> {
-    let token = token(cancel);
-    promise(env, async move {
-        let options = options.try_into()?;
-        ops::undelete(&session(settings, token, on_progress).await?, &options).await
-    })
 }
 
 /// The plugin's settings in OpenClaw's configuration file, as JSON:

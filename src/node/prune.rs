@@ -124,3 +124,40 @@ impl From<ops::PruneReport> for PruneReport {
         }
     }
 }
+
+/// What forgetting a machine did, or would do.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct ForgetReport {
+    /// The machine.
+    pub machine: String,
+    /// Its snapshots, which are deleted.
+    pub snapshots: Vec<String>,
+    /// Packs that are deleted.
+    pub deleted_packs: f64,
+    /// Bytes that this frees now.
+    pub freed_bytes: f64,
+    /// Packs that wait for a day to be over.
+    pub waiting_packs: f64,
+    /// Bytes that these will free.
+    pub waiting_bytes: f64,
+    /// Requests made.
+    pub requests: f64,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl From<ops::ForgetReport> for ForgetReport {
+    fn from(report: ops::ForgetReport) -> Self {
+        Self {
+            machine: report.machine,
+            snapshots: report.snapshots,
+            deleted_packs: number(report.deleted_packs),
+            freed_bytes: number(report.freed_bytes),
+            waiting_packs: number(report.waiting_packs),
+            waiting_bytes: number(report.waiting_bytes),
+            requests: number(report.requests),
+            warnings: report.warnings,
+        }
+    }
+}

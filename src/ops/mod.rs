@@ -37,7 +37,9 @@ pub use keys::{
 };
 pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list, time as iso_time};
 pub use plan::{PlanEntry, PlanReport, plan};
-pub use prune::{Keep, PruneOptions, PruneReport, PrunedSnapshot, prune};
+pub use prune::{
+    ForgetOptions, ForgetReport, Keep, PruneOptions, PruneReport, PrunedSnapshot, forget, prune,
+};
 pub use push::{PushOptions, PushReport, push};
 pub use restore::{RestoreOptions, RestoreReport, restore};
 pub use rollback::{

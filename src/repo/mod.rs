@@ -30,7 +30,7 @@ pub use local::{Local, LocalRepository, LockFile, Newest, RepositoryRecord, Slot
 pub use pack_reader::PackIndex;
 pub use pack_writer::{Frame, PackBuilder, SealedPack};
 pub use proof::{Drilled, PackRead, Proof, TrialFolder};
-pub use pruning::{Pruned, Pruning, UnusedPack};
+pub use pruning::{Forgotten, Pruned, Pruning, UnusedPack};
 pub use snapshot::{Snapshot, find, read};
 pub use spool::{Captured, Spool};
 pub use versions::{Cure, History, Standing, histories};

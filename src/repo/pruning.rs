@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::format::PackName;
+use crate::format::{MachineId, PackName};
 
 /// A pack that no manifest of the lineage names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -33,6 +33,18 @@ pub struct Pruned {
     pub at_ms: i64,
 }
 
+/// A machine whose snapshots were deleted because it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Forgotten {
+    /// Its id.
+    #[n(0)]
+    pub machine: MachineId,
+    /// Since when the grace of its packs runs, milliseconds since 1970 by the server's clock.
+    #[n(1)]
+    pub since_ms: i64,
+}
+
 /// All of it. Losing it costs time: packs begin their grace again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -47,6 +59,10 @@ pub struct Pruning {
     /// Whether the user was told that the key may not delete.
     #[n(2)]
     pub told_denied: bool,
+    /// Machines whose packs are still to be deleted.
+    #[n(3)]
+    #[cbor(default)]
+    pub forgotten: Vec<Forgotten>,
 }
 
 impl Pruning {

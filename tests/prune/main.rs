@@ -25,6 +25,7 @@ mod clones;
 #[path = "../support/cut.rs"]
 mod cut;
 mod denied;
+mod forget;
 mod grace;
 #[path = "../support/machine.rs"]
 mod machine;

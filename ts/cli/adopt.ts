@@ -1,6 +1,6 @@
 /** `b2-backup adopt` */
 import { BackupError } from '../errors.js';
-import type { Command } from './arguments.js';
+import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, formatTime, printable } from './render.js';
 

@@ -2,115 +2,8 @@
 import { parseArgs } from 'node:util';
 import { LIVE } from '../engine.js';
 import { BackupError } from '../errors.js';
+import type { Command, GlobalOptions, Invocation, Topic } from './command.js';
 import { instant } from './instant.js';
-
-/** What every command takes. */
-export interface GlobalOptions {
-  readonly stateDir?: string | undefined;
-  readonly config?: string | undefined;
-  readonly json: boolean;
-  readonly quiet: boolean;
-}
-
-/** Commands that can read the bucket as it was. */
-interface AsOf {
-  /** ISO 8601, UTC. */
-  readonly asOf: string | undefined;
-}
-
-/** One thing to do. */
-export type Command =
-  | { readonly name: 'push'; readonly dryRun: boolean; readonly list: boolean }
-  | ({ readonly name: 'list'; readonly machine: string | undefined } & AsOf)
-  | ({
-      readonly name: 'restore';
-      readonly snapshot: string;
-      readonly to: string;
-      readonly paths: readonly string[];
-      readonly allowUnauthenticated: boolean;
-    } & AsOf)
-  | {
-      readonly name: 'rollback';
-      readonly snapshot: string;
-      readonly paths: readonly string[];
-      readonly exact: boolean;
-      readonly partial: boolean;
-      readonly dryRun: boolean;
-      readonly yes: boolean;
-      readonly allowUnauthenticated: boolean;
-    }
-  | { readonly name: 'resume' }
-  | { readonly name: 'discard' }
-  | { readonly name: 'undo'; readonly dryRun: boolean; readonly yes: boolean }
-  | ({
-      readonly name: 'diff';
-      readonly from: string;
-      readonly to: string;
-      readonly paths: readonly string[];
-      readonly text: boolean;
-      readonly allowUnauthenticated: boolean;
-    } & AsOf)
-  | ({
-      readonly name: 'show';
-      readonly snapshot: string;
-      readonly path: string | undefined;
-      readonly allowUnauthenticated: boolean;
-    } & AsOf)
-  | ({
-      readonly name: 'history';
-      readonly path: string;
-      readonly text: boolean;
-      readonly allowUnauthenticated: boolean;
-    } & AsOf)
-  | ({
-      readonly name: 'verify';
-      readonly readData: boolean;
-      /** Per cent. */
-      readonly sample: number | undefined;
-    } & AsOf)
-  | { readonly name: 'doctor'; readonly write: boolean }
-  | {
-      readonly name: 'undelete';
-      readonly snapshots: readonly string[];
-      /** ISO 8601, UTC. */
-      readonly since: string | undefined;
-      readonly keys: boolean;
-      readonly dryRun: boolean;
-      readonly yes: boolean;
-    }
-  | { readonly name: 'drill' }
-  | { readonly name: 'keyList' }
-  | {
-      readonly name: 'keyAdd';
-      /** Which secret: the configured one, the application key, or a passphrase that is asked for. */
-      readonly what: 'configured' | 'application-key' | 'passphrase';
-      /** Whether to ask for a recovery code first, for backups that do not open here. */
-      readonly unlock: boolean;
-    }
-  | { readonly name: 'keyRemove'; readonly slot: string; readonly force: boolean; readonly yes: boolean }
-  | { readonly name: 'keyRecovery'; readonly showCode: boolean }
-  | { readonly name: 'prune'; readonly dryRun: boolean; readonly moreThanHalf: boolean }
-  | { readonly name: 'status' }
-  | { readonly name: 'adopt'; readonly machine: string; readonly yes: boolean }
-  | { readonly name: 'help'; readonly topic: Topic | undefined }
-  | { readonly name: 'version' };
-
-/** The commands that work on a backup. */
-export type WorkCommand = Exclude<Command, { name: 'help' | 'version' }>;
-
-/** What there is help on: all that is typed. Rolling back, resuming and giving up are typed as "restore". */
-export type Topic =
-  | Exclude<
-      WorkCommand['name'],
-      'rollback' | 'resume' | 'discard' | 'keyList' | 'keyAdd' | 'keyRemove' | 'keyRecovery'
-    >
-  | 'key';
-
-/** A parsed command line. */
-export interface Invocation {
-  readonly command: Command;
-  readonly global: GlobalOptions;
-}
 
 const OPTIONS = {
   'state-dir': { type: 'string' },
@@ -174,6 +67,7 @@ const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   key: ['application-key', 'passphrase', 'unlock', 'force', 'yes', 'show-code'],
   doctor: ['write'],
   undelete: ['since', 'keys', 'dry-run', 'yes'],
+  forget: ['dry-run', 'yes'],
   status: [],
   adopt: ['yes'],
 };
@@ -194,6 +88,7 @@ const POSITIONALS: Partial<Readonly<Record<Topic, number>>> = {
   restore: 1,
   key: 2,
   adopt: 1,
+  forget: 1,
   undelete: Number.POSITIVE_INFINITY,
 };
 
@@ -286,6 +181,13 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
       const allowUnauthenticated = values['allow-unauthenticated'] === true;
       const asOf = moment(values, 'as-of', name);
       return { name, path, text: values.text === true, asOf, allowUnauthenticated };
+    }
+    case 'forget': {
+      const machine = rest[0];
+      if (machine === undefined || machine === '') {
+        throw usage('forget needs a machine: its id from b2-backup status', name);
+      }
+      return { name, machine, dryRun: values['dry-run'] === true, yes: values.yes === true };
     }
     case 'prune':
       return {

@@ -1,7 +1,7 @@
 /** `b2-backup diff` */
 import type { DiffEntry, DiffOptions, DiffReport } from '../../index.js';
 import { LIVE } from '../engine.js';
-import type { Command } from './arguments.js';
+import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, fileProblems, formatBytes, formatCount, printable, type Style, table } from './render.js';
 

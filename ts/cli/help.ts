@@ -1,5 +1,5 @@
 /** Help that teaches: one screen each. */
-import type { Topic } from './arguments.js';
+import type { Topic } from './command.js';
 
 const GENERAL = `b2-backup backs an OpenClaw state up to Backblaze B2, S3 or a folder, and
 brings it back.
@@ -22,13 +22,12 @@ Commands:
   undelete           bring back snapshots that somebody hid or overwrote
   status             show what is configured and what the bucket holds
   adopt MACHINE      go on with the snapshots of a machine that is gone
+  forget MACHINE     delete the snapshots of a machine that is gone
   help COMMAND       explain a command, with examples
 
 Options for every command:
-  --state-dir DIR    the OpenClaw state
-                     (default: OPENCLAW_STATE_DIR, then ~/.openclaw)
-  --config FILE      the configuration (default: OPENCLAW_CONFIG_PATH, then
-                     openclaw.json in the state)
+  --state-dir DIR    the state (default: OPENCLAW_STATE_DIR, then ~/.openclaw)
+  --config FILE      the configuration (default: openclaw.json in the state)
   --json             print one JSON document and nothing else
   -q, --quiet        print only problems, and what was asked for
   -h, --help         this help
@@ -319,6 +318,22 @@ Usage: b2-backup status
 Examples:
   b2-backup status
   b2-backup status --json
+`,
+  forget: `Delete all backups of a machine that is gone.
+
+Usage: b2-backup forget MACHINE [--dry-run] [--yes]
+
+Its snapshots are deleted at once, what only they needed a day later, by the
+next prune or by "forget" once more. A machine that stored a snapshot within a
+day is not gone; one that makes another meanwhile is left alone. To keep its
+snapshots and go on with them, adopt it instead.
+
+  --dry-run   only show what would be deleted
+  -y, --yes   do not ask
+
+Examples:
+  b2-backup status
+  b2-backup forget 1f2e3d4c --dry-run
 `,
   adopt: `Go on with the snapshots of a machine that this one replaces.
 

@@ -1,6 +1,6 @@
 /** `b2-backup history` */
 import type { HistoryOptions, PathVersion } from '../../index.js';
-import type { Command } from './arguments.js';
+import type { Command } from './command.js';
 import { paint } from './diff.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { formatBytes, formatTime, printable, type Style, table } from './render.js';

@@ -2,7 +2,7 @@
 import type { AddKeyOptions, KeyInfo } from '../../index.js';
 import { BackupError } from '../errors.js';
 import { secretInWords } from '../secrets.js';
-import type { Command } from './arguments.js';
+import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, formatTime, printable, table } from './render.js';
 import { unlocked } from './unlock.js';

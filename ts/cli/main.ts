@@ -4,11 +4,13 @@ import { loadSettings, RECOVERY_CODE_VARIABLE } from '../config.js';
 import { BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import { adopt } from './adopt.js';
-import { type GlobalOptions, parse, type WorkCommand, wantsJson } from './arguments.js';
+import { parse, wantsJson } from './arguments.js';
+import type { GlobalOptions, WorkCommand } from './command.js';
 import type { CliDeps, StopSignal } from './deps.js';
 import { diff } from './diff.js';
 import { doctor } from './doctor.js';
 import { drill } from './drill.js';
+import { forget } from './forget.js';
 import { helpText } from './help.js';
 import { history } from './history.js';
 import { addKey, listKeys, newRecoveryCode, removeKey } from './key.js';
@@ -148,6 +150,8 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
       return undo(context, command);
     case 'prune':
       return prune(context, command);
+    case 'forget':
+      return forget(context, command);
     case 'verify':
       return verify(context, command);
     case 'drill':

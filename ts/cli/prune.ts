@@ -1,7 +1,7 @@
 /** `b2-backup prune`, and what it would do with `--dry-run`. */
 import type { PruneReport } from '../../index.js';
 import { checkKeep } from '../policy.js';
-import type { Command } from './arguments.js';
+import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, formatBytes, formatDuration, formatTime, printable, table } from './render.js';
 

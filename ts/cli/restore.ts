@@ -1,7 +1,7 @@
 /** `b2-backup restore` */
 import { resolve } from 'node:path';
 import type { RestoreOptions } from '../../index.js';
-import type { Command } from './arguments.js';
+import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, fileProblems, formatBytes, formatDuration, printable } from './render.js';
 

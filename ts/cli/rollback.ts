@@ -1,7 +1,7 @@
 /** `b2-backup restore` over the live state, `undo`, and `restore --resume`. */
 import type { Arrival, RollbackEntry, RollbackOptions, RollbackPlan, RollbackReport } from '../../index.js';
 import { BackupError } from '../errors.js';
-import type { Command } from './arguments.js';
+import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, fileProblems, formatBytes, printable, table } from './render.js';
 

@@ -1,6 +1,6 @@
 /** `b2-backup show` */
 import type { ShownEntry, ShowOptions } from '../../index.js';
-import type { Command } from './arguments.js';
+import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, formatBytes, formatTime, printable, table } from './render.js';
 

@@ -1,7 +1,7 @@
 /** `b2-backup undelete` */
 import type { Undeleted, UndeleteOptions, UndeleteReport } from '../../index.js';
 import { BackupError } from '../errors.js';
-import type { Command } from './arguments.js';
+import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, formatBytes, formatTime, printable, type Style, table } from './render.js';
 

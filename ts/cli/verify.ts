@@ -1,6 +1,6 @@
 /** `b2-backup verify` */
 import type { VerifyProblem } from '../../index.js';
-import type { Command } from './arguments.js';
+import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome, UNDELETE_HINT } from './outcome.js';
 import { count, facts, formatBytes, formatDuration, printable } from './render.js';
 

@@ -8,16 +8,18 @@
 //!
 //! It can be cut off anywhere: a snapshot goes before its packs, and what is noted is on disk before anything goes.
 
+mod forget;
 mod lineage;
 mod packs;
 mod remove;
 mod retention;
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
+pub use forget::{ForgetOptions, ForgetReport, forget};
 pub use retention::Keep;
 
 use lineage::{Held, Lineage};
@@ -143,6 +145,7 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
     } else {
         pruner.delete(&goes, &mut report).await?;
     }
+    forget::finish(session, options.dry_run, &mut report).await?;
     Ok(report)
 }
 
@@ -169,6 +172,8 @@ fn too_many(goes: &[bool]) -> Option<String> {
 #[derive(Debug, Default)]
 struct StoredObject {
     bytes: u64,
+    /// When it was last stored, by the server's clock.
+    modified: Option<SystemTime>,
     /// The newest first; `None` on a store that keeps none.
     versions: Option<Vec<ObjectVersion>>,
 }
@@ -191,7 +196,10 @@ impl Stored {
             let of_manifest = |all: Vec<ObjectVersion>| {
                 all.into_iter().filter(|version| version.key == name).collect()
             };
-            Ok::<_, Error>((id, StoredObject { bytes: 0, versions: versions.map(of_manifest) }))
+            Ok::<_, Error>((
+                id,
+                StoredObject { versions: versions.map(of_manifest), ..StoredObject::default() },
+            ))
         });
         let manifests =
             futures_util::stream::iter(looking).buffer_unordered(PARALLEL).try_collect().await?;
@@ -212,12 +220,16 @@ async fn packs_of(
             let Some(name) = name(&version.key) else { continue };
             let pack = stored.entry(name).or_default();
             pack.bytes += version.size;
+            pack.modified = pack.modified.max(version.modified);
             pack.versions.get_or_insert_default().push(version);
         }
     } else {
         for object in session.store.list(&prefix, false).await?.objects {
             let Some(name) = name(&object.key) else { continue };
-            stored.insert(name, StoredObject { bytes: object.size, versions: None });
+            stored.insert(
+                name,
+                StoredObject { bytes: object.size, modified: object.modified, versions: None },
+            );
         }
     }
     Ok(stored)
