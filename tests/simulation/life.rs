@@ -316,7 +316,8 @@ impl Life {
                 let requests = self.rng.below(6);
                 self.push(who, Reason::Scheduled, requests).await;
             }
-            60..82 => self.prune(who, u64::MAX).await,
+            60..65 => self.sleep(who).await,
+            65..82 => self.prune(who, u64::MAX).await,
             82..88 => {
                 let requests = self.rng.below(25);
                 self.prune(who, requests).await;
@@ -337,6 +338,21 @@ impl Life {
                 self.tell(&format!("machine {who} forgets who it is"));
             }
             _ => {}
+        }
+    }
+
+    /// A push is cut off in the middle, and days pass in which somebody prunes.
+    async fn sleep(&mut self, who: usize) {
+        self.change(who);
+        let requests = 2 + self.rng.below(3);
+        self.push(who, Reason::Scheduled, requests).await;
+        for _ in 0..3 {
+            self.bucket.calendar.pass(30 * HOUR);
+            self.bucket.settle(false).await;
+            let pruner = usize::try_from(self.rng.below(self.beings.len() as u64)).unwrap();
+            self.prune(pruner, u64::MAX).await;
+            self.prune(who, u64::MAX).await;
+            self.check().await;
         }
     }
 

@@ -354,6 +354,16 @@ impl Pruner<'_> {
         self.remover.remove(&ObjectKey::new(id.object())?, versions).await
     }
 
+    /// A pack that goes is damaged no more.
+    fn forget_proof(&self, packs: &HashSet<PackName>) -> Result<()> {
+        let Some(mut proof) = self.lineage.local.proof()? else { return Ok(()) };
+        if proof.bad.iter().any(|name| packs.contains(name)) {
+            proof.bad.retain(|name| !packs.contains(name));
+            self.lineage.local.save_proof(&proof)?;
+        }
+        Ok(())
+    }
+
     async fn delete_packs(&mut self, goes: &[bool], report: &mut PruneReport) -> Result<()> {
         let deleted_ms = self.session.server_now_ms().max(self.lineage.now_ms);
         let judged = self.judge(goes, deleted_ms);
@@ -363,6 +373,7 @@ impl Pruner<'_> {
         let ready: HashSet<PackName> =
             judged.iter().filter(|(_, ready)| *ready).map(|(note, _)| note.name).collect();
         self.lineage.local.retain_tails(&|name| !ready.contains(&name))?;
+        self.forget_proof(&ready)?;
         let (machine, remover, stored) = (self.lineage.machine, &self.remover, &self.stored.packs);
         let deleting = judged.into_iter().map(|(note, ready)| {
             let pack = stored.get(&note.name);
