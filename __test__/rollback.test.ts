@@ -126,6 +126,7 @@ async function gateway({
   host.service = createService(host.api, { engine: held.engine(engine), clock, restart });
   started.push(host);
   await host.service.start(host.context);
+  await rest();
   const tool = createTool(() => clock.now(), { sessionKey: 'agent:main:chat', agentId: 'main' });
   const run = async (parameters: object) => {
     const { content, details } = await tool.execute('1', parameters);

@@ -149,8 +149,8 @@ then it makes a safety snapshot of what is there, fetches what differs, and
 changes all of it or, whatever happens, nothing. What came after the snapshot
 stays, unless --exact. Credentials, this plugin, and the address and login of
 the gateway stay as they are. Where OpenClaw runs and has to stop for it, the
-rollback waits until it is restarted. On a machine that has nothing yet it brings
-all that another one had; secrets only where they were backed up.
+rollback waits until it is restarted. On a machine that has nothing yet it
+brings all that another one had; secrets only where they were backed up.
 
   --path PATH   only this file or directory of the state; may be given again
   --exact       also remove files that the snapshot does not have
