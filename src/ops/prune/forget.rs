@@ -112,12 +112,12 @@ async fn run(session: &Session, options: &ForgetOptions) -> Result<ForgetReport>
     let all_gone = report.snapshots.len() == manifests.len();
     let ready = all_gone && now_ms.saturating_sub(since_ms) >= DAY_MS;
     for (name, pack) in &packs {
-        let removed = match ready && is_old(pack, now_ms) {
+        let outcome = match ready && is_old(pack, now_ms) {
             true if *dry_run => Removed::Gone,
             true => remove_pack(&remover, machine, *name, pack).await?,
             false => Removed::Stays,
         };
-        count(&mut report, removed == Removed::Gone, pack.bytes);
+        count(&mut report, outcome == Removed::Gone, pack.bytes);
     }
     if !dry_run && ready && report.waiting_packs == 0 {
         pruning.forgotten.retain(|it| it.machine != machine);
@@ -149,13 +149,13 @@ pub(super) async fn finish(
             ));
         }
         for (name, pack) in packs {
-            let removed = match ready && is_old(&pack, now_ms) {
+            let outcome = match ready && is_old(&pack, now_ms) {
                 true if dry_run => Removed::Gone,
                 true => remove_pack(&remover, machine, name, &pack).await?,
                 false => Removed::Stays,
             };
-            waits |= removed == Removed::Stays;
-            super::count(report, removed == Removed::Gone, pack.bytes);
+            waits |= outcome == Removed::Stays;
+            super::count(report, outcome == Removed::Gone, pack.bytes);
         }
         if !dry_run && (lives || (ready && !waits)) {
             let mut pruning = local.pruning()?;
