@@ -111,9 +111,21 @@ function expectedOf(golden: string): Record<string, Record<string, Picture>> {
 }
 
 const goldens = readdirSync(TESTS).filter((name) => existsSync(join(TESTS, name, 'expected.json')));
-const repositories = goldens.flatMap((golden) =>
-  Object.entries(expectedOf(golden)).map(([kind, snapshots]) => ({ golden, kind, snapshots })),
-);
+const repositories = goldens.flatMap((golden) => {
+  const code = join(TESTS, golden, 'code.txt');
+  if (!existsSync(code)) {
+    return Object.entries(expectedOf(golden)).map(([kind, snapshots]) => ({
+      golden,
+      kind,
+      snapshots,
+      env: GOLDEN as NodeJS.ProcessEnv,
+    }));
+  }
+  // It has snapshots of one kind, and opens with the code alone, as it was printed or typed.
+  const env: NodeJS.ProcessEnv = { B2_BACKUP_RECOVERY_CODE: readFileSync(code, 'utf8').toLowerCase() };
+  const snapshots = expectedOf(golden) as unknown as Record<string, Picture>;
+  return [{ golden, kind: 'sealed', snapshots, env }];
+});
 
 /** Python and scrypt take their time on a busy machine. */
 const PATIENT = { timeout: 240_000 };
@@ -126,18 +138,19 @@ describe.skipIf(python === '')('the reader in Python (needs python3, cryptograph
         'golden/sealed',
         'golden-changes/plain',
         'golden-changes/sealed',
+        'golden-recovery/sealed',
       ]),
     );
   });
 
-  for (const { golden, kind, snapshots } of repositories) {
+  for (const { golden, kind, snapshots, env } of repositories) {
     it(`restores every snapshot of tests/${golden}/${kind}`, async () => {
       const folder = join(TESTS, golden, kind, 'p');
-      const listed = await reader(folder, ['list']);
+      const listed = await reader(folder, ['list'], env);
       expect(listed).toMatchObject({ exit: 0, err: '' });
       expect(listed.out.match(/^\S+Z-\w{8}(?= )/gm)?.sort()).toEqual(Object.keys(snapshots).sort());
       expect(listed.out.includes('not authenticated')).toBe(kind === 'plain');
-      expect(await reader(folder, ['check'])).toMatchObject({
+      expect(await reader(folder, ['check'], env)).toMatchObject({
         exit: 0,
         err: '',
         out: expect.stringMatching(/^\d snapshots, \d packs, 0 problems\n$/),
@@ -145,7 +158,7 @@ describe.skipIf(python === '')('the reader in Python (needs python3, cryptograph
       for (const [id, expected] of Object.entries(snapshots)) {
         const to = fresh();
         const trust = kind === 'plain' ? ['--allow-unauthenticated'] : [];
-        expect(await reader(folder, ['restore', id, '--to', to, ...trust])).toMatchObject({
+        expect(await reader(folder, ['restore', id, '--to', to, ...trust], env)).toMatchObject({
           exit: 0,
           err: '',
         });

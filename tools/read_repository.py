@@ -4,8 +4,8 @@
 It needs a copy of the repository on this disk: the folder of the bucket's prefix, fetched with rclone, say. Written
 from docs/format.md alone, whose sections are named here as §5. It never writes to that copy, nor over anything.
 
-The secret is the passphrase or the application key that the backup was made with: B2_BACKUP_PASSPHRASE or
-B2_APPLICATION_KEY in the environment, else it is asked for. Needs Python 3.8 or newer; for encrypted backups the
+The secret is the passphrase or the application key that the backup was made with, or its recovery code:
+B2_BACKUP_PASSPHRASE, B2_APPLICATION_KEY or B2_BACKUP_RECOVERY_CODE in the environment, else it is asked for. Needs Python 3.8 or newer; for encrypted backups the
 package `cryptography`; and one of Python 3.14, the packages `zstandard` or `pyzstd`, or the command `zstd`.
 
 Exit status: 0 done, 1 failed, 2 usage, 3 done but for what is listed.
@@ -307,14 +307,23 @@ class Keys:
                 continue
 
     def ask(self):
-        names = ("B2_BACKUP_PASSPHRASE", "B2_APPLICATION_KEY")
+        names = ("B2_BACKUP_PASSPHRASE", "B2_APPLICATION_KEY", "B2_BACKUP_RECOVERY_CODE")
         if not self.secrets:
-            self.secrets = [os.environ[name] for name in names if os.environ.get(name)]
-            if not self.secrets and sys.stdin.isatty():
-                self.secrets = [getpass.getpass("Passphrase or application key of the backup: ")]
-            need(self.secrets, f"is encrypted: set {' or '.join(names)}")
-            self.secrets = [secret.encode("utf-8", "surrogateescape") for secret in self.secrets]
+            secrets = [os.environ[name] for name in names if os.environ.get(name)]
+            if not secrets and sys.stdin.isatty():
+                secrets = [getpass.getpass("Passphrase, application key or recovery code of the backup: ")]
+            need(secrets, f"is encrypted: set {', '.join(names[:-1])} or {names[-1]}")
+            # What may be a recovery code is tried as one first (§7).
+            secrets = [form for secret in secrets for form in (*recovery_code(secret), secret)]
+            self.secrets = [secret.encode("utf-8", "surrogateescape") for secret in secrets]
         return self.secrets
+
+
+def recovery_code(typed):
+    """A recovery code in the form that goes into scrypt, or nothing where it can be none."""
+    plain = re.sub("[\\s\u00ad\u2010-\u2015\u2212-]", "", typed).upper()
+    plain = plain.replace("O", "0").replace("I", "1").replace("L", "1")
+    return [plain] if re.fullmatch("[0-9A-HJKMNP-TV-Z]{35}", plain) else []
 
 
 # --- Packs, §8

@@ -159,8 +159,8 @@ async fn stage_newest(session: &Session) -> Result<ArriveReport> {
             ArriveReport { outcome: ArriveOutcome::NoSnapshot, ..ArriveReport::default() };
         if names.iter().any(|name| matches!(name, SnapshotName::Legacy(_))) {
             report.warnings.push(
-                "the bucket holds backups of the original plugin, which this version does not read: they stay \
-                 where they are"
+                "the bucket holds backups of the original plugin, which are not authenticated and never come by \
+                 themselves: `b2-backup list` shows them, `b2-backup restore ID --to DIR` brings them back"
                     .to_owned(),
             );
         }
