@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { PruneOptions, PruneReport } from '../index.js';
 import type { Engine } from '../ts/engine.ts';
 import { BackupError } from '../ts/errors.ts';
@@ -121,8 +121,7 @@ describe('pruning after pushes', () => {
     const { held, prunes, host } = await gateway({ since: 23 * HOUR });
     await held.last.succeed();
     const stop = host.fire('gateway_stop', { reason: 'shutdown' });
-    await rest();
-    expect(held.last.options).toMatchObject({ reason: 'shutdown' });
+    await vi.waitFor(() => expect(held.last.options).toMatchObject({ reason: 'shutdown' }));
     await held.last.succeed({ snapshots: 99 });
     await stop;
     expect(prunes).toHaveLength(0);
@@ -132,7 +131,7 @@ describe('pruning after pushes', () => {
     const { held, prunes, host } = await gateway();
     await held.last.succeed();
     const stop = host.fire('gateway_stop', { reason: 'shutdown' });
-    await rest();
+    await vi.waitFor(() => expect(held.pushes).toHaveLength(2));
     expect(prunes[0]?.operation.signal?.aborted).toBe(true);
     await held.last.succeed();
     await stop;
