@@ -87,6 +87,8 @@ describe('settings put right', () => {
     expect(said).toEqual([
       expect.stringMatching(/keepsnapshots: there is no such setting; it is ignored/),
       expect.stringMatching(/backing up .* to backups, schedule "daily"/),
+      // The agent has spoken above.
+      expect.stringMatching(/this machine has content of its own .*: nothing is restored by itself/),
       expect.stringMatching(/scheduled push: Snapshot/),
     ]);
     expect(await problems()).toEqual([]);
