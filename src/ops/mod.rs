@@ -13,6 +13,7 @@ mod list;
 mod plan;
 mod prune;
 mod push;
+mod remove;
 mod restore;
 mod rollback;
 mod roots;

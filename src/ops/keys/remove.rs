@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::opened::Keys;
 use super::{KeyInfo, RemovedKey};
 use crate::error::{Error, Result};
+use crate::ops::remove::{Removed, Remover};
 use crate::ops::session::Session;
 use crate::ops::slots::{in_words, short};
 use crate::repo::{StoredSlot, slot_object};
-use crate::store::ObjectKey;
+use crate::store::ObjectVersion;
 
 /// The shortest start of a slot's name that stands for it.
 const SHORTEST: usize = 4;
@@ -107,32 +108,28 @@ impl Keys {
 /// Deletes every version of a slot. Says so where the key may only hide it.
 async fn erase(session: &Session, name: &str) -> Result<Option<String>> {
     let (store, key) = (&*session.store, slot_object(name)?);
-    let versions = match store.list_versions(key.as_str()).await {
-        Ok(versions) => versions,
-        Err(Error::Capability { .. }) => return hide(session, &key).await.map(Some),
+    let remover = Remover::new(store);
+    let removed = match store.list_versions(key.as_str()).await {
+        Ok(versions) => {
+            let own = |all: Vec<ObjectVersion>| {
+                all.into_iter().filter(|version| version.key == key.as_str()).collect::<Vec<_>>()
+            };
+            remover.remove(&key, versions.map(own).as_deref()).await?
+        }
+        Err(Error::Capability { .. }) => remover.only_hide(&key).await?,
         Err(error) => return Err(error),
     };
-    let Some(versions) = versions else {
-        store.delete(&key, None).await?;
-        return Ok(None);
-    };
-    // The one that is seen last: cut off in between, it is still there to be removed.
-    let mut versions: Vec<_> =
-        versions.into_iter().filter(|version| version.key == key.as_str()).collect();
-    versions.sort_by_key(|version| version.latest);
-    for version in versions {
-        match store.delete(&key, Some(&version.version)).await {
-            Ok(()) => {}
-            Err(Error::Capability { .. }) => return hide(session, &key).await.map(Some),
-            Err(error) => return Err(error),
-        }
+    match removed {
+        Removed::Gone => Ok(None),
+        Removed::Hidden => Ok(Some(
+            "the application key may not delete versions (capability deleteFiles): the slot was only hidden, and its \
+             old version stays until the bucket's lifecycle rules remove it"
+                .to_owned(),
+        )),
+        Removed::Stays => Err(Error::Capability {
+            message: "the application key may neither delete nor hide a key slot: it needs the capability \
+                      writeFiles, and deleteFiles to free the space"
+                .to_owned(),
+        }),
     }
-    Ok(None)
-}
-
-async fn hide(session: &Session, key: &ObjectKey) -> Result<String> {
-    session.store.delete(key, None).await?;
-    Ok("the application key may not delete versions (capability deleteFiles): the slot was only hidden, and its old \
-        version stays until the bucket's lifecycle rules remove it"
-        .to_owned())
 }

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::remove::{Removed, Remover};
 use super::{PruneReport, StoredObject, packs_of};
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, SnapshotId, SnapshotName};
 use crate::ops::push::lock;
+use crate::ops::remove::{Removed, Remover};
 use crate::ops::session::{Session, millis};
 use crate::repo::{Forgotten, find};
 use crate::store::{ObjectKey, ObjectVersion};

@@ -11,7 +11,6 @@
 mod forget;
 mod lineage;
 mod packs;
-mod remove;
 mod retention;
 
 use std::collections::{BTreeMap, HashSet};
@@ -24,11 +23,11 @@ pub use retention::Keep;
 
 use lineage::{Held, Lineage};
 use packs::Packs;
-use remove::{Removed, Remover};
 use retention::{Why, decide};
 
 use super::list::time;
 use super::push::lock;
+use super::remove::{Removed, Remover};
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, SnapshotId, pack_prefix};

@@ -74,6 +74,14 @@ impl<'a> Remover<'a> {
         self.hide(key, Removed::Hidden, &self.hidden).await
     }
 
+    /// Hides an object whose versions the key may not even list.
+    ///
+    /// # Errors
+    /// As [`Self::remove`].
+    pub(super) async fn only_hide(&self, key: &ObjectKey) -> Result<Removed> {
+        self.hide(key, Removed::Hidden, &self.hidden).await
+    }
+
     async fn hide(&self, key: &ObjectKey, done: Removed, counter: &AtomicU64) -> Result<Removed> {
         if self.may_not_hide.load(Ordering::Relaxed) {
             return Ok(Removed::Stays);
