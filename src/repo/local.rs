@@ -333,10 +333,14 @@ impl LocalRepository {
     /// # Errors
     /// File-system codes.
     pub fn forget_lineage(&self) -> Result<()> {
-        for name in ["newest", "files", "pruning"] {
+        for name in ["newest", "files"] {
             remove(&self.dir.join(name))?;
         }
-        Ok(())
+        // Machines that are to be forgotten are no part of it.
+        match self.pruning()?.forgotten {
+            none if none.is_empty() => remove(&self.dir.join("pruning")),
+            forgotten => self.save_pruning(&Pruning { forgotten, ..Pruning::default() }),
+        }
     }
 
     /// What is remembered of pruning.

@@ -34,7 +34,7 @@ pub struct Pruned {
 }
 
 /// A machine whose snapshots were deleted because it is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
 pub struct Forgotten {
     /// Its id.
@@ -43,6 +43,9 @@ pub struct Forgotten {
     /// Since when the grace of its packs runs, milliseconds since 1970 by the server's clock.
     #[n(1)]
     pub since_ms: i64,
+    /// The packs that were there then. No others go: it may have come back since.
+    #[n(2)]
+    pub packs: Vec<PackName>,
 }
 
 /// All of it. Losing it costs time: packs begin their grace again.

@@ -139,3 +139,45 @@ async fn young_packs_stay() {
     gone.states.insert(id, picture(gone.live()));
     gone.all_restore().await;
 }
+
+/// A listing that shows nothing says nothing: what came back must not be taken for gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_listing_is_no_proof_that_it_is_gone() {
+    let (mut gone, other, id) = two().await;
+    other.clock.pass(40 * DAY);
+    forget(&other, &id, false).await.unwrap();
+    gone.states.clone_from(&other.states);
+    gone.clock.pass(HOUR);
+    gone.day += 1;
+    next_day(gone.live(), gone.day);
+    let snapshot = gone.machine.push().await.unwrap().snapshot.unwrap();
+    gone.states.insert(snapshot.clone(), picture(gone.live()));
+    other.clock.pass(3 * DAY);
+    // Each listing of the bucket in turn.
+    for number in 1..=3 {
+        let mut listed = 0;
+        other.store.set_faults(move |call| {
+            let whole = call.operation == Operation::List && call.key.is_empty();
+            listed += u32::from(whole);
+            if whole && listed == number { vec![Fault::EmptyListing] } else { vec![] }
+        });
+        let _may_stop = other.prune(options(10, 0, 0)).await;
+        other.store.clear_faults();
+    }
+    assert!(gone.all_restore().await.contains(&snapshot));
+}
+
+/// What is to go is remembered by the machine, not by its lineage.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_finished_by_a_machine_that_has_another_lineage_by_then() {
+    let (_gone, other, id) = two().await;
+    other.clock.pass(2 * DAY);
+    let mut third = Life::on(other.store.clone(), other.clock.clone());
+    third.store = other.store.clone();
+    let theirs = third.day().await;
+    forget(&other, &id, false).await.unwrap();
+    ops::adopt(&other.machine.session().await, &theirs[theirs.len() - 8..]).await.unwrap();
+    other.clock.pass(DAY);
+    assert!(other.prune(options(10, 0, 0)).await.unwrap().deleted_packs > 0);
+    assert_eq!(of(&other, &id), 0);
+}

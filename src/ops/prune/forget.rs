@@ -1,7 +1,8 @@
 //! Forget: delete what a machine that is gone has left in the bucket.
 //!
-//! Its snapshots go at once. Its packs go a day later by the server's clock, and only if it has made no snapshot since:
-//! so a machine that still lives, and had just begun a push that builds on what is deleted, loses nothing.
+//! Its snapshots go at once. Its packs go a day later by the server's clock, only those that were there then, and only if
+//! it has made no snapshot since: so a machine that still lives, and had just begun a push that builds on what is
+//! deleted, or comes back later, loses nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -93,13 +94,17 @@ async fn run(session: &Session, options: &ForgetOptions) -> Result<ForgetReport>
     };
     let local = session.local_repository(session.settings.encrypt);
     let mut pruning = local.pruning()?;
-    let noted = pruning.forgotten.iter().find(|it| it.machine == machine).copied();
-    let since_ms = noted.filter(|_| manifests.is_empty()).map_or(now_ms, |noted| noted.since_ms);
+    let noted = pruning.forgotten.iter().find(|it| it.machine == machine && manifests.is_empty());
+    let note = noted.cloned().unwrap_or_else(|| Forgotten {
+        machine,
+        since_ms: now_ms,
+        packs: packs.keys().copied().collect(),
+    });
     let remover = Remover::new(&*session.store);
     if !dry_run {
         // Noted first: from a snapshot that is gone nobody could tell that its packs are to go.
         pruning.forgotten.retain(|it| it.machine != machine);
-        pruning.forgotten.push(Forgotten { machine, since_ms });
+        pruning.forgotten.push(note.clone());
         local.create()?;
         local.save_pruning(&pruning)?;
         for held in &manifests {
@@ -110,60 +115,94 @@ async fn run(session: &Session, options: &ForgetOptions) -> Result<ForgetReport>
         }
     }
     let all_gone = report.snapshots.len() == manifests.len();
-    let ready = all_gone && now_ms.saturating_sub(since_ms) >= DAY_MS;
-    for (name, pack) in &packs {
-        let outcome = match ready && is_old(pack, now_ms) {
-            true if *dry_run => Removed::Gone,
-            true => remove_pack(&remover, machine, *name, pack).await?,
-            false => Removed::Stays,
-        };
-        count(&mut report, outcome == Removed::Gone, pack.bytes);
-    }
-    if !dry_run && ready && report.waiting_packs == 0 {
+    let ready = all_gone && is_over(&note, now_ms);
+    let mut space = PruneReport::default();
+    let done = clear(&remover, &note, &packs, (ready, *dry_run), &mut space).await?;
+    if !dry_run && done {
         pruning.forgotten.retain(|it| it.machine != machine);
         local.save_pruning(&pruning)?;
     }
+    let PruneReport { deleted_packs, freed_bytes, waiting_packs, waiting_bytes, .. } = space;
     report.warnings.extend(remover.refused().map(ToOwned::to_owned));
-    Ok(report)
+    Ok(ForgetReport { deleted_packs, freed_bytes, waiting_packs, waiting_bytes, ..report })
 }
 
 /// Deletes the packs of machines that were forgotten a day ago. A machine that has made a snapshot since lives, and is
-/// remembered again.
+/// remembered again. `newest` is this machine's newest snapshot: a listing without it is not to be believed.
 pub(super) async fn finish(
     session: &Session,
+    newest: &str,
     dry_run: bool,
     report: &mut PruneReport,
 ) -> Result<()> {
     let local = session.local_repository(session.settings.encrypt);
-    let forgotten = local.pruning()?.forgotten;
-    for Forgotten { machine, since_ms } in forgotten {
-        let lives = !manifests_of(session, machine).await?.is_empty();
-        let listed_ms = session.server_now_ms();
-        let packs = if lives { BTreeMap::new() } else { packs_of(session, machine).await? };
-        let now_ms = listed_ms.min(session.server_now_ms());
-        let ready = now_ms.saturating_sub(since_ms) >= DAY_MS;
-        let (remover, mut waits) = (Remover::new(&*session.store), false);
+    let mut pruning = local.pruning()?;
+    if pruning.forgotten.is_empty() {
+        return Ok(());
+    }
+    let ids = snapshots(session).await?;
+    let listed_ms = session.server_now_ms();
+    if !ids.iter().any(|id| id.to_string() == newest) {
+        return Ok(());
+    }
+    for note in pruning.forgotten.clone() {
+        let machine = note.machine;
+        let lives = ids.iter().any(|id| id.machine == machine);
         if lives {
             report.warnings.push(format!(
                 "machine {machine} was to be forgotten, and has backed up since: it is left alone"
             ));
         }
-        for (name, pack) in packs {
-            let outcome = match ready && is_old(&pack, now_ms) {
-                true if dry_run => Removed::Gone,
-                true => remove_pack(&remover, machine, name, &pack).await?,
-                false => Removed::Stays,
-            };
-            waits |= outcome == Removed::Stays;
-            super::count(report, outcome == Removed::Gone, pack.bytes);
-        }
-        if !dry_run && (lives || (ready && !waits)) {
-            let mut pruning = local.pruning()?;
+        let packs = if lives { BTreeMap::new() } else { packs_of(session, machine).await? };
+        let ready = is_over(&note, listed_ms.min(session.server_now_ms()));
+        let remover = Remover::new(&*session.store);
+        let done = clear(&remover, &note, &packs, (ready, dry_run), report).await?;
+        if !dry_run && (lives || done) {
             pruning.forgotten.retain(|it| it.machine != machine);
             local.save_pruning(&pruning)?;
         }
     }
     Ok(())
+}
+
+/// Whether a machine was forgotten a day ago.
+fn is_over(note: &Forgotten, now_ms: i64) -> bool {
+    now_ms.saturating_sub(note.since_ms) >= DAY_MS
+}
+
+/// Deletes what is noted and still there, when it is `ready`. Tells whether nothing of it is left to do.
+async fn clear(
+    remover: &Remover<'_>,
+    note: &Forgotten,
+    stored: &BTreeMap<PackName, StoredObject>,
+    (ready, dry_run): (bool, bool),
+    report: &mut PruneReport,
+) -> Result<bool> {
+    let mut done = ready;
+    for name in &note.packs {
+        let Some(pack) = stored.get(name) else { continue };
+        let outcome = if !ready {
+            Removed::Stays
+        } else if dry_run {
+            Removed::Gone
+        } else {
+            let key = ObjectKey::new(name.object(note.machine))?;
+            remover.remove(&key, pack.versions.as_deref()).await?
+        };
+        done &= outcome != Removed::Stays;
+        super::count(report, outcome == Removed::Gone, pack.bytes);
+    }
+    Ok(done)
+}
+
+/// Every snapshot that is listed.
+async fn snapshots(session: &Session) -> Result<Vec<SnapshotId>> {
+    let names = find(&*session.store).await?.into_iter();
+    let ids = names.filter_map(|name| match name {
+        SnapshotName::Current(id) => Some(id),
+        SnapshotName::Legacy(_) => None,
+    });
+    Ok(ids.collect())
 }
 
 /// A manifest of the machine, with when it was stored.
@@ -175,11 +214,7 @@ struct Manifest {
 
 async fn manifests_of(session: &Session, machine: MachineId) -> Result<Vec<Manifest>> {
     let mut manifests = Vec::new();
-    for name in find(&*session.store).await? {
-        let SnapshotName::Current(id) = name else { continue };
-        if id.machine != machine {
-            continue;
-        }
+    for id in snapshots(session).await?.into_iter().filter(|id| id.machine == machine) {
         let prefix = format!("{id}/");
         let versions = session.store.list_versions(&prefix).await?;
         let modified = match &versions {
@@ -201,7 +236,11 @@ fn refuse_living(machine: MachineId, manifests: &[Manifest], now_ms: i64) -> Res
         if age_ms.is_none_or(|age| age < DAY_MS) {
             let when = age_ms.map_or_else(
                 || "at a time that the server does not tell".to_owned(),
-                |age| format!("{} hours ago", age.max(0) / 3_600_000),
+                |age| match age / 3_600_000 {
+                    ..1 => "less than an hour ago".to_owned(),
+                    1 => "an hour ago".to_owned(),
+                    hours => format!("{hours} hours ago"),
+                },
             );
             let message = format!(
                 "machine {machine} stored snapshot {} {when}, so it is not gone. Stop its backups, and come back a day \
@@ -212,29 +251,4 @@ fn refuse_living(machine: MachineId, manifests: &[Manifest], now_ms: i64) -> Res
         }
     }
     Ok(())
-}
-
-/// Whether a pack was stored more than a day ago: a younger one may belong to a push that is under way.
-fn is_old(pack: &StoredObject, now_ms: i64) -> bool {
-    pack.modified.is_some_and(|at| now_ms.saturating_sub(millis(at)) >= DAY_MS)
-}
-
-async fn remove_pack(
-    remover: &Remover<'_>,
-    machine: MachineId,
-    name: PackName,
-    pack: &StoredObject,
-) -> Result<Removed> {
-    let key = ObjectKey::new(name.object(machine))?;
-    remover.remove(&key, pack.versions.as_deref()).await
-}
-
-fn count(report: &mut ForgetReport, now: bool, bytes: u64) {
-    let (packs, sum) = if now {
-        (&mut report.deleted_packs, &mut report.freed_bytes)
-    } else {
-        (&mut report.waiting_packs, &mut report.waiting_bytes)
-    };
-    *packs += 1;
-    *sum += bytes;
 }

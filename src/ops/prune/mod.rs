@@ -14,7 +14,7 @@ mod packs;
 mod retention;
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
@@ -136,6 +136,7 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
         ..PruneReport::default()
     };
     let stored = Stored::look(session, &lineage, &goes).await?;
+    let newest = lineage.newest_id().to_owned();
     let mut pruner = Pruner { session, remover: Remover::new(&*session.store), lineage, stored };
     if options.dry_run {
         pruner.look_at_packs(&goes, &mut report);
@@ -144,7 +145,7 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
     } else {
         pruner.delete(&goes, &mut report).await?;
     }
-    forget::finish(session, options.dry_run, &mut report).await?;
+    forget::finish(session, &newest, options.dry_run, &mut report).await?;
     Ok(report)
 }
 
@@ -171,8 +172,6 @@ fn too_many(goes: &[bool]) -> Option<String> {
 #[derive(Debug, Default)]
 struct StoredObject {
     bytes: u64,
-    /// When it was last stored, by the server's clock.
-    modified: Option<SystemTime>,
     /// The newest first; `None` on a store that keeps none.
     versions: Option<Vec<ObjectVersion>>,
 }
@@ -219,16 +218,12 @@ async fn packs_of(
             let Some(name) = name(&version.key) else { continue };
             let pack = stored.entry(name).or_default();
             pack.bytes += version.size;
-            pack.modified = pack.modified.max(version.modified);
             pack.versions.get_or_insert_default().push(version);
         }
     } else {
         for object in session.store.list(&prefix, false).await?.objects {
             let Some(name) = name(&object.key) else { continue };
-            stored.insert(
-                name,
-                StoredObject { bytes: object.size, modified: object.modified, versions: None },
-            );
+            stored.insert(name, StoredObject { bytes: object.size, versions: None });
         }
     }
     Ok(stored)
