@@ -292,6 +292,14 @@ describe('a recovery code', () => {
     expect(out).toContain('no key');
   });
 
+  it('is not asked for by a trial restore, which proves what is configured', async () => {
+    const drill = vi.fn<Engine['drill']>(() => Promise.reject(WRONG));
+    const { asked, world } = answering(CODE);
+    const { exit, err } = await run('drill', { drill, checkRecoveryCode: check }, world);
+    expect({ exit, asked, times: drill.mock.calls.length }).toEqual({ exit: 1, asked: [], times: 1 });
+    expect(err).toContain('B2_WRONG_KEY');
+  });
+
   it('makes a list readable', async () => {
     const list = vi.fn<Engine['list']>(async ({ recoveryCode }) => (recoveryCode === CODE ? OPEN : LOCKED));
     const { out } = await run('list', { list, checkRecoveryCode: check }, answering(CODE).world);

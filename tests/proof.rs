@@ -11,6 +11,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use b2_backup::error::{Error, Result};
 use b2_backup::ops::{self, DrillReport, Reading, StatusReport, VerifyReport};
@@ -257,19 +258,23 @@ async fn a_drill_finds_what_does_not_come_back() {
 /// The machine remembers its key; a new one could not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_needs_the_secret_and_not_memory() {
-    let (_dir, mut machine, store) = plain_machine();
+    let (_dir, mut machine, _store) = plain_machine();
     machine.settings.encrypt = true;
     push(&machine).await;
+    let made = ops::new_recovery_code(&machine.session().await, Duration::ZERO).await.unwrap();
     machine.settings.passphrase = Some(Secret::new("battery staple".into()));
     assert_eq!(
         machine.restore("latest", &live(&machine).with_file_name("x")).await.unwrap().failed,
         []
     );
     assert_eq!(drill(&machine).await.unwrap_err().code(), "B2_WRONG_KEY");
+    // A code that somebody gave says nothing about what is configured.
+    let with_code = ops::Settings { recovery_code: Some(made.code), ..machine.settings.clone() };
+    let with_code = Machine { settings: with_code, ..machine.clone() };
+    assert_eq!(drill(&with_code).await.unwrap_err().code(), "B2_WRONG_KEY");
     // The next push notices the new passphrase, and gives it a slot.
     machine.push().await.unwrap();
     assert_eq!(drill(&machine).await.unwrap().failed, []);
-    drop(store);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,9 +68,14 @@ pub async fn drill(session: &Session) -> Result<DrillReport> {
         });
     };
     let folder = session.local.trial()?;
-    let mut settings =
-        Settings { state_dir: folder.path().join("blank"), ..session.settings.clone() };
-    // What is proven is that it can be had now.
+    // What is proven is that it can be had now, with what is configured: not with a code or a key of before that
+    // somebody gave.
+    let mut settings = Settings {
+        state_dir: folder.path().join("blank"),
+        recovery_code: None,
+        old_keys: vec![],
+        ..session.settings.clone()
+    };
     settings.store.as_of = None;
     let blank = Session::open(settings, session.ambient.clone()).await?;
     let mut report = session.cancellable(run(&blank, &newest.snapshot, &folder)).await?;

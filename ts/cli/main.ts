@@ -68,12 +68,13 @@ export async function main(argv: readonly string[], deps: CliDeps): Promise<numb
   }
 }
 
-/** Commands that back up, and so need a secret of this machine's own. All others can do with a recovery code. */
-const BACK_UP: ReadonlySet<WorkCommand['name']> = new Set(['push', 'rollback', 'undo']);
+/** Commands that back up, or prove a backup, and so need a secret of this machine's own. Others can do with a code. */
+const OWN_SECRET: ReadonlySet<WorkCommand['name']> = new Set(['push', 'rollback', 'undo', 'drill']);
 
 async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps): Promise<number> {
   const answers = !global.json;
-  const ask = answers ? deps.ask : undefined;
+  // A trial restore proves that what is configured opens the backups: a code that is typed would prove something else.
+  const ask = answers && command.name !== 'drill' ? deps.ask : undefined;
   const code = deps.env[RECOVERY_CODE_VARIABLE] ?? '';
   const loaded = await loadSettings({
     stateDir: global.stateDir,
@@ -83,7 +84,7 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
     cwd: deps.cwd,
     fileExists: deps.fileExists,
     readHostConfig: deps.engine.readHostConfig,
-    secretOptional: !BACK_UP.has(command.name) && (ask !== undefined || code !== ''),
+    secretOptional: !OWN_SECRET.has(command.name) && (ask !== undefined || code !== ''),
   });
   const confirm = answers ? deps.confirm : undefined;
   const outcome = await interruptible(global, deps, (operation, pause) =>
