@@ -169,19 +169,15 @@ export class Reporter {
   }
 
   #succeeded(reason: PushReason, report: PushReport): void {
-    const { told } = this.#record;
-    const { lastSnapshot: before, since, rollback, lastPruneAt, pruneFailure } = this.#record;
-    const lastSnapshot = report.snapshot ?? report.resumed ?? before;
+    const { told, lastFailure: _over, ...rest } = this.#record;
+    const lastSnapshot = report.snapshot ?? report.resumed;
     const now = this.#clock.now().toISOString();
     this.#save({
+      ...rest,
       failures: 0,
       told: [],
-      lastRunAt: this.#record.lastRunAt ?? now,
+      lastRunAt: rest.lastRunAt ?? now,
       lastSuccessAt: now,
-      ...(since === undefined ? {} : { since }),
-      ...(rollback === undefined ? {} : { rollback }),
-      ...(lastPruneAt === undefined ? {} : { lastPruneAt }),
-      ...(pruneFailure === undefined ? {} : { pruneFailure }),
       ...(lastSnapshot === undefined ? {} : { lastSnapshot }),
     });
     this.#voice.health?.clearFailure();
