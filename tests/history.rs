@@ -283,5 +283,5 @@ async fn a_damaged_file_is_an_error_not_a_part_of_it() {
             }
         }
     }
-    assert!(damaged > 0 || show(&machine, "latest", Some("openclaw.json")).await.is_err());
+    assert!(damaged > 0);
 }

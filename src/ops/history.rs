@@ -6,19 +6,17 @@ use futures_util::StreamExt as _;
 
 use super::Aspect;
 use super::compare::aspects;
-use super::diff::text::{MAX_FILE_BYTES, MAX_READ_BYTES, MAX_TEXT_BYTES, unified};
+use super::diff::text::{MAX_READ_BYTES, MAX_TEXT_BYTES, confidential, unified, why_not};
 use super::diff::{Change, TextOmitted};
 use super::list::time;
-use super::roots;
 use super::session::Session;
 use super::show::names;
-use super::tree::{content_of, entries, path_for_people};
+use super::tree::{content_of, entries, shown};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::format::{Entry, EntryFlags, RootRecord, SnapshotId, SnapshotName};
+use crate::format::{Entry, EntryFlags, SnapshotId, SnapshotName};
 use crate::progress::Phase;
 use crate::repo::{PackSource, find, read};
-use crate::source::confidential::Confidential;
 
 /// Trees read at the same time: each may be large.
 const PARALLEL: usize = 3;
@@ -175,14 +173,9 @@ async fn look(session: &Session, id: &SnapshotId, options: &HistoryOptions) -> R
         .await?
         .into_iter()
         .filter(|entry| names(&options.path, entry, roots))
-        .map(|entry| (shown(&entry, roots), entry))
+        .map(|entry| (shown(roots, entry.root, &entry.path), entry))
         .collect();
     Ok(Seen { source, found })
-}
-
-fn shown(entry: &Entry, roots: &[RootRecord]) -> String {
-    let root = roots.get(usize::from(entry.root)).filter(|_| entry.root > 0);
-    path_for_people(root.map(|root| root.path.as_slice()), &entry.path)
 }
 
 /// Where the content of a version is, and that of the one before; `None` where there is no file.
@@ -259,11 +252,7 @@ async fn add_text(
     versions: &mut [(PathVersion, Contents)],
     warnings: &mut Vec<String>,
 ) -> Result<()> {
-    let settings = session.settings.clone();
-    let confidential = Session::blocking(move || {
-        Confidential::new(&settings.state_dir, settings.config_path.as_deref())
-    })
-    .await?;
+    let confidential = confidential(session).await?;
     let (mut read_bytes, mut text_bytes) = (0u64, 0usize);
     for (version, contents) in versions.iter_mut().rev() {
         let Contents { before, after } = contents;
@@ -275,22 +264,12 @@ async fn add_text(
             continue;
         }
         let size: u64 = sides().map(|(_, entry)| entry.size).sum();
-        let secret = |(source, entry): &(PackSource, Entry)| {
-            let root = source.snapshot().manifest.roots.get(usize::from(entry.root));
-            let path = root.map(|root| root.path.as_slice()).unwrap_or_default();
-            confidential.is(root.and_then(roots::kind), path, &entry.path)
-        };
-        let omitted = if sides().any(secret) {
-            Some(TextOmitted::Secret)
-        } else if sides().any(|(_, entry)| entry.flags.has(EntryFlags::DATABASE)) {
-            Some(TextOmitted::Database)
-        } else if sides().any(|(_, entry)| entry.size > MAX_FILE_BYTES) {
-            Some(TextOmitted::TooLarge)
-        } else if read_bytes + size > MAX_READ_BYTES {
-            Some(TextOmitted::Limit)
-        } else {
-            None
-        };
+        let with_roots = sides().map(|(source, entry)| {
+            (source.snapshot().manifest.roots.get(usize::from(entry.root)), entry)
+        });
+        let with_roots: Vec<_> = with_roots.collect();
+        let omitted = why_not(&with_roots, &confidential)
+            .or((read_bytes + size > MAX_READ_BYTES).then_some(TextOmitted::Limit));
         if omitted.is_some() {
             version.text_omitted = omitted;
             continue;

@@ -4,7 +4,7 @@ use futures_util::StreamExt as _;
 
 use super::legacy;
 use super::session::Session;
-use super::tree::path_for_people;
+use super::tree::shown;
 use crate::entry::RelPath;
 use crate::error::Result;
 use crate::format::{ChangeSummary, GrownPath, RootRecord, SnapshotId, SnapshotName};
@@ -134,13 +134,11 @@ fn info(id: &SnapshotId, snapshot: Result<Snapshot>) -> SnapshotInfo {
 
 fn describe(changes: ChangeSummary, roots: &[RootRecord]) -> SnapshotChanges {
     let ChangeSummary { added, changed, removed, stored_bytes, most } = changes;
-    let shown = |grown: GrownPath| {
-        let root = roots.get(usize::from(grown.root)).filter(|_| grown.root > 0);
-        let path = RelPath::from_bytes(grown.path);
-        let path = path_for_people(root.map(|root| root.path.as_slice()), &path);
-        ChangedPath { path, bytes: grown.bytes }
+    let one = |GrownPath { root, path, bytes }: GrownPath| ChangedPath {
+        path: shown(roots, root, &RelPath::from_bytes(path)),
+        bytes,
     };
-    let most = most.into_iter().take(MOST_SHOWN).map(shown).collect();
+    let most = most.into_iter().take(MOST_SHOWN).map(one).collect();
     SnapshotChanges { added, changed, removed, stored_bytes, most }
 }
 

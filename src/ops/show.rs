@@ -7,7 +7,7 @@ use super::legacy::{Legacy, Take};
 use super::list::time;
 use super::restore::Selection;
 use super::session::Session;
-use super::tree::{entries, path_for_people, source};
+use super::tree::{entries, shown, source};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags, RootRecord, SnapshotName};
@@ -89,7 +89,7 @@ async fn run(session: &Session, options: &ShowOptions) -> Result<ShowReport> {
         .into_iter()
         .filter(|entry| paths.wants_entry(entry, &manifest.roots))
         .collect();
-    report.entries = wanted.iter().map(|entry| shown(entry, &manifest.roots)).collect();
+    report.entries = wanted.iter().map(|entry| describe(entry, &manifest.roots)).collect();
     let Some(path) = &options.path else { return Ok(report) };
     match wanted.as_slice() {
         [] => {
@@ -126,7 +126,7 @@ async fn original(
     let mut report = ShowReport {
         snapshot: name.to_owned(),
         created_at: time(snapshot.made_ms),
-        entries: wanted.iter().map(|entry| shown(entry, &[])).collect(),
+        entries: wanted.iter().map(|entry| describe(entry, &[])).collect(),
         warnings: session.warnings.clone(),
         ..ShowReport::default()
     };
@@ -171,11 +171,10 @@ pub(super) fn names(path: &str, entry: &Entry, roots: &[RootRecord]) -> bool {
     path == below || path == [root.unwrap_or_default(), b"/", below].concat()
 }
 
-fn shown(entry: &Entry, roots: &[RootRecord]) -> ShownEntry {
-    let root = roots.get(usize::from(entry.root)).filter(|_| entry.root > 0);
+fn describe(entry: &Entry, roots: &[RootRecord]) -> ShownEntry {
     let escaped = |bytes: &[u8]| crate::entry::RelPath::from_bytes(bytes.to_vec()).escaped();
     ShownEntry {
-        path: path_for_people(root.map(|root| root.path.as_slice()), &entry.path),
+        path: shown(roots, entry.root, &entry.path),
         kind: entry.kind,
         bytes: entry.size,
         mode: entry.mode,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::session::Session;
 use crate::entry::{EntryKind, RelPath};
 use crate::error::{Error, Result};
-use crate::format::{Entry, SnapshotId, SnapshotName, TreeReader};
+use crate::format::{Entry, RootRecord, SnapshotId, SnapshotName, TreeReader};
 use crate::repo::{PackSource, Snapshot, find, read};
 
 /// Finds the snapshot that the user means: an id, or `latest`.
@@ -101,6 +101,12 @@ pub(super) fn path_for_people(other_root: Option<&[u8]>, path: &RelPath) -> Stri
         Some(root) => format!("{}/{path}", RelPath::from_bytes(root.to_vec())),
         None => path.to_string(),
     }
+}
+
+/// The path of something in a snapshot with these roots, for people; see [`path_for_people`].
+pub(super) fn shown(roots: &[RootRecord], root: u16, path: &RelPath) -> String {
+    let other = roots.get(usize::from(root)).filter(|_| root > 0);
+    path_for_people(other.map(|root| root.path.as_slice()), path)
 }
 
 /// No snapshot holds more: what a file offset can express, so that no sum of sizes can overflow.

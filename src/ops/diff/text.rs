@@ -9,6 +9,7 @@ use similar::TextDiff;
 use super::pairs::{Difference, Item};
 use super::report::{DiffReport, TextOmitted};
 use crate::error::{Error, Result};
+use crate::format::{Entry, EntryFlags, RootRecord};
 use crate::ops::roots::{self, Places};
 use crate::ops::session::Session;
 use crate::progress::Phase;
@@ -17,7 +18,7 @@ use crate::source::confidential::Confidential;
 use crate::source::{absolute, open_plain};
 
 /// A file that is larger on either side is not for reading in a report.
-pub(in crate::ops) const MAX_FILE_BYTES: u64 = 64 << 10;
+const MAX_FILE_BYTES: u64 = 64 << 10;
 /// Text in one report.
 pub(in crate::ops) const MAX_TEXT_BYTES: usize = 256 << 10;
 /// Content that is looked at for one report: what turns out to be no text costs as much as what is.
@@ -45,11 +46,7 @@ pub(super) async fn add(
     differences: &[Difference],
     report: &mut DiffReport,
 ) -> Result<()> {
-    let settings = session.settings.clone();
-    let confidential = Session::blocking(move || {
-        Confidential::new(&settings.state_dir, settings.config_path.as_deref())
-    })
-    .await?;
+    let confidential = confidential(session).await?;
     let mut wanted = Vec::new();
     let mut read_bytes = 0u64;
     for (index, difference) in differences.iter().enumerate() {
@@ -57,7 +54,9 @@ pub(super) async fn add(
             continue;
         }
         let size: u64 = difference.sides().map(|item| item.entry.size).sum();
-        let omitted = why_not(difference, places, &confidential)
+        let sides = difference.sides().map(|item| (places.root(item.place), &item.entry));
+        let sides: Vec<_> = sides.collect();
+        let omitted = why_not(&sides, &confidential)
             .or((read_bytes + size > MAX_READ_BYTES).then_some(TextOmitted::Limit));
         match (omitted, report.entries.get_mut(index)) {
             (Some(omitted), Some(entry)) => entry.text_omitted = Some(omitted),
@@ -109,22 +108,31 @@ pub(super) async fn add(
     Ok(())
 }
 
-/// Why the text of a file is left out, as far as it can be told without its content.
-fn why_not(
-    difference: &Difference,
-    places: &Places,
+/// What must not be shown.
+pub(in crate::ops) async fn confidential(session: &Session) -> Result<Confidential> {
+    let settings = session.settings.clone();
+    Session::blocking(move || {
+        Confidential::new(&settings.state_dir, settings.config_path.as_deref())
+    })
+    .await
+}
+
+/// Why the text of a file is left out, as far as it can be told without its content. Each side with its root.
+pub(in crate::ops) fn why_not(
+    sides: &[(Option<&RootRecord>, &Entry)],
     confidential: &Confidential,
 ) -> Option<TextOmitted> {
-    let secret = |item: &Item| {
-        let root = places.root(item.place);
-        let path = root.map(|root| root.path.as_slice()).unwrap_or_default();
-        confidential.is(root.and_then(roots::kind), path, &item.entry.path)
+    let any = |is: &dyn Fn(Option<&RootRecord>, &Entry) -> bool| {
+        sides.iter().any(|(root, entry)| is(*root, entry))
     };
-    if difference.sides().any(secret) {
+    if any(&|root, entry| {
+        let path = root.map(|root| root.path.as_slice()).unwrap_or_default();
+        confidential.is(root.and_then(roots::kind), path, &entry.path)
+    }) {
         Some(TextOmitted::Secret)
-    } else if difference.is_of_database() {
+    } else if any(&|_, entry| entry.flags.has(EntryFlags::DATABASE)) {
         Some(TextOmitted::Database)
-    } else if difference.sides().any(|item| item.entry.size > MAX_FILE_BYTES) {
+    } else if any(&|_, entry| entry.size > MAX_FILE_BYTES) {
         Some(TextOmitted::TooLarge)
     } else {
         None

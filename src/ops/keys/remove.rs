@@ -109,7 +109,7 @@ impl Keys {
 async fn erase(session: &Session, name: &str) -> Result<Option<String>> {
     let (store, key) = (&*session.store, slot_object(name)?);
     let remover = Remover::new(store);
-    let removed = match store.list_versions(key.as_str()).await {
+    let outcome = match store.list_versions(key.as_str()).await {
         Ok(versions) => {
             let own = |all: Vec<ObjectVersion>| {
                 all.into_iter().filter(|version| version.key == key.as_str()).collect::<Vec<_>>()
@@ -119,7 +119,7 @@ async fn erase(session: &Session, name: &str) -> Result<Option<String>> {
         Err(Error::Capability { .. }) => remover.only_hide(&key).await?,
         Err(error) => return Err(error),
     };
-    match removed {
+    match outcome {
         Removed::Gone => Ok(None),
         Removed::Hidden => Ok(Some(
             "the application key may not delete versions (capability deleteFiles): the slot was only hidden, and its \
