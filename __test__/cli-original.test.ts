@@ -1,6 +1,4 @@
 /** Snapshots of the original plugin, as a user meets them: `node dist/cli.js` over a bucket that the original filled. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +6,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addon, CLI } from './addon-support.ts';
+import { program } from './program-support.ts';
 
 const FIXTURES = fileURLToPath(new URL('../tests/fixtures/legacy/', import.meta.url));
 const KEY = 'K004fixtureAppKeyForTestsOnly0000';
@@ -19,29 +18,14 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-async function cli(bucket: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  const child = spawn(process.execPath, [CLI, ...args], {
-    env: {
-      PATH: process.env['PATH'],
-      HOME: directory,
-      TZ: 'UTC',
-      B2_BUCKET: `file://${join(FIXTURES, bucket)}`,
-      B2_APPLICATION_KEY: KEY,
-      ...env,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
+const cli = (bucket: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) =>
+  program(process.execPath, [CLI, ...args], {
+    HOME: directory,
+    TZ: 'UTC',
+    B2_BUCKET: `file://${join(FIXTURES, bucket)}`,
+    B2_APPLICATION_KEY: KEY,
+    ...env,
   });
-  let out = '';
-  let err = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    out += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    err += text;
-  });
-  const [exit] = (await once(child, 'close')) as [number | null];
-  return { exit, out, err };
-}
 
 const restore = (to: string) => ['restore', ID, '--to', join(directory, to)];
 

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addon, CLI } from './addon-support.ts';
+import { program } from './program-support.ts';
 
 /** The system's own way to take the lock that a push takes. */
 const canLock = process.platform === 'linux' && spawnSync('flock', ['--version']).status === 0;
@@ -19,27 +20,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-async function cli(
-  args: readonly string[],
-  env: NodeJS.ProcessEnv = {},
-  onError: (text: string) => void = () => {},
-) {
-  const child = spawn(process.execPath, [CLI, ...args], {
-    env: { PATH: process.env['PATH'], HOME: directory, TZ: 'UTC', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let out = '';
-  let err = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    out += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    err += text;
-    onError(text);
-  });
-  const [exit] = (await once(child, 'close')) as [number | null];
-  return { exit, out, err };
-}
+const cli = (args: readonly string[], env: NodeJS.ProcessEnv = {}, onError?: (text: string) => void) =>
+  program(process.execPath, [CLI, ...args], { HOME: directory, TZ: 'UTC', ...env }, onError);
 
 /** The same at a terminal, where each question is answered with a line. Everything that shows is returned. */
 async function atTerminal(

@@ -1,7 +1,6 @@
 /** `tools/read_repository.py`: docs/format.md is enough to get a backup back, without a line of this program. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -23,6 +22,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addon, CLI } from './addon-support.ts';
 import { HOSTILE_ID, writePlain } from './plain-writer.ts';
+import { program } from './program-support.ts';
 
 const READER = fileURLToPath(new URL('../tools/read_repository.py', import.meta.url));
 const TESTS = fileURLToPath(new URL('../tests/', import.meta.url));
@@ -40,26 +40,12 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const GOLDEN = { B2_BACKUP_PASSPHRASE: 'golden' };
 
-async function program(command: string, args: readonly string[], env: NodeJS.ProcessEnv) {
-  const child = spawn(command, args, {
-    env: { PATH: process.env['PATH'], HOME: directory, LC_ALL: 'C.UTF-8', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let out = '';
-  let err = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    out += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    err += text;
-  });
-  const [exit] = (await once(child, 'close')) as [number | null];
-  return { exit, out, err };
-}
+const start = (command: string, args: readonly string[], env: NodeJS.ProcessEnv) =>
+  program(command, args, { HOME: directory, LC_ALL: 'C.UTF-8', ...env });
 
 const reader = (folder: string, args: readonly string[], env: NodeJS.ProcessEnv = GOLDEN) =>
   // Packages warn of Pythons that they will give up one day.
-  program(python, [READER, folder, ...args], { PYTHONWARNINGS: 'ignore', ...env });
+  start(python, [READER, folder, ...args], { PYTHONWARNINGS: 'ignore', ...env });
 
 let made = 0;
 function fresh(): string {
@@ -321,7 +307,7 @@ describe.skipIf(python === '')('the reader in Python (needs python3, cryptograph
     symlinkSync('MEMORY.md', join(outside, 'link'));
     utimesSync(join(outside, 'MEMORY.md'), 1, -1.5);
     const write = (env: NodeJS.ProcessEnv) =>
-      program(process.execPath, [CLI, 'push', '--json'], {
+      start(process.execPath, [CLI, 'push', '--json'], {
         B2_BUCKET: `file://${bucket}`,
         OPENCLAW_STATE_DIR: state,
         ...env,
@@ -337,7 +323,7 @@ describe.skipIf(python === '')('the reader in Python (needs python3, cryptograph
     const own = fresh();
     const restoring = [CLI, 'restore', snapshot, '--to', own, '--state-dir', join(home, 'blank')];
     const blank = { B2_BUCKET: `file://${bucket}`, B2_BACKUP_PASSPHRASE: 'second' };
-    expect(await program(process.execPath, restoring, blank)).toMatchObject({ exit: 0 });
+    expect(await start(process.execPath, restoring, blank)).toMatchObject({ exit: 0 });
     const ours = picture(own);
     // Directories that no snapshot has are as old as the restore.
     const roots = ['.b2-roots', '.b2-roots/1-my_workspace'];

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use b2_backup::ops::{SnapshotChanges, SnapshotInfo};
 use b2_backup::store::memory::MemoryStore;
-use tempfile::{TempDir, tempdir};
 
 #[path = "support/cut.rs"]
 mod cut;
@@ -22,21 +21,13 @@ mod cut;
 mod machine;
 #[path = "support/plain.rs"]
 mod plain;
+#[path = "support/plain_machine.rs"]
+mod plain_machine;
 
 use cut::{CutStore, How};
 use machine::Machine;
-use plain::{first_day, noise, write};
-
-fn plain_machine() -> (TempDir, Machine, Arc<MemoryStore>) {
-    let dir = tempdir().unwrap();
-    let live = dir.path().join("state");
-    first_day(&live);
-    let store = Arc::new(MemoryStore::default());
-    let to_store = Arc::clone(&store);
-    let mut machine = Machine::new(&live, to_store);
-    machine.settings.encrypt = false;
-    (dir, machine, store)
-}
+use plain::{noise, write};
+use plain_machine::plain_machine;
 
 async fn newest(machine: &Machine) -> SnapshotInfo {
     machine.list().await.snapshots.pop().unwrap()

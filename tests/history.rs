@@ -9,34 +9,23 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use b2_backup::error::{Error, Result};
 use b2_backup::ops::{
     self, HistoryOptions, HistoryReport, MAX_SHOWN_BYTES, PathVersion, ShowOptions, ShowReport,
 };
-use b2_backup::store::memory::MemoryStore;
 use b2_backup::store::{ObjectKey, ObjectStore as _};
-use tempfile::{TempDir, tempdir};
 
 #[path = "support/machine.rs"]
 mod machine;
 #[path = "support/plain.rs"]
 mod plain;
+#[path = "support/plain_machine.rs"]
+mod plain_machine;
 
 use machine::Machine;
 use plain::{first_day, noise, write};
-
-/// A machine with the first day's state. Not encrypted: stretching a passphrase takes long.
-fn plain_machine() -> (TempDir, Machine, Arc<MemoryStore>) {
-    let dir = tempdir().unwrap();
-    let live = dir.path().join("state");
-    first_day(&live);
-    let store = Arc::new(MemoryStore::default());
-    let mut machine = Machine::new(&live, Arc::clone(&store) as _);
-    machine.settings.encrypt = false;
-    (dir, machine, store)
-}
+use plain_machine::plain_machine;
 
 fn state(machine: &Machine) -> PathBuf {
     machine.settings.state_dir.clone()

@@ -10,14 +10,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use b2_backup::error::{Error, Result};
 use b2_backup::ops::{self, DrillReport, Reading, StatusReport, VerifyReport};
 use b2_backup::secret::Secret;
 use b2_backup::store::memory::{MemoryStore, Operation};
-use tempfile::{TempDir, tempdir};
 
 #[path = "support/clock.rs"]
 #[expect(dead_code, unreachable_pub, reason = "each test binary uses a part")]
@@ -26,21 +24,13 @@ mod clock;
 mod machine;
 #[path = "support/plain.rs"]
 mod plain;
+#[path = "support/plain_machine.rs"]
+mod plain_machine;
 
 use clock::TestClock;
 use machine::Machine;
-use plain::{assert_same, first_day, next_day, noise, picture, write};
-
-/// Not encrypted, unless said: stretching a passphrase takes long.
-fn plain_machine() -> (TempDir, Machine, Arc<MemoryStore>) {
-    let dir = tempdir().unwrap();
-    let live = dir.path().join("state");
-    first_day(&live);
-    let store = Arc::new(MemoryStore::default());
-    let mut machine = Machine::new(&live, Arc::clone(&store) as _);
-    machine.settings.encrypt = false;
-    (dir, machine, store)
-}
+use plain::{assert_same, next_day, noise, picture, write};
+use plain_machine::plain_machine;
 
 fn live(machine: &Machine) -> &Path {
     &machine.settings.state_dir

@@ -12,9 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use b2_backup::ops::Session;
-use b2_backup::store::memory::MemoryStore;
 use rusqlite::Connection;
-use tempfile::{TempDir, tempdir};
 
 #[path = "support/cut.rs"]
 mod cut;
@@ -24,21 +22,14 @@ mod gateway;
 mod machine;
 #[path = "support/plain.rs"]
 mod plain;
+#[path = "support/plain_machine.rs"]
+mod plain_machine;
 
 use cut::{CutStore, How};
 use gateway::Gateway;
 use machine::Machine;
-use plain::{Picture, assert_same, first_day, noise, picture, write};
-
-fn plain_machine() -> (TempDir, Machine, Arc<MemoryStore>) {
-    let dir = tempdir().unwrap();
-    let live = dir.path().join("state");
-    first_day(&live);
-    let store = Arc::new(MemoryStore::default());
-    let mut machine = Machine::new(&live, store.clone());
-    machine.settings.encrypt = false;
-    (dir, machine, store)
-}
+use plain::{Picture, assert_same, noise, picture, write};
+use plain_machine::plain_machine;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_of_a_snapshot() {

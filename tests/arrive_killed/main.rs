@@ -11,6 +11,8 @@
 
 #[path = "../rollback/host.rs"]
 mod host;
+#[path = "../support/killed.rs"]
+mod killed;
 #[path = "../support/machine.rs"]
 mod machine;
 #[path = "../support/plain.rs"]
@@ -18,47 +20,15 @@ mod plain;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use b2_backup::ambient::Steps;
 use b2_backup::ops::{self, ArriveOutcome, Gateway, Outcome};
 use b2_backup::store::StoreConfig;
-use b2_backup::store::memory::MemoryStore;
 
 use host::{agent, integrity, run, shared, value};
+use killed::{KillAt, ambient, machine_in};
 use machine::Machine;
 use plain::{copy_all, write};
 use tempfile::{tempdir, tempdir_in};
-
-/// Ends the process at a step; counts them otherwise.
-#[derive(Debug)]
-struct KillAt {
-    at: usize,
-    seen: AtomicUsize,
-}
-
-impl Steps for KillAt {
-    fn step(&self, _name: &'static str) {
-        if self.seen.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
-            std::process::abort();
-        }
-    }
-}
-
-fn machine_in(dir: &Path) -> Machine {
-    let mut machine = Machine::new(&dir.join("state"), Arc::new(MemoryStore::default()));
-    machine.settings.encrypt = false;
-    let bucket = format!("file://{}", dir.join("bucket").display());
-    machine.settings.store = StoreConfig { bucket, prefix: "p".into(), ..StoreConfig::default() };
-    machine
-}
-
-/// An ambient that goes to the folder that the settings name.
-fn ambient(machine: &Machine) -> ops::Ambient {
-    ops::Ambient { store: None, ..machine.ambient() }
-}
 
 /// What a start of the gateway does, and then its stop.
 async fn start_and_stop(machine: &Machine) -> (Outcome, ArriveOutcome, Outcome) {
@@ -67,7 +37,7 @@ async fn start_and_stop(machine: &Machine) -> (Outcome, ArriveOutcome, Outcome) 
         done.unwrap().outcome
     };
     let before = recover().await;
-    let session = ops::Session::open(machine.settings.clone(), ambient(machine)).await.unwrap();
+    let session = killed::session(machine).await;
     let arrived = ops::arrive(&session).await.unwrap().outcome;
     (before, arrived, recover().await)
 }
@@ -76,27 +46,15 @@ async fn start_and_stop(machine: &Machine) -> (Outcome, ArriveOutcome, Outcome) 
 #[ignore = "is started by other tests, in a process of its own"]
 async fn job_that_is_killed() {
     let Some(dir) = std::env::var_os("B2_TEST_DIR").map(PathBuf::from) else { return };
-    let at = std::env::var("B2_TEST_AT").unwrap().parse().unwrap();
-    let steps = Arc::new(KillAt { at, seen: AtomicUsize::new(0) });
+    let steps = KillAt::from_parent();
     let mut machine = machine_in(&dir);
     machine.steps = steps.clone();
     start_and_stop(&machine).await;
-    println!("steps made: {}", steps.seen.load(Ordering::SeqCst));
+    println!("{}", steps.told());
 }
 
-/// Runs the job in a process that aborts at a step. How many steps it made, where it did not.
 fn kill_at(dir: &Path, at: usize) -> Option<usize> {
-    let done = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "job_that_is_killed", "--ignored", "--nocapture"])
-        .env("B2_TEST_AT", at.to_string())
-        .env("B2_TEST_DIR", dir)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&done.stdout);
-    let steps = said.lines().find_map(|line| line.split("steps made: ").nth(1)?.parse().ok());
-    let errors = String::from_utf8_lossy(&done.stderr);
-    assert!(steps.is_some() || done.status.code().is_none(), "{said}{errors}");
-    steps
+    killed::kill_at("job_that_is_killed", "arrive", dir, at)
 }
 
 /// Small databases of the host's names: each trial copies and checks them.
@@ -132,7 +90,7 @@ async fn killed_anywhere() {
     let mut other = machine_in(&dir.join("used"));
     let bucket = format!("file://{}", origin.join("bucket").display());
     other.settings.store = StoreConfig { bucket, prefix: "p".into(), ..StoreConfig::default() };
-    let session = ops::Session::open(other.settings.clone(), ambient(&other)).await.unwrap();
+    let session = killed::session(&other).await;
     let options = machine::push_options(b2_backup::format::Reason::Manual);
     ops::push(&session, options).await.unwrap();
     let blank = origin.join("state");
@@ -178,8 +136,7 @@ async fn killed_anywhere() {
             other => panic!("killed at {at} of {steps}: {other:?}"),
         }
         whole();
-        let session =
-            ops::Session::open(machine.settings.clone(), ambient(&machine)).await.unwrap();
+        let session = killed::session(&machine).await;
         let pushed = ops::push(&session, options).await.unwrap();
         assert!(pushed.snapshot.is_some(), "killed at {at} of {steps}");
     }

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use rustix::fs::inotify;
 
 use super::gateway::Gateway;
+use super::plain::first_day;
 use super::*;
 
 /// Hears which files below a directory are opened.

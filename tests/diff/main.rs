@@ -11,12 +11,9 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use b2_backup::error::Error;
 use b2_backup::ops::{DiffEntry, DiffOptions, DiffReport};
-use b2_backup::store::memory::MemoryStore;
-use tempfile::{TempDir, tempdir};
 
 #[path = "../support/gateway.rs"]
 mod gateway;
@@ -25,22 +22,13 @@ mod live;
 mod machine;
 #[path = "../support/plain.rs"]
 mod plain;
+#[path = "../support/plain_machine.rs"]
+mod plain_machine;
 mod text;
 
 use machine::{Machine, diff_options};
-use plain::{first_day, noise, write};
-
-/// A machine with the first day's state. Not encrypted, unless said: stretching a passphrase takes long.
-fn plain_machine() -> (TempDir, Machine, Arc<MemoryStore>) {
-    let dir = tempdir().unwrap();
-    let live = dir.path().join("state");
-    first_day(&live);
-    let store = Arc::new(MemoryStore::default());
-    let to_store = Arc::clone(&store);
-    let mut machine = Machine::new(&live, to_store);
-    machine.settings.encrypt = false;
-    (dir, machine, store)
-}
+use plain::{noise, write};
+use plain_machine::plain_machine;
 
 fn state(machine: &Machine) -> PathBuf {
     machine.settings.state_dir.clone()

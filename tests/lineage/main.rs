@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use b2_backup::ambient::Clock;
 use b2_backup::store::memory::{Fault, MemoryStore, Operation};
-use tempfile::{TempDir, tempdir};
+use tempfile::tempdir;
 
 mod adopting;
 #[path = "../support/clock.rs"]
@@ -24,23 +24,14 @@ mod cut;
 mod machine;
 #[path = "../support/plain.rs"]
 mod plain;
+#[path = "../support/plain_machine.rs"]
+mod plain_machine;
 mod secrets;
 
 use cut::{CutStore, How};
 use machine::Machine;
-use plain::{Picture, assert_same, copy_all, first_day, next_day, noise, picture, write};
-
-/// A machine with the first day's state, in a directory of its own. Not encrypted, unless said: stretching a
-/// passphrase takes long.
-fn plain_machine() -> (TempDir, Machine, Arc<MemoryStore>) {
-    let dir = tempdir().unwrap();
-    let live = dir.path().join("state");
-    first_day(&live);
-    let store = Arc::new(MemoryStore::default());
-    let mut machine = Machine::new(&live, store.clone());
-    machine.settings.encrypt = false;
-    (dir, machine, store)
-}
+use plain::{Picture, assert_same, copy_all, next_day, noise, picture, write};
+use plain_machine::plain_machine;
 
 async fn push(machine: &Machine) -> String {
     machine.push().await.unwrap().snapshot.unwrap()

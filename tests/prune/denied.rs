@@ -3,6 +3,7 @@
 use b2_backup::error::Error;
 use b2_backup::store::memory::{Call, Fault};
 
+use super::guarded::{Guard, Guarded};
 use super::*;
 
 fn refused() -> Fault {
@@ -14,66 +15,26 @@ fn refused() -> Fault {
 /// version that is given, the fault plan by the listing that goes before: so it is done in a store around it.
 #[derive(Debug)]
 struct NoDelete {
-    inner: Arc<MemoryStore>,
     may_hide: bool,
     refused: std::sync::atomic::AtomicU64,
 }
 
 #[async_trait::async_trait]
-impl ObjectStore for NoDelete {
-    fn identity(&self) -> String {
-        self.inner.identity()
-    }
-    async fn put(&self, key: &b2_backup::store::ObjectKey, body: bytes::Bytes) -> Result<()> {
-        self.inner.put(key, body).await
-    }
-    async fn get(&self, key: &b2_backup::store::ObjectKey, max: u64) -> Result<bytes::Bytes> {
-        self.inner.get(key, max).await
-    }
-    async fn get_version(
-        &self,
-        key: &b2_backup::store::ObjectKey,
-        version: &str,
-        max: u64,
-    ) -> Result<bytes::Bytes> {
-        self.inner.get_version(key, version, max).await
-    }
-    async fn get_range(
-        &self,
-        key: &b2_backup::store::ObjectKey,
-        start: u64,
-        length: u64,
-    ) -> Result<bytes::Bytes> {
-        self.inner.get_range(key, start, length).await
-    }
-    async fn list(&self, prefix: &str, delimited: bool) -> Result<b2_backup::store::Listing> {
-        self.inner.list(prefix, delimited).await
-    }
-    async fn list_versions(
-        &self,
-        prefix: &str,
-    ) -> Result<Option<Vec<b2_backup::store::ObjectVersion>>> {
-        self.inner.list_versions(prefix).await
-    }
-    async fn delete(&self, key: &b2_backup::store::ObjectKey, version: Option<&str>) -> Result<()> {
+impl Guard for NoDelete {
+    async fn before_delete(&self, version: Option<&str>) -> Result<()> {
         if version.is_some() || !self.may_hide {
             self.refused.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             return Err(Error::Capability { message: "the key may not DELETE".into() });
         }
-        self.inner.delete(key, version).await
-    }
-    fn server_offset_ms(&self) -> i64 {
-        self.inner.server_offset_ms()
-    }
-    fn traffic(&self) -> b2_backup::store::Traffic {
-        self.inner.traffic()
+        Ok(())
     }
 }
 
 impl Life {
-    fn with_a_key_that_may_not_delete(&self, may_hide: bool) -> (Machine, Arc<NoDelete>) {
+    fn with_a_key_that_may_not_delete(&self, may_hide: bool) -> (Machine, Arc<Guarded<NoDelete>>) {
         let refused = std::sync::atomic::AtomicU64::new(0);
-        let store = Arc::new(NoDelete { inner: self.store.clone(), may_hide, refused });
+        let store =
+            Arc::new(Guarded { inner: self.store.clone(), guard: NoDelete { may_hide, refused } });
         (self.machine.through(store.clone()), store)
     }
 }
@@ -89,7 +50,7 @@ async fn a_key_that_may_only_hide() {
     let (machine, key) = life.with_a_key_that_may_not_delete(true);
     let report = prune(&machine).await;
     assert_eq!((report.deleted_snapshots, report.hidden), (3, 3));
-    let refusals = || key.refused.swap(0, std::sync::atomic::Ordering::SeqCst);
+    let refusals = || key.guard.refused.swap(0, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(refusals(), 1, "asked no further");
     assert!(report.warnings[0].contains("daysFromHidingToDeleting: 1"), "{:?}", report.warnings);
     assert_eq!(life.all_restore().await, ids[3..]);

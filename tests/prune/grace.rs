@@ -2,6 +2,7 @@
 
 use b2_backup::store::memory::Fault;
 
+use super::guarded::{Guard, Guarded};
 use super::*;
 
 /// Packs that wait, and what they are when they go.
@@ -77,10 +78,9 @@ async fn a_restore_that_has_begun() {
     let blank = life.machine.blank(dir.path().join("blank"));
     let (reached, pruned) =
         (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
-    let slow = Arc::new(Paused {
+    let slow = Arc::new(Guarded {
         inner: life.store.clone(),
-        reached: reached.clone(),
-        go: pruned.clone(),
+        guard: Paused { reached: reached.clone(), go: pruned.clone() },
     });
     let to = dir.path().join("to");
     let (restorer, target, id) = (blank.through(slow), to.clone(), first.clone());
@@ -97,58 +97,16 @@ async fn a_restore_that_has_begun() {
 /// Waits before it reads anything of a pack.
 #[derive(Debug)]
 struct Paused {
-    inner: Arc<MemoryStore>,
     reached: Arc<tokio::sync::Notify>,
     go: Arc<tokio::sync::Notify>,
 }
 
 #[async_trait::async_trait]
-impl ObjectStore for Paused {
-    fn identity(&self) -> String {
-        self.inner.identity()
-    }
-    async fn put(&self, key: &b2_backup::store::ObjectKey, body: bytes::Bytes) -> Result<()> {
-        self.inner.put(key, body).await
-    }
-    async fn get(&self, key: &b2_backup::store::ObjectKey, max: u64) -> Result<bytes::Bytes> {
-        self.inner.get(key, max).await
-    }
-    async fn get_version(
-        &self,
-        key: &b2_backup::store::ObjectKey,
-        version: &str,
-        max: u64,
-    ) -> Result<bytes::Bytes> {
-        self.inner.get_version(key, version, max).await
-    }
-    async fn get_range(
-        &self,
-        key: &b2_backup::store::ObjectKey,
-        start: u64,
-        length: u64,
-    ) -> Result<bytes::Bytes> {
+impl Guard for Paused {
+    async fn before_range(&self) {
         self.reached.notify_one();
         self.go.notified().await;
         self.go.notify_one();
-        self.inner.get_range(key, start, length).await
-    }
-    async fn list(&self, prefix: &str, delimited: bool) -> Result<b2_backup::store::Listing> {
-        self.inner.list(prefix, delimited).await
-    }
-    async fn list_versions(
-        &self,
-        prefix: &str,
-    ) -> Result<Option<Vec<b2_backup::store::ObjectVersion>>> {
-        self.inner.list_versions(prefix).await
-    }
-    async fn delete(&self, key: &b2_backup::store::ObjectKey, version: Option<&str>) -> Result<()> {
-        self.inner.delete(key, version).await
-    }
-    fn server_offset_ms(&self) -> i64 {
-        self.inner.server_offset_ms()
-    }
-    fn traffic(&self) -> b2_backup::store::Traffic {
-        self.inner.traffic()
     }
 }
 

@@ -27,6 +27,8 @@ mod cut;
 mod denied;
 mod forget;
 mod grace;
+#[path = "../support/guarded.rs"]
+mod guarded;
 #[path = "../support/machine.rs"]
 mod machine;
 #[path = "../support/plain.rs"]

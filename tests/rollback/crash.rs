@@ -6,34 +6,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use b2_backup::ambient::Steps;
 use b2_backup::ops::{self, Gateway, Outcome};
-use b2_backup::store::StoreConfig;
 use tempfile::TempDir;
 
 use super::host::{agent, integrity, run, run_into_log, shared, value};
+use super::killed::{KillAt, ambient, kill_at, machine_in, session};
 use super::machine::Machine;
 use super::plain::{Content, Item, Picture, assert_same, copy_all, noise, write};
 use super::{exactly, settled};
-
-/// Ends the process at a step; counts them otherwise.
-#[derive(Debug)]
-struct KillAt {
-    at: usize,
-    seen: AtomicUsize,
-}
-
-impl Steps for KillAt {
-    fn step(&self, _name: &'static str) {
-        if self.seen.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
-            std::process::abort();
-        }
-    }
-}
 
 /// Files of the rollback, of every kind: 40 of them.
 fn first_state(live: &Path) {
@@ -146,53 +127,22 @@ impl Trial {
     }
 
     fn machine(&self) -> Machine {
-        machine(&self.dir.path().join("t"))
+        machine_in(&self.dir.path().join("t"))
     }
 
     /// Runs a job in a process of its own that aborts at a step. How many steps it made, where it did not.
     fn run(&self, job: &str, at: usize) -> Option<usize> {
-        let done = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::job_that_is_killed", "--ignored", "--nocapture"])
-            .env("B2_TEST_JOB", job)
-            .env("B2_TEST_AT", at.to_string())
-            .env("B2_TEST_DIR", self.dir.path().join("t"))
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&done.stdout);
-        let steps = said.lines().find_map(|line| line.split("steps made: ").nth(1)?.parse().ok());
-        // Without a code it was ended by a signal, as it should.
-        let errors = String::from_utf8_lossy(&done.stderr);
-        assert!(steps.is_some() || done.status.code().is_none(), "{said}{errors}");
-        steps
+        kill_at("crash::job_that_is_killed", job, &self.dir.path().join("t"), at)
     }
-}
-
-fn machine(trial: &Path) -> Machine {
-    let store = Arc::new(b2_backup::store::memory::MemoryStore::default());
-    let mut machine = Machine::new(&trial.join("state"), store);
-    machine.settings.encrypt = false;
-    let bucket = format!("file://{}", trial.join("bucket").display());
-    machine.settings.store = StoreConfig { bucket, prefix: "p".into(), ..StoreConfig::default() };
-    machine
-}
-
-/// An ambient that goes to the folder that the settings name.
-fn ambient(machine: &Machine) -> ops::Ambient {
-    ops::Ambient { store: None, ..machine.ambient() }
-}
-
-async fn session(machine: &Machine) -> ops::Session {
-    ops::Session::open(machine.settings.clone(), ambient(machine)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "is started by other tests, in a process of its own"]
 async fn job_that_is_killed() {
     let Ok(job) = std::env::var("B2_TEST_JOB") else { return };
-    let at = std::env::var("B2_TEST_AT").unwrap().parse().unwrap();
     let dir = PathBuf::from(std::env::var_os("B2_TEST_DIR").unwrap());
-    let steps = Arc::new(KillAt { at, seen: AtomicUsize::new(0) });
-    let mut machine = machine(&dir);
+    let steps = KillAt::from_parent();
+    let mut machine = machine_in(&dir);
     machine.steps = steps.clone();
     if job == "recover" {
         ops::recover(&machine.settings, &ambient(&machine), Gateway::MustBeStopped).await.unwrap();
@@ -203,7 +153,7 @@ async fn job_that_is_killed() {
         let report = ops::stage_rollback(&session, &request, &plan.hash).await.unwrap();
         assert_eq!(report.outcome, Outcome::Applied);
     }
-    println!("steps made: {}", steps.seen.load(Ordering::SeqCst));
+    println!("{}", steps.told());
 }
 
 async fn recover(machine: &Machine) -> Outcome {

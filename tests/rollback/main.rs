@@ -14,6 +14,8 @@ mod databases;
 mod files;
 mod host;
 mod hostile;
+#[path = "../support/killed.rs"]
+mod killed;
 #[path = "../support/machine.rs"]
 mod machine;
 #[path = "../support/plain.rs"]

@@ -1,0 +1,77 @@
+//! Jobs that are killed at a step, in a process of their own, and the machines that they work on.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use b2_backup::ambient::Steps;
+use b2_backup::ops;
+use b2_backup::store::StoreConfig;
+use b2_backup::store::memory::MemoryStore;
+
+use super::machine::Machine;
+
+/// Ends the process at a step; counts them otherwise.
+#[derive(Debug)]
+pub(crate) struct KillAt {
+    at: usize,
+    seen: AtomicUsize,
+}
+
+impl KillAt {
+    /// At the step that the parent named.
+    pub(crate) fn from_parent() -> Arc<Self> {
+        let at = std::env::var("B2_TEST_AT").unwrap().parse().unwrap();
+        Arc::new(Self { at, seen: AtomicUsize::new(0) })
+    }
+
+    /// What the job prints at its end, for the parent.
+    pub(crate) fn told(&self) -> String {
+        format!("steps made: {}", self.seen.load(Ordering::SeqCst))
+    }
+}
+
+impl Steps for KillAt {
+    fn step(&self, _name: &'static str) {
+        if self.seen.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
+            std::process::abort();
+        }
+    }
+}
+
+/// Runs an ignored test of this binary in a process that aborts at a step. How many steps it made, where it did not.
+pub(crate) fn kill_at(test: &str, job: &str, dir: &Path, at: usize) -> Option<usize> {
+    let done = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env("B2_TEST_JOB", job)
+        .env("B2_TEST_AT", at.to_string())
+        .env("B2_TEST_DIR", dir)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    let steps = said.lines().find_map(|line| line.split("steps made: ").nth(1)?.parse().ok());
+    // Without a code it was ended by a signal, as it should.
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(steps.is_some() || done.status.code().is_none(), "{said}{errors}");
+    steps
+}
+
+/// A machine with its state and its bucket, a folder, in `dir`. Not encrypted: stretching a passphrase takes long.
+pub(crate) fn machine_in(dir: &Path) -> Machine {
+    let mut machine = Machine::new(&dir.join("state"), Arc::new(MemoryStore::default()));
+    machine.settings.encrypt = false;
+    let bucket = format!("file://{}", dir.join("bucket").display());
+    machine.settings.store = StoreConfig { bucket, prefix: "p".into(), ..StoreConfig::default() };
+    machine
+}
+
+/// An ambient that goes to the folder that the settings name.
+pub(crate) fn ambient(machine: &Machine) -> ops::Ambient {
+    ops::Ambient { store: None, ..machine.ambient() }
+}
+
+/// A session with that folder.
+pub(crate) async fn session(machine: &Machine) -> ops::Session {
+    ops::Session::open(machine.settings.clone(), ambient(machine)).await.unwrap()
+}
