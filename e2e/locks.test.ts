@@ -1,4 +1,4 @@
-/** A push while the gateway itself is in the middle of writing to its database. */
+/** A push while a connection of the gateway's own process is in the middle of writing to a database. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -22,7 +22,7 @@ beforeAll(async () => {
   bucket = await Bucket.start();
   home = await Home.create(model, { like: inject('installed').home });
   home.configurePlugin({ ...bucket.settings, schedule: '* * * * * *' });
-  database = join(home.stateDir, 'state', 'openclaw.sqlite');
+  database = join(home.stateDir, 'state', 'written.sqlite');
   orders = join(home.path, 'orders');
   mkdirSync(orders);
   gateway = await Gateway.start(home, {

@@ -1,6 +1,7 @@
 // A connection of the gateway's own process that writes when `locks.test.ts` says so. NODE_OPTIONS loads it there, with
-// the same SQLite as OpenClaw's; files in the folder B2_E2E_WRITE_LOCK say what is
-// wanted of which process, and what is done.
+// the same SQLite as OpenClaw's; files in the folder B2_E2E_WRITE_LOCK say what is wanted of which process, and what is
+// done. The database is one that OpenClaw does not know: a write lock held for as long as a push takes would make
+// OpenClaw's own writes to its databases fail, and that ends the gateway.
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -17,7 +18,8 @@ const commands = {
   /** Begins to write, and does not end. */
   begin: () => {
     database = new DatabaseSync(path);
-    database.exec('BEGIN IMMEDIATE; CREATE TABLE b2_test (word TEXT); INSERT INTO b2_test VALUES (1)');
+    database.exec('PRAGMA journal_mode = WAL; CREATE TABLE b2_test (word TEXT)');
+    database.exec('BEGIN IMMEDIATE; INSERT INTO b2_test VALUES (1)');
   },
   commit: () => {
     database.exec('COMMIT');
