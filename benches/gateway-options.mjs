@@ -12,6 +12,7 @@ export const HELP = `npm run bench:gateway -- [OPTIONS]
   --delay 40
   --rate 20000000
   --tools debug      or release: which build of generator, server and proxy (dependencies are optimised in both)
+  --away             only how long the gateway is away: plain restarts and rollbacks in turns
   --out FILE         JSON lines (default benches/results/gateway-TIME.jsonl)
   --report FILE      no run: tables and targets of earlier results
 `;
@@ -27,6 +28,7 @@ export function readOptions() {
       net: { type: 'string', default: 'lan,wan' },
       delay: { type: 'string', default: '40' },
       rate: { type: 'string', default: '20000000' },
+      away: { type: 'boolean', default: false },
       tools: { type: 'string', default: 'debug' },
       out: { type: 'string' },
       report: { type: 'string' },

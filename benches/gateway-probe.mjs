@@ -52,6 +52,25 @@ const commands = {
       const { entries, bytes } = await globalThis[BACKUP].rollbacks.plan({ snapshot: 'latest' });
       return { entries: entries.length, bytes };
     }),
+  /** What the tool does after the owner's approval; the gateway restarts two seconds later. */
+  rollBack: async ({ snapshot }) => {
+    const { rollbacks } = globalThis[BACKUP];
+    const since = performance.now();
+    const plan = await rollbacks.plan({ snapshot });
+    const report = await rollbacks.carryOut(plan.hash, {});
+    const sum = (database) =>
+      plan.entries.filter((entry) => entry.database === database).reduce((bytes, entry) => bytes + entry.bytes, 0);
+    return {
+      result: {
+        outcome: report.outcome,
+        staged: Number(((performance.now() - since) / 1000).toFixed(3)),
+        fileBytes: sum(false),
+        databaseBytes: sum(true),
+        downloaded: report.downloadedBytes,
+        requests: report.requests,
+      },
+    };
+  },
   restore: ({ settings, options }) =>
     measured(() => library.restore(settings, options, { onProgress: () => {} })),
 };

@@ -39,7 +39,8 @@ export async function startProbed(home) {
   }
 }
 
-async function rest(probe) {
+/** Waits until the gateway has nothing to do. */
+export async function rest(probe) {
   const deadline = performance.now() + PATIENCE_MS;
   for (let quiet = 0; quiet < REST_SECONDS; ) {
     if (performance.now() > deadline) throw new Error('the gateway does not come to rest');
@@ -79,8 +80,8 @@ class Probe {
   }
 }
 
-/** Runs `action` and gives the peak memory in MB of the worker that the gateway started for it. */
-export async function watchWorker(gateway, action) {
+/** Runs `action` and gives the peak memory in MB of the workers that the gateway started for it. */
+export async function watchWorker(gateway, action, workers = 1) {
   const peaks = new Map();
   const look = () => {
     for (const pid of children(gateway.pid)) {
@@ -91,7 +92,7 @@ export async function watchWorker(gateway, action) {
   const timer = setInterval(look, LOOK_EVERY_MS);
   try {
     const result = await action();
-    if (peaks.size !== 1) throw new Error(`the gateway had ${peaks.size} workers, not one`);
+    if (peaks.size !== workers) throw new Error(`the gateway had ${peaks.size} workers, not ${workers}`);
     return { ...result, worker: Math.max(...peaks.values()) };
   } finally {
     clearInterval(timer);

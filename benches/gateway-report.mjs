@@ -9,7 +9,7 @@ const OPS = {
   plan: 'preview of a rollback',
 };
 /** The issue's limits. */
-const LIMITS = { delayMs: 10, memoryMb: 150, stopSeconds: 5 };
+const LIMITS = { delayMs: 10, memoryMb: 150, stopSeconds: 5, awaySeconds: 3, fetched: 1.1 };
 
 /** Tables and targets of a file of results. */
 export function report(file) {
@@ -30,7 +30,13 @@ export function report(file) {
     });
   }
   const stops = lines.filter(({ op }) => op === 'stop');
-  return [delayTable(delays), stopTable(stops), targets(delays, stops)].join('\n\n');
+  const aways = lines.filter(({ op }) => op === 'away');
+  const parts = [
+    ...(delays.length > 0 ? [delayTable(delays)] : []),
+    ...(stops.length > 0 ? [stopTable(stops)] : []),
+    ...(aways.length > 0 ? [awayTable(aways)] : []),
+  ];
+  return [...parts, targets(delays, stops, aways)].join('\n\n');
 }
 
 const state = ({ layout, mb, addon }) => `${layout} ${mb}${addon === 'debug' ? ' (debug addon)' : ''}`;
@@ -77,8 +83,30 @@ function stopTable(stops) {
   return [...head(...names), ...rows].join('\n');
 }
 
+function awayTable(aways) {
+  const rows = aways.map((line) =>
+    row([
+      state(line),
+      line.kind,
+      line.away.toFixed(2),
+      line.staged?.toFixed(2) ?? '',
+      ...[line.differs, line.fileBytes, line.databaseBytes, line.downloaded].map((bytes) =>
+        bytes === undefined ? '' : (bytes / 1e6).toFixed(2),
+      ),
+      line.verify ?? '',
+    ]),
+  );
+  const made = ['spoilt MB', 'files that come MB', 'databases that come MB', 'received MB', 'verified'];
+  return [...head('state', 'restart', 'away s', 'made ready in s', ...made), ...rows].join('\n');
+}
+
+/** The middle one, or the lower of the two. */
+function median(numbers) {
+  return numbers.toSorted((a, b) => a - b)[Math.floor((numbers.length - 1) / 2)];
+}
+
 /** The issue's targets against what was measured. */
-function targets(delays, stops) {
+function targets(delays, stops, aways) {
   const rows = [];
   const judge = (line, what, is, limit, unit) => {
     // A debug build says nothing about what users get.
@@ -100,6 +128,17 @@ function targets(delays, stops) {
   for (const line of stops) {
     judge(line, `SIGTERM to commit, ${line.net}`, line.committed, LIMITS.stopSeconds, 's');
     verify(line, `SIGTERM, ${line.net}`);
+  }
+  const rollbacks = aways.filter(({ kind }) => kind === 'rollback');
+  const plain = aways.filter(({ kind }) => kind !== 'rollback');
+  if (rollbacks.length > 0) {
+    const [line] = rollbacks;
+    const longer = median(rollbacks.map(({ away }) => away)) - median(plain.map(({ away }) => away));
+    judge(line, 'rollback: away longer than for a plain restart', longer, LIMITS.awaySeconds, 's');
+    const fetched = (one) => one.downloaded / (one.fileBytes + one.databaseBytes);
+    const most = Math.max(...rollbacks.map(fetched));
+    judge(line, 'rollback: received for each byte that comes', most, LIMITS.fetched, 'times');
+    for (const one of rollbacks) verify(one, 'rollback');
   }
   return [...head('state', 'target', 'measured', 'limit', ''), ...rows].join('\n');
 }

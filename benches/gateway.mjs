@@ -11,6 +11,7 @@ import { list, restore } from '../dist/index.js';
 import { RecordFile } from '../dist/plugin/record.js';
 import { Home } from '../e2e/support/gateway.ts';
 import { openRegistry, packForRegistry } from '../e2e/support/registry.ts';
+import { restarting } from './gateway-away.mjs';
 import { readOptions } from './gateway-options.mjs';
 import { startProbed, watchWorker } from './gateway-process.mjs';
 import { report } from './gateway-report.mjs';
@@ -53,10 +54,14 @@ class Setting {
     return { stateDir: this.home.stateDir, configPath: this.home.configPath, ...this.place };
   }
 
+  /** Of the generated state as it is now. */
+  digest(folder = this.generated) {
+    return checked(this.example.state, ['digest', folder]).trim().split(' ', 1)[0];
+  }
+
   /** Whether what was restored is the generated state as it is now. Removes it. */
   isRestored() {
-    const digest = (folder) => checked(this.example.state, ['digest', folder]).trim().split(' ', 1)[0];
-    const same = digest(this.generated) === digest(join(this.restored, 'workspace', 'generated'));
+    const same = this.digest() === this.digest(join(this.restored, 'workspace', 'generated'));
     rmSync(this.restored, { recursive: true });
     return same;
   }
@@ -198,6 +203,7 @@ async function measure(like, example, { layout, mb }, record) {
   try {
     const setting = new Setting(home, server, example);
     await setting.prepare({ layout, mb });
+    if (options.away) return await restarting(setting, record);
     await running(setting, record);
     if (mb !== Math.max(...options.sizes)) return;
     for (const [at, net] of options.nets.entries()) await stopping(setting, net, at + 2, record);
