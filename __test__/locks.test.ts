@@ -79,13 +79,30 @@ describe.skipIf(addon === undefined || sqlite === undefined)(
       const { entries } = await library.diff(settings, { from: 'latest', text: true });
       expect(entries).toMatchObject([{ path: 'new.md', change: 'added' }]);
       expect(locks(), 'after diff with the state').toEqual(held);
-      await library.diff(settings, { from: 'latest', to: 'latest', text: true });
-      await library.status(settings);
-      await library.list(settings);
-      await library.verify(settings, { readData: true });
       const to = join(directory, 'restored');
-      await library.restore(settings, { snapshot: 'latest', to });
-      expect(locks(), 'after all others').toEqual(held);
+      const snapshot = 'latest';
+      const { hash } = await library.planRollback(settings, { snapshot, paths: ['new.md'], exact: true });
+      const others: Record<string, () => Promise<unknown>> = {
+        'diff of snapshots': () => library.diff(settings, { from: snapshot, to: snapshot, text: true }),
+        status: () => library.status(settings),
+        list: () => library.list(settings),
+        show: () => library.show(settings, { snapshot, path: 'state/openclaw.sqlite' }),
+        history: () => library.history(settings, { path: 'state/openclaw.sqlite' }),
+        verify: () => library.verify(settings, { readData: true }),
+        drill: () => library.drill(settings),
+        doctor: () => library.doctor(settings, { write: true }),
+        restore: () => library.restore(settings, { snapshot, to }),
+        'a rollback of a file': () =>
+          library.rollBack(settings, { snapshot, paths: ['new.md'], exact: true }, hash),
+        recovery: () => library.recoverRollback(settings, true),
+        prune: () => library.prune(settings, { keepSnapshots: 1, keepDaily: 0, keepWeekly: 0 }),
+        keys: () => library.keys(settings),
+        'a new recovery code': () => library.newRecoveryCode(settings),
+      };
+      for (const [name, run] of Object.entries(others)) {
+        await run();
+        expect(locks(), `after ${name}`).toEqual(held);
+      }
 
       for (const { database } of databases) database.exec('commit');
       // What was committed before the push is in the copy, what was not is not.
