@@ -1,0 +1,143 @@
+// `npm run campaign`: everything of the campaign that `npm test` runs a part of, for hours. What it counted goes into
+// docs/reliability.md with `--write`.
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { cache, node24, withoutNode24 } from './npm-cache.mjs';
+import { CommandFailed, failed, isMain, root, run, works } from './run.mjs';
+import { setup } from './setup.mjs';
+
+const HELP = `npm run campaign -- [OPTIONS] [PART...]
+
+  --seed N      where everything random starts (default 1)
+  --write       put what was counted into docs/reliability.md
+  --list        no run: name the parts
+`;
+
+const PAGE = join(root, 'docs', 'reliability.md');
+const REPORT = join(cache, 'campaign.jsonl');
+/** What stands between these lines of the page is written here. */
+const MARKS = ['<!-- last results -->', '<!-- end of last results -->'];
+
+const rust =
+  (...tests) =>
+  () =>
+    cargo('test', ...tests.flatMap((test) => ['--test', test]), '--', '--nocapture');
+
+/** The parts, in the order in which they run. */
+const PARTS = {
+  crash: { what: 'killed and failing at every step', run: rust('crash', 'rollback', 'arrive_killed') },
+  faults: { what: 'every fault in every operation', run: rust('faults') },
+  damage: { what: 'every kind of damage', run: rust('damage') },
+  hostile: { what: 'a bucket that somebody else writes to', run: rust('hostile', 'rollback') },
+  properties: { what: 'rules that hold for all inputs', run: rust('properties') },
+  writers: { what: 'capture beside ten writers', run: rust('writers') },
+  simulation: {
+    what: 'months of a few machines',
+    run: () => cargo('test', '--test', 'simulation', '--', '--ignored', '--nocapture'),
+  },
+  fuzz: { what: 'inputs made by libFuzzer', run: () => run(process.execPath, ['scripts/fuzz.mjs']) },
+  process: { what: 'the command line killed, beside others, and searched for secrets', run: javascript },
+  supply: { what: 'licences, sources and known holes of what we build on', run: supply },
+};
+
+const cargo = (...args) => run('cargo', args);
+
+async function javascript() {
+  await cargo('build', '--quiet', '--example', 's3_server', '--example', 'openclaw_state');
+  const tests = ['kills', 'together', 'secrets', 'laptop'].map((name) => `__test__/${name}.test.ts`);
+  const program = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  await run(process.execPath, [program, 'run', ...tests], { env: { B2_REQUIRE_ADDON: '1' } });
+  if (withoutNode24() !== undefined) return;
+  await run(join(await node24(), 'node'), [program, 'run', '__test__/locks.test.ts'], {
+    env: { B2_REQUIRE_ADDON: '1' },
+  });
+}
+
+/** What there is to check with; the list of known holes comes over the network. */
+async function supply() {
+  if (!(await works('cargo', ['deny', '--version'])))
+    throw new CommandFailed('cargo-deny is missing: cargo install --locked cargo-deny@0.20.0');
+  await cargo('deny', '--all-features', 'check', 'licenses', 'sources', 'bans');
+  for (const [name, command] of [
+    ['known holes in crates', ['cargo', ['deny', '--all-features', 'check', 'advisories']]],
+    ['known holes in npm packages', ['npm', ['audit', '--omit=dev']]],
+  ]) {
+    const done = await run(...command, { tee: true, accept: [0, 1, 2, 101] });
+    if (done.status === 0) continue;
+    const unreachable = /fetch|network|registry|resolve|ENOTFOUND|ECONN|endpoint/i.test(done.output);
+    if (!unreachable) throw new CommandFailed(`${name}: see above`);
+    console.log(`NOT CHECKED, the list could not be fetched: ${name}`);
+  }
+}
+
+/** The report as a table. */
+async function table() {
+  const lines = (await readFile(REPORT, 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const rows = lines.map(({ suite, part, counted }) => {
+    const numbers = Object.entries(counted).map(([name, number]) => `${number.toLocaleString('en')} ${name}`);
+    return `| ${suite} | ${part} | ${numbers.join(', ')} |`;
+  });
+  return ['| suite | part | counted |', '|---|---|---|', ...rows.toSorted()].join('\n');
+}
+
+async function write(seed) {
+  const page = await readFile(PAGE, 'utf8');
+  const [start, end] = MARKS.map((mark) => page.indexOf(mark));
+  if (start < 0 || end < start) throw new CommandFailed(`${PAGE} has no place for results`);
+  const day = new Date().toISOString().slice(0, 10);
+  const text = `${MARKS[0]}\n\nOn ${day}, seed ${seed}:\n\n${await table()}\n\n`;
+  await writeFile(PAGE, page.slice(0, start) + text + page.slice(end));
+}
+
+async function campaign() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      seed: { type: 'string', default: '1' },
+      write: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) return console.log(HELP);
+  if (values.list) {
+    for (const [name, { what }] of Object.entries(PARTS)) console.log(`${name.padEnd(12)}${what}`);
+    return;
+  }
+  const unknown = positionals.find((name) => !(name in PARTS));
+  if (unknown !== undefined) throw new CommandFailed(`there is no part "${unknown}" (see --list)`);
+  const names = positionals.length > 0 ? positionals : Object.keys(PARTS);
+  await setup();
+  await mkdir(cache, { recursive: true });
+  await rm(REPORT, { force: true });
+  Object.assign(process.env, {
+    B2_CAMPAIGN: 'full',
+    B2_CAMPAIGN_SEED: values.seed,
+    B2_CAMPAIGN_REPORT: REPORT,
+  });
+  const ended = [];
+  for (const name of names) {
+    console.log(`\n== ${name}: ${PARTS[name].what}`);
+    const started = Date.now();
+    const problem = await PARTS[name].run().then(
+      () => undefined,
+      (error) => error,
+    );
+    ended.push({ name, seconds: (Date.now() - started) / 1000, problem });
+  }
+  console.log(`\n${await table()}\n`);
+  for (const { name, seconds, problem } of ended)
+    console.log(
+      `${problem ? 'FAILED' : 'ok    '}  ${name.padEnd(12)}${seconds.toFixed(0)} s  ${problem?.message ?? ''}`,
+    );
+  if (ended.some(({ problem }) => problem))
+    throw new CommandFailed(`campaign failed with seed ${values.seed}`);
+  if (values.write) await write(values.seed);
+}
+
+if (isMain(import.meta.url)) await campaign().catch(failed);
