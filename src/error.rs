@@ -269,6 +269,17 @@ pub const CODES: &[&str] = &[
 ];
 
 impl Error {
+    /// The object in the bucket that is at fault: of a snapshot whose tree cannot be read it is often a pack.
+    #[must_use]
+    pub fn object(&self) -> Option<&str> {
+        match self {
+            Self::Damaged { object, .. }
+            | Self::ObjectMissing { object }
+            | Self::Version { object, .. } => Some(object),
+            _ => None,
+        }
+    }
+
     /// The stable code of this error, one of [`CODES`].
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -10,10 +10,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use b2_backup::error::{Error, Result};
-use b2_backup::ops::{self, DrillReport, Reading, StatusReport, VerifyReport};
+use b2_backup::ops::{self, DrillReport, Reading, StatusReport, VerifyOptions, VerifyReport};
 use b2_backup::secret::Secret;
 use b2_backup::store::memory::{MemoryStore, Operation};
 
@@ -108,6 +109,77 @@ async fn samples_read_everything_in_turn() {
     let later = Machine { clock: TestClock::ahead(60 * 24 * 3600), ..machine.clone() };
     assert!(sample(&later, 15).await.read_bytes > 0);
     assert_eq!(sample(&later, 100).await.read_bytes, sample(&later, 100).await.bytes);
+}
+
+const WEEK: i64 = 7 * 24 * 3600;
+
+async fn due(machine: &Machine, weeks: u32, most_bytes: u64) -> VerifyReport {
+    machine.verify_with(Reading::Due { weeks, most_bytes }).await
+}
+
+/// The same by the week, while the state changes and the bucket grows.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_live_byte_is_read_within_so_many_weeks() {
+    let (_dir, machine, store) = plain_machine();
+    with_packs(&machine).await;
+    let first = packs(&store);
+    let mut seen = BTreeSet::new();
+    for week in 1..=3 {
+        let later = Machine { clock: TestClock::ahead(week * WEEK), ..machine.clone() };
+        let number = u64::try_from(week).unwrap();
+        write(live(&machine), &format!("workspace/later/{week}"), noise(40 + number, 1_500_000));
+        push(&later).await;
+        store.clear_calls();
+        let report = due(&later, 3, u64::MAX).await;
+        assert_eq!(report.problems, []);
+        assert!(report.read_bytes <= report.bytes * 2 / 3, "{report:?}");
+        seen.extend(read_in_whole(&store));
+    }
+    assert!(first.is_subset(&seen), "{first:?} {seen:?}");
+    let bounded = Machine { clock: TestClock::ahead(4 * WEEK), ..machine.clone() };
+    assert!(due(&bounded, 1, 2_000_000).await.read_bytes <= 3_500_000);
+    assert_eq!(due(&bounded, 1, 2_000_000).await.read_bytes, 0, "the week's bytes are spent");
+}
+
+/// Cancels when so many packs have been looked at.
+#[derive(Debug)]
+struct CutAfter(u64, tokio_util::sync::CancellationToken);
+
+impl b2_backup::progress::Progress for CutAfter {
+    fn report(&self, event: b2_backup::progress::Event) {
+        if event.phase == b2_backup::progress::Phase::Verify && event.done_files >= self.0 {
+            self.1.cancel();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_cut_off_goes_on_where_it_was() {
+    let (_dir, machine, store) = plain_machine();
+    with_packs(&machine).await;
+    let mut seen = 0;
+    let mut turns = 0;
+    loop {
+        turns += 1;
+        store.clear_calls();
+        let cancel = tokio_util::sync::CancellationToken::new();
+        let progress = Arc::new(CutAfter(2, cancel.clone()));
+        let cut = Machine { cancel, progress, ..machine.clone() };
+        let options = VerifyOptions { reading: Reading::Due { weeks: 1, most_bytes: u64::MAX } };
+        let done = ops::verify(&cut.session().await, options).await;
+        let read = read_in_whole(&store).len();
+        seen += read;
+        match done {
+            Err(error) => assert_eq!(error.code(), "B2_CANCELLED"),
+            Ok(report) => assert_eq!(report.problems, []),
+        }
+        if read == 0 {
+            break;
+        }
+    }
+    assert!(turns > 2, "{turns}");
+    // Those that were on their way when it was cut off are read once more.
+    assert!((6..=6 + 2 * turns).contains(&seen), "{seen} packs in {turns} turns");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,6 +315,31 @@ async fn a_drill_finds_what_does_not_come_back() {
     assert_eq!(report.failed[0].code, "B2_DAMAGED");
     assert_eq!(status(&machine).await.proven_at, proven, "the last proof was another");
     assert_eq!(drill_folder(&machine), ["lock"]);
+    // What it found is stored again by the next push, though nothing has changed.
+    assert_eq!(status(&machine).await.damaged_packs, 1);
+    push(&machine).await;
+    assert_eq!(drill(&machine).await.unwrap().failed, []);
+}
+
+/// Without the pack of the tree nothing at all comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_whose_tree_is_damaged_is_healed_too() {
+    let (_dir, machine, store) = plain_machine();
+    push(&machine).await;
+    let before = packs(&store);
+    fs::set_permissions(
+        live(&machine).join("workspace/MEMORY.md"),
+        fs::Permissions::from_mode(0o600),
+    )
+    .unwrap();
+    push(&machine).await;
+    for pack in packs(&store).difference(&before) {
+        flip(&store, pack, 100);
+    }
+    assert_eq!(drill(&machine).await.unwrap_err().code(), "B2_DAMAGED");
+    assert!(status(&machine).await.damaged_packs > 0);
+    push(&machine).await;
+    assert_eq!(drill(&machine).await.unwrap().failed, []);
 }
 
 /// The machine remembers its key; a new one could not.

@@ -218,14 +218,26 @@ pub struct VerifyOptions {
     /// Do that with a part of this machine's packs, those that were not read for longest: per cent of their bytes,
     /// 1 to 100.
     pub sample_percent: Option<u32>,
+    /// Do that with what is due, when it is done once a week, for every byte of this machine's packs to be read within
+    /// so many weeks.
+    pub weeks: Option<u32>,
+    /// Together with `weeks`: so many bytes are read in a week at most.
+    pub most_bytes: Option<f64>,
 }
 
 impl From<VerifyOptions> for ops::VerifyOptions {
     fn from(options: VerifyOptions) -> Self {
         let percent = |percent: u32| u8::try_from(percent.clamp(1, 100)).unwrap_or(100);
-        let reading = match (options.read_data, options.sample_percent) {
-            (Some(true), _) => ops::Reading::All,
-            (_, Some(sample)) => ops::Reading::Sample { percent: percent(sample) },
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a bound: what is out of range becomes the nearest one"
+        )]
+        let most_bytes = options.most_bytes.map_or(u64::MAX, |bytes| bytes as u64);
+        let reading = match (options.read_data, options.sample_percent, options.weeks) {
+            (Some(true), ..) => ops::Reading::All,
+            (_, Some(sample), _) => ops::Reading::Sample { percent: percent(sample) },
+            (_, _, Some(weeks)) => ops::Reading::Due { weeks: weeks.max(1), most_bytes },
             _ => ops::Reading::Structure,
         };
         Self { reading }

@@ -1,7 +1,7 @@
 //! Drill: this machine's newest snapshot is restored for a trial, as a machine that has nothing but the bucket and
 //! the configured secret would do it, looked through, and removed again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -17,8 +17,8 @@ use super::{FileProblem, Settings};
 use crate::crypto::ContentHash;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::format::{Entry, EntryFlags};
-use crate::repo::{Drilled, TrialFolder};
+use crate::format::{Entry, EntryFlags, PackName, SnapshotId, pack_prefix};
+use crate::repo::{Drilled, LocalRepository, TrialFolder};
 use crate::source::sqlite;
 
 /// Free space that a drill leaves on the disk, in bytes.
@@ -51,7 +51,8 @@ pub struct DrillReport {
 
 /// Restores the newest snapshot of this machine into a folder of its own, without the help of anything that this
 /// machine remembers: neither its key nor its cache. Every file is read back from the disk and its hash compared, every
-/// database goes through `integrity_check`. When all is well, that is remembered as the last proof.
+/// database goes through `integrity_check`. When all is well, that is remembered as the last proof; packs that are found lost
+/// or damaged are, too, and the next push stores again what is in them.
 ///
 /// Opens databases, though none of the state: run it in a process of its own all the same.
 ///
@@ -78,8 +79,20 @@ pub async fn drill(session: &Session) -> Result<DrillReport> {
     };
     settings.store.as_of = None;
     let blank = Session::open(settings, session.ambient.clone()).await?;
-    let mut report = session.cancellable(run(&blank, &newest.snapshot, &folder)).await?;
+    let found = session.cancellable(run(&blank, &newest.snapshot, &folder)).await;
     drop(folder);
+    let (mut report, bad) = match found {
+        Ok(found) => found,
+        Err(error) => {
+            // The tree itself cannot be read.
+            let bad = SnapshotId::parse(&newest.snapshot).and_then(|id| {
+                PackName::parse(error.object()?.strip_prefix(&pack_prefix(id.machine))?)
+            });
+            note_bad(&local, bad)?;
+            return Err(error);
+        }
+    };
+    note_bad(&local, bad)?;
     if report.failed.is_empty() {
         let mut proof = local.proof()?.unwrap_or_default();
         let at_ms = millis(session.ambient.clock.now());
@@ -93,7 +106,23 @@ pub async fn drill(session: &Session) -> Result<DrillReport> {
     Ok(report)
 }
 
-async fn run(blank: &Session, snapshot: &str, folder: &TrialFolder) -> Result<DrillReport> {
+fn note_bad(local: &LocalRepository, packs: impl IntoIterator<Item = PackName>) -> Result<()> {
+    let mut proof = local.proof()?.unwrap_or_default();
+    let bad: BTreeSet<PackName> = proof.bad.iter().copied().chain(packs).collect();
+    if bad.len() > proof.bad.len() {
+        proof.reads.retain(|read| !bad.contains(&read.name));
+        proof.bad = bad.into_iter().collect();
+        local.save_proof(&proof)?;
+    }
+    Ok(())
+}
+
+/// The report, and the packs that are lost or damaged.
+async fn run(
+    blank: &Session,
+    snapshot: &str,
+    folder: &TrialFolder,
+) -> Result<(DrillReport, Vec<PackName>)> {
     // Confirmed, since it is named: what this machine wrote itself it may read, sealed or not.
     let (source, warnings) = source(blank, snapshot, true).await?;
     let manifest = &source.snapshot().manifest;
@@ -105,6 +134,7 @@ async fn run(blank: &Session, snapshot: &str, folder: &TrialFolder) -> Result<Dr
     fetch(blank, &source, &work, true).await?;
     let mut seen = Seen { cancel: blank.ambient.cancel.clone(), ..Seen::default() };
     let mut seen = Session::blocking(move || {
+        seen.damaged = work.damaged.lock().unwrap_or_else(PoisonError::into_inner).clone();
         seen.failed = work.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (index, entry) in work.entries.iter().enumerate() {
             if entry.kind == EntryKind::File && !seen.failed.contains_key(&index) {
@@ -116,7 +146,9 @@ async fn run(blank: &Session, snapshot: &str, folder: &TrialFolder) -> Result<Dr
     .await?;
     let mut warnings = warnings;
     warnings.splice(0..0, blank.warnings.iter().cloned());
-    Ok(DrillReport {
+    let bad = seen.damaged.iter().filter_map(|number| Some(source.pack(*number).ok()?.name));
+    let bad = bad.collect();
+    let report = DrillReport {
         snapshot: snapshot.to_owned(),
         snapshot_at: time(manifest.local_time_ms),
         files: seen.files,
@@ -125,7 +157,8 @@ async fn run(blank: &Session, snapshot: &str, folder: &TrialFolder) -> Result<Dr
         failed: std::mem::take(&mut seen.failed).into_values().collect(),
         warnings,
         ..DrillReport::default()
-    })
+    };
+    Ok((report, bad))
 }
 
 /// What was found on the disk.
@@ -136,6 +169,7 @@ struct Seen {
     bytes: u64,
     databases: u64,
     failed: BTreeMap<usize, FileProblem>,
+    damaged: BTreeSet<u32>,
 }
 
 impl Seen {
@@ -182,7 +216,7 @@ fn has_room_for(folder: &Path, bytes: u64) -> Result<()> {
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     if free < bytes.saturating_add(SPARE_BYTES) {
         return Err(Error::DiskFull {
-            action: "restore for a trial into",
+            action: "restore for a trial, and leave some room, in",
             path: folder.to_owned(),
         });
     }

@@ -1,6 +1,6 @@
 //! Writing what the packs hold, while they arrive: which pieces go where, and what could not be restored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,6 +30,8 @@ pub(in crate::ops) struct Work {
     cancel: tokio_util::sync::CancellationToken,
     /// Files of which something is wrong, by entry.
     pub(in crate::ops) failed: Mutex<BTreeMap<usize, FileProblem>>,
+    /// Numbers of the packs that are lost or damaged.
+    pub(in crate::ops) damaged: Mutex<BTreeSet<u32>>,
     /// Files that were written and checked in one go.
     complete: Mutex<Vec<bool>>,
     pub(super) done_bytes: AtomicU64,
@@ -52,6 +54,7 @@ impl Work {
             target,
             cancel: session.ambient.cancel.clone(),
             failed: Mutex::default(),
+            damaged: Mutex::default(),
             done_bytes: AtomicU64::new(0),
             done_files: AtomicU64::new(0),
         }
@@ -83,6 +86,10 @@ impl Work {
     }
 
     pub(super) fn fail(&self, pieces: &[Piece], error: &Error) {
+        if matches!(error, Error::Damaged { .. } | Error::ObjectMissing { .. }) {
+            let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+            damaged.extend(pieces.iter().filter(|it| it.run.count > 0).map(|it| it.run.pack));
+        }
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         for piece in pieces {
             let Some(entry) = self.entries.get(piece.file) else { continue };

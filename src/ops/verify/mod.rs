@@ -3,6 +3,7 @@
 mod check;
 mod consequences;
 mod sample;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -40,6 +41,15 @@ pub enum Reading {
     Sample {
         /// Per cent.
         percent: u8,
+    },
+    /// Of this machine's packs what is due, when this is done once a week, for every byte of them to be read within
+    /// `weeks` weeks, those first that were not read for longest; and the structure as above. What was read in the
+    /// last six days is taken off, so that one that was cut off may be done again.
+    Due {
+        /// Weeks, at least 1.
+        weeks: u32,
+        /// So many bytes are read in a week at most, but for the rest of the last pack.
+        most_bytes: u64,
     },
     /// All of every machine.
     All,
@@ -115,20 +125,11 @@ fn is_finding(error: &Error) -> bool {
     )
 }
 
-/// The object that is at fault: of a snapshot whose tree cannot be read it is often a pack.
-fn object_of(error: &Error) -> Option<&str> {
-    match error {
-        Error::Damaged { object, .. }
-        | Error::ObjectMissing { object }
-        | Error::Version { object, .. } => Some(object),
-        _ => None,
-    }
-}
-
 async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> {
     let mut report = VerifyReport::default();
     let this_machine = session.local.machine()?;
-    let only = matches!(options.reading, Reading::Sample { .. }).then_some(this_machine).flatten();
+    let own = matches!(options.reading, Reading::Sample { .. } | Reading::Due { .. });
+    let only = own.then_some(this_machine).flatten();
     let mut opened: Vec<(PackSource, Vec<Entry>)> = Vec::new();
     let mut unreadable: Vec<VerifyProblem> = Vec::new();
     for name in find(&*session.store).await? {
@@ -139,7 +140,7 @@ async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> 
         report.snapshots += 1;
         let mut unreadable_by = |error: &Error| {
             unreadable.push(VerifyProblem {
-                object: object_of(error).map_or_else(|| id.object(), ToOwned::to_owned),
+                object: error.object().map_or_else(|| id.object(), ToOwned::to_owned),
                 code: error.code(),
                 message: error.to_string(),
                 snapshots: vec![id.to_string()],
@@ -167,12 +168,11 @@ async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> 
         }
     }
     check_slots(session, &opened, &mut report).await?;
-    let mut proof = sample::Rotation::load(session, this_machine)?;
-    let packs = check_packs(session, &opened, options, &proof, &mut report).await?;
     // What was once there says nothing about what is.
-    if session.settings.store.as_of.is_none() {
-        proof.note(&packs)?;
-    }
+    let noted = this_machine.filter(|_| session.settings.store.as_of.is_none());
+    let mut rotation = sample::Rotation::load(session, noted)?;
+    let packs = check_packs(session, &opened, options, &mut rotation, &mut report).await?;
+    rotation.note(&packs)?;
     report.problems.extend(consequences(unreadable, &opened, &packs));
     Ok(report)
 }
@@ -226,7 +226,7 @@ async fn check_packs(
     session: &Session,
     opened: &[(PackSource, Vec<Entry>)],
     options: VerifyOptions,
-    rotation: &sample::Rotation,
+    rotation: &mut sample::Rotation,
     report: &mut VerifyReport,
 ) -> Result<Packs> {
     let mut wanted: BTreeMap<(MachineId, PackName), (PackRef, &PackSource)> = BTreeMap::new();
@@ -248,6 +248,9 @@ async fn check_packs(
         .collect();
     let read = rotation.choose(options.reading, &packs);
     let total: u64 = wanted.values().map(|(pack, _)| pack.bytes).sum();
+    // What is read comes first: that is remembered, should the rest be cut off.
+    let mut wanted: Vec<_> = wanted.into_iter().collect();
+    wanted.sort_by_key(|(name, _)| !read.contains(name));
     // Boxed: the compiler cannot see through closures over borrowed sources that these are `Send`.
     let checks: Vec<BoxFuture<'_, Result<_>>> = wanted
         .into_iter()
@@ -267,6 +270,7 @@ async fn check_packs(
         report.packs += 1;
         report.bytes += bytes;
         report.read_bytes += if checked.read { bytes } else { 0 };
+        rotation.note_read(name, &checked)?;
         session.report(Phase::Verify, report.bytes, Some(total), report.packs);
         packs.insert(name, checked);
     }

@@ -1,8 +1,9 @@
 //! Which packs are read this time, and what is remembered of it.
 
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
+use super::check::Checked;
+use super::turns::{self, Turn};
 use super::{Packs, Reading};
 use crate::error::Result;
 use crate::format::{MachineId, PackName};
@@ -28,45 +29,58 @@ impl Rotation {
         Ok(Self { machine, local, proof, now_ms: millis(session.ambient.clock.now()) })
     }
 
-    /// The packs to read. A pack that was never read counts as read when it was uploaded, since it was opened and
-    /// compared just before: else those of each day would keep the old ones from being read.
+    /// The packs to read.
     pub(super) fn choose(
         &self,
         reading: Reading,
         packs: &[Candidate<'_>],
     ) -> HashSet<(MachineId, PackName)> {
-        let percent = match reading {
-            Reading::Structure => return HashSet::new(),
-            Reading::All => {
-                return packs.iter().map(|(machine, name, ..)| (*machine, *name)).collect();
-            }
-            Reading::Sample { percent } => u128::from(percent.clamp(1, 100)),
-        };
         let read: HashMap<PackName, i64> =
             self.proof.reads.iter().map(|read| (read.name, read.at_ms)).collect();
         let bad: HashSet<PackName> = self.proof.bad.iter().copied().collect();
-        let last = |(_, name, _, info): &Candidate<'_>| {
-            let uploaded = info.and_then(|info| info.modified).map_or(i64::MIN, millis);
-            read.get(name).copied().unwrap_or(uploaded)
+        let turn = |(_, name, bytes, info): &Candidate<'_>| Turn {
+            bytes: *bytes,
+            uploaded_ms: info.and_then(|info| info.modified).map(millis),
+            read_ms: read.get(name).copied(),
+            bad: bad.contains(name),
         };
-        let mut order: Vec<&Candidate<'_>> = packs.iter().collect();
-        // What was found bad is looked at every time: it may have been mended, and is worth naming until it is.
-        order.sort_by_key(|pack| (Reverse(bad.contains(&pack.1)), last(pack), pack.1));
-        let total: u128 = packs.iter().map(|(_, _, bytes, _)| u128::from(*bytes)).sum();
-        let (mut chosen, mut bytes) = (HashSet::new(), 0u128);
-        for (machine, name, size, _) in order {
-            if bytes * 100 >= total * percent && !bad.contains(name) {
-                break;
-            }
-            bytes += u128::from(*size);
-            chosen.insert((*machine, *name));
+        let all: Vec<Turn> = packs.iter().map(turn).collect();
+        let chosen = match reading {
+            Reading::Structure => vec![],
+            Reading::All => (0..packs.len()).collect(),
+            Reading::Sample { percent } => turns::sample(&all, percent, self.now_ms),
+            Reading::Due { weeks, most_bytes } => turns::due(&all, weeks, most_bytes, self.now_ms),
+        };
+        let chosen = chosen.into_iter().filter_map(|at| packs.get(at));
+        chosen.map(|(machine, name, ..)| (*machine, *name)).collect()
+    }
+
+    /// Remembers at once that a pack was read: what is cut off is not read a second time.
+    pub(super) fn note_read(
+        &mut self,
+        (machine, name): (MachineId, PackName),
+        checked: &Checked,
+    ) -> Result<()> {
+        if !checked.read || !self.remembers(machine) {
+            return Ok(());
         }
-        chosen
+        self.proof.reads.retain(|read| read.name != name);
+        self.proof.bad.retain(|bad| *bad != name);
+        if checked.error.is_none() {
+            self.proof.reads.push(PackRead { name, at_ms: self.now_ms });
+        } else {
+            self.proof.bad.push(name);
+        }
+        self.local.save_proof(&self.proof)
+    }
+
+    fn remembers(&self, machine: MachineId) -> bool {
+        self.machine == Some(machine) && self.local.dir().is_dir()
     }
 
     /// Remembers what was read and what was bad, of this machine's packs, for as long as a snapshot names them.
     pub(super) fn note(&mut self, packs: &Packs) -> Result<()> {
-        let Some(machine) = self.machine.filter(|_| self.local.dir().is_dir()) else {
+        let Some(machine) = self.machine.filter(|machine| self.remembers(*machine)) else {
             return Ok(());
         };
         let own: HashMap<PackName, _> = packs
