@@ -1131,6 +1131,13 @@ export interface VerifyOptions {
    * 1 to 100.
    */
   samplePercent?: number
+  /**
+   * Do that with what is due, when it is done once a week, for every byte of this machine's packs to be read within
+   * so many weeks.
+   */
+  weeks?: number
+  /** Together with `weeks`: so many bytes are read in a week at most. */
+  mostBytes?: number
 }
 
 /** Something that is not as it should be. */

@@ -28,7 +28,14 @@ describe('what the gateway alone uses', () => {
   it('has defaults', () => {
     const { schedule, ...rest } = checkPolicy(undefined);
     expect(schedule.text).toBe('daily');
-    expect(rest).toEqual({ keepSnapshots: 10, keepDaily: 7, keepWeekly: 4, autoRestore: true });
+    expect(rest).toEqual({
+      keepSnapshots: 10,
+      keepDaily: 7,
+      keepWeekly: 4,
+      autoRestore: true,
+      verifyWeeks: 20,
+      drill: true,
+    });
   });
 
   it.each([
@@ -45,6 +52,9 @@ describe('what the gateway alone uses', () => {
     ['keepDaily', { keepDaily: -1 }],
     ['keepWeekly', { keepWeekly: Number.NaN }],
     ['autoRestore', { autoRestore: 'yes' }],
+    ['verifyWeeks', { verifyWeeks: -1 }],
+    ['verifyWeeks', { verifyWeeks: '20' }],
+    ['drill', { drill: 30 }],
   ])('names %s in the error about %j', (field, config) => {
     expect(() => checkPolicy(config)).toThrow(
       expect.objectContaining({

@@ -100,7 +100,10 @@ export interface Engine {
   recoverRollback(settings: Settings, gatewayStands: boolean): Promise<RollbackReport>;
   /** Gives up a rollback that waits; nothing of the state was touched by it. False when none waits. */
   discardRollback(settings: Settings): Promise<boolean>;
-  /** Checks that every snapshot can be restored; with `readData` by opening every byte, or a part of them. */
+  /**
+   * Checks, in a child process, that every snapshot can be restored; with `readData` by opening every byte, or a part
+   * of them. It holds the lists of files of all snapshots: memory that the gateway should not have to spend.
+   */
   verify(settings: Settings, options?: VerifyOptions, operation?: Operation): Promise<VerifyReport>;
   /** Restores this machine's newest snapshot for a trial, in a child process, looks it through, and removes it. */
   drill(settings: Settings, operation?: Operation): Promise<DrillReport>;
@@ -198,9 +201,7 @@ export function createEngine({
       runIsolated({ op: 'recoverRollback', settings, gatewayStands }),
     discardRollback: (settings) => here({}, (native) => native.discardRollback(settings)),
     verify: (settings, options = {}, operation = {}) =>
-      here(operation, (native, cancel) =>
-        native.verify(settings, options, cancel, harmless(operation.onProgress)),
-      ),
+      runIsolated({ op: 'verify', settings, options }, operation),
     drill: (settings, operation = {}) => runIsolated({ op: 'drill', settings }, operation),
     doctor: (settings, options = {}, operation = {}) =>
       here(operation, (native, cancel) => native.doctor(settings, options, cancel)),

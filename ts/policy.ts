@@ -10,6 +10,8 @@ export const POLICY_FIELDS = [
   'keepDaily',
   'keepWeekly',
   'autoRestore',
+  'verifyWeeks',
+  'drill',
 ] as const;
 
 /** What is kept. */
@@ -27,6 +29,10 @@ export interface Policy extends Keep {
   readonly schedule: Schedule;
   /** Whether a new machine restores itself. */
   readonly autoRestore: boolean;
+  /** Every byte that this machine stores is read within so many weeks; 0: not by itself. */
+  readonly verifyWeeks: number;
+  /** Whether the newest snapshot is restored for a trial once a month. */
+  readonly drill: boolean;
 }
 
 /** Words for schedules; everything else is a cron expression. */
@@ -84,14 +90,12 @@ export function checkPolicy(config: unknown): Policy {
   const timeZone = zone(file['timezone']);
   const schedule = file['schedule'] ?? 'daily';
   if (typeof schedule !== 'string') throw wrong('schedule', `must be a string, not ${kind(schedule)}`);
-  const autoRestore = file['autoRestore'] ?? true;
-  if (typeof autoRestore !== 'boolean') {
-    throw wrong('autoRestore', `must be true or false, not ${kind(autoRestore)}`);
-  }
   return {
     schedule: new Schedule(schedule.trim(), timeZone),
     ...checkKeep(file),
-    autoRestore,
+    autoRestore: trueOrFalse(file, 'autoRestore', true),
+    verifyWeeks: whole(file, 'verifyWeeks', 20, 0),
+    drill: trueOrFalse(file, 'drill', true),
   };
 }
 
@@ -117,6 +121,12 @@ function zone(value: unknown): string | undefined {
   } catch {
     throw wrong('timezone', `"${value}" is no time zone; write it as "Europe/Vienna"`);
   }
+}
+
+function trueOrFalse(file: Readonly<Record<string, unknown>>, field: string, byDefault: boolean): boolean {
+  const value = file[field] ?? byDefault;
+  if (typeof value !== 'boolean') throw wrong(field, `must be true or false, not ${kind(value)}`);
+  return value;
 }
 
 function whole(

@@ -14,6 +14,8 @@ import type {
   RollbackPlan,
   RollbackReport,
   Settings,
+  VerifyOptions,
+  VerifyReport,
 } from '../index.js';
 import type { ErrorCode } from './errors.js';
 
@@ -33,6 +35,7 @@ export type Job =
       readonly options: RollbackOptions;
       readonly hash: string;
     }
+  | { readonly op: 'verify'; readonly settings: Settings; readonly options: VerifyOptions }
   | { readonly op: 'drill'; readonly settings: Settings }
   | { readonly op: 'arrive'; readonly settings: Settings }
   | { readonly op: 'recoverRollback'; readonly settings: Settings; readonly gatewayStands: boolean };
@@ -47,6 +50,7 @@ export interface JobReport {
   rollBack: RollbackReport;
   arrive: ArriveReport;
   recoverRollback: RollbackReport;
+  verify: VerifyReport;
   drill: DrillReport;
 }
 

@@ -87,6 +87,8 @@ function carryOut(
       return native.planRollback(job.settings, job.options, handle);
     case 'rollBack':
       return native.rollBack(job.settings, job.options, job.hash, handle, onProgress);
+    case 'verify':
+      return native.verify(job.settings, job.options, handle, onProgress);
     case 'drill':
       return native.drill(job.settings, handle, onProgress);
     case 'arrive':

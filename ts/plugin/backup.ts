@@ -14,8 +14,10 @@ import { type BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import type { Policy } from '../policy.js';
 import { Arrival } from './arrival.js';
+import { anyChore, Chores } from './chores.js';
 import { type Clock, within } from './clock.js';
-import { Pruner } from './pruner.js';
+import { driller, VERIFY_BYTES, verifier } from './prover.js';
+import { pruner } from './pruner.js';
 import { Pusher, type PushReason, type Running } from './pusher.js';
 import type { Failure, Record } from './record.js';
 import type { Reporter } from './report.js';
@@ -42,6 +44,16 @@ export interface GatewayStatus {
   readonly lastPruneAt?: string;
   /** Why that failed. */
   readonly pruneProblem?: { readonly code: string; readonly message: string };
+  /** When what is stored was last looked through. */
+  readonly lastVerifyAt?: string;
+  /** What was found, or why nothing could be. */
+  readonly verifyProblem?: { readonly code: string; readonly message: string };
+  /** When the gateway last restored a snapshot for a trial, and all of it came back. */
+  readonly lastDrillAt?: string;
+  /** Why it did not, or why that could not be tried. */
+  readonly drillProblem?: { readonly code: string; readonly message: string };
+  /** Why that is not tried. */
+  readonly drillSkipped?: string;
   /** Failures in a row. */
   readonly failures: number;
   readonly lastFailure?: Failure;
@@ -70,8 +82,8 @@ const CAPTURE_WAIT_MS = 25_000;
 const STOP_WAIT_MS = 8_000;
 /** How long a rollback waits for a push that it cuts off, in milliseconds. */
 const MAKE_WAY_MS = 12_000;
-/** How long a stopping gateway waits for pruning to be cut off, in milliseconds. */
-const PRUNE_ENDS_MS = 2_000;
+/** How long a stopping gateway waits for chores to be cut off, in milliseconds. */
+const CHORES_END_MS = 2_000;
 /** How long a push waits for another process that works on the same state, in milliseconds. */
 const LOCK_WAIT_MS = 10 * 60_000;
 
@@ -79,7 +91,7 @@ const LOCK_WAIT_MS = 10 * 60_000;
 export class Backup {
   readonly #deps: BackupDeps;
   readonly #pusher: Pusher;
-  readonly #pruner: Pruner | undefined;
+  readonly #chores: Chores;
   readonly #arrival: Arrival;
   /** What rolls this state back. */
   readonly rollbacks: Rollbacks;
@@ -101,10 +113,10 @@ export class Backup {
       push: (reason, operation) => this.#push(reason, operation),
       ended: (reason, outcome) => {
         deps.reporter.ended(reason, outcome);
-        if (this.#pusher.running === undefined) this.#pruner?.afterPush(reason, outcome);
+        if (this.#pusher.running === undefined) this.#chores.afterPush({ reason, outcome });
       },
     });
-    this.#pruner = this.#makePruner();
+    this.#chores = this.#makeChores();
   }
 
   /** The time zone in which the user speaks of days. */
@@ -141,7 +153,7 @@ export class Backup {
   stop(): void {
     this.#cancelTime();
     this.#pusher.stop();
-    void this.#pruner?.stop();
+    void this.#chores.stop();
   }
 
   /** Pushes because somebody asks. @throws {BackupError} */
@@ -173,8 +185,8 @@ export class Backup {
     const { clock, configured, reporter } = this.#deps;
     this.#cancelTime();
     if (configured instanceof Error) return;
-    // It holds the lock that a rollback needs, and a push.
-    await within(clock, PRUNE_ENDS_MS, this.#pruner?.stop() ?? Promise.resolve());
+    // They hold the lock that a rollback needs, and a push.
+    await within(clock, CHORES_END_MS, this.#chores.stop());
     if (await this.rollbacks.beforeStop()) {
       this.#pusher.stop();
       return;
@@ -228,7 +240,7 @@ export class Backup {
   async #push(reason: PushReason, operation: Operation): Promise<PushReport> {
     const settings = this.#settings();
     this.#deps.reporter.began();
-    await this.#pruner?.interrupt();
+    await this.#chores.interrupt();
     await this.#arrival.beforePush(reason, operation);
     return this.#deps.engine.push(settings, { reason, waitMs: LOCK_WAIT_MS }, operation);
   }
@@ -236,22 +248,45 @@ export class Backup {
   /** Lets what runs go, and what would follow it. */
   async #makeWay(): Promise<void> {
     await this.#pusher.interrupt();
-    await this.#pruner?.interrupt();
+    await this.#chores.interrupt();
   }
 
-  #makePruner(): Pruner | undefined {
+  #makeChores(): Chores {
     const { clock, configured, engine, reporter } = this.#deps;
-    if (configured instanceof Error) return undefined;
+    if (configured instanceof Error) return new Chores([]);
     const { settings, policy } = configured;
-    const { keepSnapshots, keepDaily, keepWeekly } = policy;
+    const { keepSnapshots, keepDaily, keepWeekly, verifyWeeks: weeks } = policy;
     const keep = { keepSnapshots, keepDaily, keepWeekly };
-    return new Pruner({
+    const since = () => reporter.record.since;
+    const prune = pruner({
       clock,
       keep,
       lastAt: () => reporter.record.lastPruneAt,
-      prune: (operation) => engine.prune(settings, keep, operation),
+      work: (operation) => engine.prune(settings, keep, operation),
       ended: (outcome) => reporter.pruned(outcome),
     });
+    const verify = verifier({
+      clock,
+      since,
+      last: () => reporter.record.verify ?? {},
+      began: () => reporter.proofBegan('verify'),
+      work: (operation) => engine.verify(settings, { weeks, mostBytes: VERIFY_BYTES }, operation),
+      ended: (outcome) => reporter.verified(outcome),
+    });
+    const drill = driller({
+      clock,
+      since,
+      last: () => reporter.record.drill ?? {},
+      began: () => reporter.proofBegan('drill'),
+      work: (operation) => engine.drill(settings, operation),
+      ended: (outcome) => reporter.drilled(outcome),
+      tooLarge: (bytes) => reporter.drillTooLarge(bytes),
+    });
+    return new Chores([
+      anyChore(prune),
+      ...(weeks > 0 ? [anyChore(verify)] : []),
+      ...(policy.drill ? [anyChore(drill)] : []),
+    ]);
   }
 
   #settings(): Settings {
@@ -263,6 +298,7 @@ export class Backup {
 
 function remembered(record: Record, running: Running | undefined) {
   const { lastSuccessAt, lastSnapshot, failures, lastFailure, lastPruneAt, pruneFailure } = record;
+  const { verify = {}, drill = {} } = record;
   return {
     failures,
     ...(running === undefined
@@ -273,6 +309,11 @@ function remembered(record: Record, running: Running | undefined) {
     ...(lastFailure === undefined ? {} : { lastFailure }),
     ...(lastPruneAt === undefined ? {} : { lastPruneAt }),
     ...(pruneFailure === undefined ? {} : { pruneProblem: plain(pruneFailure) }),
+    ...(verify.doneAt === undefined ? {} : { lastVerifyAt: verify.doneAt }),
+    ...(verify.failure === undefined ? {} : { verifyProblem: plain(verify.failure) }),
+    ...(drill.doneAt === undefined ? {} : { lastDrillAt: drill.doneAt }),
+    ...(drill.failure === undefined ? {} : { drillProblem: plain(drill.failure) }),
+    ...(drill.skipped === undefined ? {} : { drillSkipped: drill.skipped }),
   };
 }
 

@@ -53,10 +53,30 @@ export interface Record {
   readonly lastPruneAt?: string;
   /** Why that failed. */
   readonly pruneFailure?: Failure;
+  /** How looking through what is stored went. */
+  readonly verify?: ProofRecord;
+  /** How restoring for a trial went. */
+  readonly drill?: ProofRecord;
+}
+
+/** How a proof last went. */
+export interface ProofRecord {
+  /** When it last came to an end: of a trial restore, when it last came back whole. */
+  readonly doneAt?: string;
+  /** When it was last begun. */
+  readonly triedAt?: string;
+  /** What it found, or why it found nothing out. */
+  readonly failure?: Failure;
+  /** Objects that were found bad and that the user was told of. */
+  readonly found?: readonly string[];
+  /** Why it is not even tried. */
+  readonly skipped?: string;
 }
 
 /** What the user is told about, once. */
-export type Incident = 'failing' | 'overdue';
+export type Incident = 'failing' | 'overdue' | 'unproven';
+
+const INCIDENTS: ReadonlySet<unknown> = new Set<Incident>(['failing', 'overdue', 'unproven']);
 
 /** Nothing has happened yet. */
 export const EMPTY: Record = { failures: 0, told: [] };
@@ -121,10 +141,25 @@ function parse(value: unknown): Record {
     ...(typeof lastSnapshot === 'string' ? { lastSnapshot } : {}),
     ...(isFailure(lastFailure) ? { lastFailure } : {}),
     ...(isFailure(pruneFailure) ? { pruneFailure } : {}),
+    ...proof(saved, 'verify'),
+    ...proof(saved, 'drill'),
     ...(isRollback(saved['rollback']) ? { rollback: saved['rollback'] } : {}),
     failures: typeof failures === 'number' && Number.isSafeInteger(failures) && failures > 0 ? failures : 0,
-    told: Array.isArray(told) ? told.filter((word) => word === 'failing' || word === 'overdue') : [],
+    told: Array.isArray(told) ? told.filter((word) => INCIDENTS.has(word)) : [],
   };
+}
+
+function proof<K extends 'verify' | 'drill'>(saved: { readonly [field: string]: unknown }, field: K) {
+  const value = saved[field];
+  if (typeof value !== 'object' || value === null) return {};
+  const { failure, found, skipped } = value as Partial<ProofRecord>;
+  const parsed: ProofRecord = {
+    ...times(value as { readonly [field: string]: unknown }, 'doneAt', 'triedAt'),
+    ...(isFailure(failure) ? { failure } : {}),
+    ...(Array.isArray(found) ? { found: found.filter((object) => typeof object === 'string') } : {}),
+    ...(typeof skipped === 'string' ? { skipped } : {}),
+  };
+  return { [field]: parsed } as { [F in K]: ProofRecord };
 }
 
 function times<K extends string>(saved: { readonly [field: string]: unknown }, ...fields: K[]) {

@@ -1,5 +1,5 @@
 /** Keeps the record of how pushes go, and tells the user when they do not. */
-import type { PruneReport, PushReport } from '../../index.js';
+import type { DrillReport, PruneReport, PushReport, VerifyReport } from '../../index.js';
 import { BackupError } from '../errors.js';
 import type { Policy } from '../policy.js';
 import type { Logger } from './api.js';
@@ -14,6 +14,7 @@ import {
   type RecordFile,
 } from './record.js';
 import { tellPrune, tellPush } from './tell.js';
+import { tellDamage, tellDrill, tellTooLarge, tellVerify, unproven } from './tell-proof.js';
 
 /** So many failures in a row reach the user. */
 const FAILURES = 3;
@@ -142,6 +143,70 @@ export class Reporter {
     for (const warning of outcome.warnings) logger.warn(warning);
   }
 
+  /** A look at what is stored begins, or a trial restore. */
+  proofBegan(which: 'verify' | 'drill'): void {
+    const { skipped: _over, ...rest } = this.#record[which] ?? {};
+    this.#save({ ...this.#record, [which]: { ...rest, triedAt: this.#clock.now().toISOString() } });
+  }
+
+  /** What is stored was looked through, or could not be. The user hears once of each object that is bad. */
+  verified(outcome: VerifyReport | BackupError): void {
+    const at = this.#clock.now();
+    const { failure: _over, found = [], ...rest } = this.#record.verify ?? {};
+    const { logger } = this.#voice;
+    if (outcome instanceof BackupError) {
+      const verify = { ...rest, found, failure: failure(outcome, at) };
+      this.#save({ ...this.#record, verify });
+      logger.warn(`what is stored could not be looked through: ${outcome.message} (${outcome.code})`);
+      return;
+    }
+    const verify = { ...rest, doneAt: at.toISOString() };
+    const damage = tellDamage(outcome);
+    if (damage === undefined) {
+      this.#save({ ...this.#record, verify });
+      logger.info(tellVerify(outcome));
+      if (found.length > 0) this.tell('What was damaged in the backups is whole again, or needed no more.');
+      return;
+    }
+    const bad = outcome.problems.map(({ object }) => object);
+    this.#save({ ...this.#record, verify: { ...verify, found: bad, failure: failure(damage, at) } });
+    for (const { message, code } of outcome.problems.slice(0, 5)) logger.error(`${message} (${code})`);
+    this.#voice.health?.reportFailure(damage);
+    if (bad.some((object) => !found.includes(object))) this.#alarm(damage.message);
+  }
+
+  /** The newest snapshot was restored for a trial, or could not be. The user hears once that it does not come back. */
+  drilled(outcome: DrillReport | BackupError): void {
+    const at = this.#clock.now();
+    const { failure: _over, ...rest } = this.#record.drill ?? {};
+    const { logger } = this.#voice;
+    const problem = unproven(outcome);
+    if (problem !== undefined) {
+      const { told } = this.#record;
+      this.#save({ ...this.#record, drill: { ...rest, failure: failure(problem, at) } });
+      logger.error(problem.message);
+      this.#voice.health?.reportFailure(problem);
+      if (!told.includes('unproven')) this.#incident('unproven', problem.message);
+    } else if (outcome instanceof BackupError) {
+      this.#save({ ...this.#record, drill: { ...rest, failure: failure(outcome, at) } });
+      logger.warn(`no trial restore: ${outcome.message} (${outcome.code})`);
+    } else {
+      const told = this.#record.told.filter((incident) => incident !== 'unproven');
+      const over = told.length < this.#record.told.length;
+      this.#save({ ...this.#record, told, drill: { ...rest, doneAt: at.toISOString() } });
+      logger.info(tellDrill(outcome));
+      if (over) this.#voice.tellUser(tellDrill(outcome), this.#wakes);
+    }
+  }
+
+  /** A snapshot of so many bytes is not restored for a trial. */
+  drillTooLarge(bytes: number): void {
+    const skipped = tellTooLarge(bytes);
+    const { failure: _over, ...drill } = this.#record.drill ?? {};
+    this.#save({ ...this.#record, drill: { ...drill, skipped, triedAt: this.#clock.now().toISOString() } });
+    this.#voice.logger.warn(skipped);
+  }
+
   /** Tells the user when nothing was backed up for too long. To be called at least once a minute. */
   look({ schedule }: Policy): void {
     const now = this.#clock.now();
@@ -172,10 +237,12 @@ export class Reporter {
     const { told, lastFailure: _over, ...rest } = this.#record;
     const lastSnapshot = report.snapshot ?? report.resumed;
     const now = this.#clock.now().toISOString();
+    // That backups can be made does not prove that they can be had back.
+    const stays = told.filter((incident) => incident === 'unproven');
     this.#save({
       ...rest,
       failures: 0,
-      told: [],
+      told: stays,
       lastRunAt: rest.lastRunAt ?? now,
       lastSuccessAt: now,
       ...(lastSnapshot === undefined ? {} : { lastSnapshot }),
@@ -189,7 +256,7 @@ export class Reporter {
     if (report.skipped.length > 5)
       logger.warn(`not backed up: ${report.skipped.length - 5} more; "openclaw b2-backup push" lists them`);
     for (const warning of report.warnings) logger.warn(warning);
-    if (told.length > 0) this.#voice.tellUser('Backups to B2 work again.', this.#wakes);
+    if (told.length > stays.length) this.#voice.tellUser('Backups to B2 work again.', this.#wakes);
   }
 
   #failed(reason: PushReason, error: BackupError): void {
@@ -211,6 +278,10 @@ export class Reporter {
 
   #incident(incident: Incident, text: string): void {
     this.#save({ ...this.#record, told: [...this.#record.told, incident] });
+    this.#alarm(text);
+  }
+
+  #alarm(text: string): void {
     this.#voice.logger.warn(text);
     this.#voice.tellUser(text, this.#wakes);
   }

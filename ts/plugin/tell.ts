@@ -77,6 +77,7 @@ interface Trouble {
 /** Whether the state is backed up, since when, and where. */
 export function tellStatus(standing: GatewayStatus, now: Date, timeZone?: string): string {
   const { problem, running, schedule, nextAt, bucket, bucketProblem, pruneProblem } = standing;
+  const { verifyProblem, drillProblem, drillSkipped } = standing;
   const times = new Times({ now, timeZone });
   return lines(
     ...(problem === undefined ? [] : [`Nothing can be backed up: ${trouble(problem)}`]),
@@ -88,7 +89,10 @@ export function tellStatus(standing: GatewayStatus, now: Date, timeZone?: string
       : [
           `Next backup: ${times.tell(nextAt)}${schedule === undefined ? '' : `, schedule "${printable(schedule)}"`}`,
         ]),
-    ...(bucket === undefined ? [] : bucketOf(bucket)),
+    ...(bucket === undefined ? [] : bucketOf(bucket, times)),
+    ...(verifyProblem === undefined ? [] : [`The last look at what is stored: ${trouble(verifyProblem)}`]),
+    ...(drillProblem === undefined ? [] : [`The last trial restore: ${trouble(drillProblem)}`]),
+    ...(drillSkipped === undefined ? [] : [`Note: ${printable(drillSkipped)}`]),
     ...(pruneProblem === undefined ? [] : [`Old snapshots stay: ${trouble(pruneProblem)}`]),
     ...(bucketProblem === undefined ? [] : [`The bucket cannot be asked: ${trouble(bucketProblem)}`]),
   );
@@ -160,19 +164,15 @@ function lastOf({ lastSuccessAt, lastSnapshot, bucket }: GatewayStatus, times: T
   return `Last backup: ${times.tell(at)}${snapshot === undefined ? '' : `, snapshot ${printable(snapshot)}`}`;
 }
 
-function bucketOf({
-  bucket,
-  prefix,
-  encrypt,
-  snapshots,
-  storedBytes,
-  pending,
-  warnings,
-  opensWith,
-}: StatusReport): string[] {
+function bucketOf(report: StatusReport, times: Times): string[] {
+  const { bucket, prefix, encrypt, snapshots, storedBytes, pending, warnings, opensWith } = report;
+  const { provenSnapshot, provenAt } = report;
   const where = `${printable(bucket)}, prefix ${printable(prefix)}, ${encrypt ? 'encrypted' : 'not encrypted'}`;
   return [
     `Bucket: ${where}; ${count(snapshots, 'snapshot')}, ${formatBytes(storedBytes)}`,
+    ...(provenSnapshot === undefined || provenAt === undefined
+      ? []
+      : [`Last proven: ${times.tell(provenAt)}, by a trial restore of ${printable(provenSnapshot)}`]),
     ...(pending ? ['An upload was cut off; the next backup finishes it.'] : []),
     ...notes([...warnings, ...onlyApplicationKey({ opensWith }, 'openclaw b2-backup')]),
   ];

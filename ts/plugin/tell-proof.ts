@@ -1,0 +1,84 @@
+/** What proofs found, in words for logs and for the user. Pure. */
+import type { DrillReport, VerifyReport } from '../../index.js';
+import { BackupError, type ErrorCode } from '../errors.js';
+import { count, formatBytes, printable } from '../text.js';
+
+/** So many of the things that are wrong are named. */
+const MOST = 3;
+
+/** Codes of trial restores which say that the newest snapshot cannot be had back. Others say that nobody knows. */
+const HOPELESS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'B2_WRONG_KEY',
+  'B2_DAMAGED',
+  'B2_OBJECT_MISSING',
+  'B2_SNAPSHOT_NOT_FOUND',
+  'B2_NOT_AUTHENTICATED',
+  'B2_UNSAFE_PATH',
+]);
+
+/** What a look found that found nothing wrong. */
+export function tellVerify({ readBytes, bytes, snapshots }: VerifyReport): string {
+  return (
+    `${formatBytes(readBytes)} of the ${formatBytes(bytes)} that this machine stores were read and are as they were ` +
+    `written; ${count(snapshots, 'snapshot')} complete`
+  );
+}
+
+/** What is damaged, and what happens and what to do about it; nothing where all is well. */
+export function tellDamage({ problems }: VerifyReport): BackupError | undefined {
+  const [first] = problems;
+  if (first === undefined) return undefined;
+  const snapshots = new Set(problems.flatMap((problem) => problem.snapshots)).size;
+  const cost = snapshots === 0 ? '' : ` They harm ${count(snapshots, 'snapshot')}.`;
+  return error(
+    `${count(problems.length, 'object')} of the backups in the bucket ${problems.length === 1 ? 'is' : 'are'} lost or ` +
+      `damaged: ${named(problems.map(({ object }) => object))}.${cost} The next backup stores again what is still on ` +
+      'this machine. "openclaw b2-backup verify" tells what older snapshots have lost, ' +
+      '"openclaw b2-backup undelete --dry-run" whether it can be brought back.',
+    first.code,
+  );
+}
+
+/** What a trial restore found that found nothing wrong. */
+export function tellDrill({ snapshot, files, bytes, databases }: DrillReport): string {
+  return (
+    `A trial restore of ${printable(snapshot)} brought back all of ${count(files, 'file')} (${formatBytes(bytes)}) and ` +
+    count(databases, 'database')
+  );
+}
+
+/** Why the newest snapshot cannot be had back, as far as that is known; nothing where it can, or nobody knows. */
+export function unproven(outcome: DrillReport | BackupError): BackupError | undefined {
+  if (outcome instanceof BackupError) {
+    if (!HOPELESS.has(outcome.code)) return undefined;
+    return error(
+      `A trial restore of the newest backup failed: ${outcome.message} (${outcome.code}). The next backup mends what ` +
+        'is damaged; "openclaw b2-backup drill" tries again, "openclaw b2-backup doctor" tells what is wrong.',
+      outcome.code,
+    );
+  }
+  const { failed, snapshot } = outcome;
+  const [first] = failed;
+  if (first === undefined) return undefined;
+  return error(
+    `A trial restore of ${printable(snapshot)} did not bring back ${count(failed.length, 'file')}: ` +
+      `${named(failed.map(({ path }) => path))}. The next backup stores again what is still on this machine; ` +
+      '"openclaw b2-backup drill" tries again.',
+    first.code,
+  );
+}
+
+/** Why a snapshot of so many bytes is not restored for a trial. */
+export function tellTooLarge(bytes: number): string {
+  return `${formatBytes(bytes)} are too much for a trial restore that nobody asked for; "openclaw b2-backup drill" makes one`;
+}
+
+function named(all: readonly string[]): string {
+  const shown = all.slice(0, MOST).map(printable).join(', ');
+  return all.length > MOST ? `${shown} and ${all.length - MOST} more` : shown;
+}
+
+/** A finding is not retryable: it does not pass by itself. */
+function error(message: string, code: string): BackupError {
+  return new BackupError(message, { code: code as ErrorCode });
+}
