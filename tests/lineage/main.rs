@@ -166,6 +166,50 @@ async fn another_bucket_is_not_assumed_to_hold_anything() {
     assert_eq!(machine.push().await.unwrap().snapshot, None);
 }
 
+/// Plain and sealed packs are kept apart, under two machine ids. That is no copied machine, and is not told as one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_of_encryption_is_told_as_such() {
+    let (_dir, plain, _store) = plain_machine();
+    let mut sealed = plain.clone();
+    sealed.settings.encrypt = true;
+    let mut earlier = push(&plain).await;
+    for (day, machine, told) in [
+        (1, &sealed, "`encrypt` was false and is true"),
+        (2, &plain, "`encrypt` was true and is false"),
+        (3, &sealed, "`encrypt` was false and is true"),
+    ] {
+        next_day(live(machine), day);
+        let report = machine.push().await.unwrap();
+        let snapshot = report.snapshot.unwrap();
+        let (old, new) =
+            (earlier.rsplit('-').next().unwrap(), snapshot.rsplit('-').next().unwrap());
+        assert_ne!(old, new);
+        let [warning] = &report.warnings[..] else { panic!("{:?}", report.warnings) };
+        assert!(warning.contains(told), "{warning}");
+        assert!(warning.contains(&format!("as machine {new}")), "{warning}");
+        assert!(warning.contains(&format!("b2-backup forget {old}")), "{warning}");
+        next_day(live(machine), day + 10);
+        assert_eq!(machine.push().await.unwrap().warnings, [""; 0], "once");
+        earlier = snapshot;
+    }
+}
+
+/// Where somebody else made snapshots under this machine's id, a switch does not hide that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_switches_encryption_is_still_a_copy() {
+    let (dir, machine, _store) = plain_machine();
+    push(&machine).await;
+    let copy = dir.path().join("copy");
+    copy_all(live(&machine), &copy);
+    next_day(live(&machine), 1);
+    push(&machine).await;
+    let mut clone = machine.blank(copy);
+    clone.settings.encrypt = true;
+    next_day(live(&clone), 2);
+    let warnings = clone.push().await.unwrap().warnings;
+    assert!(warnings.iter().any(|told| told.contains("copied to another machine")), "{warnings:?}");
+}
+
 /// A clone that is noticed in one bucket must not make the packs of the old machine its own in another.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clone_that_returns_to_another_bucket() {

@@ -58,6 +58,16 @@ fn foreign<'n>(
     })
 }
 
+/// Whether all snapshots of `machine` in a listing are its own after all: it made them while `encrypt` was the other
+/// way, and remembers that.
+fn were_switched(session: &Session, names: &[SnapshotName], machine: MachineId) -> Result<bool> {
+    let other = session.local_repository(!session.settings.encrypt);
+    let lineage = other.newest()?;
+    let waiting = Spool::view(&other).captured()?.map(|captured| captured.newest);
+    let pruning = other.pruning()?;
+    Ok(foreign(names, machine, lineage.as_ref(), waiting.as_ref(), &pruning).is_none())
+}
+
 /// What a second look at the bucket shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SecondLook {
@@ -109,15 +119,28 @@ impl Writer {
                 let foreign =
                     foreign(&names, machine, lineage.as_ref(), waiting, &local.pruning()?);
                 if let Some(foreign) = foreign {
-                    warnings.push(format!(
-                        "the bucket holds snapshot {foreign} of this machine's lineage which this machine did not \
-                         make: the state was copied to another machine, or its local folder was restored. Both \
-                         go on safely: this one continues as a new machine"
-                    ));
+                    let switched = lineage.is_none() && were_switched(session, &names, machine)?;
                     local.forget_lineage()?;
                     spool.clear()?;
                     lineage = None;
-                    session.local.new_machine(entropy)?
+                    let new = session.local.new_machine(entropy)?;
+                    warnings.push(if switched {
+                        let (before, now) =
+                            if sealed { ("false", "true") } else { ("true", "false") };
+                        format!(
+                            "`encrypt` was {before} and is {now}: backups begin anew, as machine {new}, since the two \
+                             kinds are kept apart. What was stored so far, as machine {machine}, stays as it is and \
+                             can be restored; nothing prunes it any more. `b2-backup forget {machine}` deletes it, \
+                             once it is not needed"
+                        )
+                    } else {
+                        format!(
+                            "the bucket holds snapshot {foreign} of this machine's lineage which this machine did \
+                             not make: the state was copied to another machine, or its local folder was restored. \
+                             Both go on safely: this one continues as a new machine"
+                        )
+                    });
+                    new
                 } else {
                     machine
                 }
