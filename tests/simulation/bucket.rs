@@ -1,6 +1,6 @@
 //! A bucket that answers late, twice, with what was, or not at all; each machine has its own way to it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::{Debug, Formatter};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -33,6 +33,10 @@ pub(crate) struct Bucket {
     /// What listings showed at some moment.
     was: Mutex<(i64, Arc<MemoryStore>)>,
     late: Mutex<Vec<Late>>,
+    /// When a machine last asked for the deletion of a manifest.
+    asked_to_go: Mutex<BTreeMap<String, i64>>,
+    /// How often something was kept from being as it seems: an old or empty listing, a late DELETE, a clock.
+    tricks: AtomicU64,
 }
 
 impl Bucket {
@@ -40,8 +44,17 @@ impl Bucket {
         let store = MemoryStore::new(calendar.clone());
         let store = if versions { store } else { store.without_versions() };
         let was = Mutex::new((calendar.seconds(), Arc::new(store.fork())));
-        let (asked, late) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { store, calendar, trouble: AtomicBool::new(true), seed, asked, was, late })
+        Arc::new(Self {
+            store,
+            calendar,
+            trouble: AtomicBool::new(true),
+            seed,
+            asked: Mutex::default(),
+            was,
+            late: Mutex::default(),
+            asked_to_go: Mutex::default(),
+            tricks: AtomicU64::new(0),
+        })
     }
 
     /// Time has passed: deletes that were late arrive, and listings may begin to lag behind this moment.
@@ -61,6 +74,25 @@ impl Bucket {
         if freeze {
             *self.was.lock().unwrap() = (now, Arc::new(self.store.fork()));
         }
+    }
+
+    /// Whether a DELETE of it is on its way.
+    pub(crate) fn is_late(&self, key: &str) -> bool {
+        self.late.lock().unwrap().iter().any(|(_, late, _)| late.as_str() == key)
+    }
+
+    /// When the deletion of this manifest was last asked for, in seconds since 1970.
+    pub(crate) fn asked_to_go(&self, manifest: &str) -> Option<i64> {
+        self.asked_to_go.lock().unwrap().get(manifest).copied()
+    }
+
+    /// See the field.
+    pub(crate) fn tricks(&self) -> u64 {
+        self.tricks.load(Ordering::SeqCst)
+    }
+
+    fn trick(&self) {
+        self.tricks.fetch_add(1, Ordering::SeqCst);
     }
 
     /// A number that follows from the seed, the time, and what is asked for: not from the order in which threads ask.
@@ -90,9 +122,17 @@ pub(crate) struct Way {
     pub(crate) bucket: Arc<Bucket>,
     /// How far the machine's clock is ahead of the server's, in seconds.
     pub(crate) ahead: Arc<AtomicI64>,
+    /// How far it was when the server last answered.
+    measured: AtomicI64,
     /// After so many requests none is answered any more.
     hangs_after: AtomicU64,
     hanging: Notify,
+}
+
+impl Debug for Bucket {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bucket(..)")
+    }
 }
 
 impl Debug for Way {
@@ -108,7 +148,8 @@ fn lost() -> Error {
 impl Way {
     pub(crate) fn new(bucket: Arc<Bucket>, ahead: Arc<AtomicI64>, hangs_after: u64) -> Arc<Self> {
         let hangs_after = AtomicU64::new(hangs_after);
-        Arc::new(Self { bucket, ahead, hangs_after, hanging: Notify::new() })
+        let measured = AtomicI64::new(ahead.load(Ordering::SeqCst));
+        Arc::new(Self { bucket, ahead, measured, hangs_after, hanging: Notify::new() })
     }
 
     /// Returns when a request hangs.
@@ -135,6 +176,14 @@ impl Way {
         if self.bucket.chance(what, 1) {
             return Err(lost());
         }
+        self.measured.store(self.ahead.load(Ordering::SeqCst), Ordering::SeqCst);
+        if self.bucket.chance(what, 1) {
+            // Somebody sets the machine's clock: until the next answer nobody knows.
+            let hours = i64::try_from(self.bucket.number(what) % 200).unwrap() - 100;
+            let years = if self.bucket.chance(what, 10) { 20_000 } else { 0 };
+            self.ahead.fetch_add((hours + years) * HOUR, Ordering::SeqCst);
+            self.bucket.trick();
+        }
         answer
     }
 
@@ -142,7 +191,11 @@ impl Way {
     fn seen(&self, prefix: &str) -> Option<Arc<MemoryStore>> {
         let (at, was) = self.bucket.was.lock().unwrap().clone();
         let recent = self.bucket.calendar.seconds() - at < STALE;
-        (recent && self.bucket.chance(prefix, 8)).then_some(was)
+        let old = recent && self.bucket.chance(prefix, 8);
+        if old {
+            self.bucket.trick();
+        }
+        old.then_some(was)
     }
 }
 
@@ -170,6 +223,7 @@ impl ObjectStore for Way {
 
     async fn list(&self, prefix: &str, delimited: bool) -> Result<Listing> {
         if self.bucket.chance(prefix, 1) {
+            self.bucket.trick();
             return Ok(Listing::default());
         }
         match self.seen(prefix) {
@@ -186,9 +240,14 @@ impl ObjectStore for Way {
     }
 
     async fn delete(&self, key: &ObjectKey, version: Option<&str>) -> Result<()> {
+        if key.as_str().ends_with("/manifest") {
+            let now = self.bucket.calendar.seconds();
+            self.bucket.asked_to_go.lock().unwrap().insert(key.as_str().to_owned(), now);
+        }
         let again = (self.bucket.some_hours(key.as_str()), key.clone(), version.map(str::to_owned));
         if self.bucket.chance(key.as_str(), 4) {
             // Late, while the caller takes it for lost; or for done.
+            self.bucket.trick();
             self.bucket.late.lock().unwrap().push(again);
             return if self.bucket.chance(key.as_str(), 50) { Ok(()) } else { Err(lost()) };
         }
@@ -199,7 +258,7 @@ impl ObjectStore for Way {
     }
 
     fn server_offset_ms(&self) -> i64 {
-        -self.ahead.load(Ordering::SeqCst) * 1000
+        -self.measured.load(Ordering::SeqCst) * 1000
     }
 
     fn traffic(&self) -> Traffic {

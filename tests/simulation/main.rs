@@ -1,7 +1,8 @@
 //! Months of a few machines that share a bucket, in seconds: pushes, prunes, restores, rotated keys, clones, kills,
 //! clocks that jump, listings that are old, answers that are lost, deletes that come late and twice.
 //!
-//! After every step every snapshot in the bucket has every byte that it needs; at the end all of them are restored
+//! After every step every snapshot in the bucket has every byte that it needs, no pack of a deleted one has gone before
+//! its day was over, and none is left that pruning should have deleted by then; at the end all of them are restored
 //! once more, and nothing is left that nobody needs. `B2_SIMULATION_SEEDS` says how many lives are lived (300),
 //! `B2_SIMULATION_FIRST` which is the first; a failure names its seed.
 #![expect(
@@ -16,17 +17,25 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+mod acts;
 mod bucket;
 #[path = "../support/calendar.rs"]
 mod calendar;
+mod checks;
 mod life;
 #[path = "../support/machine.rs"]
 mod machine;
 #[path = "../support/plain.rs"]
 mod plain;
 mod rng;
+mod senses;
+mod sums;
+mod template;
+mod truth;
+mod waste;
 
-use life::{Life, Template};
+use life::Life;
+use template::Template;
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
@@ -57,7 +66,7 @@ async fn live(count: u64, days: u64) {
     while let Some(done) = workers.join_next().await {
         done.unwrap();
     }
-    eprintln!("seeds {first} to {}: {}", first + count - 1, life::sums());
+    eprintln!("seeds {first} to {}: {}", first + count - 1, sums::sums());
 }
 
 #[tokio::test(flavor = "multi_thread")]
