@@ -28,15 +28,12 @@ use tempfile::TempDir;
 mod calendar;
 #[path = "../tests/support/machine.rs"]
 mod machine;
-#[path = "../tests/support/plain.rs"]
-mod plain;
 #[path = "../tests/support/state/mod.rs"]
 #[expect(dead_code, reason = "databases are closed here")]
 mod state;
 
 use calendar::{Calendar, DAY};
 use machine::{Machine, push_options};
-use plain::copy_all;
 use state::{DayOptions, Layout, Result, StateOptions};
 
 /// Days whose snapshot is restored.
@@ -114,10 +111,24 @@ async fn restored(machine: &Machine, snapshot: &str, dir: &Path) -> Result<Value
     Ok(json!({ "requests": report.requests, "downloadedBytes": report.downloaded_bytes }))
 }
 
+fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let copy = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_all(&entry.path(), &copy)?;
+        } else {
+            std::fs::copy(entry.path(), copy)?;
+        }
+    }
+    Ok(())
+}
+
 /// What a first push of the same state to an empty folder stores, in bytes.
 async fn fresh(machine: &Machine, dir: &Path) -> Result<u64> {
     let (copy, bucket) = (dir.join("copy"), dir.join("fresh"));
-    copy_all(&machine.settings.state_dir, &copy);
+    copy_all(&machine.settings.state_dir, &copy)?;
     std::fs::remove_dir_all(copy.join("b2-backup"))?;
     let store = FolderStore::open(bucket.clone(), "p".into(), Arc::new(SystemEntropy)).await?;
     let other = machine.through(Arc::new(store)).blank(copy.clone());

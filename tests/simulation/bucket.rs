@@ -245,7 +245,7 @@ impl ObjectStore for Way {
             self.bucket.asked_to_go.lock().unwrap().insert(key.as_str().to_owned(), now);
         }
         let again = (self.bucket.some_hours(key.as_str()), key.clone(), version.map(str::to_owned));
-        if self.bucket.chance(key.as_str(), 4) {
+        if self.bucket.chance(key.as_str(), 12) {
             // Late, while the caller takes it for lost; or for done.
             self.bucket.trick();
             self.bucket.late.lock().unwrap().push(again);
