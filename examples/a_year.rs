@@ -166,7 +166,7 @@ async fn main() -> Result<()> {
         let pruned = ops::prune(&machine.session().await, prune).await?;
         let snapshot = pushed.snapshot.ok_or("a day without changes")?;
         let (objects, stored) = size(&bucket);
-        let mut line = json!({
+        let mut found = json!({
             "day": number,
             "files": pushed.files,
             "stateBytes": pushed.bytes,
@@ -181,10 +181,10 @@ async fn main() -> Result<()> {
             "manifest": manifest(&machine, &snapshot).await?,
         });
         if RESTORED.contains(&number) || number == options.days {
-            line["restore"] = restored(&machine, &snapshot, dir.path()).await?;
-            line["freshBytes"] = fresh(&machine, dir.path()).await?.into();
+            found["restore"] = restored(&machine, &snapshot, dir.path()).await?;
+            found["freshBytes"] = fresh(&machine, dir.path()).await?.into();
         }
-        println!("{line}");
+        println!("{found}");
     }
     Ok(())
 }

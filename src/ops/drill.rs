@@ -134,7 +134,7 @@ async fn run(
     fetch(blank, &source, &work, true).await?;
     let mut seen = Seen { cancel: blank.ambient.cancel.clone(), ..Seen::default() };
     let mut seen = Session::blocking(move || {
-        seen.damaged = work.damaged.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        seen.damaged.clone_from(&work.damaged.lock().unwrap_or_else(PoisonError::into_inner));
         seen.failed = work.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (index, entry) in work.entries.iter().enumerate() {
             if entry.kind == EntryKind::File && !seen.failed.contains_key(&index) {

@@ -67,7 +67,8 @@ impl Life {
 
     /// Nothing lies there that pruning should have deleted by now, and what lies there is less than so many times of what
     /// snapshots need. Packs of which the day is not over yet do not count, nor those that no machine has had the
-    /// chance to delete (`Stage`): of machines that are no more, of pushes that were cut off, young ones.
+    /// chance to delete (`Stage`): of machines that are no more, of pushes that were cut off, young ones; nor older versions of
+    /// what was stored twice, because the answer was lost: they go with it, and count in the end.
     pub(crate) async fn waste(
         &mut self,
         listed: &BTreeMap<String, Bytes>,
@@ -107,9 +108,9 @@ impl Life {
         if ids.is_empty() {
             return;
         }
-        let (taken, needs) = self.space(&ids, objects).await;
-        let excused: u64 = unneeded.iter().map(|key| objects[*key].len() as u64).sum();
-        let taken = taken.saturating_sub(excused);
+        let (_, needs) = self.space(&ids, objects).await;
+        let counted = objects.iter().filter(|(key, _)| !unneeded.contains(key));
+        let taken: u64 = counted.map(|(_, body)| body.len() as u64).sum();
         WORST_STEP.fetch_max(taken * 1000 / needs, Ordering::SeqCst);
         assert!(taken * 10 < needs * 18, "{taken} bytes for {needs}\n{}", self.story);
     }

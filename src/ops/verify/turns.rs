@@ -179,8 +179,8 @@ mod tests {
     fn what_a_turn_that_was_cut_off_has_read_is_taken_off() {
         let mut packs: Vec<Turn> = (0..100).map(|at| pack(10, 60 - at / 2)).collect();
         assert_eq!(due(&packs, 20, u64::MAX, NOW), [0, 1, 2, 3, 4]);
-        for at in 0..3 {
-            packs[at].read_ms = Some(NOW - DAY_MS);
+        for pack in &mut packs[..3] {
+            pack.read_ms = Some(NOW - DAY_MS);
         }
         assert_eq!(due(&packs, 20, u64::MAX, NOW), [3, 4]);
         assert_eq!(due(&packs, 20, 40, NOW), [3]);
