@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use minicbor::{Decode, Encode};
 
-use super::files::private_dir;
 use super::local::{Local, LockFile};
 use crate::error::{Error, Result};
 use crate::format::PackName;
@@ -64,11 +63,11 @@ impl Local {
     /// `B2_LOCKED` when another process has it; file-system codes.
     pub fn trial(&self) -> Result<TrialFolder> {
         let outer = self.root().join("drill");
-        private_dir(&outer)?;
+        self.disk().private_dir(&outer)?;
         let lock = self.lock_at(outer.join("lock"))?;
         let folder = TrialFolder { path: outer.join("files"), _lock: lock };
         remove_tree(&folder.path)?;
-        private_dir(&folder.path)?;
+        self.disk().private_dir(&folder.path)?;
         Ok(folder)
     }
 }
