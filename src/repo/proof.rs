@@ -47,6 +47,10 @@ pub struct Proof {
     /// The last trial that came back whole.
     #[n(2)]
     pub drilled: Option<Drilled>,
+    /// Key slots that are not what this machine remembers: the next push puts them again, as they were.
+    #[n(3)]
+    #[cbor(default)]
+    pub bad_slots: Vec<String>,
 }
 
 /// A folder that a snapshot is restored into for a trial: mode 0700, emptied when it is taken and when it is let go.

@@ -64,8 +64,9 @@ impl Rotation {
         chosen
     }
 
-    /// Remembers what was read and what was bad, of this machine's packs, for as long as a snapshot names them.
-    pub(super) fn note(&mut self, packs: &Packs) -> Result<()> {
+    /// Remembers what was read and what was bad, of this machine's packs, for as long as a snapshot names them, and
+    /// which key slots were.
+    pub(super) fn note(&mut self, packs: &Packs, bad_slots: Vec<String>) -> Result<()> {
         let Some(machine) = self.machine.filter(|_| self.local.dir().is_dir()) else {
             return Ok(());
         };
@@ -75,6 +76,7 @@ impl Rotation {
             .map(|((_, name), checked)| (*name, checked))
             .collect();
         let proof = &mut self.proof;
+        proof.bad_slots = bad_slots;
         proof.reads.retain(|read| own.get(&read.name).is_some_and(|checked| !checked.read));
         proof.bad.retain(|name| own.get(name).is_some_and(|checked| !checked.read));
         for (name, checked) in own {
