@@ -91,7 +91,8 @@ fn kinds(repository: &Repository, whole: &Objects, foreign: &Objects) -> Vec<Kin
             ("bit in the tag", body.len() - 1),
         ];
         for (what, bytes) in of_object(body, &places) {
-            let named = bytes.is_some();
+            // That there was another one the bucket alone does not tell; of the newest the machine knows.
+            let named = bytes.is_some() || day == 1;
             one(what, &name, bytes, &[day], named);
         }
         let other = below(foreign, "/manifest").swap_remove(0).1;
@@ -207,6 +208,31 @@ async fn third_share() {
 #[tokio::test(flavor = "multi_thread")]
 async fn fourth_share() {
     heals(3).await;
+}
+
+/// A bucket that was emptied is not one in which all is well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_was_emptied() {
+    let repository = Repository::new().await;
+    let newest = &repository.days[1].0;
+    repository.put_back(&BTreeMap::new());
+    let report = repository.machine.verify(false).await;
+    let found = assert_named(&report, &repository.manifest(1), "emptied");
+    assert_eq!((found.code, &found.snapshots[0]), ("B2_OBJECT_MISSING", newest));
+    let listed = repository.machine.list().await;
+    assert!(listed.snapshots.is_empty());
+    assert!(listed.warnings.iter().any(|text| text.contains(newest)), "{listed:?}");
+    // Set back by a day: what is restored is not the newest, and that is said.
+    let whole = Repository::new().await;
+    whole.store.raw_remove(&whole.manifest(1));
+    let to = whole.dir.path().join("latest");
+    let restored = whole.machine.restore("latest", &to).await.unwrap();
+    assert_eq!(restored.snapshot, whole.days[0].0);
+    let gone = |text: &String| text.contains(&whole.days[1].0) && text.contains("is gone");
+    assert!(restored.warnings.iter().any(gone), "{restored:?}");
+    // The next push uploads everything again, and then all is well.
+    assert!(repository.machine.push().await.unwrap().snapshot.is_some());
+    assert_eq!(repository.machine.verify(true).await.problems, []);
 }
 
 /// The manifest of the first day once more, under a name that is newer than all: it is not opened, and no machine goes

@@ -11,6 +11,7 @@ use std::time::Instant;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 
+use super::head::{Head, gone};
 use super::session::Session;
 use super::tree::entries;
 use crate::error::{Error, Result};
@@ -131,7 +132,18 @@ async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> 
     let only = matches!(options.reading, Reading::Sample { .. }).then_some(this_machine).flatten();
     let mut opened: Vec<(PackSource, Vec<Entry>)> = Vec::new();
     let mut unreadable: Vec<VerifyProblem> = Vec::new();
-    for name in find(&*session.store).await? {
+    let mut names = find(&*session.store).await?;
+    match Head::find(session, &names).await? {
+        Head::Gone(id) => unreadable.push(VerifyProblem {
+            object: id.object(),
+            code: Error::ObjectMissing { object: id.object() }.code(),
+            message: gone(&id.to_string()),
+            snapshots: vec![id.to_string()],
+            paths: vec![],
+        }),
+        head => head.complete(&mut names, &mut Vec::new()),
+    }
+    for name in names {
         let SnapshotName::Current(id) = name else { continue };
         if only.is_some_and(|only| only != id.machine) {
             continue;
