@@ -16,6 +16,9 @@ mod arrival;
 #[path = "../support/calendar.rs"]
 mod calendar;
 #[path = "../support/campaign.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#[allow(clippy::print_stderr, clippy::must_use_candidate, reason = "for tests only")]
+#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
 mod campaign;
 #[path = "../support/counted.rs"]
 mod counted;

@@ -164,7 +164,8 @@ async fn heals(share: usize) {
         }
         // Healed.
         let pushed = repository.machine.push().await;
-        let pushed = pushed.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(pushed.is_ok(), "{what}: {pushed:?}");
+        let pushed = pushed.unwrap();
         let newest = pushed.snapshot.unwrap();
         let to = repository.dir.path().join("healed");
         let restored = machine::restore_with(&repository.session, &newest, &to).await.unwrap();

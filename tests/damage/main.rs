@@ -17,6 +17,9 @@ use bytes::Bytes;
 use tempfile::{TempDir, tempdir};
 
 #[path = "../support/campaign.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#[allow(clippy::print_stderr, clippy::must_use_candidate, reason = "for tests only")]
+#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
 mod campaign;
 mod forged;
 mod healed;

@@ -65,13 +65,15 @@ impl Bench {
     pub(crate) async fn row(name: &str, trouble: &Trouble, expected: &[&str]) {
         let plain = Self::new(false).await;
         let sealed = Self::new(true).await;
-        let mut found = Vec::new();
+        let (mut found, mut said) = (Vec::new(), Vec::new());
         for op in OPS {
             let bench = if op == Op::AddKey { &sealed } else { &plain };
-            found.push(bench.cell(op, trouble, &format!("{name}, {op:?}")).await);
+            let (outcome, error) = bench.cell(op, trouble, &format!("{name}, {op:?}")).await;
+            found.push(outcome);
+            said.extend(error.map(|error| format!("{op:?}: {error}")));
         }
         campaign::report("faults", name, &[("cells", found.len() as u64)]);
-        assert_eq!(found, expected, "{name}");
+        assert_eq!(found, expected, "{name}: {said:#?}");
     }
 
     async fn new(sealed: bool) -> Self {
@@ -182,20 +184,17 @@ impl Bench {
                 let report = ops::push(&session, push_options(Reason::Manual)).await?;
                 assert!(report.snapshot.is_some() || report.resumed.is_some(), "{what}");
                 assert_eq!(report.skipped, [], "{what}");
-                eprintln!("SAYS {what}: {:?}", report.warnings);
                 Ok("done")
             }
             Op::List => {
                 let report = ops::list(&session).await?;
                 let listed = report.snapshots;
-                eprintln!("SAYS {what}: {:?}", report.warnings);
                 let whole = listed.iter().filter(|snapshot| snapshot.problem.is_none());
                 let names: Vec<&String> = whole.map(|snapshot| &snapshot.id).collect();
                 Ok(told(names == self.states.keys().collect::<Vec<_>>()))
             }
             Op::Status => {
                 let report = ops::status(&session).await?;
-                eprintln!("SAYS {what}: {:?}", report.warnings);
                 Ok(told(report.snapshots == self.states.len() as u64))
             }
             Op::Restore => {
@@ -210,7 +209,6 @@ impl Bench {
                     expected.remove(lost.path.as_bytes()).unwrap();
                 }
                 assert_same(&found, &expected, what);
-                eprintln!("SAYS {what}: {:?}", report.warnings);
                 assert!(report.snapshot == newest || !report.warnings.is_empty(), "{what}");
                 Ok(told(report.failed.is_empty() && report.snapshot == newest))
             }
@@ -230,7 +228,7 @@ impl Bench {
                 .await;
                 let after = settled(&self.live());
                 rolled.inspect_err(|error| {
-                    assert_same(&after, &before, &format!("{what}: {error}"))
+                    assert_same(&after, &before, &format!("{what}: {error}"));
                 })?;
                 for (path, item) in &self.states[&newest] {
                     assert_eq!(after[path].content, item.content, "{what}");
@@ -241,7 +239,6 @@ impl Bench {
                 let options = VerifyOptions { reading: Reading::All };
                 let report = ops::verify(&session, options).await?;
                 let all = report.snapshots == self.states.len() as u64;
-                eprintln!("SAYS {what}: {} {:?}", report.snapshots, report.problems);
                 Ok(told(report.problems.is_empty() && all))
             }
             Op::Prune => {
@@ -252,7 +249,6 @@ impl Bench {
                     wait: Duration::ZERO,
                 };
                 let report = ops::prune(&session, options).await?;
-                eprintln!("SAYS {what}: {report:?}");
                 Ok(told(report.deleted_snapshots == 1))
             }
             Op::AddKey => {
@@ -313,14 +309,13 @@ impl Bench {
         *self.steps.lock().unwrap() = Arc::new(NoSteps);
     }
 
-    async fn cell(&self, op: Op, trouble: &Trouble, what: &str) -> &'static str {
+    async fn cell(&self, op: Op, trouble: &Trouble, what: &str) -> (&'static str, Option<String>) {
         self.reset(op).await;
         let live = settled(&self.live());
         self.begin(trouble).await;
         let done = self.run(op, what).await;
         self.end().await;
         let outcome = done.as_ref().copied().unwrap_or_else(Error::code);
-        eprintln!("CELL {what}: {outcome} {}", done.err().map_or(String::new(), |e| e.to_string()));
         if op != Op::Rollback {
             assert_same(&settled(&self.live()), &live, what);
         }
@@ -334,13 +329,14 @@ impl Bench {
                 std::fs::remove_dir_all(self.path("to")).unwrap();
             }
             let again = self.run(op, &format!("{what}, again")).await;
-            let again = again.unwrap_or_else(|error| panic!("{what}, again: {error}"));
+            assert!(again.is_ok(), "{what}, again: {again:?}");
+            let again = again.unwrap();
             // A prune or an undelete may have come half way before.
             let half = matches!(op, Op::Prune | Op::Undelete) && again == "told";
             assert!(again == "done" || half, "{what}, again: {again}");
         }
         self.holds(op, matches!(op, Op::FirstPush | Op::Push), &format!("{what}, again")).await;
-        outcome
+        (outcome, done.err().map(|error| error.to_string()))
     }
 
     /// On a machine that has nothing: every snapshot is there and restores, and what was `pushed` is the state.
