@@ -1,6 +1,7 @@
 //! What comes from outside and tests must own: time, randomness, and the moment at which a process ends.
 
 use std::fmt::Debug;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
@@ -58,10 +59,14 @@ pub fn random<const N: usize>(entropy: &dyn Entropy) -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Is told of each step that changes the disk in a rollback, before it and after it: tests end the process there.
+/// Is told of each step that changes this machine's disk (local memory, the spool, a restore, a rollback), before it
+/// and after it: tests end the process there, or let the step fail.
 pub trait Steps: Debug + Send + Sync {
     /// `name` says what is about to be done, or was just done.
-    fn step(&self, name: &'static str);
+    ///
+    /// # Errors
+    /// What the system is to have answered.
+    fn step(&self, name: &'static str) -> std::io::Result<()>;
 }
 
 /// Nobody counts.
@@ -69,13 +74,38 @@ pub trait Steps: Debug + Send + Sync {
 pub struct NoSteps;
 
 impl Steps for NoSteps {
-    fn step(&self, _name: &'static str) {}
+    fn step(&self, _name: &'static str) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Does `work` as one step.
-pub fn stepped<T>(steps: &dyn Steps, name: &'static str, work: impl FnOnce() -> T) -> T {
-    steps.step(name);
+///
+/// # Errors
+/// Those of `work`.
+pub fn stepped<T>(
+    steps: &dyn Steps,
+    name: &'static str,
+    work: impl FnOnce() -> std::io::Result<T>,
+) -> std::io::Result<T> {
+    steps.step(name)?;
+    let done = work()?;
+    steps.step(name)?;
+    Ok(done)
+}
+
+/// As [`stepped`], for what SQLite does with the database at `path`: it knows itself whether it was done.
+///
+/// # Errors
+/// Those of `work`.
+pub fn announced<T>(
+    steps: &dyn Steps,
+    name: &'static str,
+    path: &Path,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    steps.step(name).map_err(|error| Error::io(name, path, error))?;
     let done = work();
-    steps.step(name);
+    let _done_all_the_same = steps.step(name);
     done
 }

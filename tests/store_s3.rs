@@ -319,6 +319,12 @@ async fn versions_are_listed_where_there_are_some() {
         let server = Scripted::start([none]).await;
         assert!(store(&server).list_versions("").await.unwrap().is_none());
     }
+    // What cannot be read does not say that there are none.
+    for garbled in ["", "<ListVersionsResult><Version>", "<ListBucketResult><Contents>", "<html/>"]
+    {
+        let server = Scripted::start([Canned::new(200, garbled)]).await;
+        assert_eq!(store(&server).list_versions("").await.unwrap_err().code(), "B2_STORE");
+    }
     for (status, code) in
         [(404, "NoSuchBucket"), (403, "AccessDenied"), (403, "SignatureDoesNotMatch")]
     {

@@ -2,6 +2,7 @@
 
 use futures_util::StreamExt as _;
 
+use super::head::Head;
 use super::legacy;
 use super::session::Session;
 use super::tree::shown;
@@ -88,7 +89,9 @@ pub async fn list(session: &Session) -> Result<ListReport> {
 }
 
 async fn run(session: &Session) -> Result<ListReport> {
-    let names = find(&*session.store).await?;
+    let mut names = find(&*session.store).await?;
+    let mut warnings = session.warnings.clone();
+    Head::find(session, &names).await?.complete(&mut names, &mut warnings);
     let this_machine = session.local.machine()?;
     let reading = names.clone().into_iter().filter_map(|name| match name {
         SnapshotName::Legacy(_) => None,
@@ -100,10 +103,11 @@ async fn run(session: &Session) -> Result<ListReport> {
     });
     let mut snapshots: Vec<SnapshotInfo> =
         futures_util::stream::iter(reading).buffered(PARALLEL).collect().await;
-    let (originals, warnings) = legacy::infos(session, &names).await?;
+    let (originals, of_originals) = legacy::infos(session, &names).await?;
+    warnings.extend(of_originals);
     snapshots.extend(originals);
     snapshots.sort_by(|a, b| (&a.created_at, &a.id).cmp(&(&b.created_at, &b.id)));
-    Ok(ListReport { snapshots, warnings: [session.warnings.clone(), warnings].concat() })
+    Ok(ListReport { snapshots, warnings })
 }
 
 fn info(id: &SnapshotId, snapshot: Result<Snapshot>) -> SnapshotInfo {

@@ -5,6 +5,7 @@ mod compare;
 mod diff;
 mod doctor;
 mod drill;
+mod head;
 mod history;
 mod host;
 mod keys;

@@ -59,7 +59,7 @@ pub struct Ambient {
     pub progress: Sink,
     /// Used instead of the configured bucket: for tests.
     pub store: Option<Arc<dyn ObjectStore>>,
-    /// Is told of the steps of a rollback: for tests.
+    /// Is told of the steps that change this machine's disk: for tests.
     pub steps: Arc<dyn Steps>,
 }
 
@@ -149,7 +149,7 @@ impl Session {
             None => store,
         };
         let ring = Arc::new(KeyRing::new(secrets, ambient.cpu.clone()));
-        let local = Local::at(&settings.state_dir);
+        let local = Local::at(&settings.state_dir).told(&ambient.steps);
         let before = store.traffic();
         let session = Self { settings, ambient, store, ring, local, warnings, before };
         session.load_local_keys()?;

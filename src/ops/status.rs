@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::head::Head;
 use super::list::time;
 use super::session::{Session, millis};
 use super::slots;
@@ -86,6 +87,8 @@ async fn run(session: &Session) -> Result<StatusReport> {
     let mut names: Vec<SnapshotName> =
         objects.iter().filter_map(|object| snapshot(&object.key)).collect();
     names.dedup();
+    let mut warnings = session.warnings.clone();
+    Head::find(session, &names).await?.complete(&mut names, &mut warnings);
     let local = session.local_repository(session.settings.encrypt);
     // Where memory and bucket disagree, the bucket is right.
     let newest = local.newest()?.map(|newest| newest.snapshot);
@@ -95,12 +98,6 @@ async fn run(session: &Session) -> Result<StatusReport> {
         }
         _ => None,
     });
-    let mut warnings = session.warnings.clone();
-    if let (Some(newest), None) = (&newest, &last) {
-        warnings.push(format!(
-            "the newest snapshot of this machine, {newest}, is gone from the bucket"
-        ));
-    }
     let now = millis(session.ambient.clock.now()) + session.store.server_offset_ms();
     let machines = machines(&objects, machine, now);
     for silent in machines.iter().filter(|machine| machine.silent) {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::head::Head;
 use super::session::Session;
 use crate::entry::{EntryKind, RelPath};
 use crate::error::{Error, Result};
@@ -21,7 +22,9 @@ pub(super) async fn choose(
     if wanted != "latest" {
         return named(session, wanted, confirmed).await.map(|snapshot| (snapshot, Vec::new()));
     }
-    let names = find(&*session.store).await?;
+    let mut names = find(&*session.store).await?;
+    let mut warnings = Vec::new();
+    Head::find(session, &names).await?.complete(&mut names, &mut warnings);
     let this_machine = session.local.machine()?;
     let mut ids: Vec<SnapshotId> = names
         .into_iter()
@@ -34,7 +37,6 @@ pub(super) async fn choose(
         ids.retain(|id| Some(id.machine) == this_machine);
     }
     ids.sort_by_key(SnapshotId::seconds);
-    let mut warnings = Vec::new();
     let mut failed = None;
     for id in ids.iter().rev() {
         match read(&*session.store, &session.ring, id).await {

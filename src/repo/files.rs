@@ -2,86 +2,124 @@
 //! foreign one is noticed.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::ambient::{NoSteps, Steps, stepped};
+use crate::ambient::{Steps, stepped};
 use crate::crypto::sha256;
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"OCLAWLM1";
 
-/// Makes a directory that only its owner may enter.
-pub(super) fn private_dir(path: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    builder.create(path).map_err(|error| Error::io("create", path, error))
-}
+/// The disk as local memory changes it: every step is told of.
+#[derive(Clone, Debug)]
+pub(super) struct Disk(pub(super) Arc<dyn Steps>);
 
-/// Makes renames and removals in a directory durable. Windows has no such call and needs none.
-pub(super) fn sync_dir(path: &Path) -> Result<()> {
-    if cfg!(unix) {
-        let dir = fs::File::open(path).map_err(|error| Error::io("open", path, error))?;
-        dir.sync_all().map_err(|error| Error::io("sync", path, error))?;
+impl Disk {
+    fn step<T>(
+        &self,
+        action: &'static str,
+        path: &Path,
+        work: impl FnOnce() -> std::io::Result<T>,
+    ) -> Result<T> {
+        stepped(&*self.0, action, work).map_err(|error| Error::io(action, path, error))
     }
-    Ok(())
-}
 
-/// Writes a file (mode 0600) under a temporary name and renames it into place. With `durable` it survives a
-/// power cut from the moment this returns.
-pub(super) fn write_atomic(path: &Path, parts: &[&[u8]], durable: bool) -> Result<()> {
-    write_atomic_stepped(path, parts, durable, &NoSteps)
-}
-
-fn write_atomic_stepped(
-    path: &Path,
-    parts: &[&[u8]],
-    durable: bool,
-    steps: &dyn Steps,
-) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".new");
-    let temporary = path.with_file_name(name);
-    let failed = |error| Error::io("write", path, error);
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
+    /// Makes a directory that only its owner may enter, and those above it.
+    pub(super) fn private_dir(&self, path: &Path) -> Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::DirBuilderExt as _;
+            builder.mode(0o700);
+        }
+        self.step("create", path, || builder.create(path))
     }
-    let mut file = stepped(steps, "create", || options.open(&temporary)).map_err(failed)?;
-    let write = || parts.iter().try_for_each(|part| file.write_all(part));
-    let written = stepped(steps, "write", write);
-    if let Err(error) = written {
+
+    /// Makes renames and removals in a directory durable. Windows has no such call and needs none.
+    pub(super) fn sync_dir(&self, path: &Path) -> Result<()> {
+        if cfg!(unix) {
+            let dir = fs::File::open(path).map_err(|error| Error::io("open", path, error))?;
+            self.step("sync", path, || dir.sync_all())?;
+        }
+        Ok(())
+    }
+
+    /// Makes the content of a file durable. `false` when there is no such file.
+    pub(super) fn sync_file(&self, path: &Path) -> Result<bool> {
+        let file = match fs::File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(|error| Error::io("open", path, error))?,
+        };
+        self.step("sync", path, || file.sync_all()).map(|()| true)
+    }
+
+    /// Opens a file of ours (mode 0600), making it where there is none.
+    pub(super) fn open(&self, path: &Path, options: &mut fs::OpenOptions) -> Result<fs::File> {
+        options.write(true).create(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(0o600);
+        }
+        self.step("create", path, || options.open(path))
+    }
+
+    /// Writes a file (mode 0600) under a temporary name and renames it into place. With `durable` it survives a
+    /// power cut from the moment this returns.
+    pub(super) fn write_atomic(&self, path: &Path, parts: &[&[u8]], durable: bool) -> Result<()> {
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(".new");
+        let temporary = path.with_file_name(name);
+        let mut file = self.open(&temporary, fs::OpenOptions::new().truncate(true))?;
+        let write = || parts.iter().try_for_each(|part| file.write_all(part));
+        if let Err(error) = self.step("write", path, write) {
+            drop(file);
+            let _best_effort = fs::remove_file(&temporary);
+            return Err(error);
+        }
+        if durable {
+            self.step("sync", path, || file.sync_all())?;
+        }
         drop(file);
-        let _best_effort = fs::remove_file(&temporary);
-        return Err(failed(error));
+        self.rename(&temporary, path)?;
+        match path.parent() {
+            Some(parent) if durable => self.sync_dir(parent),
+            _ => Ok(()),
+        }
     }
-    if durable {
-        stepped(steps, "sync", || file.sync_all()).map_err(failed)?;
+
+    /// Writes bytes behind a checksum, durable.
+    pub(super) fn write_checked(&self, path: &Path, payload: &[u8]) -> Result<()> {
+        self.write_atomic(path, &[MAGIC, &sha256(payload), payload], true)
     }
-    drop(file);
-    stepped(steps, "rename", || fs::rename(&temporary, path)).map_err(failed)?;
-    match path.parent() {
-        Some(parent) if durable => stepped(steps, "sync directory", || sync_dir(parent)),
-        _ => Ok(()),
+
+    /// Renames a file over whatever is there.
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.step("rename", to, || fs::rename(from, to))
+    }
+
+    /// Removes a file that may be gone already.
+    pub(super) fn remove(&self, path: &Path) -> Result<()> {
+        self.step("remove", path, || or_gone(fs::remove_file(path)))
+    }
+
+    /// Removes a directory that may be gone already, with all that is in it.
+    pub(super) fn remove_tree(&self, path: &Path) -> Result<()> {
+        self.step("remove", path, || or_gone(fs::remove_dir_all(path)))
     }
 }
 
-/// Writes bytes behind a checksum.
-pub(super) fn write_checked(path: &Path, payload: &[u8]) -> Result<()> {
-    write_atomic(path, &[MAGIC, &sha256(payload), payload], true)
-}
-
-/// As [`write_checked`], step by step.
-pub(super) fn write_checked_stepped(path: &Path, payload: &[u8], steps: &dyn Steps) -> Result<()> {
-    write_atomic_stepped(path, &[MAGIC, &sha256(payload), payload], true, steps)
+fn or_gone(removed: std::io::Result<()>) -> std::io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 /// Reads bytes behind a checksum. `None` when there is no file, or none that is whole: local memory can be
@@ -89,7 +127,7 @@ pub(super) fn write_checked_stepped(path: &Path, payload: &[u8], steps: &dyn Ste
 pub(super) fn read_checked(path: &Path) -> Result<Option<Vec<u8>>> {
     let mut bytes = match fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io("read", path, error)),
     };
     let head = MAGIC.len() + 32;
@@ -105,16 +143,6 @@ pub(super) fn read_checked(path: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Removes a file that may be gone already.
-pub(super) fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", path, error))
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +152,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
         assert_eq!(read_checked(&path).unwrap(), None);
-        write_checked(&path, b"hello").unwrap();
+        Disk(Arc::new(crate::ambient::NoSteps)).write_checked(&path, b"hello").unwrap();
         assert_eq!(read_checked(&path).unwrap().as_deref(), Some(&b"hello"[..]));
         let whole = fs::read(&path).unwrap();
         for cut in 0..whole.len() {

@@ -11,9 +11,8 @@ use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 use super::arrival::Arrival;
-use super::files::{private_dir, read_checked, remove, sync_dir, write_checked_stepped};
+use super::files::{Disk, read_checked};
 use super::local::Local;
-use crate::ambient::{Steps, stepped};
 use crate::error::{Error, Result};
 
 /// How far a rollback is.
@@ -197,6 +196,7 @@ pub struct Last {
 #[derive(Clone, Debug)]
 pub struct Rollbacks {
     dir: PathBuf,
+    disk: Disk,
 }
 
 /// The folder of one.
@@ -204,13 +204,14 @@ pub struct Rollbacks {
 pub struct RollbackFolder {
     dir: PathBuf,
     id: String,
+    disk: Disk,
 }
 
 impl Local {
     /// The folder of rollbacks; nothing is created.
     #[must_use]
     pub fn rollbacks(&self) -> Rollbacks {
-        Rollbacks { dir: self.root().join("restore") }
+        Rollbacks { dir: self.root().join("restore"), disk: self.disk().clone() }
     }
 }
 
@@ -230,7 +231,7 @@ impl Rollbacks {
             let entry = entry.map_err(failed)?;
             if entry.file_type().map_err(failed)?.is_dir() {
                 let id = entry.file_name().to_string_lossy().into_owned();
-                folders.push(RollbackFolder { dir: entry.path(), id });
+                folders.push(RollbackFolder { dir: entry.path(), id, disk: self.disk.clone() });
             }
         }
         folders.sort_by(|a, b| a.id.cmp(&b.id));
@@ -258,9 +259,10 @@ impl Rollbacks {
     /// File-system codes.
     pub fn create(&self, id: &str) -> Result<RollbackFolder> {
         self.sweep()?;
-        let folder = RollbackFolder { dir: self.dir.join(id), id: id.to_owned() };
+        let (dir, disk) = (self.dir.join(id), self.disk.clone());
+        let folder = RollbackFolder { dir, id: id.to_owned(), disk };
         for name in ["new", "old", "used"] {
-            private_dir(&folder.dir.join(name))?;
+            self.disk.private_dir(&folder.dir.join(name))?;
         }
         Ok(folder)
     }
@@ -313,13 +315,13 @@ impl Rollbacks {
     ///
     /// # Errors
     /// File-system codes.
-    pub fn save_last(&self, last: &Last, steps: &dyn Steps) -> Result<()> {
-        write(&self.dir.join("last"), last, steps)
+    pub fn save_last(&self, last: &Last) -> Result<()> {
+        write(&self.disk, &self.dir.join("last"), last)
     }
 }
 
-fn write<T: Encode<()>>(path: &Path, value: &T, steps: &dyn Steps) -> Result<()> {
-    write_checked_stepped(path, &minicbor::to_vec(value).unwrap_or_default(), steps)
+fn write<T: Encode<()>>(disk: &Disk, path: &Path, value: &T) -> Result<()> {
+    disk.write_checked(path, &minicbor::to_vec(value).unwrap_or_default())
 }
 
 impl RollbackFolder {
@@ -364,23 +366,22 @@ impl RollbackFolder {
     ///
     /// # Errors
     /// File-system codes.
-    pub fn save(&self, journal: &Journal, steps: &dyn Steps) -> Result<()> {
-        write(&self.dir.join("turned-back"), &Phase::Reverting, steps)?;
-        write(&self.dir.join("journal"), journal, steps)
+    pub fn save(&self, journal: &Journal) -> Result<()> {
+        write(&self.disk, &self.dir.join("turned-back"), &Phase::Reverting)?;
+        write(&self.disk, &self.dir.join("journal"), journal)
     }
 
     /// Writes the phase, durable.
     ///
     /// # Errors
     /// File-system codes.
-    pub fn set_phase(&self, phase: Phase, steps: &dyn Steps) -> Result<()> {
+    pub fn set_phase(&self, phase: Phase) -> Result<()> {
         let (prepared, path) = (self.dir.join("turned-back"), self.dir.join("phase"));
         if phase != Phase::Reverting || fs::symlink_metadata(&prepared).is_err() {
-            return write(&path, &phase, steps);
+            return write(&self.disk, &path, &phase);
         }
-        stepped(steps, "rename", || fs::rename(&prepared, &path))
-            .map_err(|error| Error::io("rename", &prepared, error))?;
-        stepped(steps, "sync directory", || sync_dir(&self.dir))
+        self.disk.rename(&prepared, &path)?;
+        self.disk.sync_dir(&self.dir)
     }
 
     /// Frees the space of what was staged.
@@ -388,7 +389,9 @@ impl RollbackFolder {
     /// # Errors
     /// File-system codes.
     pub fn clear_staged(&self) -> Result<()> {
-        ["new", "used"].iter().try_for_each(|name| remove_all(&self.dir.join(name)))
+        // Directories that were staged may be closed even to their owner; nothing in `new/` or `old/` is one, but for
+        // what took the place of a file late.
+        ["new", "used"].iter().try_for_each(|name| self.disk.remove_tree(&self.dir.join(name)))
     }
 
     /// Removes it all. The phase goes first: a folder without it means nothing.
@@ -396,19 +399,8 @@ impl RollbackFolder {
     /// # Errors
     /// File-system codes.
     pub fn remove(&self) -> Result<()> {
-        remove(&self.dir.join("phase"))?;
-        sync_dir(&self.dir)?;
-        remove_all(&self.dir)
-    }
-}
-
-/// Directories that were staged may be closed even to their owner; nothing in `new/` or `old/` is one, but for
-/// what took the place of a file late.
-fn remove_all(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", path, error))
-        }
-        _ => Ok(()),
+        self.disk.remove(&self.dir.join("phase"))?;
+        self.disk.sync_dir(&self.dir)?;
+        self.disk.remove_tree(&self.dir)
     }
 }

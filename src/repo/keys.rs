@@ -254,6 +254,21 @@ impl KeyRing {
         self.attempt(&mut *self.tried.lock().await, slot).await
     }
 
+    /// Whether a secret that is none of these opens a slot; `None` once enough work was done.
+    ///
+    /// # Errors
+    /// `B2_INTERNAL` when a computation fails.
+    pub async fn opens_with(&self, slot: &KeySlot, secret: &Secret) -> Result<Option<bool>> {
+        let mut tried = self.tried.lock().await;
+        let Some(work) = slot.work() else { return Ok(Some(false)) };
+        if tried.work + work > MAX_WORK {
+            return Ok(None);
+        }
+        tried.work += work;
+        let (slot, secret) = (slot.clone(), secret.clone());
+        Ok(Some(self.cpu.run(move || slot.open(secret.expose()).is_some()).await?))
+    }
+
     /// Tries a slot with every secret of its kind, the configured one first, and tells whether it was that one.
     async fn attempt(&self, tried: &mut Tried, slot: &KeySlot) -> Result<Option<bool>> {
         let secrets = self.secrets.for_slot(slot.kind());

@@ -7,12 +7,13 @@
 use std::fs;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 
-use super::files::{private_dir, read_checked, remove, write_atomic, write_checked};
+use super::files::{Disk, read_checked};
 use super::{Proof, Pruning};
-use crate::ambient::{Entropy, random};
+use crate::ambient::{Entropy, NoSteps, Steps, random};
 use crate::crypto::{MasterKey, sha256};
 use crate::error::{Error, Result};
 use crate::format::{KeySlot, MachineId, PackName, RepositoryId};
@@ -22,6 +23,7 @@ use crate::format::{KeySlot, MachineId, PackName, RepositoryId};
 pub struct Local {
     root: PathBuf,
     state_dir: PathBuf,
+    disk: Disk,
 }
 
 /// Held while an operation works on the state directory; released when dropped or when the process ends.
@@ -34,7 +36,18 @@ impl Local {
     /// The local folder below a state directory; nothing is created.
     #[must_use]
     pub fn at(state_dir: &Path) -> Self {
-        Self { root: state_dir.join("b2-backup"), state_dir: state_dir.to_owned() }
+        let disk = Disk(Arc::new(NoSteps));
+        Self { root: state_dir.join("b2-backup"), state_dir: state_dir.to_owned(), disk }
+    }
+
+    /// The same, telling somebody of each step that changes it.
+    #[must_use]
+    pub fn told(self, steps: &Arc<dyn Steps>) -> Self {
+        Self { disk: Disk(Arc::clone(steps)), ..self }
+    }
+
+    pub(super) fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     /// Whether small files can be written here; where there is no folder yet, whether one could be made.
@@ -44,8 +57,8 @@ impl Local {
     pub fn try_writing(&self) -> Result<()> {
         if self.root.is_dir() {
             let path = self.root.join("doctor");
-            write_checked(&path, b"can be written")?;
-            return remove(&path);
+            self.disk.write_checked(&path, b"can be written")?;
+            return self.disk.remove(&path);
         }
         let metadata = fs::metadata(&self.state_dir)
             .map_err(|error| Error::io("read", &self.state_dir, error))?;
@@ -67,20 +80,14 @@ impl Local {
     /// # Errors
     /// `B2_LOCKED` when another process has it.
     pub fn lock(&self) -> Result<LockFile> {
-        private_dir(&self.root)?;
+        self.disk.private_dir(&self.root)?;
         self.lock_at(self.root.join("lock"))
     }
 
     /// Takes the lock that a file stands for.
     pub(super) fn lock_at(&self, path: PathBuf) -> Result<LockFile> {
         let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600);
-        }
-        let mut file = options.open(&path).map_err(|error| Error::io("open", &path, error))?;
+        let mut file = self.disk.open(&path, options.read(true).truncate(false))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
@@ -124,8 +131,8 @@ impl Local {
     /// # Errors
     /// File-system codes.
     pub fn become_machine(&self, machine: MachineId) -> Result<()> {
-        private_dir(&self.root)?;
-        write_checked(&self.root.join("machine"), machine.to_string().as_bytes())
+        self.disk.private_dir(&self.root)?;
+        self.disk.write_checked(&self.root.join("machine"), machine.to_string().as_bytes())
     }
 
     /// An empty folder for temporary files. What an earlier, killed process left there is removed.
@@ -134,13 +141,8 @@ impl Local {
     /// File-system codes.
     pub fn temporary(&self) -> Result<PathBuf> {
         let path = self.root.join("tmp");
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("empty", &path, error));
-            }
-            _ => {}
-        }
-        private_dir(&path)?;
+        self.disk.remove_tree(&path)?;
+        self.disk.private_dir(&path)?;
         Ok(path)
     }
 
@@ -155,7 +157,7 @@ impl Local {
     pub fn repository(&self, identity: &str, sealed: bool) -> LocalRepository {
         let text = format!("{identity}\n{}", if sealed { "sealed" } else { "plain" });
         let name = hex::encode(sha256(text.as_bytes()).get(..8).unwrap_or_default());
-        LocalRepository { dir: self.root.join("repositories").join(name) }
+        LocalRepository { dir: self.root.join("repositories").join(name), disk: self.disk.clone() }
     }
 }
 
@@ -252,6 +254,7 @@ pub struct Newest {
 #[derive(Clone, Debug)]
 pub struct LocalRepository {
     dir: PathBuf,
+    disk: Disk,
 }
 
 impl LocalRepository {
@@ -261,12 +264,16 @@ impl LocalRepository {
         &self.dir
     }
 
+    pub(super) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
     /// Creates the folder.
     ///
     /// # Errors
     /// File-system codes.
     pub fn create(&self) -> Result<()> {
-        private_dir(&self.dir.join("footers"))
+        self.disk.private_dir(&self.dir.join("footers"))
     }
 
     fn load<T: for<'b> Decode<'b, ()>>(&self, name: &str) -> Result<Option<T>> {
@@ -276,7 +283,7 @@ impl LocalRepository {
 
     fn save<T: Encode<()>>(&self, name: &str, value: &T) -> Result<()> {
         let bytes = minicbor::to_vec(value).unwrap_or_default();
-        write_checked(&self.dir.join(name), &bytes)
+        self.disk.write_checked(&self.dir.join(name), &bytes)
     }
 
     /// The master key that is kept here, so that a rotated secret does not lock old snapshots.
@@ -293,7 +300,7 @@ impl LocalRepository {
     /// # Errors
     /// File-system codes.
     pub fn save_key(&self, key: &MasterKey) -> Result<()> {
-        write_checked(&self.dir.join("key"), key.expose())
+        self.disk.write_checked(&self.dir.join("key"), key.expose())
     }
 
     /// Which repository this machine writes to.
@@ -334,11 +341,11 @@ impl LocalRepository {
     /// File-system codes.
     pub fn forget_lineage(&self) -> Result<()> {
         for name in ["newest", "files"] {
-            remove(&self.dir.join(name))?;
+            self.disk.remove(&self.dir.join(name))?;
         }
         // Machines that are to be forgotten are no part of it.
         match self.pruning()?.forgotten {
-            none if none.is_empty() => remove(&self.dir.join("pruning")),
+            none if none.is_empty() => self.disk.remove(&self.dir.join("pruning")),
             forgotten => self.save_pruning(&Pruning { forgotten, ..Pruning::default() }),
         }
     }
@@ -372,7 +379,7 @@ impl LocalRepository {
     /// # Errors
     /// File-system codes.
     pub fn save_files(&self, files: &[u8]) -> Result<()> {
-        write_checked(&self.files_path(), files)
+        self.disk.write_checked(&self.files_path(), files)
     }
 
     /// Where `files` is kept.
@@ -415,8 +422,9 @@ impl LocalRepository {
     /// # Errors
     /// File-system codes.
     pub fn save_tail(&self, pack: PackName, tail: &[u8]) -> Result<()> {
-        private_dir(&self.dir.join("footers"))?;
-        write_atomic(&self.dir.join("footers").join(pack.to_string()), &[tail], false)
+        let dir = self.dir.join("footers");
+        self.disk.private_dir(&dir)?;
+        self.disk.write_atomic(&dir.join(pack.to_string()), &[tail], false)
     }
 
     /// Removes the footers of packs that are not in `keep`.
@@ -429,7 +437,7 @@ impl LocalRepository {
         for entry in entries.flatten() {
             let name = entry.file_name();
             if !name.to_str().and_then(PackName::parse).is_some_and(keep) {
-                remove(&entry.path())?;
+                self.disk.remove(&entry.path())?;
             }
         }
         Ok(())

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use minicbor::{Decode, Encode};
 
-use super::files::private_dir;
 use super::local::{Local, LockFile};
 use crate::error::{Error, Result};
 use crate::format::PackName;
@@ -48,6 +47,10 @@ pub struct Proof {
     /// The last trial that came back whole.
     #[n(2)]
     pub drilled: Option<Drilled>,
+    /// Key slots that are not what this machine remembers: the next push puts them again, as they were.
+    #[n(3)]
+    #[cbor(default)]
+    pub bad_slots: Vec<String>,
 }
 
 /// A folder that a snapshot is restored into for a trial: mode 0700, emptied when it is taken and when it is let go.
@@ -64,11 +67,11 @@ impl Local {
     /// `B2_LOCKED` when another process has it; file-system codes.
     pub fn trial(&self) -> Result<TrialFolder> {
         let outer = self.root().join("drill");
-        private_dir(&outer)?;
+        self.disk().private_dir(&outer)?;
         let lock = self.lock_at(outer.join("lock"))?;
         let folder = TrialFolder { path: outer.join("files"), _lock: lock };
         remove_tree(&folder.path)?;
-        private_dir(&folder.path)?;
+        self.disk().private_dir(&folder.path)?;
         Ok(folder)
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 
-use super::files::{private_dir, read_checked, remove, sync_dir, write_atomic, write_checked};
+use super::files::{Disk, read_checked};
 use super::local::{LocalRepository, LockFile, Newest};
 use super::pack_writer::SealedPack;
 use crate::error::{Error, Result};
@@ -52,7 +52,7 @@ impl Spool {
     /// File-system codes.
     pub fn open(local: &LocalRepository, lock: Arc<LockFile>) -> Result<Self> {
         let spool = Self { _lock: Some(lock), ..Self::view(local) };
-        private_dir(&spool.dir)?;
+        spool.disk().private_dir(&spool.dir)?;
         Ok(spool)
     }
 
@@ -60,6 +60,10 @@ impl Spool {
     #[must_use]
     pub fn view(local: &LocalRepository) -> Self {
         Self { dir: local.dir().join("spool"), local: local.clone(), _lock: None }
+    }
+
+    fn disk(&self) -> &Disk {
+        self.local.disk()
     }
 
     /// Removes what a kill in the middle of a write left behind. Only for the holder of the lock.
@@ -71,7 +75,7 @@ impl Spool {
         for entry in fs::read_dir(&self.dir).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             if path.extension().is_some_and(|extension| extension == "new") {
-                remove(&path)?;
+                self.disk().remove(&path)?;
             }
         }
         Ok(())
@@ -88,7 +92,7 @@ impl Spool {
     /// `B2_DISK_FULL` and other file-system codes.
     pub fn add(&self, pack: &SealedPack) -> Result<()> {
         self.local.save_tail(pack.reference.name, &pack.tail)?;
-        write_atomic(&self.path(&pack.reference, "pack"), &[&pack.bytes], false)
+        self.disk().write_atomic(&self.path(&pack.reference, "pack"), &[&pack.bytes], false)
     }
 
     /// The bytes of a pack that is not uploaded yet.
@@ -115,8 +119,8 @@ impl Spool {
     /// # Errors
     /// File-system codes.
     pub fn mark_sent(&self, pack: &PackRef) -> Result<()> {
-        write_atomic(&self.path(pack, "sent"), &[], false)?;
-        remove(&self.path(pack, "pack"))
+        self.disk().write_atomic(&self.path(pack, "sent"), &[], false)?;
+        self.disk().remove(&self.path(pack, "pack"))
     }
 
     /// Forgets a pack that turned out to be useless.
@@ -124,8 +128,8 @@ impl Spool {
     /// # Errors
     /// File-system codes.
     pub fn drop_pack(&self, pack: &PackRef) -> Result<()> {
-        remove(&self.path(pack, "pack"))?;
-        remove(&self.path(pack, "sent"))
+        self.disk().remove(&self.path(pack, "pack"))?;
+        self.disk().remove(&self.path(pack, "sent"))
     }
 
     /// All packs by rising number, and whether each is uploaded.
@@ -157,18 +161,13 @@ impl Spool {
     pub fn seal(&self, captured: &Captured, files: &[u8]) -> Result<()> {
         for (pack, sent) in self.packs()? {
             if !sent {
-                let path = self.path(&pack, "pack");
-                let file = match fs::File::open(&path) {
-                    // Uploaded since the folder was listed: the upload goes on beside this.
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                    other => other.map_err(|error| Error::io("open", &path, error))?,
-                };
-                file.sync_all().map_err(|error| Error::io("sync", &path, error))?;
+                // Gone where it was uploaded since the folder was listed: the upload goes on beside this.
+                self.disk().sync_file(&self.path(&pack, "pack"))?;
             }
         }
-        write_checked(&self.dir.join("files"), files)?;
+        self.disk().write_checked(&self.dir.join("files"), files)?;
         let record = minicbor::to_vec(captured).unwrap_or_default();
-        write_checked(&self.dir.join("captured"), &record)
+        self.disk().write_checked(&self.dir.join("captured"), &record)
     }
 
     /// The snapshot that waits to be committed.
@@ -189,11 +188,8 @@ impl Spool {
         // other way round it would take files for stored that only this snapshot stores.
         self.local.save_newest(&captured.newest)?;
         let (from, to) = (self.dir.join("files"), self.local.files_path());
-        match fs::rename(&from, &to) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("rename", &from, error));
-            }
-            _ => {}
+        if from.exists() {
+            self.disk().rename(&from, &to)?;
         }
         self.clear()
     }
@@ -203,8 +199,8 @@ impl Spool {
     /// # Errors
     /// File-system codes.
     pub fn give_up_captured(&self) -> Result<()> {
-        remove(&self.dir.join("captured"))?;
-        remove(&self.dir.join("files"))
+        self.disk().remove(&self.dir.join("captured"))?;
+        self.disk().remove(&self.dir.join("files"))
     }
 
     /// Empties the spool.
@@ -213,11 +209,11 @@ impl Spool {
     /// File-system codes.
     pub fn clear(&self) -> Result<()> {
         // The record goes first: a snapshot without its packs must never look committable.
-        remove(&self.dir.join("captured"))?;
-        sync_dir(&self.dir)?;
+        self.disk().remove(&self.dir.join("captured"))?;
+        self.disk().sync_dir(&self.dir)?;
         let failed = |error| Error::io("list", &self.dir, error);
         for entry in fs::read_dir(&self.dir).map_err(failed)? {
-            remove(&entry.map_err(failed)?.path())?;
+            self.disk().remove(&entry.map_err(failed)?.path())?;
         }
         Ok(())
     }

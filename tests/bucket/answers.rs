@@ -112,8 +112,8 @@ async fn an_error_with_status_200_is_no_listing() {
     let server = Scripted::start([error(), error()]).await;
     let store = store(&server, TestClock::ahead(0));
     assert_eq!(store.list("", true).await.unwrap_err().code(), "B2_STORE");
-    // Versions may be unknown to a server; that is not taken for an empty bucket either.
-    assert_eq!(store.list_versions("").await.unwrap(), None);
+    // Nor does it say that the server keeps no versions.
+    assert_eq!(store.list_versions("").await.unwrap_err().code(), "B2_STORE");
 }
 
 #[tokio::test]

@@ -6,6 +6,25 @@ use b2_backup::store::memory::{Fault, Operation};
 use super::cut::{CutStore, How};
 use super::*;
 
+/// The answer to the request that stores a slot is lost: adding the same secret again makes no second slot, which would
+/// go on opening everything when the other is removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_makes_no_second_slot() {
+    let (_dir, machine, store) = machine();
+    push(&machine).await;
+    let key = ops::NewKey::Passphrase(Secret::new("another phrase".into()));
+    let add = || async { ops::add_key(&machine.session().await, &key, Duration::ZERO).await };
+    store.set_faults(|call| {
+        let lost = Error::Network { target: "test".into(), message: "no answer".into() };
+        if call.operation == Operation::Put { vec![Fault::FailAfter(lost)] } else { vec![] }
+    });
+    assert_eq!(add().await.unwrap_err().code(), "B2_NETWORK");
+    store.clear_faults();
+    assert_eq!(slots(&store).len(), 2);
+    assert!(add().await.unwrap().slots.is_empty());
+    assert_eq!(slots(&store).len(), 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotated_key_gets_its_slot_although_nothing_has_changed() {
     let (dir, mut machine, store) = machine();

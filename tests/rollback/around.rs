@@ -8,8 +8,7 @@ use b2_backup::ops::{self, Gateway, Outcome};
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir_in};
 
-use super::databases::running_gateway;
-use super::host::{databases, run, shared, value};
+use super::host::{databases, run, running_gateway, shared, value};
 use super::plain::{assert_same, first_day, noise, write};
 use super::{Place, applied, exactly, lines, settled, to};
 

@@ -7,7 +7,9 @@ use std::path::Path;
 use b2_backup::ops::{Action, Gateway, Outcome};
 use rusqlite::Connection;
 
-use super::host::{agent, agent_database, databases, integrity, run, run_into_log, shared, value};
+use super::host::{
+    agent, agent_database, databases, integrity, run, run_into_log, running_gateway, shared, value,
+};
 use super::plain::write;
 use super::{Place, applied, count, exactly, lines, to};
 
@@ -17,27 +19,6 @@ fn place() -> Place {
     write(&place.live, "openclaw.json", "{}");
     write(&place.live, "workspace/MEMORY.md", "then");
     place
-}
-
-/// A process that holds the state's lock, as OpenClaw does.
-pub(crate) fn running_gateway(state: &Path) -> impl Drop + use<> {
-    struct Gateway(std::process::Child, std::path::PathBuf);
-    impl Drop for Gateway {
-        fn drop(&mut self) {
-            self.0.kill().unwrap();
-            self.0.wait().unwrap();
-            fs::remove_file(&self.1).unwrap();
-        }
-    }
-    let child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-    let folder = state.join("tmp/openclaw-1000");
-    fs::create_dir_all(&folder).unwrap();
-    let lock = folder.join("gateway.state.lock");
-    let state = state.canonicalize().unwrap();
-    let text =
-        serde_json::json!({ "pid": child.id(), "createdAt": "x", "stateDir": state, "port": 1 });
-    fs::write(&lock, text.to_string()).unwrap();
-    Gateway(child, lock)
 }
 
 /// What was said before the snapshot is there again, what was said after it is not, and the file is the same one:

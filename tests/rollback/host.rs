@@ -82,3 +82,24 @@ pub(crate) fn run_into_log(path: &Path, sql: &str) {
     std::fs::remove_file(&aside).unwrap();
     assert!(std::fs::metadata(log(path)).unwrap().len() > 0);
 }
+
+/// A process that holds the state's lock, as OpenClaw does.
+pub(crate) fn running_gateway(state: &Path) -> impl Drop + use<> {
+    struct Gateway(std::process::Child, PathBuf);
+    impl Drop for Gateway {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+            std::fs::remove_file(&self.1).unwrap();
+        }
+    }
+    let child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let folder = state.join("tmp/openclaw-1000");
+    std::fs::create_dir_all(&folder).unwrap();
+    let lock = folder.join("gateway.state.lock");
+    let state = state.canonicalize().unwrap();
+    let text =
+        serde_json::json!({ "pid": child.id(), "createdAt": "x", "stateDir": state, "port": 1 });
+    std::fs::write(&lock, text.to_string()).unwrap();
+    Gateway(child, lock)
+}

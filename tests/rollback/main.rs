@@ -7,15 +7,12 @@
 #![expect(clippy::clone_on_ref_ptr, reason = "a store becomes a `dyn` store on the way")]
 
 mod around;
-mod crash;
 #[path = "../support/cut.rs"]
 mod cut;
 mod databases;
 mod files;
 mod host;
 mod hostile;
-#[path = "../support/killed.rs"]
-mod killed;
 #[path = "../support/machine.rs"]
 mod machine;
 #[path = "../support/plain.rs"]

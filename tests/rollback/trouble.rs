@@ -43,13 +43,14 @@ impl AtStep {
 }
 
 impl Steps for AtStep {
-    fn step(&self, name: &'static str) {
+    fn step(&self, name: &'static str) -> std::io::Result<()> {
         if name == self.name
             && self.seen.fetch_add(1, Ordering::SeqCst) + 1 >= self.after
             && !self.done.swap(true, Ordering::SeqCst)
         {
             (self.act)();
         }
+        Ok(())
     }
 }
 

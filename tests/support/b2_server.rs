@@ -114,6 +114,8 @@ impl B2Server {
         let serving = Arc::clone(&inner);
         let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
+                // Answers are small: waiting to fill a packet would only slow tests down.
+                drop(socket.set_nodelay(true));
                 let inner = Arc::clone(&serving);
                 let service = service_fn(move |request| answer(Arc::clone(&inner), request));
                 let connection =

@@ -33,10 +33,11 @@ impl KillAt {
 }
 
 impl Steps for KillAt {
-    fn step(&self, _name: &'static str) {
+    fn step(&self, _name: &'static str) -> std::io::Result<()> {
         if self.seen.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
             std::process::abort();
         }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Chart, rules};
 use crate::error::{Error, Result};
 use crate::format::{SecretKind, SnapshotName};
+use crate::ops::head::{Head, gone};
 use crate::ops::list::time;
 use crate::ops::session::Session;
 use crate::ops::tree::{choose, content_of, entries};
@@ -144,8 +145,21 @@ fn secret_name(kind: SecretKind) -> &'static str {
 
 /// Opens the newest snapshot with the secrets at hand alone, as a blank machine would.
 async fn newest(session: &Session, snapshots: &[SnapshotName], chart: &mut Chart) -> Result<()> {
+    let mut lost = None;
+    match Head::find(session, snapshots).await {
+        Ok(Head::Gone(id)) => {
+            let message = gone(&id.to_string());
+            let advice = "If nobody deleted it on purpose: b2-backup undelete --dry-run";
+            chart.problem("newest", "B2_OBJECT_MISSING", message.clone(), advice);
+            lost = Some(message);
+        }
+        Ok(Head::Listed) if snapshots.is_empty() => {
+            chart.note("newest", "there is no snapshot yet", "b2-backup push");
+        }
+        Ok(_) => {}
+        Err(error) => chart.error("newest", &error),
+    }
     if snapshots.is_empty() {
-        chart.note("newest", "there is no snapshot yet", "b2-backup push");
         return Ok(());
     }
     let secrets = session.ring.secrets().clone();
@@ -165,22 +179,13 @@ async fn newest(session: &Session, snapshots: &[SnapshotName], chart: &mut Chart
             return Ok(());
         }
     };
-    for warning in passed_over {
+    for warning in passed_over.into_iter().filter(|warning| lost.as_ref() != Some(warning)) {
         chart.problem(
             "newest",
             "B2_DAMAGED",
             warning,
             "b2-backup verify shows what else is affected",
         );
-    }
-    let local = session.local_repository(snapshot.key.is_sealed()).newest()?;
-    if let Some(remembered) = local.filter(|newest| {
-        let gone = |name: &SnapshotName| !matches!(name, SnapshotName::Current(id) if id.to_string() == newest.snapshot);
-        snapshots.iter().all(gone)
-    }) {
-        let message = format!("the newest snapshot of this machine, {}, is gone from the bucket", remembered.snapshot);
-        let advice = "If nobody deleted it on purpose: b2-backup undelete --dry-run";
-        chart.problem("newest", "B2_OBJECT_MISSING", message, advice);
     }
     let (id, at) = (snapshot.id.to_string(), time(snapshot.manifest.local_time_ms));
     match entries(&content_of(&blank, snapshot)).await {

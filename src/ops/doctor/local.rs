@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Chart;
 use crate::error::Error;
-use crate::ops::session::Settings;
+use crate::ops::session::{Ambient, Settings};
 use crate::repo::Local;
 
 /// Below this a push cannot even keep its copies of databases.
@@ -16,7 +16,7 @@ const SOME_BYTES: u64 = 1 << 30;
 #[cfg(unix)]
 const MAX_FILES: usize = 20_000;
 
-pub(super) fn look(settings: &Settings, chart: &mut Chart) {
+pub(super) fn look(settings: &Settings, ambient: &Ambient, chart: &mut Chart) {
     secrets(settings, chart);
     let state = &settings.state_dir;
     match std::fs::read_dir(state) {
@@ -29,7 +29,7 @@ pub(super) fn look(settings: &Settings, chart: &mut Chart) {
             return;
         }
     }
-    let local = Local::at(state);
+    let local = Local::at(state).told(&ambient.steps);
     match local.try_writing() {
         Ok(()) if local.root().is_dir() => {
             chart.ok("memory", format!("{} can be written", local.root().display()));

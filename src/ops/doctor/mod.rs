@@ -177,10 +177,10 @@ async fn run(
 ) -> Result<DoctorReport> {
     let started = Instant::now();
     let mut chart = Chart::default();
-    let looking = settings.clone();
+    let (looking, around) = (settings.clone(), ambient.clone());
     let local = Session::blocking(move || {
         let mut chart = Chart::default();
-        local::look(&looking, &mut chart);
+        local::look(&looking, &around, &mut chart);
         Ok(chart)
     });
     chart.0.append(&mut local.await?.0);

@@ -12,7 +12,7 @@ use crate::ops::list::time;
 use crate::ops::push;
 use crate::ops::session::Session;
 use crate::ops::slots::{make, put, short};
-use crate::repo::{LockFile, RepositoryRecord, SlotRecord, StoredSlot, stored_slots};
+use crate::repo::{LockFile, MAX_TRIES, RepositoryRecord, SlotRecord, StoredSlot, stored_slots};
 use crate::secret::Secret;
 
 /// The slots of the bucket, and the repositories that open.
@@ -113,16 +113,27 @@ impl Keys {
         secret: &Secret,
     ) -> Result<bool> {
         let check = master.secret_check(secret.expose());
+        let mut tries = 0;
         for stored in self.stored.iter().filter(|stored| stored.slot.repository() == repository) {
             if self.remembered(stored).is_some_and(|slot| slot.check == check) {
                 return Ok(true);
             }
+            // A new recovery code opens nothing yet.
+            if stored.slot.kind() != kind || kind == SecretKind::Recovery {
+                continue;
+            }
             let given = session.ring.secrets().of_kind(kind);
-            let is_given = given.is_some_and(|given| given.expose() == secret.expose());
-            if is_given
-                && stored.slot.kind() == kind
-                && session.ring.opens(&stored.slot).await? == Some(true)
-            {
+            let opens = if given.is_some_and(|given| given.expose() == secret.expose()) {
+                session.ring.opens(&stored.slot).await?
+            } else if self.remembered(stored).is_none() && tries < MAX_TRIES {
+                // Made by another machine, or by this one, which ended before it could remember it: a second slot for
+                // the same secret would go on opening everything when the first is removed.
+                tries += 1;
+                session.ring.opens_with(&stored.slot, secret).await?
+            } else {
+                None
+            };
+            if opens == Some(true) {
                 return Ok(true);
             }
         }

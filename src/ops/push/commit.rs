@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::writer::{SecondLook, Writer, is_there};
+use super::writer::{SecondLook, Writer};
 use crate::error::{Error, Result};
 use crate::format::{PackName, SnapshotId};
+use crate::ops::head::is_there;
 use crate::ops::session::Session;
 use crate::repo::{Captured, Snapshot};
 use crate::store::ObjectKey;

@@ -13,7 +13,7 @@ use crate::format::{
 };
 use crate::ops::session::Session;
 use crate::ops::slots;
-use crate::repo::{LocalRepository, RepositoryRecord, SlotRecord, stored_slots};
+use crate::repo::{LocalRepository, Proof, RepositoryRecord, SlotRecord, slot_names, stored_slots};
 use crate::store::ObjectKey;
 
 /// So many manifests are looked at for a key that `keys/` does not give.
@@ -209,8 +209,22 @@ pub(super) async fn ensure_slot(
         record.slots.push(slot);
         local.save_record(record)?;
     }
+    let bad = local.proof()?.unwrap_or_default().bad_slots;
+    if !bad.is_empty() {
+        // Gone meanwhile: removed on another machine, and nobody's memory brings it back.
+        let there = slot_names(&*session.store).await?;
+        let damaged = |slot: &&mut SlotRecord| bad.contains(&slot.name) && slot.is_verified();
+        for slot in record.slots.iter_mut().filter(damaged) {
+            slot.stored &= !there.contains(&slot.name);
+        }
+    }
     for slot in record.slots.iter_mut().filter(|slot| !slot.stored) {
         slots::put(session, slot).await?;
     }
-    local.save_record(record)
+    local.save_record(record)?;
+    if !bad.is_empty() {
+        let proof = local.proof()?.unwrap_or_default();
+        local.save_proof(&Proof { bad_slots: vec![], ..proof })?;
+    }
+    Ok(())
 }

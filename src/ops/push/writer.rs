@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 use super::repository::{self, Listed, Open};
 use crate::crypto::RepoKey;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::{MachineId, SnapshotId, SnapshotName};
+use crate::ops::head::is_there;
 use crate::ops::session::Session;
 use crate::ops::slots;
 use crate::repo::{LocalRepository, LockFile, Newest, Pruning, RepositoryRecord, Spool};
-use crate::store::ObjectKey;
 
 /// Everything a push writes with.
 #[derive(Debug)]
@@ -223,15 +223,5 @@ impl Writer {
         let there = own(&names, id.machine).any(|listed| *listed == id);
         let there = there || is_there(session, &id).await?;
         Ok(if there { SecondLook::Same } else { SecondLook::BaseGone })
-    }
-}
-
-/// Asks for a manifest by name: a listing may be stale, so absence from it proves nothing.
-pub(super) async fn is_there(session: &Session, id: &SnapshotId) -> Result<bool> {
-    let key = ObjectKey::new(id.object())?;
-    match Arc::clone(&session.store).get_range(&key, 0, 1).await {
-        Ok(_) => Ok(true),
-        Err(Error::ObjectMissing { .. }) => Ok(false),
-        Err(error) => Err(error),
     }
 }

@@ -8,6 +8,7 @@ use super::apply::Apply;
 use super::arrive;
 use super::moves::{Spots, take_away_to};
 use super::steps::LOGS;
+use crate::ambient::announced;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::RootRecord;
@@ -70,7 +71,7 @@ impl Databases for Apply<'_> {
         let kind = kind_of(self.journal, step);
         let keep = arrive::keep(self.journal.arrival.is_some());
         if sqlite::quick_check(spots.old.path()).is_ok() {
-            let kept = crate::ambient::stepped(&*self.steps, "keep rows", || {
+            let kept = announced(&*self.steps, "keep rows", work.path(), || {
                 sqlite::keep_live(work.path(), spots.old.path(), kind, keep)
             });
             for lost in about(kept, &spots.place)? {
@@ -151,7 +152,7 @@ fn save(apply: &Apply<'_>, live: &Spot, to: &Spot) -> Result<()> {
     let cancel = CancellationToken::new();
     let options =
         sqlite::CaptureOptions { redact: Redact::None, deadline: COPYING, cancel: &cancel };
-    crate::ambient::stepped(&*apply.steps, "copy database", || {
+    announced(&*apply.steps, "copy database", live.path(), || {
         sqlite::capture(live.path(), to.path(), &options)
     })?;
     to.sync()

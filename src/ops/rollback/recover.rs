@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::apply::{Apply, path_of};
 use super::arrive;
-use crate::ambient;
 use crate::error::{Error, Result};
 use crate::ops::session::{Ambient, Session, Settings, millis};
 use crate::repo::{
@@ -100,7 +99,7 @@ pub async fn recover(
     ambient: &Ambient,
     gateway: Gateway,
 ) -> Result<RecoverReport> {
-    let local = Local::at(&settings.state_dir);
+    let local = Local::at(&settings.state_dir).told(&ambient.steps);
     let rollbacks = local.rollbacks();
     if rollbacks.all()?.is_empty() {
         return Ok(RecoverReport::default());
@@ -122,7 +121,7 @@ pub(super) fn recover_locked(
     gateway: Gateway,
     _lock: &LockFile,
 ) -> Result<RecoverReport> {
-    let rollbacks = Local::at(&settings.state_dir).rollbacks();
+    let rollbacks = Local::at(&settings.state_dir).told(&ambient.steps).rollbacks();
     // Copies of databases are in it.
     rollbacks.sweep()?;
     let Some((folder, journal, phase)) = rollbacks.open()? else {
@@ -178,7 +177,7 @@ pub(super) fn carry_out(
     let problem = match phase {
         Phase::Reverting => None,
         _ if apply.can_go_forward()? => {
-            folder.set_phase(Phase::Applying, &**steps)?;
+            folder.set_phase(Phase::Applying)?;
             match apply.forward() {
                 Ok(()) => return finish(rollbacks, folder, journal, apply, ambient),
                 Err(error) => Some(error),
@@ -186,9 +185,9 @@ pub(super) fn carry_out(
         }
         _ => None,
     };
-    folder.set_phase(Phase::Reverting, &**steps)?;
+    folder.set_phase(Phase::Reverting)?;
     apply.backward().map_err(|error| stuck(folder, problem.as_ref(), &error))?;
-    folder.set_phase(Phase::Reverted, &**steps)?;
+    folder.set_phase(Phase::Reverted)?;
     match problem {
         Some(error) => Err(error),
         None => Ok(RecoverReport {
@@ -236,9 +235,8 @@ fn finish(
         late,
         left,
     };
-    let steps: &dyn ambient::Steps = &*ambient.steps;
-    rollbacks.save_last(&last, steps)?;
-    folder.set_phase(Phase::Applied, steps)?;
+    rollbacks.save_last(&last)?;
+    folder.set_phase(Phase::Applied)?;
     folder.clear_staged()?;
     let report = RecoverReport::of(Outcome::Applied, folder, journal);
     Ok(RecoverReport { late: last.late, left: last.left, ..report })

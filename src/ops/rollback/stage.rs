@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::arrive;
 use super::compare::Compared;
 use super::steps::Steps;
-use crate::ambient::{self, random, stepped};
+use crate::ambient::{self, announced, random};
 use crate::crypto::{ContentHash, sha256};
 use crate::error::{Error, Result};
 use crate::format::{Entry, RootRecord};
@@ -190,8 +190,8 @@ impl Ready {
         for above in self.folder.dir().ancestors().skip(1).take(2) {
             open(above.to_owned())?.sync()?;
         }
-        self.folder.save(&journal, &*self.steps)?;
-        self.folder.set_phase(Phase::Staged, &*self.steps)?;
+        self.folder.save(&journal)?;
+        self.folder.set_phase(Phase::Staged)?;
         Ok((journal, warnings))
     }
 
@@ -231,8 +231,8 @@ impl Ready {
         let moved = self.old_state.as_deref().zip(state.as_deref()).map(|(from, to)| {
             sqlite::Moved { from, to, key: &|path| hex::encode(sha256(path.as_bytes())) }
         });
-        stepped(&*self.steps, "prepare database", || sqlite::prepare(copy.path(), kind, moved))
-            .map_err(shown)?;
+        let prepare = || sqlite::prepare(copy.path(), kind, moved);
+        announced(&*self.steps, "prepare database", copy.path(), prepare).map_err(shown)?;
         if self.foreign && saved.is_none() {
             sqlite::forget_machine(copy.path(), kind).map_err(shown)?;
         }
@@ -279,7 +279,7 @@ impl Ready {
             deadline: COPYING,
             cancel: &self.cancel,
         };
-        let copied = stepped(&*self.steps, "copy database", || {
+        let copied = announced(&*self.steps, "copy database", live.path(), || {
             sqlite::capture(live.path(), to.path(), &options)
         });
         match copied.and_then(|_| sqlite::check(to.path())) {

@@ -12,6 +12,7 @@ use std::time::Instant;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 
+use super::head::{Head, gone};
 use super::session::Session;
 use super::tree::entries;
 use crate::error::{Error, Result};
@@ -132,7 +133,18 @@ async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> 
     let only = own.then_some(this_machine).flatten();
     let mut opened: Vec<(PackSource, Vec<Entry>)> = Vec::new();
     let mut unreadable: Vec<VerifyProblem> = Vec::new();
-    for name in find(&*session.store).await? {
+    let mut names = find(&*session.store).await?;
+    match Head::find(session, &names).await? {
+        Head::Gone(id) => unreadable.push(VerifyProblem {
+            object: id.object(),
+            code: Error::ObjectMissing { object: id.object() }.code(),
+            message: gone(&id.to_string()),
+            snapshots: vec![id.to_string()],
+            paths: vec![],
+        }),
+        head => head.complete(&mut names, &mut Vec::new()),
+    }
+    for name in names {
         let SnapshotName::Current(id) = name else { continue };
         if only.is_some_and(|only| only != id.machine) {
             continue;
@@ -167,31 +179,35 @@ async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> 
             Err(error) => return Err(error),
         }
     }
-    check_slots(session, &opened, &mut report).await?;
+    let bad_slots = check_slots(session, &opened, &mut report).await?;
     // What was once there says nothing about what is.
     let noted = this_machine.filter(|_| session.settings.store.as_of.is_none());
     let mut rotation = sample::Rotation::load(session, noted)?;
     let packs = check_packs(session, &opened, options, &mut rotation, &mut report).await?;
-    rotation.note(&packs)?;
+    rotation.note(&packs, bad_slots)?;
     report.problems.extend(consequences(unreadable, &opened, &packs));
     Ok(report)
 }
 
 /// Checks that the key slots can be read, and that each sealed repository has one. Without them its snapshots
 /// still open, by the copies in their manifests, but a new machine would not find the key to go on with.
+///
+/// Returns those that are not what this machine remembers. Others that were changed show only when they are opened.
 async fn check_slots(
     session: &Session,
     opened: &[(PackSource, Vec<Entry>)],
     report: &mut VerifyReport,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let sealed = opened
         .iter()
         .map(|(source, _)| source.snapshot())
         .filter(|snapshot| snapshot.key.is_sealed());
     let mut without: BTreeSet<RepositoryId> = sealed.map(|snapshot| snapshot.repository).collect();
+    let mut bad = Vec::new();
     if without.is_empty() {
-        return Ok(());
+        return Ok(bad);
     }
+    let remembered = session.local_repository(true).record()?;
     let problem = |object: String, error: &Error| VerifyProblem {
         object,
         code: error.code(),
@@ -203,9 +219,22 @@ async fn check_slots(
             Ok(key) => session.store.get(&key, MAX_SLOT_BYTES as u64).await,
             Err(_) => continue,
         };
+        let known = remembered
+            .iter()
+            .flat_map(|record| &record.slots)
+            .find(|slot| object.key.strip_prefix("keys/").is_some_and(|name| name == slot.name));
         let slot = read.and_then(|bytes| {
-            KeySlot::decode(&bytes).map_err(|malformed| malformed.of(&object.key))
+            let slot = KeySlot::decode(&bytes).map_err(|malformed| malformed.of(&object.key))?;
+            match known {
+                Some(known) if known.bytes != bytes => {
+                    Err(Error::damaged(&object.key, "it is not what it was"))
+                }
+                _ => Ok(slot),
+            }
         });
+        if let (Err(_), Some(known)) = (&slot, known) {
+            bad.push(known.name.clone());
+        }
         match slot {
             Ok(slot) => drop(without.remove(&slot.repository())),
             Err(error @ Error::Network { .. }) => return Err(error),
@@ -217,7 +246,7 @@ async fn check_slots(
         let error = Error::ObjectMissing { object: object.clone() };
         report.problems.push(problem(object, &error));
     }
-    Ok(())
+    Ok(bad)
 }
 
 type Packs = HashMap<(MachineId, PackName), Checked>;

@@ -78,8 +78,9 @@ impl Rotation {
         self.machine == Some(machine) && self.local.dir().is_dir()
     }
 
-    /// Remembers what was read and what was bad, of this machine's packs, for as long as a snapshot names them.
-    pub(super) fn note(&mut self, packs: &Packs) -> Result<()> {
+    /// Remembers what was read and what was bad, of this machine's packs, for as long as a snapshot names them, and
+    /// which key slots were.
+    pub(super) fn note(&mut self, packs: &Packs, bad_slots: Vec<String>) -> Result<()> {
         let Some(machine) = self.machine.filter(|machine| self.remembers(*machine)) else {
             return Ok(());
         };
@@ -89,6 +90,7 @@ impl Rotation {
             .map(|((_, name), checked)| (*name, checked))
             .collect();
         let proof = &mut self.proof;
+        proof.bad_slots = bad_slots;
         proof.reads.retain(|read| own.get(&read.name).is_some_and(|checked| !checked.read));
         proof.bad.retain(|name| own.get(name).is_some_and(|checked| !checked.read));
         for (name, checked) in own {

@@ -7,7 +7,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{RETRY_PAUSE, failed, immutable_uri, open};
-use crate::ambient::{Steps, stepped};
+use crate::ambient::{Steps, announced};
 use crate::error::{Error, Result};
 
 /// Pages written between two looks at the deadline: 1 MiB at the usual page size.
@@ -25,11 +25,11 @@ pub fn write_back(from: &Path, live: &Path, deadline: Duration, steps: &dyn Step
     let failed = |error| failed(live, live, error);
     let source = open_at_rest(from).map_err(failed)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let mut to = stepped(steps, "open database", || open(live, flags)).map_err(failed)?;
+    let mut to = announced(steps, "open database", live, || open(live, flags).map_err(failed))?;
     let backup = Backup::new(&source, &mut to).map_err(failed)?;
     loop {
-        let step = stepped(steps, "write database", || backup.step(PAGES_PER_STEP));
-        match step.map_err(failed)? {
+        let step = || backup.step(PAGES_PER_STEP).map_err(failed);
+        match announced(steps, "write database", live, step)? {
             StepResult::Done => break,
             StepResult::More => {}
             _ if Instant::now() < until => std::thread::sleep(RETRY_PAUSE),
@@ -42,7 +42,8 @@ pub fn write_back(from: &Path, live: &Path, deadline: Duration, steps: &dyn Step
     }
     drop(backup);
     // Nothing that fails from here on takes the content away again.
-    let _committed = stepped(steps, "close database", || to.close());
+    let close = || to.close().map_err(|(_, error)| failed(error));
+    let _committed = announced(steps, "close database", live, close);
     Ok(())
 }
 

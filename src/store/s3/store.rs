@@ -136,7 +136,9 @@ impl S3Store {
         };
         match list::versions(&answer.body) {
             Ok(page) => Ok(Some(page)),
-            Err(_) if first => Ok(None),
+            // A server that does not know what was asked lists the objects. What cannot be read says nothing: taken
+            // for a store without versions, it would have deletions only hide what they should remove.
+            Err(_) if first && list::objects(&answer.body).is_ok() => Ok(None),
             Err(message) => Err(self.question("LIST", prefix).unusable(message)),
         }
     }

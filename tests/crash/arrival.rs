@@ -1,22 +1,5 @@
 //! The process is killed before and after every step of arriving. The next start goes on or begins anew: never is a
 //! half of it taken for something of the user's.
-//!
-//! A test binary of its own: a process that is being started holds the locks of others for a moment.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers may panic as the tests do"
-)]
-#![expect(clippy::clone_on_ref_ptr, reason = "a counter becomes a `dyn` one on the way")]
-
-#[path = "../rollback/host.rs"]
-mod host;
-#[path = "../support/killed.rs"]
-mod killed;
-#[path = "../support/machine.rs"]
-mod machine;
-#[path = "../support/plain.rs"]
-mod plain;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,11 +7,11 @@ use std::path::{Path, PathBuf};
 use b2_backup::ops::{self, ArriveOutcome, Gateway, Outcome};
 use b2_backup::store::StoreConfig;
 
-use host::{agent, integrity, run, shared, value};
-use killed::{KillAt, ambient, machine_in};
-use machine::Machine;
-use plain::{copy_all, write};
-use tempfile::{tempdir, tempdir_in};
+use super::host::{agent, integrity, run, shared, value};
+use super::killed::{KillAt, ambient, machine_in};
+use super::machine::Machine;
+use super::plain::{copy_all, write};
+use super::{campaign, in_memory};
 
 /// What a start of the gateway does, and then its stop.
 async fn start_and_stop(machine: &Machine) -> (Outcome, ArriveOutcome, Outcome) {
@@ -37,7 +20,7 @@ async fn start_and_stop(machine: &Machine) -> (Outcome, ArriveOutcome, Outcome) 
         done.unwrap().outcome
     };
     let before = recover().await;
-    let session = killed::session(machine).await;
+    let session = super::killed::session(machine).await;
     let arrived = ops::arrive(&session).await.unwrap().outcome;
     (before, arrived, recover().await)
 }
@@ -54,7 +37,7 @@ async fn job_that_is_killed() {
 }
 
 fn kill_at(dir: &Path, at: usize) -> Option<usize> {
-    killed::kill_at("job_that_is_killed", "arrive", dir, at)
+    super::killed::kill_at("arrival::job_that_is_killed", "arrive", dir, at)
 }
 
 /// Small databases of the host's names: each trial copies and checks them.
@@ -76,8 +59,7 @@ fn small(state: &Path, job: &str, agents: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_anywhere() {
-    let memory = Path::new("/dev/shm");
-    let dir = if memory.is_dir() { tempdir_in(memory) } else { tempdir() }.unwrap();
+    let dir = in_memory();
     let dir = dir.path();
     let (origin, trial) = (dir.join("origin"), dir.join("t"));
     let used = dir.join("used/state");
@@ -90,8 +72,8 @@ async fn killed_anywhere() {
     let mut other = machine_in(&dir.join("used"));
     let bucket = format!("file://{}", origin.join("bucket").display());
     other.settings.store = StoreConfig { bucket, prefix: "p".into(), ..StoreConfig::default() };
-    let session = killed::session(&other).await;
-    let options = machine::push_options(b2_backup::format::Reason::Manual);
+    let session = super::killed::session(&other).await;
+    let options = super::machine::push_options(b2_backup::format::Reason::Manual);
     ops::push(&session, options).await.unwrap();
     let blank = origin.join("state");
     small(&blank, "INSERT INTO config_machine_state VALUES ('plugins.installedIndex', 'new')", &[]);
@@ -136,9 +118,10 @@ async fn killed_anywhere() {
             other => panic!("killed at {at} of {steps}: {other:?}"),
         }
         whole();
-        let session = killed::session(&machine).await;
+        let session = super::killed::session(&machine).await;
         let pushed = ops::push(&session, options).await.unwrap();
         assert!(pushed.snapshot.is_some(), "killed at {at} of {steps}");
     }
     assert!(anew > 50 && gone_on > 50, "{anew} {gone_on}");
+    campaign::report("crash", "arrival, killed", &[("points", steps as u64)]);
 }

@@ -7,14 +7,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use b2_backup::ops::{self, Gateway, Outcome};
+use b2_backup::error::Result;
+use b2_backup::ops::{self, Gateway, Mode, Outcome, RollbackReport, RollbackRequest};
 use tempfile::TempDir;
 
+use super::counted::FailAt;
 use super::host::{agent, integrity, run, run_into_log, shared, value};
 use super::killed::{KillAt, ambient, kill_at, machine_in, session};
 use super::machine::Machine;
-use super::plain::{Content, Item, Picture, assert_same, copy_all, noise, write};
-use super::{exactly, settled};
+use super::plain::{Content, Item, Picture, assert_same, copy_all, noise, settled, write};
+use super::{campaign, in_memory, points};
 
 /// Files of the rollback, of every kind: 40 of them.
 fn first_state(live: &Path) {
@@ -92,11 +94,6 @@ fn state(live: &Path) -> State {
     State { files, rows }
 }
 
-fn memory_dir() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { TempDir::new_in(memory).unwrap() } else { TempDir::new().unwrap() }
-}
-
 /// Places of a trial: the paths in the state are absolute, so each trial is set up at the same place.
 struct Trial {
     dir: TempDir,
@@ -132,7 +129,7 @@ impl Trial {
 
     /// Runs a job in a process of its own that aborts at a step. How many steps it made, where it did not.
     fn run(&self, job: &str, at: usize) -> Option<usize> {
-        kill_at("crash::job_that_is_killed", job, &self.dir.path().join("t"), at)
+        kill_at("rollback::job_that_is_killed", job, &self.dir.path().join("t"), at)
     }
 }
 
@@ -147,13 +144,27 @@ async fn job_that_is_killed() {
     if job == "recover" {
         ops::recover(&machine.settings, &ambient(&machine), Gateway::MustBeStopped).await.unwrap();
     } else {
-        let session = session(&machine).await;
-        let request = exactly(&job);
-        let plan = ops::plan_rollback(&session, &request).await.unwrap();
-        let report = ops::stage_rollback(&session, &request, &plan.hash).await.unwrap();
-        assert_eq!(report.outcome, Outcome::Applied);
+        assert_eq!(roll_back(&machine, &job).await.unwrap().outcome, Outcome::Applied);
     }
     println!("{}", steps.told());
+}
+
+/// Rolls back to a snapshot, or undoes the last rollback.
+async fn roll_back(machine: &Machine, snapshot: &str) -> Result<RollbackReport> {
+    let session = session(machine).await;
+    if snapshot == "undo" {
+        let plan = ops::plan_undo(&session).await?;
+        return ops::stage_undo(&session, &plan.hash).await;
+    }
+    let request = RollbackRequest {
+        snapshot: snapshot.into(),
+        paths: vec![],
+        mode: Mode::Exact,
+        partial: false,
+        allow_unauthenticated: false,
+    };
+    let plan = ops::plan_rollback(&session, &request).await?;
+    ops::stage_rollback(&session, &request, &plan.hash).await
 }
 
 async fn recover(machine: &Machine) -> Outcome {
@@ -163,7 +174,7 @@ async fn recover(machine: &Machine) -> Outcome {
 
 /// Sets a state up with a snapshot, and lives on. Returns the snapshot and both states.
 async fn set_up() -> (Trial, String, State, State) {
-    let dir = memory_dir();
+    let dir = in_memory();
     let trial = Trial { origin: dir.path().join("origin"), dir };
     let live = trial.live();
     fs::create_dir_all(&live).unwrap();
@@ -253,6 +264,7 @@ async fn killed_while_staging() {
         kept += 1;
     }
     assert!(kept > 100, "{kept}");
+    campaign::report("crash", "rollback, killed while staging", &[("points", kept)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,6 +280,67 @@ async fn killed_while_applying() {
         let what = format!("killed at step {at} of {steps}");
         assert!(!is_old_after(&trial, &old, &new, &what).await, "{what}");
     }
+    campaign::report("crash", "rollback, killed while applying", &[("points", steps as u64)]);
+}
+
+/// An undo is killed at each step, from its safety snapshot to its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_undoing() {
+    let (trial, snapshot, _, _) = set_up().await;
+    trial.reset();
+    trial.run(&snapshot, 0).unwrap();
+    trial.keep_as_origin();
+    let old = state(&trial.live());
+    let last = trial.run("undo", 0).unwrap();
+    let new = state(&trial.live());
+    assert_eq!(new.rows, ["now", "then then 0000 now 0000"]);
+    let (mut tried, mut stayed) = (0, 0);
+    for at in points(last, 6) {
+        trial.reset();
+        if trial.run("undo", at).is_some() {
+            assert!(at + 8 > last, "{at} of {last} steps were made");
+            continue;
+        }
+        let what = format!("undo, killed at step {at} of {last}");
+        stayed += u64::from(is_old_after(&trial, &old, &new, &what).await);
+        tried += 1;
+    }
+    assert!(stayed > 0 && stayed < tried, "{stayed} of {tried}");
+    campaign::report("crash", "undo, killed", &[("points", tried)]);
+}
+
+/// An error at each step, from the safety snapshot to the end: the state is the old one or the new one, and where all
+/// was said to be well, the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn failing() {
+    let (trial, snapshot, old, new) = set_up().await;
+    trial.reset();
+    let last = trial.run(&snapshot, 0).unwrap();
+    let (mut tried, mut stayed) = (0, 0);
+    for at in points(last, 3) {
+        trial.reset();
+        let steps = FailAt::new(at);
+        let mut machine = trial.machine();
+        machine.steps = steps.clone();
+        let done = roll_back(&machine, &snapshot).await;
+        if steps.seen() < at {
+            assert!(at + 8 > last, "{at} of {last} steps were made");
+            continue;
+        }
+        let what = format!("an error at step {at} of {last}: {done:?}");
+        let is_old = is_old_after(&trial, &old, &new, &what).await;
+        match done {
+            Ok(_) => assert!(!is_old, "{what}"),
+            Err(error) => {
+                let codes = ["B2_DISK_FULL", "B2_IO", "B2_ROLLBACK_OPEN"];
+                assert!(codes.contains(&error.code()), "{what}");
+            }
+        }
+        stayed += u64::from(is_old);
+        tried += 1;
+    }
+    assert!(stayed > 0 && stayed < tried, "{stayed} of {tried}");
+    campaign::report("crash", "rollback, failing", &[("points", tried)]);
 }
 
 /// The recovery is killed at each of its steps, from four places of the rollback.
@@ -294,6 +367,7 @@ async fn killed_while_recovering() {
         fs::remove_dir_all(half).unwrap();
     }
     assert!(trials > 150, "{trials}");
+    campaign::report("crash", "recovery, killed", &[("points", trials)]);
 }
 
 /// What is staged and not in place yet.
@@ -336,6 +410,7 @@ async fn killed_while_turning_back() {
         fs::remove_dir_all(half).unwrap();
     }
     assert!(trials > 150, "{trials}");
+    campaign::report("crash", "turning back, killed", &[("points", trials)]);
 }
 
 /// A push finds a rollback that was cut off half way: it finishes it first, or, while OpenClaw runs, refuses.
@@ -353,7 +428,7 @@ async fn a_push_never_runs_over_one_that_is_half_done() {
         reason: b2_backup::format::Reason::Manual,
         wait: std::time::Duration::ZERO,
     };
-    let gateway = super::databases::running_gateway(&trial.live());
+    let gateway = super::host::running_gateway(&trial.live());
     let refused = ops::push(&session(&machine).await, options).await.unwrap_err();
     assert_eq!(refused.code(), "B2_ROLLBACK_OPEN");
     assert!(refused.to_string().contains("restart OpenClaw"), "{refused}");
