@@ -12,6 +12,8 @@ mod crash;
 mod cut;
 mod databases;
 mod files;
+#[path = "../support/forge.rs"]
+mod forge;
 mod host;
 mod hostile;
 #[path = "../support/killed.rs"]
