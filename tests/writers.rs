@@ -62,7 +62,10 @@ fn bank(path: &Path, mode: &str) {
 /// What of a copy does not agree. Nothing, for a copy of one moment.
 fn wrong(path: &Path) -> rusqlite::Result<Vec<&'static str>> {
     const RULES: [(&str, &str); 4] = [
-        ("damaged", "SELECT (SELECT group_concat(integrity_check) FROM pragma_integrity_check) = 'ok'"),
+        (
+            "damaged",
+            "SELECT (SELECT group_concat(integrity_check) FROM pragma_integrity_check) = 'ok'",
+        ),
         ("the sum", "SELECT sum(balance) = 400 * 1000 AND count(*) = 400 FROM account"),
         (
             "an account and its ledger",
@@ -114,10 +117,16 @@ fn writer() {
             let (source, target) = (random.below(400), random.below(400));
             let amount = 1 + random.below(9);
             moving
-                .execute("UPDATE account SET balance = balance - ?2 WHERE id = ?1", (source, amount))
+                .execute(
+                    "UPDATE account SET balance = balance - ?2 WHERE id = ?1",
+                    (source, amount),
+                )
                 .unwrap();
             moving
-                .execute("UPDATE account SET balance = balance + ?2 WHERE id = ?1", (target, amount))
+                .execute(
+                    "UPDATE account SET balance = balance + ?2 WHERE id = ?1",
+                    (target, amount),
+                )
                 .unwrap();
             let row = (me, number + at, source, target, amount);
             moving.execute("INSERT INTO ledger VALUES (?1, ?2, ?3, ?4, ?5)", row).unwrap();

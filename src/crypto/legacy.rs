@@ -2,6 +2,7 @@
 
 use aes_gcm::aead::{AeadInOut as _, KeyInit as _};
 use aes_gcm::{Aes256Gcm, Key, Nonce, Tag};
+use zeroize::Zeroizing;
 
 use super::{ScryptCost, stretch};
 
@@ -23,12 +24,20 @@ pub fn looks_sealed(object: &[u8]) -> bool {
 /// The content, if `secret` is the application key of then. Slow: run it on the CPU pool.
 #[must_use]
 pub fn open_legacy(object: &[u8], secret: &str) -> Option<Vec<u8>> {
+    open_legacy_with(object, |salt| stretch(secret.as_bytes(), salt, COST))
+}
+
+/// The content, where the key that `key` makes of the salt opens it.
+#[doc(hidden)]
+pub fn open_legacy_with(
+    object: &[u8],
+    key: impl FnOnce(&[u8; SALT_BYTES]) -> Option<Zeroizing<[u8; 32]>>,
+) -> Option<Vec<u8>> {
     let rest = object.strip_prefix(MAGIC)?;
     let (salt, rest) = rest.split_first_chunk::<SALT_BYTES>()?;
     let (iv, rest) = rest.split_first_chunk::<IV_BYTES>()?;
     let (tag, sealed) = rest.split_first_chunk::<TAG_BYTES>()?;
-    let key = stretch(secret.as_bytes(), salt, COST)?;
-    let cipher = Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key));
+    let cipher = Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key(salt)?));
     let mut content = sealed.to_vec();
     let buffer = content.as_mut_slice().into();
     cipher.decrypt_inout_detached(&Nonce::from(*iv), &[], buffer, &Tag::from(*tag)).ok()?;

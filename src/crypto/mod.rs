@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 pub use cipher::{Broken, Cipher, Domain, TAG_BYTES};
 pub use kdf::{ScryptCost, stretch};
-pub use legacy::{looks_sealed, open_legacy};
+pub use legacy::{looks_sealed, open_legacy, open_legacy_with};
 
 /// Prefix of every HKDF label: product and format version, so that no other use of a key can meet ours.
 const LABEL: &str = "openclaw-b2-backup/2/";

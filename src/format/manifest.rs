@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 
 use super::{
     Header, KeySlot, MAX_FOOTER_BYTES, MAX_PACK_BYTES, Malformed, ObjectKind, PackName, Run, cbor,
-    deflate, inflate,
+    deflate, has_few_lists, inflate,
 };
 
 /// Why a snapshot was made.
@@ -225,7 +225,10 @@ pub struct Manifest {
 
 /// No manifest object is larger.
 pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
-const MAX_BODY_BYTES: usize = 256 << 20;
+/// A million packs, or as much text.
+const MAX_BODY_BYTES: usize = 64 << 20;
+/// What a body lists, all together.
+const MAX_LISTS: usize = 2_000_000;
 const MAX_SLOTS: usize = 64;
 
 /// A manifest object's header, key slots, whole clear part, and sealed body.
@@ -243,7 +246,11 @@ impl Manifest {
     /// # Errors
     /// [`Malformed`] for other bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let manifest: Self = minicbor::decode(&inflate(bytes, MAX_BODY_BYTES)?)?;
+        let body = inflate(bytes, MAX_BODY_BYTES)?;
+        if !has_few_lists(&body, MAX_LISTS) {
+            return Err(Malformed::new("lists more than fits into memory"));
+        }
+        let manifest: Self = minicbor::decode(&body)?;
         if !manifest.packs.is_sorted_by(|a, b| a.number < b.number) {
             return Err(Malformed::new("packs are not in order"));
         }

@@ -22,7 +22,7 @@ pub use pack::{
 };
 pub use recovery::{Mistyped, RecoveryCode};
 pub use slot::{KeySlot, MAX_SLOT_BYTES, SecretKind};
-pub use tree::{Entry, EntryFlags, Run, TreeReader};
+pub use tree::{Entry, EntryFlags, MAX_TREE_BYTES, Run, TreeReader, is_bounded};
 
 /// Why bytes could not be read; the caller adds which object it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +90,33 @@ fn inflate(bytes: &[u8], max: usize) -> Result<Vec<u8>, Malformed> {
             .ok_or_else(|| Malformed::new("does not decompress")),
         _ => Err(Malformed::new("unknown compression")),
     }
+}
+
+/// Whether there are at most `max` arrays and maps: in memory each is up to ten times as large as it is in CBOR.
+fn has_few_lists(bytes: &[u8], max: usize) -> bool {
+    use minicbor::data::Type;
+    let (mut decoder, mut lists) = (minicbor::Decoder::new(bytes), 0);
+    let mut pass = || {
+        match decoder.datatype()? {
+            Type::Array | Type::ArrayIndef => drop(decoder.array()?),
+            Type::Map | Type::MapIndef => drop(decoder.map()?),
+            Type::Tag => return decoder.tag().map(|_| 0),
+            Type::Break => {
+                decoder.set_position(decoder.position() + 1);
+                return Ok(0);
+            }
+            _ => return decoder.skip().map(|()| 0),
+        }
+        Ok::<_, minicbor::decode::Error>(1)
+    };
+    // What is no CBOR says so when it is read.
+    while let Ok(list) = pass() {
+        lists += list;
+        if lists > max {
+            return false;
+        }
+    }
+    true
 }
 
 #[cfg(test)]

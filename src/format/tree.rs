@@ -158,6 +158,18 @@ impl Entry {
     }
 }
 
+/// No tree is larger: room for four million files.
+pub const MAX_TREE_BYTES: u64 = 512 << 20;
+/// Entries, lists of runs and runs, all together.
+const MAX_LISTS: usize = 12_000_000;
+
+/// Whether the bytes of a tree can be read into bounded memory: at most 512 MiB, and 12 million entries, lists of runs
+/// and runs. No other tree is written.
+#[must_use]
+pub fn is_bounded(tree: &[u8]) -> bool {
+    tree.len() as u64 <= MAX_TREE_BYTES && super::has_few_lists(tree, MAX_LISTS)
+}
+
 /// Reads a whole tree, entry by entry, and checks that it is sorted without doubles.
 #[derive(Debug)]
 pub struct TreeReader<'b> {

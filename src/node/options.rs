@@ -10,6 +10,7 @@ use crate::ops;
 use crate::progress::Event;
 use crate::secret::Secret;
 use crate::store::StoreConfig;
+use crate::store::as_of::instant;
 
 /// What the user configured.
 #[napi(object, object_to_js = false)]
@@ -113,8 +114,7 @@ impl TryFrom<Settings> for ops::Settings {
 /// An instant.
 pub(super) fn moment(field: &str, text: Option<&str>) -> Result<Option<SystemTime>> {
     text.map(|text| {
-        let parsed: Option<jiff::Timestamp> = text.parse().ok();
-        parsed.map(SystemTime::from).ok_or_else(|| {
+        instant(text).ok_or_else(|| {
             Error::config(
                 field,
                 format!("{text:?} is no instant: it looks like 2026-11-23T14:00:00Z"),

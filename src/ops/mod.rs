@@ -12,6 +12,8 @@ mod keys;
 mod legacy;
 mod list;
 mod plan;
+#[doc(hidden)]
+pub mod probe;
 mod prune;
 mod push;
 mod remove;

@@ -7,7 +7,7 @@ use super::head::Head;
 use super::session::Session;
 use crate::entry::{EntryKind, RelPath};
 use crate::error::{Error, Result};
-use crate::format::{Entry, RootRecord, SnapshotId, SnapshotName, TreeReader};
+use crate::format::{Entry, RootRecord, SnapshotId, SnapshotName, TreeReader, is_bounded};
 use crate::repo::{PackSource, Snapshot, find, read};
 
 /// Finds the snapshot that the user means: an id, or `latest`.
@@ -118,11 +118,17 @@ const MAX_CONTENT_BYTES: u64 = i64::MAX.unsigned_abs();
 /// runs that add up to the size of their file.
 pub(super) async fn entries(source: &PackSource) -> Result<Vec<Entry>> {
     let bytes = source.tree().await?;
-    let name = source.snapshot().id.object();
-    let roots = source.snapshot().manifest.roots.len();
-    let entries: Vec<Entry> = TreeReader::new(&bytes)
-        .collect::<Result<_, _>>()
-        .map_err(|malformed| malformed.of(&name))?;
+    let snapshot = source.snapshot();
+    checked(&bytes, &snapshot.id.object(), snapshot.manifest.roots.len())
+}
+
+/// Reads and checks the entries of a tree with so many roots; `name` is the object for errors.
+pub(super) fn checked(bytes: &[u8], name: &str, roots: usize) -> Result<Vec<Entry>> {
+    if !is_bounded(bytes) {
+        return Err(Error::damaged(name, "its tree has more entries than one may have"));
+    }
+    let entries: Vec<Entry> =
+        TreeReader::new(bytes).collect::<Result<_, _>>().map_err(|malformed| malformed.of(name))?;
     refuse_unsafe(&entries, roots)?;
     let mut total = 0u64;
     for entry in &entries {
@@ -131,7 +137,7 @@ pub(super) async fn entries(source: &PackSource) -> Result<Vec<Entry>> {
         total = total.saturating_add(entry.size);
         if runs != Some(expected) || total > MAX_CONTENT_BYTES {
             return Err(Error::damaged(
-                &name,
+                name,
                 format!("{} has another size than its content", entry.path),
             ));
         }

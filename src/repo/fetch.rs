@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use super::{LocalRepository, PackIndex, Snapshot};
 use crate::crypto::sha256;
 use crate::error::{Error, Result};
-use crate::format::{Entry, PackRef, Run};
+use crate::format::{Entry, MAX_TREE_BYTES, PackRef, Run};
 use crate::store::{ObjectKey, ObjectStore};
 
 /// Frames closer than this are fetched together: on a home line 256 KiB take as long as a request.
@@ -289,9 +289,6 @@ fn key(run: &Run) -> RunKey {
 fn costs_only_its_files(error: &Error) -> bool {
     matches!(error, Error::Damaged { .. } | Error::ObjectMissing { .. } | Error::Version { .. })
 }
-
-/// No tree is larger: room for some millions of entries.
-pub const MAX_TREE_BYTES: u64 = 1 << 30;
 
 #[cfg(test)]
 mod tests {

@@ -140,8 +140,13 @@ impl Secrets {
     }
 
     /// Every secret that may open slots of a kind, and whether it is the configured one.
+    ///
+    /// Where there is a passphrase, the application key is not enough: not to read, and not to make a repository that
+    /// this machine takes for one of its user's. Whoever has that key can write to the bucket.
     fn for_slot(&self, kind: SecretKind) -> Vec<(Secret, bool)> {
-        let configured = self.of_kind(kind).map(|secret| (secret.clone(), true));
+        let trusted = kind != SecretKind::ApplicationKey || self.passphrase.is_none();
+        let configured =
+            self.of_kind(kind).filter(|_| trusted).map(|secret| (secret.clone(), true));
         let old = self.old_keys.iter().filter(|_| kind == SecretKind::ApplicationKey);
         configured.into_iter().chain(old.map(|secret| (secret.clone(), false))).collect()
     }

@@ -17,7 +17,7 @@ mod spool;
 mod versions;
 
 pub use arrival::Arrival;
-pub use fetch::{MAX_TREE_BYTES, PackSource, Regions};
+pub use fetch::{PackSource, Regions};
 pub use journal::{
     Before, Journal, Last, Phase, RollbackFolder, Rollbacks, Step, StepKind, Touched,
 };

@@ -96,13 +96,10 @@ impl Reader {
             Ok(text) => text,
             Err(error) => return self.warn(path, &error.to_string()),
         };
-        let value = match json5::from_str::<Value>(text.trim_start_matches('\u{feff}')) {
+        let value = match super::json5::parse(&text) {
             Ok(value) => value,
-            // The text may hold secrets, and the parser's message may quote it.
-            Err(error) => {
-                let place = error
-                    .position()
-                    .map_or_else(String::new, |at| format!(" at line {}", at.line + 1));
+            Err(line) => {
+                let place = line.map_or_else(String::new, |line| format!(" at line {line}"));
                 return self.warn(path, &format!("it is not valid JSON5{place}"));
             }
         };

@@ -6,6 +6,7 @@ pub mod confidential;
 pub mod database;
 pub mod gateway;
 pub mod host_config;
+pub(crate) mod json5;
 pub mod place;
 pub mod policy;
 mod policy_rules;

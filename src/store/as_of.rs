@@ -51,6 +51,12 @@ impl AsOfStore {
     }
 }
 
+/// An instant as people write it: ISO 8601 with an offset.
+#[must_use]
+pub fn instant(text: &str) -> Option<SystemTime> {
+    text.parse::<jiff::Timestamp>().ok().map(SystemTime::from)
+}
+
 /// What could be seen at a moment. Versions come by name, the newest first.
 fn then(versions: Vec<ObjectVersion>, at: SystemTime) -> BTreeMap<String, ObjectVersion> {
     let mut seen = BTreeMap::new();

@@ -66,14 +66,24 @@ async fn both_secrets_change_at_once() {
     assert_eq!(in_manifest(&store, &third.0), ["passphrase", "passphrase", "application-key"]);
 }
 
-/// The local folder is lost, and one of two secrets changed: the other still opens, and the new one gets a slot.
+/// The local folder is lost, and a passphrase is new. With one the application key is not enough, unless the user names
+/// it: whoever has it could have made what it opens.
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_memory_and_a_new_passphrase() {
     let (dir, mut machine, store) = machine();
     let first = (push(&machine).await, picture(live(&machine)));
+    let mut doubtful = machine.blank(dir.path().join("doubtful"));
+    first_day(live(&doubtful));
+    doubtful.settings.passphrase = secret("a phrase");
+    assert_eq!(refused(&doubtful, &first).await, "B2_WRONG_KEY");
+    doubtful = doubtful.through(Arc::new(store.fork()));
+    assert!(warned(&doubtful).await[0].contains("do not open"));
+
     fs::remove_dir_all(live(&machine).join("b2-backup")).unwrap();
     machine.settings.passphrase = secret("a phrase");
+    machine.settings.old_keys = secret("K001old").into_iter().collect();
     let second = day(&machine, 1).await;
+    machine.settings.old_keys.clear();
     assert_eq!(repositories(&store).len(), 1);
     assert_eq!(in_manifest(&store, &second.0), ["application-key", "passphrase"]);
     let mut blank = machine.blank(dir.path().join("blank"));

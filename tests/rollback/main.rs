@@ -11,6 +11,8 @@ mod around;
 mod cut;
 mod databases;
 mod files;
+#[path = "../support/forge.rs"]
+mod forge;
 mod host;
 mod hostile;
 #[path = "../support/machine.rs"]

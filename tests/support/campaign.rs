@@ -27,7 +27,8 @@ pub fn seed() -> u64 {
 pub fn report(suite: &str, part: &str, counted: &[(&str, u64)]) {
     let counted: serde_json::Map<_, _> =
         counted.iter().map(|&(name, number)| (name.to_owned(), number.into())).collect();
-    let line = serde_json::json!({ "suite": suite, "part": part, "seed": seed(), "counted": counted });
+    let line =
+        serde_json::json!({ "suite": suite, "part": part, "seed": seed(), "counted": counted });
     eprintln!("{line}");
     let Ok(path) = std::env::var("B2_CAMPAIGN_REPORT") else { return };
     let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();

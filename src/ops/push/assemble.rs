@@ -46,6 +46,9 @@ pub(super) fn count(entries: &[Entry]) -> Counts {
     counts
 }
 
+/// A manifest with more remarks than this would not be read: docs/format.md, Bounds.
+const MAX_REMARKS: usize = 100_000;
+
 /// What the user should know of single files.
 pub(super) fn remarks(skipped: &[FileProblem], entries: &[Entry]) -> Vec<Remark> {
     let changed = entries
@@ -57,7 +60,13 @@ pub(super) fn remarks(skipped: &[FileProblem], entries: &[Entry]) -> Vec<Remark>
         message: "changed while it was read, twice; it is in the snapshot as it was read"
             .to_owned(),
     });
-    skipped.iter().cloned().chain(changed).map(Remark::from).collect()
+    let mut all = skipped.iter().cloned().chain(changed).map(Remark::from);
+    let mut remarks: Vec<Remark> = all.by_ref().take(MAX_REMARKS).collect();
+    let more = all.count();
+    if let Some(last) = remarks.last_mut().filter(|_| more > 0) {
+        last.path = format!("{} and {more} others", last.path);
+    }
+    remarks
 }
 
 /// The pack table: packs of which a chunk is used, and how many bytes of their frames are.

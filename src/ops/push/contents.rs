@@ -13,11 +13,13 @@ use super::summary::summary;
 use super::writer::Writer;
 use crate::chunk::Cutter;
 use crate::error::{Error, Result};
-use crate::format::{Counts, Entry, Manifest, PackRef, Reason, Run, SnapshotId, TreeRef};
+use crate::format::{
+    Counts, Entry, Manifest, PackRef, Reason, Run, SnapshotId, TreeRef, is_bounded,
+};
 use crate::ops::FileProblem;
 use crate::ops::roots;
 use crate::ops::session::{Session, millis};
-use crate::repo::{Captured, Known, MAX_TREE_BYTES, Newest, PackIndex, Snapshot};
+use crate::repo::{Captured, Known, Newest, PackIndex, Snapshot};
 use crate::source::{Fingerprint, Found};
 
 /// What is known before the first file is read.
@@ -252,7 +254,7 @@ pub(super) fn read_all(
     for entry in &entries {
         entry.encode(&mut tree);
     }
-    if tree.len() as u64 > MAX_TREE_BYTES {
+    if !is_bounded(&tree) {
         // No snapshot rather than one that no restore would take.
         return Err(Error::config(
             "exclude",

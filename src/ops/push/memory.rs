@@ -65,7 +65,7 @@ impl Memory {
     }
 
     /// Reads what was remembered for `snapshot`; anything else, or anything odd, is as if nothing was.
-    pub(super) fn decode(bytes: &[u8], snapshot: &str) -> Option<Self> {
+    pub(in crate::ops) fn decode(bytes: &[u8], snapshot: &str) -> Option<Self> {
         let mut decoder = minicbor::Decoder::new(bytes);
         let head: Head = decoder.decode().ok()?;
         if head.snapshot != snapshot {
@@ -126,7 +126,7 @@ impl Memory {
     }
 
     /// How many entries there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::ops) fn len(&self) -> usize {
         self.entries.len()
     }
 

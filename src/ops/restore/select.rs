@@ -76,7 +76,7 @@ impl Selection {
     }
 
     /// The entries that are wanted, and the directories above them.
-    pub(super) fn choose(&self, entries: Vec<Entry>, roots: &[RootRecord]) -> Vec<Entry> {
+    pub(in crate::ops) fn choose(&self, entries: Vec<Entry>, roots: &[RootRecord]) -> Vec<Entry> {
         if self.all {
             return entries;
         }

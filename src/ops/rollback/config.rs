@@ -26,20 +26,20 @@ const GATEWAY: &[&str] = &[
 
 /// What makes the configuration that comes differ from that of the snapshot.
 #[derive(Clone, Copy)]
-pub(super) struct Change<'a> {
+pub(in crate::ops) struct Change<'a> {
     /// The live configuration as it was parsed, where there is one.
-    pub(super) live: Option<&'a Value>,
+    pub(in crate::ops) live: Option<&'a Value>,
     /// Whether a plugin's directory holds this plugin.
-    pub(super) is_ours: &'a dyn Fn(&Path) -> bool,
+    pub(in crate::ops) is_ours: &'a dyn Fn(&Path) -> bool,
     /// Where the state directory was, and where it is.
-    pub(super) moved: Option<(&'a str, &'a str)>,
+    pub(in crate::ops) moved: Option<(&'a str, &'a str)>,
     /// Whether logins that were made here stay known beside those of the snapshot.
-    pub(super) keep_logins: bool,
+    pub(in crate::ops) keep_logins: bool,
 }
 
 /// The configuration of the snapshot with what stays live in it, and with paths into the state directory as they are
 /// here. Without a difference it is what the snapshot has, to the byte: comments are kept.
-pub(super) fn merge(snapshot: &[u8], change: &Change<'_>) -> Vec<u8> {
+pub(in crate::ops) fn merge(snapshot: &[u8], change: &Change<'_>) -> Vec<u8> {
     let parsed = std::str::from_utf8(snapshot).ok().and_then(parse);
     // A broken one is what the user asked for; there is nothing to put into it.
     let Some(Value::Object(before)) = parsed else { return snapshot.to_vec() };
@@ -74,8 +74,8 @@ pub(super) fn live_value(live: &Spot, usual: &Spot) -> Option<Value> {
 }
 
 /// JSON5, as the host reads it.
-pub(super) fn parse(text: &str) -> Option<Value> {
-    json5::from_str(text.trim_start_matches('\u{feff}')).ok()
+pub(in crate::ops) fn parse(text: &str) -> Option<Value> {
+    crate::source::json5::parse(text).ok()
 }
 
 fn object<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {

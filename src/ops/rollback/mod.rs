@@ -9,11 +9,11 @@
 mod apply;
 mod arrive;
 mod compare;
-mod config;
+pub(super) mod config;
 mod database;
 mod live;
 mod moves;
-mod names;
+pub(super) mod names;
 mod plan;
 mod recover;
 mod rest;

@@ -13,7 +13,7 @@ use crate::source::RelPath;
 
 /// How the file system below a directory treats names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Naming {
+pub(in crate::ops) enum Naming {
     /// Any bytes, each name itself: Linux, as a rule.
     Exact,
     /// Names that differ in case or in the form of accents are one: macOS, as a rule.
@@ -63,7 +63,7 @@ impl Naming {
     ///
     /// # Errors
     /// `B2_UNSAFE_PATH` for what cannot be written here.
-    pub(super) fn check(self, base: &Path, path: &RelPath) -> Result<Option<String>> {
+    pub(in crate::ops) fn check(self, base: &Path, path: &RelPath) -> Result<Option<String>> {
         let refuse = |message: &str| {
             Err(Error::UnsafePath { path: path.escaped(), message: message.to_owned() })
         };

@@ -112,13 +112,14 @@ pub(super) fn document<'a, T: Deserialize<'a>>(body: &'a [u8], root: &str) -> Re
     loop {
         match reader.read_event().map_err(|_| "the answer is not well-formed XML")? {
             Event::Start(_) if depth > 16 => return Err("the answer is nested too deeply"),
-            Event::Start(start) => {
-                if depth == 0 && start.local_name().as_ref() != root {
-                    return Err("the answer is a different document than asked for");
-                }
-                depth += 1;
+            // The first element is the one that is read below, also where it is an empty one.
+            Event::Start(start) | Event::Empty(start)
+                if depth == 0 && start.local_name().as_ref() != root =>
+            {
+                return Err("the answer is a different document than asked for");
             }
-            Event::Empty(start) if depth == 0 && start.local_name().as_ref() == root => break,
+            Event::Start(_) => depth += 1,
+            Event::Empty(_) if depth == 0 => break,
             Event::End(_) if depth == 1 => break,
             Event::End(_) => depth -= 1,
             Event::Eof => return Err("the answer ends early"),
@@ -177,6 +178,7 @@ mod tests {
             "hello",
             "<html><body>Log in</body></html>",
             "<Error><Code>x</Code></Error>",
+            "<html/><ListBucketResult/>",
             "<ListBucketResult>",
             "<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>",
             "<ListBucketResult><IsTruncated>maybe</IsTruncated></ListBucketResult>",

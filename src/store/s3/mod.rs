@@ -8,6 +8,8 @@ mod body;
 pub(super) mod http;
 mod list;
 mod payload;
+#[doc(hidden)]
+pub mod probe;
 mod refusal;
 pub(super) mod retry;
 mod rules;

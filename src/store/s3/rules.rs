@@ -114,7 +114,7 @@ impl S3Store {
     }
 }
 
-fn lifecycle(body: &[u8]) -> Result<Vec<LifecycleRule>, list::Unusable> {
+pub(super) fn lifecycle(body: &[u8]) -> Result<Vec<LifecycleRule>, list::Unusable> {
     let document: LifecycleDocument = list::document(body, "LifecycleConfiguration")?;
     let enabled = document.rules.into_iter().filter(|rule| rule.status == "Enabled");
     Ok(enabled.map(LifecycleRule::from).collect())
@@ -140,7 +140,7 @@ impl From<RuleEntry> for LifecycleRule {
     }
 }
 
-fn lock(body: &[u8]) -> Result<Option<ObjectLock>, list::Unusable> {
+pub(super) fn lock(body: &[u8]) -> Result<Option<ObjectLock>, list::Unusable> {
     let document: LockDocument = list::document(body, "ObjectLockConfiguration")?;
     if document.object_lock_enabled != "Enabled" {
         return Ok(None);
