@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { node24, withoutNode24 } from './npm-cache.mjs';
 import { readerPython } from './python.mjs';
-import { failed, run, works } from './run.mjs';
+import { builtExamples, failed, run, works } from './run.mjs';
 import { setup } from './setup.mjs';
 import { attempt, conclude, forget, NONE, vitest } from './suites.mjs';
 
@@ -40,7 +40,16 @@ async function rust() {
 
 async function javascript() {
   console.log('\nJavaScript: wrapper, command line and addon');
-  return vitest('JavaScript (vitest)', process.execPath, [], { B2_READER_PYTHON: python ?? '' });
+  const { ok } = await attempt(() => run('cargo', ['build', '--quiet', ...examples('--example')]));
+  if (!ok) return { name: 'JavaScript (vitest)', ok, counts: NONE, seconds: 0 };
+  const [server, state] = examples().map((name) => join(builtExamples, name));
+  const env = { B2_READER_PYTHON: python ?? '', B2_S3_SERVER: server, B2_OPENCLAW_STATE: state };
+  return vitest('JavaScript (vitest)', process.execPath, [], env);
+}
+
+/** The programs that tests of processes start, each after `option` if there is one. */
+function examples(option) {
+  return ['s3_server', 'openclaw_state'].flatMap((name) => (option === undefined ? [name] : [option, name]));
 }
 
 /**
