@@ -1,12 +1,12 @@
 /** A machine whose commands are killed at any moment, and everything that must be true after each kill. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { SnapshotInfo } from '../index.js';
 import type { Random } from './campaign-support.ts';
-import { type Document, Person, Running, type Server, states } from './process-support.ts';
+import { type Document, keepNewest, Person, Running, type Server, states } from './process-support.ts';
 
 export const OPERATIONS = ['push', 'rollback', 'undo', 'prune', 'restore', 'key'] as const;
 export type Kind = (typeof OPERATIONS)[number];
@@ -23,14 +23,17 @@ const FIRST_GUESS_MS = 800;
 /** How much of a new measurement counts. */
 const SHARE = 0.5;
 
-/** What our folder holds between operations: everything else was left behind by something that was killed. */
+/**
+ * What our folder holds between operations: everything else was left behind by something that was killed. `.new` is a
+ * file that was not whole yet; its name is always the same, so that there is one at most, and the next writing takes it.
+ */
 const OURS = [
-  /^(lock|machine|arrived)$/,
+  /^(lock|machine|arrived)(\.new)?$/,
   /^(tmp|repositories|restore)$/,
   /^repositories\/[0-9a-f]{16}$/,
-  /^repositories\/[0-9a-f]{16}\/(key|repository|newest|files|pruning|proof|spool|footers|known|rows)$/,
+  /^repositories\/[0-9a-f]{16}\/(key|repository|newest|files|pruning|proof|spool|footers|known|rows)(\.new)?$/,
   /^repositories\/[0-9a-f]{16}\/footers\/[0-9a-f]{32}$/,
-  /^restore\/last$/,
+  /^restore\/last(\.new)?$/,
 ];
 
 /** An operation that can be killed. */
@@ -71,9 +74,7 @@ export class Season {
     this.#server = server;
     this.#random = random;
     this.#person = new Person(join(folder, 'machine'), server, { B2_PREFIX: `season-${number}` });
-    this.#keepConfig = join(folder, 'keep.json');
-    const config = { keepSnapshots: 4, keepDaily: 0, keepWeekly: 0 };
-    writeFileSync(this.#keepConfig, JSON.stringify({ plugins: { entries: { 'b2-backup': { config } } } }));
+    this.#keepConfig = keepNewest(folder, 4);
   }
 
   /** A state, and its first two snapshots. */

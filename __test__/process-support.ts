@@ -2,7 +2,7 @@
 import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
@@ -240,6 +240,15 @@ export function commandLine(pid: number): string {
   } catch {
     return '';
   }
+}
+
+/** A configuration by which pruning keeps the newest snapshots and no others; gives its path. */
+export function keepNewest(folder: string, keepSnapshots: number): string {
+  const path = join(folder, 'keep.json');
+  const config = { keepSnapshots, keepDaily: 0, keepWeekly: 0 };
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path, JSON.stringify({ plugins: { entries: { 'b2-backup': { config } } } }));
+  return path;
 }
 
 const execute = promisify(execFile);
