@@ -3,8 +3,9 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { node24, withoutNode24 } from './npm-cache.mjs';
+import { processTools } from './process-tools.mjs';
 import { readerPython } from './python.mjs';
-import { builtExamples, failed, run, works } from './run.mjs';
+import { failed, run, works } from './run.mjs';
 import { setup } from './setup.mjs';
 import { attempt, conclude, forget, NONE, vitest } from './suites.mjs';
 
@@ -40,16 +41,10 @@ async function rust() {
 
 async function javascript() {
   console.log('\nJavaScript: wrapper, command line and addon');
-  const { ok } = await attempt(() => run('cargo', ['build', '--quiet', ...examples('--example')]));
+  const { ok, output: tools } = await attempt(async () => ({ output: await processTools() }));
   if (!ok) return { name: 'JavaScript (vitest)', ok, counts: NONE, seconds: 0 };
-  const [server, state] = examples().map((name) => join(builtExamples, name));
-  const env = { B2_READER_PYTHON: python ?? '', B2_S3_SERVER: server, B2_OPENCLAW_STATE: state };
+  const env = { B2_READER_PYTHON: python ?? '', ...tools };
   return vitest('JavaScript (vitest)', process.execPath, [], env);
-}
-
-/** The programs that tests of processes start, each after `option` if there is one. */
-function examples(option) {
-  return ['s3_server', 'openclaw_state'].flatMap((name) => (option === undefined ? [name] : [option, name]));
 }
 
 /**
