@@ -20,6 +20,8 @@ const OFTEN: Readonly<Record<Kind, number>> = { push: 8, rollback: 6, undo: 3, p
 const WITHOUT_WORKER: ReadonlySet<Kind> = new Set(['restore', 'key']);
 /** What an operation is thought to take before it was measured, in milliseconds. */
 const FIRST_GUESS_MS = 800;
+/** What applying a rollback that is staged takes at most, on an idle machine, in milliseconds. */
+const APPLY_MS = 120;
 /** How much of a new measurement counts. */
 const SHARE = 0.5;
 
@@ -90,16 +92,22 @@ export class Season {
   }
 
   /** Kills one operation, and looks whether all is well. Undefined when it was over before it could be killed. */
-  async kill(): Promise<{ kind: Kind; victim: Victim } | undefined> {
+  async kill(): Promise<{ kind: Kind; victim: Victim; staged: boolean } | undefined> {
     const kind = this.#random.weighted(OFTEN);
     const victim = WITHOUT_WORKER.has(kind) ? 'command' : this.#random.pick(VICTIMS);
     const moment = this.#random.next();
+    // The state is changed at the very end: half of these come when that begins.
+    const late = (kind === 'rollback' || kind === 'undo') && this.#random.chance(0.5);
     const next = this.#random.pick(['push', 'list', 'status', 'resume', 'verify'] as const);
     const act = await this.#prepare(kind);
+    const stagedBefore = this.#rollbacks();
     const running = this.#person.start(...act.args, '--json');
-    const killed = await this.#strike(running, kind, victim, moment);
+    const staged = late ? await this.#staged(running, stagedBefore) : false;
+    const killed = staged
+      ? await this.#strikeNow(running, victim, APPLY_MS * moment)
+      : await this.#strike(running, kind, victim, moment);
     this.log.push(
-      `${kind} ${act.args.join(' ')}: ${victim} at ${moment.toFixed(3)}, ${killed ? 'killed' : 'over'}; ${next}`,
+      `${kind} ${act.args.join(' ')}: ${victim} at ${moment.toFixed(3)}${staged ? ' of applying' : ''}, ${killed ? 'killed' : 'over'}; ${next}`,
     );
     const { exit, signal, out, err } = await running.ended;
     if (!killed || signal === null) this.#checkAnswer(exit, out + err, killed);
@@ -117,7 +125,7 @@ export class Season {
     await this.#look({ before, mayGo: act.mayGo });
     this.#checkLeftovers();
     if (act.to !== undefined) await this.#checkRestored(act.to, finished);
-    return killed ? { kind, victim } : undefined;
+    return killed ? { kind, victim, staged } : undefined;
   }
 
   /** Restores every snapshot, or some of them, on a machine that has nothing; and reads all that is stored. */
@@ -235,13 +243,10 @@ export class Season {
   async #strike(running: Running, kind: Kind, victim: Victim, moment: number): Promise<boolean> {
     const started = performance.now();
     const takes = this.#takes[kind] ?? FIRST_GUESS_MS;
-    let worker: number | undefined;
     if (victim === 'worker') {
-      worker = await running.whenWorking();
-      if (worker === undefined) return false;
+      if ((await running.whenWorking()) === undefined) return false;
       // Its own time is what is left of the operation's.
       await Promise.race([pause((takes - (performance.now() - started)) * moment), running.ended]);
-      worker = running.worker();
     } else {
       await Promise.race([pause(takes * moment), running.ended]);
     }
@@ -250,8 +255,35 @@ export class Season {
       this.#takes[kind] = takes * (1 - SHARE) + took * SHARE;
       return false;
     }
+    return this.#hit(running, victim);
+  }
+
+  /** Kills so many milliseconds from now, if it still runs then. */
+  async #strikeNow(running: Running, victim: Victim, ms: number): Promise<boolean> {
+    await Promise.race([pause(ms), running.ended]);
+    return !running.over && this.#hit(running, victim);
+  }
+
+  #hit(running: Running, victim: Victim): boolean {
+    const worker = running.worker();
     if (victim === 'worker') return worker !== undefined && Running.signal(worker, 'SIGKILL');
     return Running.signal(victim === 'group' ? -running.pid : running.pid, 'SIGKILL');
+  }
+
+  /** Folders of rollbacks that have got as far as being staged. */
+  #rollbacks(): ReadonlySet<string> {
+    const folder = join(this.#person.state, 'b2-backup', 'restore');
+    const names = existsSync(folder) ? readdirSync(folder) : [];
+    return new Set(names.filter((name) => existsSync(join(folder, name, 'phase'))));
+  }
+
+  /** Waits until a rollback is staged; false when the command ends without. */
+  async #staged(running: Running, before: ReadonlySet<string>): Promise<boolean> {
+    while (!running.over) {
+      if ([...this.#rollbacks()].some((name) => !before.has(name))) return true;
+      await pause(1);
+    }
+    return false;
   }
 
   #checkAnswer(exit: number | null, said: string, killed: boolean): void {

@@ -8,10 +8,10 @@ import { Season } from './kills-support.ts';
 import { processesCanRun, Server } from './process-support.ts';
 
 /** How many kills one state lives through. */
-const KILLS = cases(18, 42);
+const KILLS = cases(16, 42);
 const SEASONS = cases(1, 12);
 /** Far more than it takes, in milliseconds. */
-const PATIENCE_MS = cases(5, 40) * 60_000;
+const PATIENCE_MS = cases(10, 60) * 60_000;
 
 describe.skipIf(!processesCanRun)('commands that are killed (needs Linux, the addon and the tools)', () => {
   let folder: string;
@@ -43,6 +43,7 @@ describe.skipIf(!processesCanRun)('commands that are killed (needs Linux, the ad
           }
           count('kills');
           count(`${killed.kind} ${killed.victim}`);
+          if (killed.staged) count('while applying');
           if ((counted['kills'] ?? 0) % 15 === 0) count('restored', await season.audit({ all: false }));
         }
         count('restored', await season.audit({ all: true }));

@@ -38,6 +38,6 @@ describe('a day of a laptop', () => {
       expect(total['pushes']).toBeGreaterThan(RUNS * 4);
       expect(total['told']).toBeGreaterThan(0);
     },
-    cases(5, 60) * 60_000,
+    cases(10, 60) * 60_000,
   );
 });

@@ -139,7 +139,7 @@ describe.skipIf(!processesCanRun)('planted secrets (needs Linux, the addon and t
     }
     await says(me, 'adopt', '00000000');
     await says(me, 'forget', '00000000');
-  }, 240_000);
+  }, 600_000);
 
   it('are in nothing that a failing command says', async () => {
     const dead = 'http://127.0.0.1:9';
@@ -168,7 +168,7 @@ describe.skipIf(!processesCanRun)('planted secrets (needs Linux, the addon and t
     };
     // Those that find no server try again for a while.
     await Promise.all(failing.map(fails));
-  }, 240_000);
+  }, 600_000);
 
   it('are in nothing that is said where no secret opens, or the bucket is damaged', async () => {
     const other = person('other', { B2_BACKUP_PASSPHRASE: `${PASSPHRASE}!`, B2_BACKUP_OLD_KEYS: '' });
@@ -207,7 +207,7 @@ describe.skipIf(!processesCanRun)('planted secrets (needs Linux, the addon and t
       if (args[0] !== 'list') expect(ended.exit, ended.out + ended.err).not.toBe(0);
       await says(reader, ...args, '--json');
     }
-  }, 120_000);
+  }, 600_000);
 
   it('are in nothing that is said of a configuration that has them in the wrong place', async () => {
     const who = person('configured', {
@@ -253,7 +253,7 @@ describe.skipIf(!processesCanRun)('planted secrets (needs Linux, the addon and t
       writeFileSync(path, text);
       await says(who, 'prune', '--dry-run', '--config', path);
     }
-  }, 240_000);
+  }, 600_000);
 
   it('are in no error of the library, however deep one looks', async () => {
     const library = (await import(new URL('../dist/index.js', import.meta.url).href)) as typeof Library;
@@ -299,7 +299,7 @@ describe.skipIf(!processesCanRun)('planted secrets (needs Linux, the addon and t
       await Promise.all((['push', 'list', 'verify'] as const).map((operation) => fails(over, operation)));
     }
     expect(errors).toBeGreaterThan(30);
-  }, 120_000);
+  }, 600_000);
 
   it('are in no list of processes, in no environment but the command’s own, and in no file', async () => {
     await states.day(me.state, { seed: 2, scale: 0.1 });
@@ -331,7 +331,7 @@ describe.skipIf(!processesCanRun)('planted secrets (needs Linux, the addon and t
     for (const name of ['', 'repositories', 'tmp']) {
       expect(lstatSync(join(ours, name)).mode & 0o777, name).toBe(0o700);
     }
-  }, 120_000);
+  }, 600_000);
 
   it('are in no words of a worker that was given nonsense', async () => {
     const path = new URL('../dist/worker.js', import.meta.url).pathname;

@@ -16,7 +16,7 @@ import {
 } from './process-support.ts';
 
 const ROUNDS = cases(1, 10);
-const PATIENCE_MS = cases(3, 30) * 60_000;
+const PATIENCE_MS = cases(10, 60) * 60_000;
 
 /** What a command answered with `--json`, whatever it was. */
 function answer({ out, err }: Ended): Document & { code?: string; message?: string } {
