@@ -322,6 +322,12 @@ export interface Finding {
 }
 
 /**
+ * Keeps this process, and those that it starts, from leaving core dumps, as far as the system lets: keys are in its
+ * memory. It cannot be taken back, so it is for processes of our own, never for the gateway's.
+ */
+export declare function forbidCoreDumps(): void
+
+/**
  * Deletes what a machine that is gone has left: its snapshots at once, its packs a day later.
  *
  * # Errors

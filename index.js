@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { CancelHandle, addKey, adopt, arrive, checkRecoveryCode, diff, discardRollback, doctor, drill, errorCodes, forget, history, keys, list, newRecoveryCode, plan, planRollback, prune, push, readHostConfig, recoverRollback, removeKey, restore, rollBack, show, status, undelete, verify } = nativeBinding
+const { CancelHandle, addKey, adopt, arrive, checkRecoveryCode, diff, discardRollback, doctor, drill, errorCodes, forbidCoreDumps, forget, history, keys, list, newRecoveryCode, plan, planRollback, prune, push, readHostConfig, recoverRollback, removeKey, restore, rollBack, show, status, undelete, verify } = nativeBinding
 export { CancelHandle }
 export { addKey }
 export { adopt }
@@ -784,6 +784,7 @@ export { discardRollback }
 export { doctor }
 export { drill }
 export { errorCodes }
+export { forbidCoreDumps }
 export { forget }
 export { history }
 export { keys }

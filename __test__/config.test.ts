@@ -171,7 +171,15 @@ describe('wrong settings', () => {
     [{ ...FULL, bucket: 'b2://my-bucket' }, 'bucket: must be the name of a bucket'],
     [{ ...FULL, bucket: '/mnt/backup' }, 'a folder is written as "file:///mnt/backup"'],
     [{ ...FULL, bucket: 'file://mnt' }, 'bucket: a folder is written with its full path'],
-    [{ ...FULL, bucket: 'my bucket' }, 'bucket: "my bucket" cannot be a bucket'],
+    [{ ...FULL, bucket: 'my bucket' }, 'bucket: cannot be a bucket'],
+    [
+      { ...FULL, keyId: 'K004abcdefghijklmnopqrstuvwxyz/' },
+      'keyId: holds what looks like an application key',
+    ],
+    [
+      { ...FULL, prefix: 'K004abcdefghijklmnopqrstuvwxyz1' },
+      'prefix: holds what looks like an application key',
+    ],
     [{ ...FULL, endpoint: 's3.example.com' }, 'endpoint: must be a URL'],
     [{ ...FULL, endpoint: 'ftp://x' }, 'endpoint: must be a URL'],
     [{ ...FULL, endpoint: 'https://u:p@x' }, 'endpoint: must not hold a user or password'],

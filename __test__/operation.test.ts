@@ -119,6 +119,15 @@ describe('errors', () => {
     expect(toBackupError(error)).toBe(error);
   });
 
+  it('do not repeat an argument of the wrong type, which may be a secret', () => {
+    const words = 'Failed to convert JavaScript value `Object {"a":"`planted`"}` into rust type `String`';
+    const error = toBackupError(Object.assign(new Error(words), { code: 'StringExpected' }));
+    expect(error.code).toBe('B2_INTERNAL');
+    expect(error.cause).toBeUndefined();
+    expect(error.message).toContain('Failed to convert a value into rust type `String`');
+    expect(error.message).not.toContain('planted');
+  });
+
   it('converts what readHostConfig throws', async () => {
     const engine = createEngine({
       loadNative: async () =>

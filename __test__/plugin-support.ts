@@ -30,6 +30,8 @@ import type { Clock } from '../ts/plugin/clock.ts';
 export class TestClock implements Clock {
   #now: number;
   #timers: { at: number; run: () => void }[] = [];
+  /** Called whenever a timer has run and what it started has come to rest. */
+  onMoment = (): void => {};
 
   constructor(start = '2026-11-23T12:00:00Z') {
     this.#now = Date.parse(start);
@@ -61,6 +63,7 @@ export class TestClock implements Clock {
       this.#timers = this.#timers.filter((other) => other !== next);
       next.run();
       await rest();
+      this.onMoment();
     }
     this.#now = end;
     await rest();

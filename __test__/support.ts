@@ -20,7 +20,7 @@ export class FakeCancelHandle {
 
 /** An addon that has only what the test gives it. */
 export function fakeNative(parts: Record<string, unknown>): NativeModule {
-  return { CancelHandle: FakeCancelHandle, ...parts } as unknown as NativeModule;
+  return { CancelHandle: FakeCancelHandle, forbidCoreDumps: () => {}, ...parts } as unknown as NativeModule;
 }
 
 /** An error as the addon makes them. */

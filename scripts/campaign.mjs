@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { cache, node24, withoutNode24 } from './npm-cache.mjs';
+import { processTools } from './process-tools.mjs';
 import { CommandFailed, failed, isMain, root, run, works } from './run.mjs';
 import { setup } from './setup.mjs';
 
@@ -45,14 +46,13 @@ const PARTS = {
 const cargo = (...args) => run('cargo', args);
 
 async function javascript() {
-  await cargo('build', '--quiet', '--example', 's3_server', '--example', 'openclaw_state');
-  const tests = ['kills', 'together', 'secrets', 'laptop'].map((name) => `__test__/${name}.test.ts`);
+  const env = { B2_REQUIRE_ADDON: '1', ...(await processTools()) };
+  const names = ['kills', 'together', 'secrets', 'core-dump', 'laptop'];
+  const tests = names.map((name) => `__test__/${name}.test.ts`);
   const program = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-  await run(process.execPath, [program, 'run', ...tests], { env: { B2_REQUIRE_ADDON: '1' } });
+  await run(process.execPath, [program, 'run', ...tests], { env });
   if (withoutNode24() !== undefined) return;
-  await run(join(await node24(), 'node'), [program, 'run', '__test__/locks.test.ts'], {
-    env: { B2_REQUIRE_ADDON: '1' },
-  });
+  await run(join(await node24(), 'node'), [program, 'run', '__test__/locks.test.ts'], { env });
 }
 
 /** What there is to check with; the list of known holes comes over the network. */

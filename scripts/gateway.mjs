@@ -1,9 +1,8 @@
 // What a real gateway is run with, by its tests and its benchmark: OpenClaw, its Node and the S3 server.
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import process from 'node:process';
 import { cache, node24, openclaw } from './npm-cache.mjs';
-import { root, run } from './run.mjs';
+import { builtExamples, run } from './run.mjs';
 
 /** Installs and builds it all where it is missing, and gives what `e2e/support` expects in the environment. */
 export async function gatewayEnvironment() {
@@ -12,11 +11,10 @@ export async function gatewayEnvironment() {
   await mkdir(logs, { recursive: true });
   await run('cargo', ['build', '--quiet', '--example', 's3_server']);
   const bin = await node24();
-  const built = join(root, 'target', process.env.CARGO_BUILD_TARGET ?? '', 'debug', 'examples');
   return {
     B2_E2E_NODE_BIN: bin,
     B2_E2E_OPENCLAW: await openclaw(bin),
     B2_E2E_CACHE: cache,
-    B2_E2E_S3_SERVER: join(built, 's3_server'),
+    B2_E2E_S3_SERVER: join(builtExamples, 's3_server'),
   };
 }

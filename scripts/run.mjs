@@ -22,6 +22,9 @@ export function hostTarget() {
 process.env.CARGO_BUILD_TARGET ??= hostTarget() ?? '';
 if (process.env.CARGO_BUILD_TARGET === '') delete process.env.CARGO_BUILD_TARGET;
 
+/** Where `cargo build --example` puts what it builds. */
+export const builtExamples = join(root, 'target', process.env.CARGO_BUILD_TARGET ?? '', 'debug', 'examples');
+
 /** Whether a module is the script that was started. */
 export function isMain(url) {
   const [, script] = process.argv;

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { node24, withoutNode24 } from './npm-cache.mjs';
+import { processTools } from './process-tools.mjs';
 import { readerPython } from './python.mjs';
 import { failed, run, works } from './run.mjs';
 import { setup } from './setup.mjs';
@@ -40,7 +41,10 @@ async function rust() {
 
 async function javascript() {
   console.log('\nJavaScript: wrapper, command line and addon');
-  return vitest('JavaScript (vitest)', process.execPath, [], { B2_READER_PYTHON: python ?? '' });
+  const { ok, output: tools } = await attempt(async () => ({ output: await processTools() }));
+  if (!ok) return { name: 'JavaScript (vitest)', ok, counts: NONE, seconds: 0 };
+  const env = { B2_READER_PYTHON: python ?? '', ...tools };
+  return vitest('JavaScript (vitest)', process.execPath, [], env);
 }
 
 /**

@@ -15,6 +15,7 @@
 
 pub mod ambient;
 pub mod chunk;
+pub mod core_dump;
 pub mod cpu;
 pub mod crypto;
 pub mod entry;

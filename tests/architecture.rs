@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["repo", "source", "legacy"],
     &["format"],
     &["crypto", "chunk", "store"],
-    &["error", "progress", "ambient", "cpu", "secret", "entry"],
+    &["error", "progress", "ambient", "cpu", "secret", "entry", "core_dump"],
 ];
 
 /// Crates that one place alone may use, so that each can be replaced there.

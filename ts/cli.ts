@@ -2,6 +2,7 @@
 /** Entry of the command `b2-backup`. */
 import process from 'node:process';
 import { main, systemDeps } from './cli/run.js';
+import { loadNative } from './native.js';
 
 // A reader that went away (`| head`) is no failure of ours.
 for (const stream of [process.stdout, process.stderr]) {
@@ -10,5 +11,10 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+// Secrets are in this process's memory. Without the addon there is nothing to do with them; the command says so.
+await loadNative().then((native) => native.forbidCoreDumps(), ignore);
+
 // Not process.exit: output to a pipe may still be on its way.
 process.exitCode = await main(process.argv.slice(2), systemDeps());
+
+function ignore(): void {}

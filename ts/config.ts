@@ -66,6 +66,8 @@ export const RECOVERY_CODE_VARIABLE = 'B2_BACKUP_RECOVERY_CODE';
 /** Settings that may be references to secrets. */
 export const SECRET_SETTINGS = ['keyId', 'applicationKey', 'passphrase'] as const;
 
+/** Fields that may hold one. */
+const KEYS: ReadonlySet<string> = new Set(['applicationKey', 'passphrase']);
 const SECRETS: ReadonlySet<string> = new Set(SECRET_SETTINGS);
 const TEXTS = Object.keys(ENVIRONMENT) as readonly TextField[];
 const FLAGS = ['encrypt', 'includeSecrets'] as const;
@@ -75,6 +77,9 @@ const LISTS = ['include', 'exclude'] as const;
 export const SETTINGS = [...TEXTS, ...FLAGS, ...LISTS, 'uploadLimit', ...POLICY_FIELDS] as const;
 
 const KNOWN: ReadonlySet<string> = new Set(SETTINGS);
+
+/** Application keys as B2 makes them. In the wrong field one would show in messages, and in what is sent. */
+const APPLICATION_KEY = /^K\d{3}[A-Za-z0-9+/]{20,}$/;
 
 const DEFAULT_PREFIX = 'openclaw-backup';
 
@@ -120,7 +125,11 @@ export function checkSettings(
   if (configPath.exists) settings.configPath = configPath.path;
   for (const field of TEXTS) {
     const value = text(field, file[field], env, hostResolves);
-    if (value !== undefined) settings[field] = value;
+    if (value === undefined) continue;
+    if (!KEYS.has(field) && APPLICATION_KEY.test(value)) {
+      throw wrong(field, 'holds what looks like an application key, which goes into applicationKey');
+    }
+    settings[field] = value;
   }
   for (const field of LISTS) {
     const value = list(file, field);
@@ -204,6 +213,9 @@ function resolveRef(field: TextField, ref: object, env: NodeJS.ProcessEnv, hostR
   if (typeof source !== 'string' || typeof id !== 'string' || id === '') {
     throw wrong(field, 'must be a string or a secret reference {source, provider, id}');
   }
+  if (APPLICATION_KEY.test(source) || APPLICATION_KEY.test(id)) {
+    throw wrong(field, 'its secret reference holds the key itself; write the key alone, or name a variable');
+  }
   if (source !== 'env' && hostResolves) {
     throw wrong(field, `OpenClaw could not resolve its secret reference (source "${source}", id "${id}")`);
   }
@@ -264,7 +276,7 @@ function checkBucket(bucket: string): void {
     throw wrong('bucket', `must be the name of a bucket; a folder is written as "file://${bucket}"`);
   }
   if (!/^[A-Za-z0-9][A-Za-z0-9.-]{1,61}[A-Za-z0-9]$/.test(bucket)) {
-    throw wrong('bucket', `"${bucket}" cannot be a bucket: 3 to 63 letters, digits, hyphens and dots`);
+    throw wrong('bucket', 'cannot be a bucket: those have 3 to 63 letters, digits, hyphens and dots');
   }
 }
 

@@ -77,10 +77,18 @@ export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && known.has(code);
 }
 
+/** How the binding says that an argument is of the wrong type. It repeats the argument, which may be a secret. */
+const CONVERTED = /JavaScript value `[\s\S]*`(?= into rust type)/;
+
 /** Makes a {@linkcode BackupError} of whatever was thrown; one that is already one stays itself. */
 export function toBackupError(error: unknown): BackupError {
   if (error instanceof BackupError) return error;
   const { message, code, retryable } = describe(error);
+  const harmless = message.replace(CONVERTED, 'a value');
+  if (harmless !== message) {
+    // Without the cause, which repeats the value.
+    return new BackupError(`internal error: ${harmless}; please report it`, { code: 'B2_INTERNAL' });
+  }
   if (isErrorCode(code)) return new BackupError(message, { code, retryable, cause: error });
   return new BackupError(`internal error: ${message}; please report it`, {
     code: 'B2_INTERNAL',

@@ -39,9 +39,15 @@ export function serveJob({
   };
   const end = (answer: Answer): void => say(answer, () => exit(0));
 
+  // Before anything secret is in memory: nothing is read until this has settled.
+  const ready = loadNative().then((native) => {
+    native.forbidCoreDumps();
+    return native;
+  });
+
   const start = async (job: Job): Promise<void> => {
     try {
-      const native = await loadNative();
+      const native = await ready;
       handle = new native.CancelHandle();
       if (cancelled) handle.cancel();
       end({ result: await carryOut(native, job, handle, (progress) => say({ progress })) });
@@ -54,9 +60,15 @@ export function serveJob({
   const lines = new LineSplitter((line) => {
     if (started) return cancel();
     started = true;
-    void start(JSON.parse(line) as Job);
+    const job = parseJob(line);
+    if (job !== undefined) return void start(job);
+    end({ error: { message: 'the worker was given nonsense', code: 'B2_INTERNAL', retryable: false } });
   });
-  input.on('data', (chunk: Uint8Array) => lines.push(chunk));
+  const listen = (): void => {
+    input.on('data', (chunk: Uint8Array) => lines.push(chunk));
+  };
+  // A failure is the answer to the job.
+  ready.then(listen, listen);
   // The parent holds the other end for as long as it lives and wants an answer.
   const orphaned = (): void => {
     if (!started) exit(1);
@@ -66,6 +78,15 @@ export function serveJob({
   input.once('end', orphaned);
   input.once('error', orphaned);
   output.once('error', orphaned);
+}
+
+/** The job; nothing of one that cannot be read is repeated, as the words of an exception would. */
+function parseJob(line: string): Job | undefined {
+  try {
+    return JSON.parse(line) as Job;
+  } catch {
+    return undefined;
+  }
 }
 
 function carryOut(

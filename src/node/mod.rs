@@ -20,6 +20,7 @@ use napi::{Error, Status};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 
+use crate::core_dump;
 use crate::error;
 use crate::ops;
 pub use care::{adopt, doctor, drill, forget, prune, status, undelete, verify};
@@ -328,6 +329,13 @@ pub fn discard_rollback(env: &Env, settings: Settings) -> Result<PromiseRaw<'_, 
 pub fn read_host_config(env: &Env, config_path: String) -> Result<String> {
     ops::plugin_settings(config_path.as_ref())
         .map_err(|error| coded(*env, &error).unwrap_or_else(|failed| failed))
+}
+
+/// Keeps this process, and those that it starts, from leaving core dumps, as far as the system lets: keys are in its
+/// memory. It cannot be taken back, so it is for processes of our own, never for the gateway's.
+#[napi(catch_unwind)]
+pub fn forbid_core_dumps() {
+    core_dump::forbid_core_dumps();
 }
 
 /// Every stable code that an error of this addon can carry.

@@ -185,13 +185,11 @@ fn present(setting: Option<&str>) -> Option<&str> {
     setting.map(str::trim).filter(|text| !text.is_empty())
 }
 
+// What is wrong with a setting is said without its value: people put secrets into the wrong field.
 fn checked_region(region: &str) -> Result<String> {
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if region.len() > 60 || !region.bytes().all(good) {
-        return Err(Error::config(
-            "region",
-            format!("{region:?} is no region: it looks like us-west-004"),
-        ));
+        return Err(Error::config("region", "must look like us-west-004"));
     }
     Ok(region.to_owned())
 }
@@ -237,9 +235,7 @@ fn check_bucket(bucket: &str) -> Result<()> {
     {
         return Ok(());
     }
-    let message = format!(
-        "{bucket:?} is neither a bucket name (3 to 63 letters, digits and -) nor file:///path"
-    );
+    let message = "must be a bucket name (3 to 63 letters, digits and -) or file:///path";
     Err(Error::config("bucket", message))
 }
 
@@ -250,9 +246,8 @@ fn check_prefix(prefix: &str) -> Result<()> {
     if prefix.len() <= MAX_PREFIX_BYTES && prefix.split('/').all(segment) {
         return Ok(());
     }
-    let message = format!(
-        "{prefix:?}: needs 1 to {MAX_PREFIX_BYTES} of A-Z a-z 0-9 . _ - with single slashes inside"
-    );
+    let message =
+        format!("needs 1 to {MAX_PREFIX_BYTES} of A-Z a-z 0-9 . _ - with single slashes inside");
     Err(Error::config("prefix", message))
 }
 

@@ -186,6 +186,40 @@ async fn queues_leases_and_running_turns() {
     assert_eq!((integrity(&shared), integrity(&agent)), ("ok".into(), "ok".into()));
 }
 
+/// Another version of the host has fewer columns, and that is no reason not to roll back.
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_of_other_hosts() {
+    for (column, was, is) in [
+        ("entry_json", "{\"status\":\"running\"}", "{\"status\":\"done\"}"),
+        ("status", "running", "done"),
+        ("title", "running", "running"),
+    ] {
+        let place = Place::new();
+        write(&place.live, "openclaw.json", "{}");
+        let (shared, agent) = (shared(&place.live), agent(&place.live, "main"));
+        for path in [&shared, &agent] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+        }
+        let nodes = format!(
+            "CREATE TABLE session_nodes ({column} TEXT); INSERT INTO session_nodes VALUES ('{was}');"
+        );
+        run(&agent, &nodes);
+        run(
+            &shared,
+            "CREATE TABLE task_runs (task_id TEXT, status TEXT, ended_at INTEGER, started_at INTEGER);
+             INSERT INTO task_runs VALUES ('a', 'running', NULL, 7), ('b', 'queued', NULL, NULL), ('c', 'succeeded', NULL, 7);",
+        );
+        let snapshot = place.push().await;
+        run(&agent, "DELETE FROM session_nodes");
+        run(&shared, "DELETE FROM task_runs");
+        applied(&place.roll_back(&to(&snapshot)).await.unwrap());
+        assert_eq!(value(&agent, &format!("SELECT {column} FROM session_nodes")), is);
+        let tasks =
+            "SELECT group_concat(task_id || status || coalesce(ended_at, '')) FROM task_runs";
+        assert_eq!(value(&shared, tasks), "alost7,blost,csucceeded");
+    }
+}
+
 /// On a machine whose state directory is elsewhere the host looks rows up by other paths.
 #[tokio::test(flavor = "multi_thread")]
 async fn paths_follow_the_state_directory() {

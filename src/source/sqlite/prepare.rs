@@ -202,33 +202,50 @@ fn quiet(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Marks turns as done: the host would go on with them by itself, and call the model.
 fn end_running_turns(connection: &Connection) -> rusqlite::Result<()> {
-    if !is_plain_table(connection, "session_nodes")? {
-        return Ok(());
+    let has = |column| has_column(connection, "session_nodes", column);
+    let mut changes = Vec::new();
+    let mut conditions = Vec::new();
+    // Hosts of before keep the status in one of the two places, or in none.
+    if has("entry_json")? {
+        let runs = "json_valid(entry_json) AND json_extract(entry_json, '$.status') = 'running'";
+        changes.push(format!(
+            "entry_json = CASE WHEN {runs} THEN json_set(entry_json, '$.status', 'done') ELSE entry_json END"
+        ));
+        conditions.push(format!("({runs})"));
     }
-    connection.execute(
-        "UPDATE main.session_nodes
-         SET entry_json = CASE WHEN json_valid(entry_json) AND json_extract(entry_json, '$.status') = 'running'
-                               THEN json_set(entry_json, '$.status', 'done') ELSE entry_json END,
-             status = CASE WHEN status = 'running' THEN 'done' ELSE status END
-         WHERE status = 'running'
-            OR (json_valid(entry_json) AND json_extract(entry_json, '$.status') = 'running')",
-        [],
-    )?;
+    if has("status")? {
+        changes.push("status = CASE WHEN status = 'running' THEN 'done' ELSE status END".into());
+        conditions.push("status = 'running'".into());
+    }
+    if !changes.is_empty() {
+        let (set, found) = (changes.join(", "), conditions.join(" OR "));
+        connection.execute(&format!("UPDATE main.session_nodes SET {set} WHERE {found}"), [])?;
+    }
     Ok(())
 }
 
 /// Marks tasks as lost, which is what the host itself does with those whose process is gone, after five minutes. Until
 /// then it would count them as work that it has to wait for, and put off every restart.
 fn end_running_tasks(connection: &Connection) -> rusqlite::Result<()> {
-    if !is_plain_table(connection, "task_runs")? {
+    let has = |column| has_column(connection, "task_runs", column);
+    if !has("status")? {
         return Ok(());
     }
-    connection.execute(
-        "UPDATE main.task_runs
-         SET status = 'lost', ended_at = coalesce(ended_at, last_event_at, started_at, created_at)
-         WHERE status IN ('queued', 'running')",
-        [],
-    )?;
+    let mut ended = String::new();
+    if has("ended_at")? {
+        let mut times = vec!["ended_at"];
+        for column in ["last_event_at", "started_at", "created_at"] {
+            if has(column)? {
+                times.push(column);
+            }
+        }
+        // coalesce takes two and more.
+        ended = format!(", ended_at = coalesce({}, NULL)", times.join(", "));
+    }
+    let sql = format!(
+        "UPDATE main.task_runs SET status = 'lost'{ended} WHERE status IN ('queued', 'running')"
+    );
+    connection.execute(&sql, [])?;
     Ok(())
 }
 

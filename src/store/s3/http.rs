@@ -191,11 +191,11 @@ pub(crate) struct BaseUrl {
 impl BaseUrl {
     /// Checks a URL of the form `https://host[:port]`; plain `http` is for this machine only.
     pub(crate) fn new(field: &str, url: &str) -> Result<Self> {
-        let wrong = |message: &str| Error::config(field, format!("{url:?} {message}"));
+        // The URL is not repeated: it may hold a password, or be a key that was put into the wrong field.
+        let wrong = |message: &str| Error::config(field, message);
         let parsed =
             reqwest::Url::parse(url).map_err(|_| wrong("is not a URL like https://host"))?;
         let bare = parsed.path() == "/" && parsed.query().is_none() && parsed.fragment().is_none();
-        // Never repeated in the message: it may hold a password.
         if !parsed.username().is_empty() || parsed.password().is_some() {
             return Err(Error::config(field, "must not hold a user name or password"));
         }
