@@ -61,7 +61,7 @@ fn every_target_takes_anything() {
             run(target, input);
         }
         let mut mutator = Mutator::new(campaign::seed(), target.name);
-        let inputs = campaign::cases(5_000, 100_000);
+        let inputs = campaign::cases(20_000, 100_000);
         for _ in 0..inputs {
             run(target, &mutator.next(&corpus, MAX_INPUT));
         }

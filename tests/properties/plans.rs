@@ -155,7 +155,25 @@ async fn one(draw: &mut Draw) -> bool {
         allow_unauthenticated: false,
     };
     let session = machine.session().await;
-    let plan = ops::plan_rollback(&session, &request).await.unwrap();
+    let plan = match ops::plan_rollback(&session, &request).await {
+        Ok(plan) => plan,
+        // What is wanted lies below what is a file now, and that was not asked for.
+        Err(error) => {
+            let shut = |path: &Vec<u8>| {
+                let above = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+                let mut above = above.map(|(at, _)| &path[..at]);
+                above.any(|above| {
+                    let there =
+                        now.get(above).is_some_and(|item| item.content != Content::Directory);
+                    there && !meant(&paths, above)
+                })
+            };
+            let below_a_file = then.keys().any(|path| meant(&paths, path) && shut(path));
+            assert!(error.code() == "B2_UNSAFE_PATH" && below_a_file, "{error}");
+            assert_same(&settled(&live), &now, "refused");
+            return false;
+        }
+    };
     assert_same(&settled(&live), &now, "a plan writes nothing");
     let report = ops::stage_rollback(&session, &request, &plan.hash).await.unwrap();
     let after = settled(&live);
