@@ -4,7 +4,11 @@
 //! rolled back, with checkpoints in between. Whatever moment a copy is of, the sums agree; a copy that is torn, or that
 //! lacks a part of a transaction, has another sum. The last test shows that: it copies the file as a careless tool
 //! does, and sees sums that do not agree.
-#![expect(clippy::unwrap_used, reason = "helpers may panic as the tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers may panic as the tests do"
+)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -108,7 +112,7 @@ fn writer() {
     let me: u32 = std::env::var("B2_TEST_WRITER").unwrap().parse().unwrap();
     let mut random = Random(campaign::seed().wrapping_mul(1_000_003) + u64::from(me) + 1);
     let mut database = Connection::open(path).unwrap();
-    database.busy_timeout(Duration::from_secs(60)).unwrap();
+    database.busy_timeout(Duration::from_mins(1)).unwrap();
     let mut number = 0;
     for round in 1_u32.. {
         let moving = Transaction::new_unchecked(&database, TransactionBehavior::Immediate).unwrap();
@@ -150,7 +154,7 @@ fn writer() {
             // A new connection: the last one that closes removes the log.
             drop(std::mem::replace(&mut database, Connection::open_in_memory().unwrap()));
             database = Connection::open(std::env::var("B2_TEST_DATABASE").unwrap()).unwrap();
-            database.busy_timeout(Duration::from_secs(60)).unwrap();
+            database.busy_timeout(Duration::from_mins(1)).unwrap();
         }
         // As an agent does: it writes, then works. Without a pause nobody else gets at a rollback journal.
         std::thread::sleep(Duration::from_millis(random.below(12).into()));

@@ -376,6 +376,7 @@ fn proofs_and_pruning() {
         let proof = Proof {
             reads: draw.list(|draw| PackRead { name: name(draw), at_ms: draw.signed() }),
             bad: draw.list(name),
+            bad_slots: draw.list(Draw::text),
             drilled: draw.maybe(|draw| Drilled { snapshot: draw.text(), at_ms: draw.signed() }),
         };
         again(draw, &proof);

@@ -143,6 +143,7 @@ pub fn proof_seeds() -> Vec<Vec<u8>> {
     let proof = Proof {
         reads: vec![PackRead { name, at_ms: -1 }],
         bad: vec![name],
+        bad_slots: vec!["slot".into()],
         drilled: Some(Drilled { snapshot: "s".into(), at_ms: i64::MAX }),
     };
     let pruning = Pruning {
