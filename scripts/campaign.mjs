@@ -28,10 +28,14 @@ const rust =
 
 /** The parts, in the order in which they run. */
 const PARTS = {
-  crash: { what: 'killed and failing at every step', run: rust('crash', 'rollback', 'arrive_killed') },
+  crash: { what: 'killed and failing at every step', run: rust('crash', 'rollback') },
   faults: { what: 'every fault in every operation', run: rust('faults') },
   damage: { what: 'every kind of damage', run: rust('damage') },
-  hostile: { what: 'a bucket that somebody else writes to', run: rust('hostile', 'rollback') },
+  hostile: { what: 'a bucket that somebody else writes to', run: rust('hostile') },
+  bombs: {
+    what: 'small objects that ask for much',
+    run: () => cargo('test', '--test', 'bombs', '--', '--ignored', '--nocapture'),
+  },
   properties: { what: 'rules that hold for all inputs', run: rust('properties') },
   writers: { what: 'capture beside ten writers', run: rust('writers') },
   simulation: {
