@@ -1,7 +1,7 @@
 //! When something fails, the state is as it was or as it was planned, and never in between.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +48,40 @@ impl Steps for AtStep {
             && self.seen.fetch_add(1, Ordering::SeqCst) + 1 >= self.after
             && !self.done.swap(true, Ordering::SeqCst)
         {
+            (self.act)();
+        }
+        Ok(())
+    }
+}
+
+/// Does something once, at the first step after everything is staged: there is a phase.
+struct Staged {
+    restores: PathBuf,
+    act: Box<dyn Fn() + Send + Sync>,
+    done: AtomicBool,
+}
+
+impl std::fmt::Debug for Staged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Staged")
+    }
+}
+
+impl Staged {
+    fn new(live: &Path, act: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        let restores = live.join("b2-backup/restore");
+        Arc::new(Self { restores, act: Box::new(act), done: AtomicBool::new(false) })
+    }
+
+    fn has_phase(&self) -> bool {
+        let Ok(mut folders) = fs::read_dir(&self.restores) else { return false };
+        folders.any(|folder| folder.unwrap().path().join("phase").exists())
+    }
+}
+
+impl Steps for Staged {
+    fn step(&self, _: &'static str) -> std::io::Result<()> {
+        if self.has_phase() && !self.done.swap(true, Ordering::SeqCst) {
             (self.act)();
         }
         Ok(())
@@ -179,8 +213,7 @@ async fn what_changes_late_is_kept_and_named() {
     fs::remove_file(place.live.join("workspace/gone.md")).unwrap();
     write(&place.live, "workspace/new.md", "new");
     let live = place.live.clone();
-    // Journal and phase are renamed into place; then comes the phase of applying.
-    place.machine.steps = AtStep::new("sync directory", 12, move || {
+    place.machine.steps = Staged::new(&place.live, move || {
         for (path, text) in [("MEMORY.md", "late"), ("gone.md", "late, too"), ("new.md", "later")] {
             fs::write(live.join("workspace").join(path), text).unwrap();
         }
