@@ -72,8 +72,18 @@ export class Server {
     return new Server(child, address, join(folder, 'backups'), keys);
   }
 
+  /** From now on nobody gets an answer, so that who asks stays as they are; until `goOn`. */
+  hold(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   async stop(): Promise<void> {
     const ended = once(this.#child, 'exit');
+    this.goOn();
     this.#child.stdin.end();
     await ended;
   }

@@ -304,6 +304,7 @@ describe.skipIf(!processesCanRun)('planted secrets (needs Linux, the addon and t
   it('are in no list of processes, in no environment but the command’s own, and in no file', async () => {
     await states.day(me.state, { seed: 2, scale: 0.1 });
     for (const args of [['push'], ['prune', '--dry-run'], ['diff', 'latest']]) {
+      server.hold();
       const running = me.start(...args);
       const worker = await running.whenWorking();
       expect(worker).toBeDefined();
@@ -317,6 +318,7 @@ describe.skipIf(!processesCanRun)('planted secrets (needs Linux, the addon and t
       const environment = readFileSync(`/proc/${worker}/environ`, 'utf8');
       expect(environment).toContain(`TMPDIR=${me.tmp}`);
       expect(leaked([...lines, environment].join(), [...SECRETS, code])).toEqual([]);
+      server.goOn();
       expect((await running.ended).exit).toBe(0);
     }
     const ours = join(me.state, 'b2-backup');
