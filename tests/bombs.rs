@@ -136,7 +136,6 @@ fn body(field: u8, count: usize, element: &[u8]) -> Vec<u8> {
 
 /// One test, one after the other: the allocator counts for the whole process.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: cargo test --test bombs -- --ignored"]
 async fn small_objects_that_ask_for_much() {
     manifests().await;
     trees().await;
