@@ -302,6 +302,10 @@ async fn check_packs(
         rotation.note_read(name, &checked)?;
         session.report(Phase::Verify, report.bytes, Some(total), report.packs);
         packs.insert(name, checked);
+        // Also where everything that was asked for is here already: whoever cuts it off waits for its end.
+        if session.ambient.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
     }
     Ok(packs)
 }
