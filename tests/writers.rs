@@ -10,9 +10,9 @@
     reason = "helpers may panic as the tests do"
 )]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -161,7 +161,11 @@ fn writer() {
     }
 }
 
-struct Writer(Child);
+/// What it prints must find a reader: the runner of tests ends with the first line that does not.
+struct Writer {
+    child: Child,
+    _output: BufReader<ChildStdout>,
+}
 
 impl Writer {
     fn start(path: &Path, number: u32) -> Self {
@@ -172,21 +176,21 @@ impl Writer {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let writing = output.lines().any(|line| line.unwrap().contains("writing"));
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let writing = output.by_ref().lines().any(|line| line.unwrap().contains("writing"));
         assert!(writing, "writer {number} ended");
-        Self(child)
+        Self { child, _output: output }
     }
 
     fn runs(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
+        self.child.try_wait().unwrap().is_none()
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        drop(self.0.kill());
-        self.0.wait().unwrap();
+        drop(self.child.kill());
+        self.child.wait().unwrap();
     }
 }
 
