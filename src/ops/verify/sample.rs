@@ -78,8 +78,8 @@ impl Rotation {
         self.machine == Some(machine) && self.local.dir().is_dir()
     }
 
-    /// Remembers what was read and what was bad, of this machine's packs, for as long as a snapshot names them, and
-    /// which key slots were.
+    /// Remembers what was bad of this machine's packs without being read, and which key slots were; forgets packs that no
+    /// snapshot names any more.
     pub(super) fn note(&mut self, packs: &Packs, bad_slots: Vec<String>) -> Result<()> {
         let Some(machine) = self.machine.filter(|machine| self.remembers(*machine)) else {
             return Ok(());
@@ -91,12 +91,11 @@ impl Rotation {
             .collect();
         let proof = &mut self.proof;
         proof.bad_slots = bad_slots;
-        proof.reads.retain(|read| own.get(&read.name).is_some_and(|checked| !checked.read));
-        proof.bad.retain(|name| own.get(name).is_some_and(|checked| !checked.read));
+        proof.reads.retain(|read| own.contains_key(&read.name));
+        proof.bad.retain(|name| own.contains_key(name));
+        // Those that were read are noted already; others can be missing, or of another size.
         for (name, checked) in own {
-            if checked.read && checked.error.is_none() {
-                proof.reads.push(PackRead { name, at_ms: self.now_ms });
-            } else if checked.error.is_some() && !proof.bad.contains(&name) {
+            if checked.error.is_some() && !proof.bad.contains(&name) {
                 proof.bad.push(name);
             }
         }
