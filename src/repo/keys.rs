@@ -264,14 +264,26 @@ impl KeyRing {
     /// # Errors
     /// `B2_INTERNAL` when a computation fails.
     pub async fn opens_with(&self, slot: &KeySlot, secret: &Secret) -> Result<Option<bool>> {
-        let mut tried = self.tried.lock().await;
-        let Some(work) = slot.work() else { return Ok(Some(false)) };
+        let tried = &mut *self.tried.lock().await;
+        Ok(self.open(tried, slot, secret).await?.map(|key| key.is_some()))
+    }
+
+    /// The key in a slot, if `secret` opens it. `None` once enough work was done.
+    async fn open(
+        &self,
+        tried: &mut Tried,
+        slot: &KeySlot,
+        secret: &Secret,
+    ) -> Result<Option<Option<MasterKey>>> {
+        // One that asks for 64 GiB is refused before anything is taken.
+        let Some(work) = slot.work() else { return Ok(Some(None)) };
         if tried.work + work > MAX_WORK {
+            tracing::warn!("too many key slots in the bucket: no more are tried");
             return Ok(None);
         }
         tried.work += work;
         let (slot, secret) = (slot.clone(), secret.clone());
-        Ok(Some(self.cpu.run(move || slot.open(secret.expose()).is_some()).await?))
+        Ok(Some(self.cpu.run(move || slot.open(secret.expose())).await?))
     }
 
     /// Tries a slot with every secret of its kind, the configured one first, and tells whether it was that one.
@@ -284,17 +296,10 @@ impl KeyRing {
         if let Some(opened) = tried.opened.get(&bytes) {
             return Ok(Some(*opened));
         }
-        // One that asks for 64 GiB is refused before anything is taken.
-        let Some(work) = slot.work() else { return Ok(Some(false)) };
         let mut opened = false;
         for (secret, configured) in secrets {
-            if tried.work + work > MAX_WORK {
-                tracing::warn!("too many key slots in the bucket: no more are tried");
-                return Ok(None);
-            }
-            tried.work += work;
-            let trying = slot.clone();
-            if let Some(key) = self.cpu.run(move || trying.open(secret.expose())).await? {
+            let Some(key) = self.open(tried, slot, &secret).await? else { return Ok(None) };
+            if let Some(key) = key {
                 self.add(slot.repository(), key);
                 opened = configured;
                 break;
