@@ -71,7 +71,7 @@ impl<'a> Remover<'a> {
         if versions.first().is_some_and(|latest| latest.hidden) {
             return Ok(Removed::Hidden);
         }
-        self.hide(key, Removed::Hidden, &self.hidden).await
+        self.only_hide(key).await
     }
 
     /// Hides an object whose versions the key may not even list.
