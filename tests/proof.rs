@@ -229,21 +229,25 @@ async fn what_was_found_damaged_is_stored_again() {
     assert_eq!(status(&machine).await.damaged_packs, 1);
 }
 
+/// Makes a second snapshot that is new in nothing but the mode of a file, and damages the pack that holds its tree.
+async fn damage_the_tree(machine: &Machine, store: &MemoryStore) {
+    push(machine).await;
+    let before = packs(store);
+    let file = live(machine).join("workspace/MEMORY.md");
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+    push(machine).await;
+    let now = packs(store);
+    let new: Vec<_> = now.difference(&before).collect();
+    assert_eq!(new.len(), 1);
+    flip(store, new[0], 100);
+}
+
 /// A pack that holds nothing but the tree.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_tree_is_stored_again() {
     let (dir, machine, store) = plain_machine();
-    push(&machine).await;
-    let before = packs(&store);
-    fs::set_permissions(
-        live(&machine).join("workspace/MEMORY.md"),
-        fs::Permissions::from_mode(0o600),
-    )
-    .unwrap();
-    push(&machine).await;
+    damage_the_tree(&machine, &store).await;
     let state = picture(live(&machine));
-    let victim = packs(&store).difference(&before).next().unwrap().clone();
-    flip(&store, &victim, 100);
     assert!(!machine.verify_with(Reading::All).await.problems.is_empty());
     let healed = push(&machine).await;
     let to = dir.path().join("restored");
@@ -325,17 +329,7 @@ async fn a_drill_finds_what_does_not_come_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_whose_tree_is_damaged_is_healed_too() {
     let (_dir, machine, store) = plain_machine();
-    push(&machine).await;
-    let before = packs(&store);
-    fs::set_permissions(
-        live(&machine).join("workspace/MEMORY.md"),
-        fs::Permissions::from_mode(0o600),
-    )
-    .unwrap();
-    push(&machine).await;
-    for pack in packs(&store).difference(&before) {
-        flip(&store, pack, 100);
-    }
+    damage_the_tree(&machine, &store).await;
     assert_eq!(drill(&machine).await.unwrap_err().code(), "B2_DAMAGED");
     assert!(status(&machine).await.damaged_packs > 0);
     push(&machine).await;

@@ -1,6 +1,6 @@
 //! Forgetting a machine that is gone, and one that turns out not to be.
 
-use b2_backup::ops::{ForgetOptions, ForgetReport};
+use b2_backup::ops::{ForgetOptions, ForgetReport, PushReport};
 use b2_backup::store::memory::Fault;
 
 use super::*;
@@ -93,19 +93,25 @@ async fn what_is_not_gone_is_not_forgotten() {
     assert_eq!(other.store.objects(), all);
 }
 
+/// An hour later a machine that was forgotten backs up what has changed.
+async fn comes_back(gone: &mut Life, other: &Life) -> PushReport {
+    gone.states.clone_from(&other.states);
+    gone.clock.pass(HOUR);
+    gone.day += 1;
+    next_day(gone.live(), gone.day);
+    let report = gone.machine.push().await.unwrap();
+    gone.states.insert(report.snapshot.clone().unwrap(), picture(gone.live()));
+    report
+}
+
 /// It was only away for a while.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_comes_back_is_left_alone() {
     let (mut gone, other, id) = two().await;
     other.clock.pass(40 * DAY);
     forget(&other, &id, false).await.unwrap();
-    gone.states.clone_from(&other.states);
-    gone.clock.pass(HOUR);
-    gone.day += 1;
-    next_day(gone.live(), gone.day);
-    let report = gone.machine.push().await.unwrap();
+    let report = comes_back(&mut gone, &other).await;
     assert!(report.warnings[0].contains("gone from the bucket"), "{:?}", report.warnings);
-    gone.states.insert(report.snapshot.unwrap(), picture(gone.live()));
     other.clock.pass(3 * DAY);
     let pruned = other.prune(options(10, 0, 0)).await.unwrap();
     assert_eq!(pruned.deleted_packs, 0);
@@ -146,12 +152,7 @@ async fn an_empty_listing_is_no_proof_that_it_is_gone() {
     let (mut gone, other, id) = two().await;
     other.clock.pass(40 * DAY);
     forget(&other, &id, false).await.unwrap();
-    gone.states.clone_from(&other.states);
-    gone.clock.pass(HOUR);
-    gone.day += 1;
-    next_day(gone.live(), gone.day);
-    let snapshot = gone.machine.push().await.unwrap().snapshot.unwrap();
-    gone.states.insert(snapshot.clone(), picture(gone.live()));
+    let snapshot = comes_back(&mut gone, &other).await.snapshot.unwrap();
     other.clock.pass(3 * DAY);
     // Each listing of the bucket in turn.
     for number in 1..=3 {
