@@ -137,7 +137,7 @@ async function main() {
   try {
     for (const name of targets.length > 0 ? targets : known) {
       const counted = await fuzz(program, name, { runs, merge, seed, work });
-      bad += counted.finds + (counted.inputs < runs ? 1 : 0);
+      bad += counted.finds > 0 || counted.inputs < runs ? 1 : 0;
       const line = JSON.stringify({ suite: 'fuzz', part: name, seed, counted });
       console.log(line);
       const report = process.env.B2_CAMPAIGN_REPORT;
