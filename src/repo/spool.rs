@@ -10,7 +10,8 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 
 use super::files::{Disk, read_checked};
-use super::local::{LocalRepository, LockFile, Newest};
+use super::local::LockFile;
+use super::local_repository::{LocalRepository, Newest};
 use super::pack_writer::SealedPack;
 use crate::error::{Error, Result};
 use crate::format::{PackName, PackRef};

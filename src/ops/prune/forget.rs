@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{PruneReport, StoredObject, packs_of};
+use super::PruneReport;
+use super::stored::{StoredObject, packs_of};
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, SnapshotId, SnapshotName};
 use crate::ops::push::lock;
