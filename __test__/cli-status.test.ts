@@ -1,0 +1,117 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { Engine } from '../ts/engine.ts';
+import { json, run, SNAPSHOT } from './cli-support.ts';
+
+describe('status', () => {
+  const report = {
+    stateDir: '/s',
+    bucket: 'b',
+    prefix: 'p',
+    encrypt: true,
+    snapshots: 0,
+    machines: [],
+    storedBytes: 0,
+    damagedPacks: 0,
+    pending: true,
+    opensWith: [],
+    warnings: [],
+  };
+
+  it('shows what is there, and what is not yet', async () => {
+    const { exit, out } = await run('status', { status: async () => report });
+    expect(exit).toBe(0);
+    expect(out).toContain('none yet');
+    expect(out).toContain('the next push finishes it');
+    expect((await json('status', { status: async () => report })).document).toMatchObject({
+      ok: true,
+      machine: null,
+      lastSnapshot: null,
+      pending: true,
+      opensWith: [],
+      warnings: [],
+    });
+  });
+
+  it('warns while one lost key would be the end', async () => {
+    const only = { ...report, opensWith: ['application-key'] };
+    const { exit, out, err } = await run('status', { status: async () => only });
+    expect(exit).toBe(0);
+    expect(out).toContain('opens with     application key\n');
+    expect(err).toMatch(/^warning: only the B2 application key opens .*"b2-backup key recovery"/);
+    for (const opensWith of [[], ['passphrase'], ['application-key', 'recovery-code']]) {
+      expect((await run('status', { status: async () => ({ ...report, opensWith }) })).err).toBe('');
+    }
+    const { document } = await json('status', { status: async () => only });
+    expect(document).toMatchObject({ opensWith: ['application-key'], warnings: [expect.any(String)] });
+  });
+});
+
+describe('several machines', () => {
+  const machine = (id: string, parts: object = {}) => ({
+    machine: id,
+    thisMachine: false,
+    snapshots: 3,
+    lastSnapshot: '2026-02-19T00-00-00Z-1f2e3d4c',
+    lastSnapshotAt: 'then',
+    storedBytes: 1_000_000,
+    silent: false,
+    ...parts,
+  });
+
+  it('are told apart by status', async () => {
+    const machines = [machine('aaaaaaaa', { thisMachine: true }), machine('bbbbbbbb', { silent: true })];
+    const status = {
+      stateDir: '/s',
+      bucket: 'b',
+      prefix: 'p',
+      encrypt: true,
+      snapshots: 6,
+      machines,
+      storedBytes: 0,
+      damagedPacks: 0,
+      pending: false,
+      opensWith: [],
+      warnings: [],
+    };
+    const { out } = await run('status', { status: async () => status });
+    expect(out).toContain(`MACHINE          SNAPSHOTS  STORED  NEWEST
+aaaaaaaa (this)          3  1.0 MB  then
+bbbbbbbb                 3  1.0 MB  then    silent
+`);
+    const { document } = await json('status', { status: async () => status });
+    expect(document).toMatchObject({ machines });
+  });
+
+  it('can be listed one by one', async () => {
+    const list = async () => ({
+      snapshots: [SNAPSHOT, { ...SNAPSHOT, id: 'other', machine: 'ffffffff' }],
+      warnings: [],
+    });
+    const { document } = await json('list --machine ffffffff', { list });
+    expect(document['snapshots']).toMatchObject([{ id: 'other' }]);
+    expect((await run('list --machine 00000000', { list })).out).toContain(
+      'no snapshots of machine 00000000',
+    );
+  });
+
+  it('are adopted when that is confirmed', async () => {
+    const report = {
+      machine: '1f2e3d4c',
+      before: 'aaaaaaaa',
+      snapshots: 3,
+      lastSnapshot: SNAPSHOT.id,
+      lastSnapshotAt: 'then',
+      warnings: [],
+    };
+    const adopt = vi.fn<Engine['adopt']>(async () => report);
+    expect((await run('adopt 1f2e3d4c', { adopt })).err).toContain('--yes');
+    const answering = (answer: boolean) =>
+      run('adopt 1f2e3d4c', { adopt }, (deps) => ({ ...deps, confirm: async () => answer }));
+    expect((await answering(false)).err).toContain('nothing was changed (B2_CANCELLED)');
+    expect(adopt).not.toHaveBeenCalled();
+    expect((await answering(true)).out).toContain('This is machine 1f2e3d4c now');
+    expect(adopt.mock.calls[0]?.[1]).toBe('1f2e3d4c');
+    expect((await json('adopt 1f2e3d4c --yes', { adopt })).document).toMatchObject({ ok: true, ...report });
+    expect((await run('adopt')).exit).toBe(2);
+  });
+});
