@@ -74,7 +74,8 @@ async function supply() {
   } else if (audit.status !== 0) {
     throw new CommandFailed(`known holes in npm packages: ${Object.keys(vulnerabilities).join(', ')}`);
   }
-  for (const what of unchecked) console.log(`NOT CHECKED for known holes, the list cannot be fetched: ${what}`);
+  for (const what of unchecked)
+    console.log(`NOT CHECKED for known holes, the list cannot be fetched: ${what}`);
 }
 
 /** The report as a table. */
