@@ -1,53 +1,103 @@
-//! The newest snapshot that this machine remembers, against what a listing shows: a bucket that was emptied or set
-//! back must not look like one in which all is well, and a listing may be stale.
+//! The snapshots that this machine remembers, against what a listing shows: a bucket that was emptied or set back must
+//! not look like one in which all is well, and a listing may be stale.
+
+use std::collections::HashSet;
+use std::fmt::{Display, Formatter};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{SnapshotId, SnapshotName};
 use crate::store::ObjectKey;
 
-/// Where the newest snapshot of this machine is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Head {
-    /// In the listing; or there is none; or it is not the present that is looked at.
-    Listed,
+/// Names asked for at the same time.
+const PARALLEL: usize = 6;
+
+/// Snapshots that this machine made and did not delete, and that a listing does not show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unlisted {
     /// In the bucket: the listing is stale.
-    Unlisted(SnapshotId),
-    /// Not in the bucket any more.
-    Gone(SnapshotId),
+    pub(super) there: Vec<SnapshotId>,
+    /// Not in the bucket any more. The newest of the machine comes first.
+    pub(super) gone: Vec<Gone>,
 }
 
-impl Head {
-    /// Looks for it. One request where the listing does not show it, else none.
+/// A snapshot that somebody else deleted or hid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Gone {
+    pub(super) id: SnapshotId,
+    /// Whether it is the newest of this machine.
+    pub(super) newest: bool,
+}
+
+impl Unlisted {
+    /// Looks for those that pruning has not found gone yet. One request for each that the listing does not show.
     pub(super) async fn find(session: &Session, names: &[SnapshotName]) -> Result<Self> {
-        let newest = session.local_repository(session.settings.encrypt).newest()?;
-        let Some(newest) = newest.filter(|_| session.settings.store.as_of.is_none()) else {
-            return Ok(Self::Listed);
+        Self::look(session, names, false).await
+    }
+
+    /// Looks for all of the last month, those that pruning found gone among them.
+    pub(super) async fn find_all(session: &Session, names: &[SnapshotName]) -> Result<Self> {
+        Self::look(session, names, true).await
+    }
+
+    async fn look(session: &Session, names: &[SnapshotName], lost: bool) -> Result<Self> {
+        let local = session.local_repository(session.settings.encrypt);
+        let Some(newest) = local.newest()?.filter(|_| session.settings.store.as_of.is_none())
+        else {
+            return Ok(Self::default());
         };
-        let id = SnapshotId::try_from(newest.snapshot.as_str())?;
-        let listed = |name: &SnapshotName| matches!(name, SnapshotName::Current(one) if *one == id);
-        Ok(if names.iter().any(listed) {
-            Self::Listed
-        } else if is_there(session, &id).await? {
-            Self::Unlisted(id)
-        } else {
-            Self::Gone(id)
-        })
+        let mut remembered = vec![newest.snapshot.clone()];
+        remembered.extend(newest.written);
+        if lost {
+            remembered.extend(local.pruning()?.lost.into_iter().map(|lost| lost.snapshot));
+        }
+        let listed: HashSet<&SnapshotId> = names
+            .iter()
+            .filter_map(|name| match name {
+                SnapshotName::Current(id) => Some(id),
+                SnapshotName::Legacy(_) => None,
+            })
+            .collect();
+        let mut asked = Vec::new();
+        for name in remembered {
+            let id = SnapshotId::try_from(name.as_str())?;
+            if !listed.contains(&id) && !asked.contains(&id) {
+                asked.push(id);
+            }
+        }
+        let asking = asked.into_iter().map(|id| async move {
+            let there = is_there(session, &id).await?;
+            Ok::<_, Error>((id, there))
+        });
+        let answers: Vec<_> =
+            futures_util::stream::iter(asking).buffered(PARALLEL).try_collect().await?;
+        let (there, gone): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, there)| *there);
+        let gone =
+            gone.into_iter().map(|(id, _)| Gone { newest: id.to_string() == newest.snapshot, id });
+        Ok(Self { there: there.into_iter().map(|(id, _)| id).collect(), gone: gone.collect() })
     }
 
     /// Adds to a listing what is missing from it, and tells of what is gone.
     pub(super) fn complete(self, names: &mut Vec<SnapshotName>, warnings: &mut Vec<String>) {
-        match self {
-            Self::Listed => {}
-            Self::Unlisted(id) => names.push(SnapshotName::Current(id)),
-            Self::Gone(id) => warnings.push(gone(&id.to_string())),
-        }
+        names.extend(self.there.into_iter().map(SnapshotName::Current));
+        warnings.extend(self.gone.iter().map(Gone::to_string));
     }
 }
 
-/// What is said of it.
-pub(super) fn gone(id: &str) -> String {
-    format!("the newest snapshot of this machine, {id}, is gone from the bucket")
+impl Display for Gone {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let Self { id, newest } = self;
+        if *newest {
+            write!(f, "the newest snapshot of this machine, {id}, is gone from the bucket")
+        } else {
+            write!(
+                f,
+                "snapshot {id} of this machine is gone from the bucket, and this machine did not delete it"
+            )
+        }
+    }
 }
 
 /// Asks for a manifest by name: a listing may be stale, so absence from it proves nothing.

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt as _;
 
-use super::head::Head;
+use super::head::Unlisted;
 use super::legacy;
 use super::session::Session;
 use super::tree::shown;
@@ -91,7 +91,7 @@ pub async fn list(session: &Session) -> Result<ListReport> {
 async fn run(session: &Session) -> Result<ListReport> {
     let mut names = find(&*session.store).await?;
     let mut warnings = session.warnings.clone();
-    Head::find(session, &names).await?.complete(&mut names, &mut warnings);
+    Unlisted::find(session, &names).await?.complete(&mut names, &mut warnings);
     let this_machine = session.local.machine()?;
     let reading = names.clone().into_iter().filter_map(|name| match name {
         SnapshotName::Legacy(_) => None,

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::head::Head;
+use super::head::Unlisted;
 use super::list::time;
 use super::session::{Session, millis};
 use super::slots;
@@ -88,7 +88,7 @@ async fn run(session: &Session) -> Result<StatusReport> {
         objects.iter().filter_map(|object| snapshot(&object.key)).collect();
     names.dedup();
     let mut warnings = session.warnings.clone();
-    Head::find(session, &names).await?.complete(&mut names, &mut warnings);
+    Unlisted::find(session, &names).await?.complete(&mut names, &mut warnings);
     let local = session.local_repository(session.settings.encrypt);
     // Where memory and bucket disagree, the bucket is right.
     let newest = local.newest()?.map(|newest| newest.snapshot);

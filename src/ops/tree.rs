@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::head::Head;
+use super::head::Unlisted;
 use super::session::Session;
 use crate::entry::{EntryKind, RelPath};
 use crate::error::{Error, Result};
@@ -24,7 +24,7 @@ pub(super) async fn choose(
     }
     let mut names = find(&*session.store).await?;
     let mut warnings = Vec::new();
-    Head::find(session, &names).await?.complete(&mut names, &mut warnings);
+    Unlisted::find(session, &names).await?.complete(&mut names, &mut warnings);
     let this_machine = session.local.machine()?;
     let mut ids: Vec<SnapshotId> = names
         .into_iter()

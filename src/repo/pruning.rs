@@ -66,6 +66,12 @@ pub struct Pruning {
     #[n(3)]
     #[cbor(default)]
     pub forgotten: Vec<Forgotten>,
+    /// Snapshots that this machine made and did not delete, and found gone, with the time at which it did. Somebody
+    /// may have deleted them by mistake, or hidden them: for as long as they are remembered, no pack goes that only
+    /// they may need, and they are this machine's again when they come back.
+    #[n(4)]
+    #[cbor(default)]
+    pub lost: Vec<Pruned>,
 }
 
 impl Pruning {
@@ -73,5 +79,17 @@ impl Pruning {
     #[must_use]
     pub fn has_pruned(&self, snapshot: &str) -> bool {
         self.pruned.iter().any(|pruned| pruned.snapshot == snapshot)
+    }
+
+    /// Whether a snapshot was found gone lately.
+    #[must_use]
+    pub fn has_lost(&self, snapshot: &str) -> bool {
+        self.lost.iter().any(|lost| lost.snapshot == snapshot)
+    }
+
+    /// Whether this machine made a snapshot that is no more.
+    #[must_use]
+    pub fn knows(&self, snapshot: &str) -> bool {
+        self.has_pruned(snapshot) || self.has_lost(snapshot)
     }
 }

@@ -231,9 +231,11 @@ async fn a_bucket_that_was_emptied() {
     assert_eq!(restored.snapshot, whole.days[0].0);
     let gone = |text: &String| text.contains(&whole.days[1].0) && text.contains("is gone");
     assert!(restored.warnings.iter().any(gone), "{restored:?}");
-    // The next push uploads everything again, and then all is well.
+    // The next push uploads everything again; what was made before stays lost.
     assert!(repository.machine.push().await.unwrap().snapshot.is_some());
-    assert_eq!(repository.machine.verify(true).await.problems, []);
+    let mut bad = repository.machine.verify(true).await.problems;
+    bad.retain(|problem| !repository.days.iter().any(|(id, _)| problem.snapshots == [id.as_str()]));
+    assert_eq!(bad, []);
 }
 
 /// The manifest of the first day once more, under a name that is newer than all: it is not opened, and no machine goes

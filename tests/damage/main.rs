@@ -338,13 +338,17 @@ async fn manifests() {
             };
             repository.put_back(&objects);
             let expected = match damage {
-                // Nothing in the bucket tells that there was one; the machine itself says so (lineage).
+                // Nothing in the bucket tells that there was one; the machine itself knows.
                 "deleted" => "B2_SNAPSHOT_NOT_FOUND",
                 "readable by" => "B2_VERSION",
                 "repository" => "B2_WRONG_KEY",
                 _ => "B2_DAMAGED",
             };
-            if !deleted {
+            if deleted {
+                let verified = repository.machine.verify(false).await;
+                let problem = assert_named(&verified, &name, &what);
+                assert_eq!(problem.code, "B2_OBJECT_MISSING", "{what}");
+            } else {
                 let verified = repository.verify(false).await;
                 assert_eq!(assert_named(&verified, &name, &what).code, expected, "{what}");
             }

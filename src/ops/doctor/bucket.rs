@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Chart, rules};
 use crate::error::{Error, Result};
 use crate::format::{SecretKind, SnapshotName};
-use crate::ops::head::{Head, gone};
+use crate::ops::head::Unlisted;
 use crate::ops::list::time;
 use crate::ops::session::Session;
 use crate::ops::tree::{choose, content_of, entries};
@@ -146,17 +146,18 @@ fn secret_name(kind: SecretKind) -> &'static str {
 /// Opens the newest snapshot with the secrets at hand alone, as a blank machine would.
 async fn newest(session: &Session, snapshots: &[SnapshotName], chart: &mut Chart) -> Result<()> {
     let mut lost = None;
-    match Head::find(session, snapshots).await {
-        Ok(Head::Gone(id)) => {
-            let message = gone(&id.to_string());
+    match Unlisted::find_all(session, snapshots).await {
+        Ok(unlisted) => {
             let advice = "If nobody deleted it on purpose: b2-backup undelete --dry-run";
-            chart.problem("newest", "B2_OBJECT_MISSING", message.clone(), advice);
-            lost = Some(message);
+            for gone in &unlisted.gone {
+                let item = if gone.newest { "newest" } else { "snapshots" };
+                chart.problem(item, "B2_OBJECT_MISSING", gone.to_string(), advice);
+            }
+            lost = unlisted.gone.iter().find(|gone| gone.newest).map(ToString::to_string);
+            if snapshots.is_empty() && unlisted == Unlisted::default() {
+                chart.note("newest", "there is no snapshot yet", "b2-backup push");
+            }
         }
-        Ok(Head::Listed) if snapshots.is_empty() => {
-            chart.note("newest", "there is no snapshot yet", "b2-backup push");
-        }
-        Ok(_) => {}
         Err(error) => chart.error("newest", &error),
     }
     if snapshots.is_empty() {

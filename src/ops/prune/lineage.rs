@@ -51,6 +51,8 @@ pub(super) struct Lineage {
     pub(super) returned: Vec<Held>,
     /// Snapshots that were deleted by somebody else.
     pub(super) missing: Vec<String>,
+    /// Those of them that are back.
+    pub(super) back: Vec<String>,
     /// Packs of a push that was interrupted.
     pub(super) spooled: HashSet<PackName>,
     /// Snapshots of other machines, and of format 1.
@@ -89,13 +91,15 @@ impl Lineage {
             .into_iter()
             .partition(|name| matches!(name, SnapshotName::Current(id) if id.machine == machine));
         let mut listed = HashSet::new();
-        let mut returned = Vec::new();
+        let (mut returned, mut back) = (Vec::new(), Vec::new());
         for name in own {
             let SnapshotName::Current(id) = name else { continue };
             let text = id.to_string();
             let waits = waiting.as_ref().is_some_and(|captured| captured.newest.snapshot == text);
             if newest.written.contains(&text) || waits {
                 listed.insert(id);
+            } else if pruning.has_lost(&text) {
+                back.push(id);
             } else if pruning.has_pruned(&text) {
                 returned.push(id);
             } else {
@@ -122,6 +126,7 @@ impl Lineage {
             }
         }
         asked.extend(returned.into_iter().map(|id| (id, Shown::Returned)));
+        asked.extend(back.into_iter().map(|id| (id, Shown::Back)));
         let reading = asked.into_iter().map(|(id, shown)| async move {
             let snapshot = manifest(session, &id, shown, sealed).await?;
             Ok::<_, Error>((id, shown, snapshot))
@@ -137,6 +142,7 @@ impl Lineage {
             held: Vec::new(),
             returned: Vec::new(),
             missing: Vec::new(),
+            back: Vec::new(),
             others: others.len() as u64,
             now_ms: listed_ms.min(session.server_now_ms()),
             newest,
@@ -149,6 +155,9 @@ impl Lineage {
                         return Err(stopped(format!(
                             "the newest snapshot of this machine, {id}, is not the one that it made"
                         )));
+                    }
+                    if shown == Shown::Back {
+                        lineage.back.push(id.to_string());
                     }
                     lineage.held.push(Held::of(&snapshot));
                 }
@@ -174,6 +183,8 @@ enum Shown {
     Remembered,
     /// Listed, although it was deleted.
     Returned,
+    /// Listed, although it was found gone.
+    Back,
 }
 
 /// Reads one manifest; `None` when it is not there, where that is no surprise.

@@ -38,7 +38,8 @@ use crate::store::ObjectKey;
 
 /// Packs deleted at the same time.
 const PARALLEL: usize = 4;
-/// How long the names of deleted snapshots are remembered: no listing is that old, and no DELETE that late.
+/// How long the names of deleted snapshots are remembered: no listing is that old, and no DELETE that late. And those
+/// of lost ones: somebody should have noticed by then.
 const REMEMBERED_MS: i64 = 30 * 24 * 60 * 60_000;
 
 /// How to prune.
@@ -134,6 +135,7 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
         snapshots: lineage.held.iter().zip(&reasons).map(describe).collect(),
         deleted_snapshots: goes.iter().filter(|goes| **goes).count() as u64,
         others: lineage.others,
+        warnings: lineage.missing.iter().map(|id| lost(id)).collect(),
         stop: too_many(&goes).filter(|_| !options.more_than_half),
         ..PruneReport::default()
     };
@@ -157,6 +159,14 @@ fn describe((held, reasons): (&Held, &Vec<Why>)) -> PrunedSnapshot {
         created_at: time(held.server_ms),
         reasons: reasons.iter().map(ToString::to_string).collect(),
     }
+}
+
+/// What is said of a snapshot that somebody else deleted.
+fn lost(id: &str) -> String {
+    format!(
+        "snapshot {id} of this machine is gone from the bucket, and this machine did not delete it. What only it needs \
+         stays for 30 days; if it was hidden or deleted by mistake, `b2-backup undelete` may bring it back"
+    )
 }
 
 /// Why this many must not go by themselves.
@@ -205,6 +215,7 @@ impl Pruner<'_> {
             in_use: &in_use,
             given_up: &given_up,
             noted: &self.lineage.pruning.unused,
+            lost: !(self.lineage.missing.is_empty() && self.lineage.pruning.lost.is_empty()),
             sequence: self.lineage.newest.sequence,
             now_ms: self.lineage.now_ms,
             deleted_ms,
@@ -237,16 +248,28 @@ impl Pruner<'_> {
     /// taken for that of a clone, and its packs are known to have been this machine's.
     fn note_before(&mut self, goes: &[bool]) -> Result<()> {
         let (_, given_up) = self.uses(goes);
-        let Lineage { held, missing, pruning, newest, local, now_ms, .. } = &mut self.lineage;
-        for pruned in &mut pruning.pruned {
-            pruned.at_ms = pruned.at_ms.min(*now_ms);
+        let Lineage { held, missing, back, pruning, newest, local, now_ms, .. } = &mut self.lineage;
+        for list in [&mut pruning.pruned, &mut pruning.lost] {
+            for one in &mut *list {
+                one.at_ms = one.at_ms.min(*now_ms);
+            }
+            list.retain(|one| *now_ms - one.at_ms < REMEMBERED_MS);
         }
-        pruning.pruned.retain(|pruned| *now_ms - pruned.at_ms < REMEMBERED_MS);
+        if !back.is_empty() {
+            // Before it is forgotten that they were lost: unknown ones would be those of a clone.
+            newest.written.extend(back.drain(..));
+            local.save_newest(newest)?;
+        }
+        pruning.lost.retain(|lost| !newest.written.contains(&lost.snapshot));
         let going = held.iter().zip(goes).filter(|(_, goes)| **goes);
-        let names = going.map(|(held, _)| held.id.to_string()).chain(missing.iter().cloned());
-        for snapshot in names {
+        for snapshot in going.map(|(held, _)| held.id.to_string()) {
             if !pruning.has_pruned(&snapshot) {
                 pruning.pruned.push(Pruned { snapshot, at_ms: *now_ms });
+            }
+        }
+        for snapshot in missing.iter().cloned() {
+            if !pruning.has_lost(&snapshot) {
+                pruning.lost.push(Pruned { snapshot, at_ms: *now_ms });
             }
         }
         pruning.unused.retain(|note| !given_up.contains(&note.name));

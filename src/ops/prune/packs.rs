@@ -18,6 +18,8 @@ pub(super) struct Packs<'a> {
     pub(super) given_up: &'a HashSet<PackName>,
     /// What was noted before.
     pub(super) noted: &'a [UnusedPack],
+    /// Whether snapshots of this machine were lost lately, of which it is not known what they need.
+    pub(super) lost: bool,
     /// Number of the lineage's newest manifest.
     pub(super) sequence: u64,
     /// The server's time; the earlier where there is doubt.
@@ -46,6 +48,8 @@ impl Packs<'_> {
         match noted {
             None => begins(self.now_ms, Some(self.sequence)),
             Some(note) => match note.after {
+                // A snapshot that somebody hid may need it, and may come back.
+                Some(_) if self.lost => (*note, false),
                 // The lineage has moved on: a copy of this machine that has not is stopped by that.
                 Some(after) if self.sequence > after => begins(self.now_ms, None),
                 Some(_) => (*note, false),
@@ -73,11 +77,21 @@ mod tests {
 
     /// What becomes of pack 1.
     fn judged(noted: &[UnusedPack], given_up: &[u8], now_ms: i64) -> (UnusedPack, bool) {
+        judged_where(false, noted, given_up, now_ms)
+    }
+
+    fn judged_where(
+        lost: bool,
+        noted: &[UnusedPack],
+        given_up: &[u8],
+        now_ms: i64,
+    ) -> (UnusedPack, bool) {
         let (in_use, given_up) = (set(&[2]), set(given_up));
         let packs = Packs {
             in_use: &in_use,
             given_up: &given_up,
             noted,
+            lost,
             sequence: 7,
             now_ms,
             deleted_ms: now_ms + 1,
@@ -113,6 +127,17 @@ mod tests {
     #[test]
     fn a_clock_that_goes_back_prolongs_the_grace() {
         assert_eq!(judged(&[note(NOW + 9 * GRACE_MS, None)], &[], NOW), (note(NOW, None), false));
+    }
+
+    /// It may be needed by a snapshot that somebody hid.
+    #[test]
+    fn a_pack_that_nobody_ever_named_waits_for_snapshots_that_were_lost() {
+        let noted = note(NOW - 100 * GRACE_MS, Some(6));
+        assert_eq!(judged_where(true, &[noted], &[], NOW), (noted, false));
+        assert_eq!(judged_where(false, &[noted], &[], NOW), (note(NOW, None), false));
+        // This machine gave it up itself.
+        let noted = note(NOW - GRACE_MS, None);
+        assert_eq!(judged_where(true, &[noted], &[], NOW), (noted, true));
     }
 
     /// A copy of this machine may have uploaded it, and may still commit.

@@ -81,7 +81,7 @@ impl Plan {
         let taken = |seconds| {
             let names = [true, false]
                 .map(|safety| SnapshotId::new(seconds, writer.machine, safety).to_string());
-            names.iter().any(|name| writer.pruning.has_pruned(name))
+            names.iter().any(|name| writer.pruning.knows(name))
                 || lineage
                     .as_ref()
                     .is_some_and(|newest| newest.written.iter().any(|name| names.contains(name)))

@@ -54,7 +54,7 @@ fn foreign<'n>(
         let id = id.to_string();
         !(lineage.is_some_and(|newest| newest.written.contains(&id))
             || waiting.is_some_and(|waiting| waiting.snapshot == id)
-            || pruning.has_pruned(&id))
+            || pruning.knows(&id))
     })
 }
 

@@ -12,7 +12,7 @@ use std::time::Instant;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 
-use super::head::{Head, gone};
+use super::head::Unlisted;
 use super::session::Session;
 use super::tree::entries;
 use crate::error::{Error, Result};
@@ -134,16 +134,17 @@ async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> 
     let mut opened: Vec<(PackSource, Vec<Entry>)> = Vec::new();
     let mut unreadable: Vec<VerifyProblem> = Vec::new();
     let mut names = find(&*session.store).await?;
-    match Head::find(session, &names).await? {
-        Head::Gone(id) => unreadable.push(VerifyProblem {
-            object: id.object(),
-            code: Error::ObjectMissing { object: id.object() }.code(),
-            message: gone(&id.to_string()),
-            snapshots: vec![id.to_string()],
+    let unlisted = Unlisted::find_all(session, &names).await?;
+    for gone in &unlisted.gone {
+        unreadable.push(VerifyProblem {
+            object: gone.id.object(),
+            code: Error::ObjectMissing { object: gone.id.object() }.code(),
+            message: gone.to_string(),
+            snapshots: vec![gone.id.to_string()],
             paths: vec![],
-        }),
-        head => head.complete(&mut names, &mut Vec::new()),
+        });
     }
+    unlisted.complete(&mut names, &mut Vec::new());
     for name in names {
         let SnapshotName::Current(id) = name else { continue };
         if only.is_some_and(|only| only != id.machine) {
