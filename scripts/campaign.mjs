@@ -12,7 +12,7 @@ import { setup } from './setup.mjs';
 const HELP = `npm run campaign -- [OPTIONS] [PART...]
 
   --seed N      where everything random starts (default 1)
-  --write       put what was counted into docs/reliability.md
+  --write       put what was counted into docs/reliability.md, in place of the last results of these parts
   --list        no run: name the parts
 `;
 
@@ -78,28 +78,36 @@ async function supply() {
     console.log(`NOT CHECKED for known holes, the list cannot be fetched: ${what}`);
 }
 
-/** The report as a table. */
-async function table() {
+/** Rows of the table for what a part of the campaign counted. */
+async function rows(name, seed, seconds) {
   // Not every part counts something.
   const report = await readFile(REPORT, 'utf8').catch(() => '');
-  const lines = report
-    .trim()
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
-  const rows = lines.map(({ suite, part, counted }) => {
-    const numbers = Object.entries(counted).map(([name, number]) => `${number.toLocaleString('en')} ${name}`);
-    return `| ${suite} | ${part} | ${numbers.join(', ')} |`;
-  });
-  return ['| suite | part | counted |', '|---|---|---|', ...rows.toSorted()].join('\n');
+  const lines = report.split('\n').filter(Boolean);
+  const day = new Date().toISOString().slice(0, 10);
+  const how = `${day}, seed ${seed}, ${Math.ceil(seconds / 60)} min`;
+  if (lines.length === 0) return [`| ${name} | ${PARTS[name].what} | | ${how} |`];
+  return lines
+    .map((line) => JSON.parse(line))
+    .map(({ suite, part, counted }) => {
+      const numbers = Object.entries(counted).map(
+        ([what, number]) => `${number.toLocaleString('en')} ${what}`,
+      );
+      return `| ${name} | ${suite === name ? part : `${suite}: ${part}`} | ${numbers.join(', ')} | ${how} |`;
+    })
+    .toSorted();
 }
 
-async function write(seed) {
+/** Puts the rows of the parts that ran in the place of their last ones; those of other parts stay. */
+async function write(fresh) {
   const page = await readFile(PAGE, 'utf8');
   const [start, end] = MARKS.map((mark) => page.indexOf(mark));
   if (start < 0 || end < start) throw new CommandFailed(`${PAGE} has no place for results`);
-  const day = new Date().toISOString().slice(0, 10);
-  const text = `${MARKS[0]}\n\nOn ${day}, seed ${seed}:\n\n${await table()}\n\n`;
+  const kept = page.slice(start, end).split('\n');
+  const table = Object.keys(PARTS).flatMap(
+    (name) => fresh.get(name) ?? kept.filter((line) => line.startsWith(`| ${name} |`)),
+  );
+  const head = ['| part | what | counted | when |', '|---|---|---|---|'];
+  const text = [MARKS[0], '', ...head, ...table, '', ''].join('\n');
   await writeFile(PAGE, page.slice(0, start) + text + page.slice(end));
 }
 
@@ -123,30 +131,35 @@ async function campaign() {
   const names = positionals.length > 0 ? positionals : Object.keys(PARTS);
   await setup();
   await mkdir(cache, { recursive: true });
-  await rm(REPORT, { force: true });
   Object.assign(process.env, {
     B2_CAMPAIGN: 'full',
     B2_CAMPAIGN_SEED: values.seed,
     B2_CAMPAIGN_REPORT: REPORT,
   });
   const ended = [];
+  const fresh = new Map();
   for (const name of names) {
     console.log(`\n== ${name}: ${PARTS[name].what}`);
+    await rm(REPORT, { force: true });
     const started = Date.now();
     const problem = await PARTS[name].run().then(
       () => undefined,
       (error) => error,
     );
-    ended.push({ name, seconds: (Date.now() - started) / 1000, problem });
+    const seconds = (Date.now() - started) / 1000;
+    ended.push({ name, seconds, problem });
+    if (problem) continue;
+    fresh.set(name, await rows(name, values.seed, seconds));
+    // Each at once: what follows takes hours, and may be cut off.
+    if (values.write) await write(fresh);
   }
-  console.log(`\n${await table()}\n`);
+  console.log(`\n${[...fresh.values()].flat().join('\n')}\n`);
   for (const { name, seconds, problem } of ended)
     console.log(
       `${problem ? 'FAILED' : 'ok    '}  ${name.padEnd(12)}${seconds.toFixed(0)} s  ${problem?.message ?? ''}`,
     );
   if (ended.some(({ problem }) => problem))
     throw new CommandFailed(`campaign failed with seed ${values.seed}`);
-  if (values.write) await write(values.seed);
 }
 
 if (isMain(import.meta.url)) await campaign().catch(failed);
