@@ -122,6 +122,15 @@ fn or_gone(removed: std::io::Result<()>) -> std::io::Result<()> {
     }
 }
 
+/// Whether something is there, be it a link that leads nowhere. Not being able to tell is not the same as absence.
+pub(super) fn is_there(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("look at", path, error)),
+    }
+}
+
 /// Reads bytes behind a checksum. `None` when there is no file, or none that is whole: local memory can be
 /// made anew from the bucket, and half of it must never be believed.
 pub(super) fn read_checked(path: &Path) -> Result<Option<Vec<u8>>> {
@@ -146,6 +155,22 @@ pub(super) fn read_checked(path: &Path) -> Result<Option<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x");
+        assert!(!is_there(&file).unwrap());
+        fs::write(&file, "").unwrap();
+        assert!(is_there(&file).unwrap());
+        assert_eq!(is_there(&file.join("below")).unwrap_err().code(), "B2_IO");
+        #[cfg(unix)]
+        {
+            let link = dir.path().join("link");
+            std::os::unix::fs::symlink("nowhere", &link).unwrap();
+            assert!(is_there(&link).unwrap());
+        }
+    }
 
     #[test]
     fn damaged_files_are_not_believed() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use minicbor::Encode;
 
-use super::files::{Disk, read_checked};
+use super::files::{Disk, is_there, read_checked};
 use super::journal::{Journal, Last, Phase};
 use super::local::Local;
 use crate::error::{Error, Result};
@@ -163,7 +163,7 @@ impl RollbackFolder {
     /// was there is still in `old/`, and nothing may remove it.
     pub fn read(&self) -> Result<Option<(Journal, Phase)>> {
         let (journal, phase) = (self.dir.join("journal"), self.dir.join("phase"));
-        if fs::symlink_metadata(&phase).is_err() {
+        if !is_there(&phase)? {
             return Ok(None);
         }
         let journal = read_checked(&journal)?.map(|bytes| minicbor::decode(&bytes));
@@ -195,7 +195,7 @@ impl RollbackFolder {
     /// File-system codes.
     pub fn set_phase(&self, phase: Phase) -> Result<()> {
         let (prepared, path) = (self.dir.join("turned-back"), self.dir.join("phase"));
-        if phase != Phase::Reverting || fs::symlink_metadata(&prepared).is_err() {
+        if phase != Phase::Reverting || !is_there(&prepared)? {
             return write(&self.disk, &path, &phase);
         }
         self.disk.rename(&prepared, &path)?;
@@ -220,5 +220,65 @@ impl RollbackFolder {
         self.disk.remove(&self.dir.join("phase"))?;
         self.disk.sync_dir(&self.dir)?;
         self.disk.remove_tree(&self.dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ambient::NoSteps;
+
+    fn rollbacks(dir: &Path) -> Rollbacks {
+        Rollbacks { dir: dir.to_owned(), disk: Disk(std::sync::Arc::new(NoSteps)) }
+    }
+
+    fn ids(rollbacks: &Rollbacks) -> Vec<String> {
+        rollbacks.all().unwrap().iter().map(|folder| folder.id().to_owned()).collect()
+    }
+
+    fn journal() -> Journal {
+        Journal {
+            snapshot: String::new(),
+            safety: String::new(),
+            plan: [0; 32],
+            staged_at_ms: 0,
+            roots: vec![],
+            root_kinds: vec![],
+            steps: vec![],
+            moved_from: None,
+            arrival: None,
+        }
+    }
+
+    #[test]
+    fn a_new_one_takes_the_place_of_what_was_never_staged() {
+        let dir = tempfile::tempdir().unwrap();
+        let rollbacks = rollbacks(&dir.path().join("restore"));
+        assert_eq!(ids(&rollbacks), Vec::<String>::new());
+        rollbacks.create("a").unwrap();
+        let staged = rollbacks.create("b").unwrap();
+        assert_eq!(ids(&rollbacks), ["b"]);
+        staged.save(&journal()).unwrap();
+        staged.set_phase(Phase::Staged).unwrap();
+        rollbacks.create("c").unwrap();
+        assert_eq!(ids(&rollbacks), ["b", "c"]);
+    }
+
+    #[test]
+    fn what_was_staged_is_cleared_and_what_was_there_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = rollbacks(&dir.path().join("restore")).create("a").unwrap();
+        for name in ["new", "old", "used"] {
+            fs::write(folder.dir().join(name).join("file"), name).unwrap();
+        }
+        folder.clear_staged().unwrap();
+        let there = ["new", "old", "used"].map(|name| is_there(&folder.dir().join(name)).unwrap());
+        assert_eq!(there, [false, true, false]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_listed_is_not_one_without_rollbacks() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(rollbacks(file.path()).all().unwrap_err().code(), "B2_IO");
     }
 }

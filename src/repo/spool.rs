@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 
-use super::files::{Disk, read_checked};
+use super::files::{Disk, is_there, read_checked};
 use super::local::LockFile;
 use super::local_repository::{LocalRepository, Newest};
 use super::pack_writer::SealedPack;
@@ -189,7 +189,7 @@ impl Spool {
         // other way round it would take files for stored that only this snapshot stores.
         self.local.save_newest(&captured.newest)?;
         let (from, to) = (self.dir.join("files"), self.local.files_path());
-        if from.exists() {
+        if is_there(&from)? {
             self.disk().rename(&from, &to)?;
         }
         self.clear()

@@ -239,6 +239,16 @@ mod tests {
         assert_eq!(why, ["", "safety", "newest 2", "newest 1", "future"]);
     }
 
+    /// Servers tell the time to the second, and may differ by minutes.
+    #[test]
+    fn the_future_begins_five_minutes_from_now() {
+        let mut snapshots = at(&[0, 0]);
+        snapshots[1].server_ms = MONDAY + 300_000;
+        assert_eq!(shown(keep(1, 0, 0), &snapshots, MONDAY), ["", "newest 1"]);
+        snapshots[1].server_ms += 1;
+        assert_eq!(shown(keep(1, 0, 0), &snapshots, MONDAY), ["newest 1", "future"]);
+    }
+
     fn snapshots() -> impl Strategy<Value = Vec<Candidate>> {
         let one = (0..60_i64 * 24, prop::bool::weighted(0.1));
         prop::collection::vec(one, 0..80).prop_map(|all| {
