@@ -3,6 +3,7 @@
 //! A broken configuration must not stop a backup: going back may be needed just because it is broken.
 //! So what cannot be read is a warning, and the rest is used.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -38,7 +39,8 @@ pub struct HostConfig {
 #[must_use]
 pub fn read(path: &Path, home: Option<&Path>) -> HostConfig {
     let mut reader = Reader { files: Vec::new(), warnings: Vec::new() };
-    let exists = std::fs::symlink_metadata(path).is_ok();
+    // One that cannot be looked at is not one that is not there: it may name workspaces.
+    let exists = !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == ErrorKind::NotFound);
     let mut value = if exists { reader.file(path, &mut Vec::new()) } else { None };
     if exists && value.is_none() {
         // The host's own copies still know where the workspaces are.
@@ -206,6 +208,15 @@ mod tests {
     fn write(dir: &Path, name: &str, text: &str) {
         std::fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
         std::fs::write(dir.join(name), text).unwrap();
+    }
+
+    #[test]
+    fn one_that_cannot_be_looked_at_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read(&dir.path().join("none"), None).warnings, []);
+        write(dir.path(), "file", "");
+        let config = read(&dir.path().join("file").join("openclaw.json"), None);
+        assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
     }
 
     #[test]
