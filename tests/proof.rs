@@ -229,6 +229,30 @@ async fn what_was_found_damaged_is_stored_again() {
     assert_eq!(status(&machine).await.damaged_packs, 1);
 }
 
+#[derive(Debug)]
+struct FullDisk;
+
+impl b2_backup::ambient::Steps for FullDisk {
+    fn step(&self, _name: &'static str) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::StorageFull.into())
+    }
+}
+
+/// What is wrong with the bucket is said although it cannot be noted; that all is well is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_hides_no_damage() {
+    let (_dir, mut machine, store) = plain_machine();
+    with_packs(&machine).await;
+    machine.steps = Arc::new(FullDisk);
+    let all = VerifyOptions { reading: Reading::All };
+    let error = ops::verify(&machine.session().await, all).await.unwrap_err();
+    assert_eq!(error.code(), "B2_DISK_FULL");
+    let pack = packs(&store).pop_last().unwrap();
+    flip(&store, &pack, 200);
+    let report = machine.verify(true).await;
+    assert!(report.problems.iter().any(|problem| problem.object == pack), "{:?}", report.problems);
+}
+
 /// Makes a second snapshot that is new in nothing but the mode of a file, and damages the pack that holds its tree.
 async fn damage_the_tree(machine: &Machine, store: &MemoryStore) {
     push(machine).await;

@@ -102,7 +102,8 @@ pub struct VerifyReport {
 /// Checks every snapshot of every machine that can be opened. Damage is a finding, not an error.
 ///
 /// # Errors
-/// Those of the store, when it cannot be listed or reached.
+/// Those of the store, when it cannot be listed or reached. Those of the file system, when all is well and that cannot
+/// be noted.
 pub async fn verify(session: &Session, options: VerifyOptions) -> Result<VerifyReport> {
     let started = Instant::now();
     let mut report = session.cancellable(run(session, options)).await?;
@@ -185,9 +186,16 @@ async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> 
     let noted = this_machine.filter(|_| session.settings.store.as_of.is_none());
     let mut rotation = sample::Rotation::load(session, noted)?;
     let packs = check_packs(session, &opened, options, &mut rotation, &mut report).await?;
-    rotation.note(&packs, bad_slots)?;
+    rotation.note(&packs, bad_slots);
     report.problems.extend(consequences(unreadable, &opened, &packs));
-    Ok(report)
+    match rotation.failed() {
+        Some(error) if report.problems.is_empty() => Err(error),
+        Some(error) => {
+            tracing::warn!(%error, "what was found could not be noted");
+            Ok(report)
+        }
+        None => Ok(report),
+    }
 }
 
 /// Checks that the key slots can be read, and that each sealed repository has one. Without them its snapshots
@@ -300,7 +308,7 @@ async fn check_packs(
         report.packs += 1;
         report.bytes += bytes;
         report.read_bytes += if checked.read { bytes } else { 0 };
-        rotation.note_read(name, &checked)?;
+        rotation.note_read(name, &checked);
         session.report(Phase::Verify, report.bytes, Some(total), report.packs);
         packs.insert(name, checked);
         // Also where everything that was asked for is here already: whoever cuts it off waits for its end.

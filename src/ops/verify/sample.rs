@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::check::Checked;
 use super::turns::{self, Turn};
 use super::{Packs, Reading};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName};
 use crate::ops::session::{Session, millis};
 use crate::repo::{LocalRepository, PackRead, Proof};
@@ -20,13 +20,16 @@ pub(super) struct Rotation {
     local: LocalRepository,
     proof: Proof,
     now_ms: i64,
+    /// Why something could not be noted.
+    failed: Option<Error>,
 }
 
 impl Rotation {
     pub(super) fn load(session: &Session, machine: Option<MachineId>) -> Result<Self> {
         let local = session.local_repository(session.settings.encrypt);
         let proof = local.proof()?.unwrap_or_default();
-        Ok(Self { machine, local, proof, now_ms: millis(session.ambient.clock.now()) })
+        let now_ms = millis(session.ambient.clock.now());
+        Ok(Self { machine, local, proof, now_ms, failed: None })
     }
 
     /// The packs to read.
@@ -56,13 +59,9 @@ impl Rotation {
     }
 
     /// Remembers at once that a pack was read: what is cut off is not read a second time.
-    pub(super) fn note_read(
-        &mut self,
-        (machine, name): (MachineId, PackName),
-        checked: &Checked,
-    ) -> Result<()> {
+    pub(super) fn note_read(&mut self, (machine, name): (MachineId, PackName), checked: &Checked) {
         if !checked.read || !self.remembers(machine) {
-            return Ok(());
+            return;
         }
         self.proof.reads.retain(|read| read.name != name);
         self.proof.bad.retain(|bad| *bad != name);
@@ -71,7 +70,19 @@ impl Rotation {
         } else {
             self.proof.bad.push(name);
         }
-        self.local.save_proof(&self.proof)
+        self.save();
+    }
+
+    /// A disk that is full must not keep what is wrong with the bucket from being said.
+    fn save(&mut self) {
+        if let Err(error) = self.local.save_proof(&self.proof) {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    /// Why something could not be noted; the next one begins with it again.
+    pub(super) fn failed(self) -> Option<Error> {
+        self.failed
     }
 
     fn remembers(&self, machine: MachineId) -> bool {
@@ -80,9 +91,9 @@ impl Rotation {
 
     /// Remembers what was bad of this machine's packs without being read, and which key slots were; forgets packs that no
     /// snapshot names any more.
-    pub(super) fn note(&mut self, packs: &Packs, bad_slots: Vec<String>) -> Result<()> {
+    pub(super) fn note(&mut self, packs: &Packs, bad_slots: Vec<String>) {
         let Some(machine) = self.machine.filter(|machine| self.remembers(*machine)) else {
-            return Ok(());
+            return;
         };
         let own: HashMap<PackName, _> = packs
             .iter()
@@ -101,6 +112,6 @@ impl Rotation {
         }
         proof.reads.sort_by_key(|read| read.name);
         proof.bad.sort_unstable();
-        self.local.save_proof(proof)
+        self.save();
     }
 }
