@@ -60,7 +60,7 @@ async function javascript() {
 async function supply() {
   if (!(await works('cargo', ['deny', '--version'])))
     throw new CommandFailed('cargo-deny is missing: cargo install --locked cargo-deny@0.20.0');
-  await cargo('deny', '--all-features', 'check', 'licenses', 'sources', 'bans');
+  await cargo('deny', '--all-features', 'check', '--hide-inclusion-graph', 'licenses', 'sources', 'bans');
   const unchecked = [];
   const fetched = await run('cargo', ['deny', 'fetch', 'db'], { accept: [0, 1, 101] });
   if (fetched.status === 0) await cargo('deny', '--all-features', 'check', '--disable-fetch', 'advisories');
