@@ -214,6 +214,9 @@ async fn more_than_half() {
     assert_eq!((told.stop, told.deleted_snapshots), (None, 4));
     assert_eq!(life.prune(asked).await.unwrap().deleted_snapshots, 4);
     life.all_restore().await;
+    // Half of them is not more than half.
+    life.days(3).await;
+    assert_eq!(life.prune(options(3, 0, 0)).await.unwrap().deleted_snapshots, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

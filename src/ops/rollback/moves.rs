@@ -120,3 +120,32 @@ pub(super) fn unput_config(step: &Step, spots: &Spots) -> Result<()> {
     }
     put_back(spots)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ambient::NoSteps;
+    use crate::source::place::Place;
+
+    #[test]
+    fn what_comes_late_again_and_again_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::open(dir.path(), Arc::new(NoSteps)).unwrap();
+        let (live, old) = (place.name("live"), place.name("old"));
+        for text in ["a", "b", "c", "d"] {
+            std::fs::write(live.path(), text).unwrap();
+            take_away_to(&live, &old).unwrap();
+        }
+        // Nothing there is nothing to take away.
+        take_away_to(&live, &old).unwrap();
+        let mut kept: Vec<String> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+            .collect();
+        kept.sort();
+        assert_eq!(kept, ["a", "b", "c", "d"]);
+        assert_eq!(std::fs::read_to_string(old.path()).unwrap(), "a");
+    }
+}
