@@ -224,6 +224,20 @@ async fn hidden_overwritten_and_lost_snapshots_are_seen() {
 }
 
 #[tokio::test]
+async fn an_older_snapshot_that_is_gone_is_said_once() {
+    let agent = Agent::new().await;
+    let first = agent.push().await;
+    agent.write("workspace/MEMORY.md", "and the bread");
+    agent.push().await;
+    let name = ObjectKey::new(format!("p/{first}/manifest")).unwrap();
+    agent.server.store().delete(&name, None).await.unwrap();
+    let report = look(&agent).await;
+    says(&report, "snapshots", Level::Problem, &format!("{first} of this machine is gone"));
+    let said = report.findings.iter().filter(|one| one.message.contains(&first));
+    assert_eq!(said.count(), 1, "{report:?}");
+}
+
+#[tokio::test]
 async fn the_secrets_at_hand_must_open_it_whatever_this_machine_remembers() {
     let agent = Agent::new().await;
     agent.push().await;

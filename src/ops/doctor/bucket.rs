@@ -145,7 +145,7 @@ fn secret_name(kind: SecretKind) -> &'static str {
 
 /// Opens the newest snapshot with the secrets at hand alone, as a blank machine would.
 async fn newest(session: &Session, snapshots: &[SnapshotName], chart: &mut Chart) -> Result<()> {
-    let mut lost = None;
+    let mut lost = Vec::new();
     match Unlisted::find_all(session, snapshots).await {
         Ok(unlisted) => {
             let advice = "If nobody deleted it on purpose: b2-backup undelete --dry-run";
@@ -153,7 +153,7 @@ async fn newest(session: &Session, snapshots: &[SnapshotName], chart: &mut Chart
                 let item = if gone.newest { "newest" } else { "snapshots" };
                 chart.problem(item, "B2_OBJECT_MISSING", gone.to_string(), advice);
             }
-            lost = unlisted.gone.iter().find(|gone| gone.newest).map(ToString::to_string);
+            lost.extend(unlisted.gone.iter().map(ToString::to_string));
             if snapshots.is_empty() && unlisted == Unlisted::default() {
                 chart.note("newest", "there is no snapshot yet", "b2-backup push");
             }
@@ -180,7 +180,7 @@ async fn newest(session: &Session, snapshots: &[SnapshotName], chart: &mut Chart
             return Ok(());
         }
     };
-    for warning in passed_over.into_iter().filter(|warning| lost.as_ref() != Some(warning)) {
+    for warning in passed_over.into_iter().filter(|warning| !lost.contains(warning)) {
         chart.problem(
             "newest",
             "B2_DAMAGED",

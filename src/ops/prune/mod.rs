@@ -205,8 +205,15 @@ impl Pruner<'_> {
     fn look_at_packs(&self, goes: &[bool], report: &mut PruneReport) {
         for (note, ready) in self.judge(goes, self.lineage.now_ms) {
             let bytes = self.stored.packs.get(&note.name).map_or(0, |pack| pack.bytes);
-            count(report, ready, bytes);
+            if !(self.lost() && note.after.is_some()) {
+                count(report, ready, bytes);
+            }
         }
+    }
+
+    /// Whether snapshots of this machine were lost lately.
+    fn lost(&self) -> bool {
+        !(self.lineage.missing.is_empty() && self.lineage.pruning.lost.is_empty())
     }
 
     fn judge(&self, goes: &[bool], deleted_ms: i64) -> Vec<(UnusedPack, bool)> {
@@ -215,7 +222,7 @@ impl Pruner<'_> {
             in_use: &in_use,
             given_up: &given_up,
             noted: &self.lineage.pruning.unused,
-            lost: !(self.lineage.missing.is_empty() && self.lineage.pruning.lost.is_empty()),
+            lost: self.lost(),
             sequence: self.lineage.newest.sequence,
             now_ms: self.lineage.now_ms,
             deleted_ms,
@@ -333,22 +340,24 @@ impl Pruner<'_> {
         self.lineage.local.retain_tails(&|name| !ready.contains(&name))?;
         self.forget_proof(&ready)?;
         let (machine, remover, stored) = (self.lineage.machine, &self.remover, &self.stored.packs);
+        let lost = self.lost();
         let deleting = judged.into_iter().map(|(note, ready)| {
             let pack = stored.get(&note.name);
             async move {
                 let bytes = pack.map_or(0, |pack| pack.bytes);
                 if !ready {
-                    return Ok((false, bytes));
+                    // What a lost snapshot may need is not about to go.
+                    return Ok((!(lost && note.after.is_some())).then_some((false, bytes)));
                 }
                 let key = ObjectKey::new(note.name.object(machine))?;
                 let versions = pack.and_then(|pack| pack.versions.as_deref());
                 let outcome = remover.remove(&key, versions).await?;
-                Ok::<_, Error>((outcome == Removed::Gone, bytes))
+                Ok::<_, Error>(Some((outcome == Removed::Gone, bytes)))
             }
         });
-        let done: Vec<(bool, u64)> =
+        let done: Vec<Option<(bool, u64)>> =
             futures_util::stream::iter(deleting).buffer_unordered(PARALLEL).try_collect().await?;
-        for (gone, bytes) in done {
+        for (gone, bytes) in done.into_iter().flatten() {
             count(report, gone, bytes);
         }
         Ok(())
