@@ -46,6 +46,11 @@ fn compressed_parts_are_bounded() {
     let mut liar = bomb;
     liar[..4].copy_from_slice(&10u32.to_le_bytes());
     assert!(inflate(&liar, 1 << 20).is_err());
+    // What is not compressed is as long as it says.
+    for length in 2..=4u32 {
+        let plain = [&length.to_le_bytes()[..], &[0, 1, 2, 3]].concat();
+        assert_eq!(inflate(&plain, 10).is_ok(), length == 3, "{length}");
+    }
 }
 
 #[test]

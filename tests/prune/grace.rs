@@ -19,6 +19,33 @@ async fn deleted(life: &Life) -> u64 {
 }
 
 /// It is the server's day: a local clock that jumps, while the server's does not, changes nothing.
+/// What was damaged and is needed no more is no worry any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_pack_that_goes_is_forgotten() {
+    let mut life = Life::new();
+    life.day().await;
+    for pack in life.objects("packs/") {
+        let mut bytes = life.store.raw_read(&pack).unwrap().to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        life.store.raw_replace(&pack, bytes);
+    }
+    life.machine.verify(true).await;
+    let damaged =
+        async |life: &Life| ops::status(&life.machine.session().await).await.unwrap().damaged_packs;
+    let bad = damaged(&life).await;
+    assert!(bad > 0);
+    // Stored again from here.
+    life.days(3).await;
+    let newest = PruneOptions { more_than_half: true, ..options(1, 0, 0) };
+    life.prune(newest).await.unwrap();
+    assert_eq!(damaged(&life).await, bad, "it is still there");
+    life.clock.pass(DAY);
+    assert!(life.prune(newest).await.unwrap().deleted_packs > 0);
+    assert_eq!(damaged(&life).await, 0);
+    life.all_restore().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_local_clock_that_jumps_ahead() {
     let life = waiting().await;

@@ -7,7 +7,7 @@
 )]
 #![expect(clippy::clone_on_ref_ptr, reason = "a store becomes a `dyn` store on the way")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,6 +157,16 @@ async fn all_restore(machine: &Machine, states: &BTreeMap<String, Picture>) -> V
     listed.into_iter().map(|snapshot| snapshot.id).collect()
 }
 
+/// The footers of packs that a machine remembers.
+fn footers(machine: &Machine) -> BTreeSet<String> {
+    let folders = std::fs::read_dir(machine.settings.state_dir.join("b2-backup/repositories"));
+    let of = |folder: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_dir(folder.unwrap().path().join("footers")).unwrap()
+    };
+    let all = folders.unwrap().flat_map(of);
+    all.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+}
+
 fn kept(report: &PruneReport) -> Vec<(&str, String)> {
     let kept = report.snapshots.iter().filter(|snapshot| !snapshot.reasons.is_empty());
     kept.map(|snapshot| (snapshot.id.as_str(), snapshot.reasons.join(", "))).collect()
@@ -182,7 +192,9 @@ async fn snapshots_go_at_once_and_packs_a_day_later() {
     assert_eq!((report.deleted_snapshots, report.deleted_packs), (0, 0));
     let waiting = (report.waiting_packs, report.waiting_bytes);
     life.clock.pass(1);
+    let remembered = footers(&life.machine);
     let report = life.prune(options(3, 2, 0)).await.unwrap();
+    assert_eq!(footers(&life.machine), remembered, "of packs that stay");
     assert_eq!((report.deleted_packs, report.freed_bytes), waiting);
     assert_eq!((report.waiting_packs, report.waiting_bytes), (0, 0));
     assert_eq!(life.objects("packs/").len() as u64, before as u64 - waiting.0);
