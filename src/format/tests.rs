@@ -54,6 +54,21 @@ fn compressed_parts_are_bounded() {
 }
 
 #[test]
+fn lists_are_counted_whatever_they_are() {
+    let counts = |bytes: &[u8], lists: usize| {
+        has_few_lists(bytes, lists) && (lists == 0 || !has_few_lists(bytes, lists - 1))
+    };
+    // Nothing; a number; a text that looks like lists.
+    assert!(counts(&[], 0) && counts(&[0x07], 0) && counts(b"\x63\x80\x80\x80", 0));
+    // [[], {1: {}}], behind a tag and not; a second item after the first.
+    assert!(counts(&[0x82, 0x80, 0xa1, 0x01, 0xa0], 4));
+    assert!(counts(&[0xd8, 0x40, 0x82, 0x80, 0xa1, 0x01, 0xa0], 4));
+    assert!(counts(&[0x80, 0xa0, 0x07, 0x81, 0x07], 3));
+    // The same where lists say their end and not their length.
+    assert!(counts(&[0x9f, 0x9f, 0xff, 0xbf, 0x01, 0xbf, 0xff, 0xff, 0xff, 0x80], 5));
+}
+
+#[test]
 fn tree_round_trip_and_order() {
     let entry = |path: &[u8]| Entry {
         root: 0,
