@@ -38,6 +38,34 @@ fn footer_round_trip_and_lies() {
     }
 }
 
+/// Bits that this version gives no meaning are not ignored: a later one may have given them one.
+#[test]
+fn every_unknown_bit_of_a_header_is_refused() {
+    for (at, bits) in [(11, 0xfe), (12, 0xff), (13, 0xff), (14, 0xff), (15, 0xff)] {
+        for bit in (0..8).filter(|bit| bits & (1 << bit) != 0) {
+            let mut bytes = header(ObjectKind::Pack).encode();
+            bytes[at] ^= 1 << bit;
+            assert!(Header::decode(&bytes, ObjectKind::Pack).is_err(), "{at} {bit}");
+        }
+    }
+}
+
+#[test]
+fn reasons_have_names() {
+    let all = [
+        (Reason::Manual, "manual"),
+        (Reason::Scheduled, "scheduled"),
+        (Reason::Compaction, "compaction"),
+        (Reason::Shutdown, "shutdown"),
+        (Reason::Safety, "safety"),
+        (Reason::Reset, "reset"),
+    ];
+    for (reason, name) in all {
+        assert_eq!((reason.name(), Reason::parse(name)), (name, Some(reason)));
+    }
+    assert_eq!(Reason::parse("other"), None);
+}
+
 #[test]
 fn compressed_parts_are_bounded() {
     let bomb = deflate(&vec![0; 1 << 20]);

@@ -116,6 +116,15 @@ async fn giving_up_what_waits() {
     assert_eq!(place.roll_back(&to(&snapshot)).await.unwrap().outcome, Outcome::Waiting);
     assert!(ops::discard_waiting(&place.machine.settings).await.unwrap());
     assert_eq!(place.recover(Gateway::Stands).await.unwrap().outcome, Outcome::Nothing);
+    // Nothing is open, so whoever works there is not waited for.
+    let folder = place.live.join("b2-backup/restore/unfinished/new");
+    fs::create_dir_all(&folder).unwrap();
+    let held = b2_backup::repo::Local::at(&place.live).lock().unwrap();
+    assert_eq!(place.recover(Gateway::Stands).await.unwrap().outcome, Outcome::Nothing);
+    assert!(folder.exists());
+    drop(held);
+    assert_eq!(place.recover(Gateway::Stands).await.unwrap().outcome, Outcome::Nothing);
+    assert!(!folder.exists());
     assert_eq!(value(&shared(&place.live), "SELECT count(*) FROM cron_jobs"), "0");
     assert_eq!(fs::read_dir(place.live.join("b2-backup/restore")).unwrap().count(), 0);
     assert_eq!(place.undo().await.unwrap_err().code(), "B2_SNAPSHOT_NOT_FOUND");

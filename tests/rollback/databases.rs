@@ -354,7 +354,13 @@ async fn it_waits_for_a_running_gateway() {
         "{pushed:?}"
     );
     // Its stop hook.
+    // Another process at work is waited for, not passed over.
+    let held = b2_backup::repo::Local::at(&place.live).lock().unwrap();
+    assert_eq!(place.recover(Gateway::Stands).await.unwrap_err().code(), "B2_LOCKED");
+    drop(held);
     let done = place.recover(Gateway::Stands).await.unwrap();
+    assert_eq!((done.outcome.name(), &done.snapshot), ("applied", &Some(snapshot.clone())));
+    assert_eq!((&done.id, &done.safety), (&report.id, &report.safety));
     assert_eq!((done.outcome, jobs()), (Outcome::Applied, "2".into()));
     assert_eq!(done.late, ["workspace/MEMORY.md", "state/openclaw.sqlite"]);
     assert_eq!(fs::read_to_string(place.live.join("workspace/MEMORY.md")).unwrap(), "then");

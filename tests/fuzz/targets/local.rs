@@ -151,6 +151,7 @@ pub fn proof_seeds() -> Vec<Vec<u8>> {
         pruned: vec![Pruned { snapshot: "s".into(), at_ms: 3 }],
         told_denied: true,
         forgotten: vec![Forgotten { machine, since_ms: 4, packs: vec![name] }],
+        lost: vec![Pruned { snapshot: "l".into(), at_ms: 5 }],
     };
     vec![seed(0, &proof), seed(1, &pruning)]
 }
