@@ -393,6 +393,7 @@ fn proofs_and_pruning() {
                 since_ms: draw.signed(),
                 packs: draw.list(name),
             }),
+            lost: draw.list(|draw| Pruned { snapshot: draw.text(), at_ms: draw.signed() }),
         };
         again(draw, &pruning);
     });

@@ -264,7 +264,7 @@ impl Pruner<'_> {
         }
         if !back.is_empty() {
             // Before it is forgotten that they were lost: unknown ones would be those of a clone.
-            newest.written.extend(back.drain(..));
+            newest.written.append(back);
             local.save_newest(newest)?;
         }
         pruning.lost.retain(|lost| !newest.written.contains(&lost.snapshot));
