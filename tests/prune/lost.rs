@@ -16,7 +16,9 @@ async fn hidden_ones_are_said_and_what_they_need_waits_for_them() {
     let ids = life.days(6).await;
     let manifests: Vec<String> = ids[..5].iter().map(|id| format!("{id}/manifest")).collect();
     let bodies: Vec<_> = manifests.iter().map(|name| life.store.raw_read(name).unwrap()).collect();
-    manifests.iter().for_each(|name| assert!(life.store.raw_remove(name)));
+    for name in &manifests {
+        assert!(life.store.raw_remove(name));
+    }
 
     assert_eq!(lost(&life.machine.verify(false).await), ids[..5]);
     let warned = life.prune(options(10, 0, 0)).await.unwrap().warnings;
