@@ -48,10 +48,12 @@ impl Unlisted {
         else {
             return Ok(Self::default());
         };
+        let pruning = local.pruning()?;
         let mut remembered = vec![newest.snapshot.clone()];
-        remembered.extend(newest.written);
+        // Of a prune that was cut off: noted as deleted, and not yet taken from those that were written.
+        remembered.extend(newest.written.into_iter().filter(|name| !pruning.has_pruned(name)));
         if lost {
-            remembered.extend(local.pruning()?.lost.into_iter().map(|lost| lost.snapshot));
+            remembered.extend(pruning.lost.into_iter().map(|lost| lost.snapshot));
         }
         let listed: HashSet<&SnapshotId> = names
             .iter()

@@ -92,8 +92,11 @@ async fn an_interrupted_prune() {
             let whole = CutStore::named(there.clone(), &store);
             let machine = life.machine.through(whole.clone());
             all_restore(&machine, &states).await;
+            // What this machine deletes itself is not lost.
+            assert_eq!(machine.verify(false).await.problems, [], "{at} {how:?}");
             let session = machine.session().await;
             let report = ops::prune(&session, options(3, 0, 0)).await.unwrap();
+            assert_eq!(report.warnings, Vec::<String>::new(), "{at} {how:?}");
             assert_eq!(report.snapshots.iter().filter(|one| !one.reasons.is_empty()).count(), 3);
             assert_eq!(all_restore(&machine, &states).await.len(), 3, "{at} {how:?}");
             life.clock.pass(DAY);

@@ -51,6 +51,8 @@ pub(super) struct Lineage {
     pub(super) returned: Vec<Held>,
     /// Snapshots that were deleted by somebody else.
     pub(super) missing: Vec<String>,
+    /// Snapshots that a prune deleted which was cut off.
+    pub(super) settled: Vec<String>,
     /// Those of them that are back.
     pub(super) back: Vec<String>,
     /// Packs of a push that was interrupted.
@@ -142,6 +144,7 @@ impl Lineage {
             held: Vec::new(),
             returned: Vec::new(),
             missing: Vec::new(),
+            settled: Vec::new(),
             back: Vec::new(),
             others: others.len() as u64,
             now_ms: listed_ms.min(session.server_now_ms()),
@@ -161,7 +164,11 @@ impl Lineage {
                     }
                     lineage.held.push(Held::of(&snapshot));
                 }
-                (None, Shown::Remembered) => lineage.missing.push(id.to_string()),
+                (None, Shown::Remembered) => {
+                    let name = id.to_string();
+                    let pruned = lineage.pruning.has_pruned(&name);
+                    if pruned { &mut lineage.settled } else { &mut lineage.missing }.push(name);
+                }
                 (None, _) => {}
             }
         }

@@ -255,7 +255,8 @@ impl Pruner<'_> {
     /// taken for that of a clone, and its packs are known to have been this machine's.
     fn note_before(&mut self, goes: &[bool]) -> Result<()> {
         let (_, given_up) = self.uses(goes);
-        let Lineage { held, missing, back, pruning, newest, local, now_ms, .. } = &mut self.lineage;
+        let Lineage { held, missing, settled, back, pruning, newest, local, now_ms, .. } =
+            &mut self.lineage;
         for list in [&mut pruning.pruned, &mut pruning.lost] {
             for one in &mut *list {
                 one.at_ms = one.at_ms.min(*now_ms);
@@ -286,8 +287,8 @@ impl Pruner<'_> {
             after: None,
         }));
         local.save_pruning(pruning)?;
-        if !missing.is_empty() {
-            newest.written.retain(|name| !missing.contains(name));
+        if !(missing.is_empty() && settled.is_empty()) {
+            newest.written.retain(|name| !missing.contains(name) && !settled.contains(name));
             local.save_newest(newest)?;
         }
         Ok(())
