@@ -149,7 +149,7 @@ pub(super) async fn refresh(
         let lost = gone.contains(&slot.name);
         if let Some(slot) = KeySlot::decode(&slot.bytes).ok().filter(|_| lost) {
             warnings.push(format!(
-                "a key slot is gone from the bucket ({}): it was removed on another machine, or deleted by hand. \
+                "a key slot is gone from the bucket ({}): it was removed on another machine, deleted by hand, or its removal was cut off. \
                  Snapshots from now on do not open with it",
                 in_words(&slot)
             ));

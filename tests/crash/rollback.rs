@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use b2_backup::error::Result;
+use b2_backup::error::{Error, Result};
 use b2_backup::ops::{self, Gateway, Mode, Outcome, RollbackReport, RollbackRequest};
 use tempfile::TempDir;
 
@@ -167,9 +167,15 @@ async fn roll_back(machine: &Machine, snapshot: &str) -> Result<RollbackReport> 
     ops::stage_rollback(&session, &request, &plan.hash).await
 }
 
+/// As soon as the threads of a rollback that has failed have let go of the lock.
 async fn recover(machine: &Machine) -> Outcome {
-    let report = ops::recover(&machine.settings, &ambient(machine), Gateway::MustBeStopped).await;
-    report.unwrap().outcome
+    loop {
+        let gateway = Gateway::MustBeStopped;
+        match ops::recover(&machine.settings, &ambient(machine), gateway).await {
+            Err(Error::Locked { .. }) => tokio::task::yield_now().await,
+            done => return done.unwrap().outcome,
+        }
+    }
 }
 
 /// Sets a state up with a snapshot, and lives on. Returns the snapshot and both states.
