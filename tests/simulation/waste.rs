@@ -67,7 +67,7 @@ impl Life {
 
     /// Nothing lies there that pruning should have deleted by now, and what lies there is less than so many times of what
     /// snapshots need. Packs of which the day is not over yet do not count, nor those that no machine has had the
-    /// chance to delete (`Stage`): of machines that are no more, of pushes that were cut off, young ones; nor older versions of
+    /// chance to delete (`Stage`), or had reason to keep: of machines that are no more, of pushes that were cut off, young ones; nor older versions of
     /// what was stored twice, because the answer was lost: they go with it, and count in the end.
     pub(crate) async fn waste(
         &mut self,
@@ -85,7 +85,12 @@ impl Life {
         for who in 0..self.beings.len() {
             let local = Local::at(&self.beings[who].state);
             let Some(machine) = local.machine().unwrap() else { continue };
-            let spool = Spool::view(&local.repository("simulation", self.sealed));
+            let memory = local.repository("simulation", self.sealed);
+            if !memory.pruning().unwrap().lost.is_empty() {
+                // A clone deleted snapshots of the lineage that both knew: what they may need stays for a month.
+                continue;
+            }
+            let spool = Spool::view(&memory);
             let mut spooled: BTreeSet<String> =
                 spool.packs().unwrap().iter().map(|(pack, _)| pack.name.object(machine)).collect();
             let waiting = spool.captured().unwrap();
