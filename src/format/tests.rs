@@ -38,6 +38,22 @@ fn footer_round_trip_and_lies() {
     }
 }
 
+/// One number for two packs would let a manifest say which of them is meant as it likes.
+#[test]
+fn pack_numbers_rise() {
+    for (numbers, good) in [([1, 2], true), ([2, 2], false), ([2, 1], false)] {
+        let pack = |number| PackRef {
+            number,
+            name: PackName([7; 16]),
+            bytes: 1000,
+            footer_bytes: 100,
+            used_bytes: 700,
+        };
+        let manifest = Manifest { packs: numbers.map(pack).to_vec(), ..empty_manifest() };
+        assert_eq!(Manifest::decode(&manifest.encode()).is_ok(), good, "{numbers:?}");
+    }
+}
+
 /// Bits that this version gives no meaning are not ignored: a later one may have given them one.
 #[test]
 fn every_unknown_bit_of_a_header_is_refused() {

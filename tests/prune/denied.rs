@@ -54,6 +54,8 @@ async fn a_key_that_may_only_hide() {
     assert_eq!(refusals(), 1, "asked no further");
     assert!(report.warnings[0].contains("daysFromHidingToDeleting: 1"), "{:?}", report.warnings);
     assert_eq!(life.all_restore().await, ids[3..]);
+    // Nothing to delete is no sign that it may.
+    assert_eq!(prune(&machine).await.warnings, Vec::<String>::new());
 
     life.clock.pass(DAY);
     let report = prune(&machine).await;
