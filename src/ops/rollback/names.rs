@@ -160,6 +160,20 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_and_paths_may_be_as_long_as_the_system_takes() {
+        let fits = |base: &str, path: String| {
+            let path = RelPath::from_bytes(path.into_bytes());
+            Naming::Exact.check(Path::new(base), &path).is_ok()
+        };
+        assert!(fits("/b", "n".repeat(255)) && !fits("/b", "n".repeat(256)));
+        // With the directory and a slash between: 4,095 bytes.
+        let path = |bytes: usize| "0123456789abcde/".repeat(300)[..bytes].to_owned();
+        assert!(fits("/b", path(4092)) && !fits("/b", path(4093)));
+        assert!(fits("/base", path(4089)) && !fits("/base", path(4090)));
+    }
+
     #[test]
     fn what_windows_cannot_hold() {
         let traps = [
