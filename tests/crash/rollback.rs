@@ -248,7 +248,11 @@ fn stage(trial: &Trial, snapshot: &str) -> usize {
         let middle = before.midpoint(after);
         if staged(middle) { after = middle } else { before = middle }
     }
-    assert!(staged(after));
+    // A snapshot that is made in several threads does not take the same number of steps each time.
+    while !staged(after) {
+        after += 1;
+        assert!(after < 2 * steps, "never staged");
+    }
     trial.keep_as_origin();
     after
 }
