@@ -67,8 +67,9 @@ impl Life {
 
     /// Nothing lies there that pruning should have deleted by now, and what lies there is less than so many times of what
     /// snapshots need. Packs of which the day is not over yet do not count, nor those that no machine has had the
-    /// chance to delete (`Stage`), or had reason to keep: of machines that are no more, of pushes that were cut off, young ones; nor older versions of
-    /// what was stored twice, because the answer was lost: they go with it, and count in the end.
+    /// chance to delete (`Stage`), or had reason to keep: of machines that are no more, of pushes that were cut off, young
+    /// ones, those that lost snapshots may need; nor older versions of what was stored twice, because the answer was
+    /// lost: they go with it, and count in the end.
     pub(crate) async fn waste(
         &mut self,
         listed: &BTreeMap<String, Bytes>,
@@ -86,10 +87,12 @@ impl Life {
             let local = Local::at(&self.beings[who].state);
             let Some(machine) = local.machine().unwrap() else { continue };
             let memory = local.repository("simulation", self.sealed);
-            if !memory.pruning().unwrap().lost.is_empty() {
-                // A clone deleted snapshots of the lineage that both knew: what they may need stays for a month.
-                continue;
-            }
+            // A clone may have deleted snapshots of the lineage that both knew: what they may need stays for a month.
+            let pruning = memory.pruning().unwrap();
+            let given_up = pruning.unused.iter().filter(|pack| pack.after.is_none());
+            let given_up: BTreeSet<String> =
+                given_up.map(|pack| pack.name.object(machine)).collect();
+            let kept = |key: &str| !pruning.lost.is_empty() && !given_up.contains(key);
             let spool = Spool::view(&memory);
             let mut spooled: BTreeSet<String> =
                 spool.packs().unwrap().iter().map(|(pack, _)| pack.name.object(machine)).collect();
@@ -98,7 +101,8 @@ impl Life {
                 .extend(waiting.iter().flat_map(|it| &it.packs).map(|name| name.object(machine)));
             let of_it = format!("packs/{machine}/");
             let own = unneeded.iter().filter(|key| key.starts_with(&of_it));
-            for key in own.filter(|key| waiting.is_none() && !spooled.contains(**key)) {
+            for key in own.filter(|key| waiting.is_none() && !spooled.contains(**key) && !kept(key))
+            {
                 let known = self.waste.0.get(&(who, (*key).clone())).copied().unwrap_or_default();
                 let late = self.bucket.is_late(key);
                 assert!(

@@ -191,7 +191,7 @@ async fn clear(
             remover.remove(&key, pack.versions.as_deref()).await?
         };
         done &= outcome != Removed::Stays;
-        super::count(report, outcome == Removed::Gone, pack.bytes);
+        super::count(report, super::fate_of(outcome), pack.bytes);
     }
     Ok(done)
 }

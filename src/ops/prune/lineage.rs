@@ -50,11 +50,11 @@ pub(super) struct Lineage {
     /// Manifests that were deleted, and are there all the same.
     pub(super) returned: Vec<Held>,
     /// Snapshots that were deleted by somebody else.
-    pub(super) missing: Vec<String>,
-    /// Snapshots that a prune deleted which was cut off.
-    pub(super) settled: Vec<String>,
-    /// Those of them that are back.
+    pub(super) missing: Vec<SnapshotId>,
+    /// Snapshots that were found gone before, and are back.
     pub(super) back: Vec<String>,
+    /// Snapshots that a prune deleted which was cut off.
+    pub(super) settled: Vec<SnapshotId>,
     /// Packs of a push that was interrupted.
     pub(super) spooled: HashSet<PackName>,
     /// Snapshots of other machines, and of format 1.
@@ -165,9 +165,8 @@ impl Lineage {
                     lineage.held.push(Held::of(&snapshot));
                 }
                 (None, Shown::Remembered) => {
-                    let name = id.to_string();
-                    let pruned = lineage.pruning.has_pruned(&name);
-                    if pruned { &mut lineage.settled } else { &mut lineage.missing }.push(name);
+                    let pruned = lineage.pruning.has_pruned(&id.to_string());
+                    if pruned { &mut lineage.settled } else { &mut lineage.missing }.push(id);
                 }
                 (None, _) => {}
             }

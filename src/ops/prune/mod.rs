@@ -23,10 +23,11 @@ pub use forget::{ForgetOptions, ForgetReport, forget};
 pub use retention::Keep;
 
 use lineage::{Held, Lineage};
-use packs::Packs;
+use packs::{Fate, Packs};
 use retention::{Why, decide};
 use stored::Stored;
 
+use super::head::Gone;
 use super::list::time;
 use super::push::lock;
 use super::remove::{Removed, Remover};
@@ -135,7 +136,7 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
         snapshots: lineage.held.iter().zip(&reasons).map(describe).collect(),
         deleted_snapshots: goes.iter().filter(|goes| **goes).count() as u64,
         others: lineage.others,
-        warnings: lineage.missing.iter().map(|id| lost(id)).collect(),
+        warnings: lineage.missing.iter().map(lost).collect(),
         stop: too_many(&goes).filter(|_| !options.more_than_half),
         ..PruneReport::default()
     };
@@ -162,10 +163,11 @@ fn describe((held, reasons): (&Held, &Vec<Why>)) -> PrunedSnapshot {
 }
 
 /// What is said of a snapshot that somebody else deleted.
-fn lost(id: &str) -> String {
+fn lost(id: &SnapshotId) -> String {
+    let gone = Gone { id: id.clone(), newest: false };
     format!(
-        "snapshot {id} of this machine is gone from the bucket, and this machine did not delete it. What only it needs \
-         stays for 30 days; if it was hidden or deleted by mistake, `b2-backup undelete` may bring it back"
+        "{gone}. What only it needs stays for 30 days; if it was hidden or deleted by mistake, `b2-backup undelete` may \
+         bring it back"
     )
 }
 
@@ -203,26 +205,19 @@ impl Pruner<'_> {
 
     /// What packs would free.
     fn look_at_packs(&self, goes: &[bool], report: &mut PruneReport) {
-        for (note, ready) in self.judge(goes, self.lineage.now_ms) {
+        for (note, fate) in self.judge(goes, self.lineage.now_ms) {
             let bytes = self.stored.packs.get(&note.name).map_or(0, |pack| pack.bytes);
-            if !(self.lost() && note.after.is_some()) {
-                count(report, ready, bytes);
-            }
+            count(report, fate, bytes);
         }
     }
 
-    /// Whether snapshots of this machine were lost lately.
-    fn lost(&self) -> bool {
-        !(self.lineage.missing.is_empty() && self.lineage.pruning.lost.is_empty())
-    }
-
-    fn judge(&self, goes: &[bool], deleted_ms: i64) -> Vec<(UnusedPack, bool)> {
+    fn judge(&self, goes: &[bool], deleted_ms: i64) -> Vec<(UnusedPack, Fate)> {
         let (in_use, given_up) = self.uses(goes);
         let packs = Packs {
             in_use: &in_use,
             given_up: &given_up,
             noted: &self.lineage.pruning.unused,
-            lost: self.lost(),
+            lost: !(self.lineage.missing.is_empty() && self.lineage.pruning.lost.is_empty()),
             sequence: self.lineage.newest.sequence,
             now_ms: self.lineage.now_ms,
             deleted_ms,
@@ -275,7 +270,7 @@ impl Pruner<'_> {
                 pruning.pruned.push(Pruned { snapshot, at_ms: *now_ms });
             }
         }
-        for snapshot in missing.iter().cloned() {
+        for snapshot in missing.iter().map(SnapshotId::to_string) {
             if !pruning.has_lost(&snapshot) {
                 pruning.lost.push(Pruned { snapshot, at_ms: *now_ms });
             }
@@ -288,7 +283,9 @@ impl Pruner<'_> {
         }));
         local.save_pruning(pruning)?;
         if !(missing.is_empty() && settled.is_empty()) {
-            newest.written.retain(|name| !missing.contains(name) && !settled.contains(name));
+            let gone: HashSet<String> =
+                missing.iter().chain(&*settled).map(SnapshotId::to_string).collect();
+            newest.written.retain(|name| !gone.contains(name));
             local.save_newest(newest)?;
         }
         Ok(())
@@ -336,40 +333,46 @@ impl Pruner<'_> {
         // Notes of packs that are gone from the listing go, too.
         self.lineage.pruning.unused = judged.iter().map(|(note, _)| *note).collect();
         self.lineage.local.save_pruning(&self.lineage.pruning)?;
-        let ready: HashSet<PackName> =
-            judged.iter().filter(|(_, ready)| *ready).map(|(note, _)| note.name).collect();
+        let ready: HashSet<PackName> = judged
+            .iter()
+            .filter(|(_, fate)| *fate == Fate::Goes)
+            .map(|(note, _)| note.name)
+            .collect();
         self.lineage.local.retain_tails(&|name| !ready.contains(&name))?;
         self.forget_proof(&ready)?;
         let (machine, remover, stored) = (self.lineage.machine, &self.remover, &self.stored.packs);
-        let lost = self.lost();
-        let deleting = judged.into_iter().map(|(note, ready)| {
+        let deleting = judged.into_iter().map(|(note, fate)| {
             let pack = stored.get(&note.name);
             async move {
                 let bytes = pack.map_or(0, |pack| pack.bytes);
-                if !ready {
-                    // What a lost snapshot may need is not about to go.
-                    return Ok((!(lost && note.after.is_some())).then_some((false, bytes)));
+                if fate != Fate::Goes {
+                    return Ok((fate, bytes));
                 }
                 let key = ObjectKey::new(note.name.object(machine))?;
                 let versions = pack.and_then(|pack| pack.versions.as_deref());
                 let outcome = remover.remove(&key, versions).await?;
-                Ok::<_, Error>(Some((outcome == Removed::Gone, bytes)))
+                Ok::<_, Error>((fate_of(outcome), bytes))
             }
         });
-        let done: Vec<Option<(bool, u64)>> =
+        let done: Vec<(Fate, u64)> =
             futures_util::stream::iter(deleting).buffer_unordered(PARALLEL).try_collect().await?;
-        for (gone, bytes) in done.into_iter().flatten() {
-            count(report, gone, bytes);
+        for (fate, bytes) in done {
+            count(report, fate, bytes);
         }
         Ok(())
     }
 }
 
-fn count(report: &mut PruneReport, now: bool, bytes: u64) {
-    let (packs, sum) = if now {
-        (&mut report.deleted_packs, &mut report.freed_bytes)
-    } else {
-        (&mut report.waiting_packs, &mut report.waiting_bytes)
+/// What became of a pack that was to go. Where the key may not delete, it waits for one that may.
+fn fate_of(outcome: Removed) -> Fate {
+    if outcome == Removed::Gone { Fate::Goes } else { Fate::Waits }
+}
+
+fn count(report: &mut PruneReport, fate: Fate, bytes: u64) {
+    let (packs, sum) = match fate {
+        Fate::Goes => (&mut report.deleted_packs, &mut report.freed_bytes),
+        Fate::Waits => (&mut report.waiting_packs, &mut report.waiting_bytes),
+        Fate::Kept => return,
     };
     *packs += 1;
     *sum += bytes;

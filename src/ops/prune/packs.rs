@@ -9,6 +9,17 @@ use crate::repo::UnusedPack;
 /// restore that another machine has begun.
 pub(super) const GRACE_MS: i64 = 24 * 60 * 60_000;
 
+/// What becomes of a pack that nothing needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It may go now.
+    Goes,
+    /// Its day is not over yet.
+    Waits,
+    /// A snapshot that was lost lately may need it.
+    Kept,
+}
+
 /// What decides about packs.
 #[derive(Debug)]
 pub(super) struct Packs<'a> {
@@ -29,33 +40,35 @@ pub(super) struct Packs<'a> {
 }
 
 impl Packs<'_> {
-    /// What is to be noted of each of `stored` that nothing needs, and whether it may go now.
+    /// What is to be noted of each of `stored` that nothing needs, and what becomes of it.
     pub(super) fn judge(
         &self,
         stored: impl IntoIterator<Item = PackName>,
-    ) -> Vec<(UnusedPack, bool)> {
+    ) -> Vec<(UnusedPack, Fate)> {
         let noted: HashMap<PackName, UnusedPack> =
             self.noted.iter().map(|note| (note.name, *note)).collect();
         let unused = stored.into_iter().filter(|name| !self.in_use.contains(name));
         unused.map(|name| self.judge_one(name, noted.get(&name))).collect()
     }
 
-    fn judge_one(&self, name: PackName, noted: Option<&UnusedPack>) -> (UnusedPack, bool) {
-        let begins = |since_ms, after| (UnusedPack { name, since_ms, after }, false);
+    fn judge_one(&self, name: PackName, noted: Option<&UnusedPack>) -> (UnusedPack, Fate) {
+        // One that no known manifest named may be a lost snapshot's.
+        let unknown = if self.lost { Fate::Kept } else { Fate::Waits };
+        let begins = |since_ms, after| (UnusedPack { name, since_ms, after }, Fate::Waits);
         if self.given_up.contains(&name) {
             return begins(self.deleted_ms, None);
         }
         match noted {
-            None => begins(self.now_ms, Some(self.sequence)),
+            None => (begins(self.now_ms, Some(self.sequence)).0, unknown),
             Some(note) => match note.after {
-                // A snapshot that somebody hid may need it, and may come back.
-                Some(_) if self.lost => (*note, false),
+                Some(_) if self.lost => (*note, unknown),
                 // The lineage has moved on: a copy of this machine that has not is stopped by that.
                 Some(after) if self.sequence > after => begins(self.now_ms, None),
-                Some(_) => (*note, false),
+                Some(_) => (*note, unknown),
                 // The clock was ahead when it was noted.
                 None if note.since_ms > self.now_ms => begins(self.now_ms, None),
-                None => (*note, self.now_ms - note.since_ms >= GRACE_MS),
+                None if self.now_ms - note.since_ms >= GRACE_MS => (*note, Fate::Goes),
+                None => (*note, Fate::Waits),
             },
         }
     }
@@ -76,7 +89,7 @@ mod tests {
     }
 
     /// What becomes of pack 1.
-    fn judged(noted: &[UnusedPack], given_up: &[u8], now_ms: i64) -> (UnusedPack, bool) {
+    fn judged(noted: &[UnusedPack], given_up: &[u8], now_ms: i64) -> (UnusedPack, Fate) {
         judged_where(false, noted, given_up, now_ms)
     }
 
@@ -85,7 +98,7 @@ mod tests {
         noted: &[UnusedPack],
         given_up: &[u8],
         now_ms: i64,
-    ) -> (UnusedPack, bool) {
+    ) -> (UnusedPack, Fate) {
         let (in_use, given_up) = (set(&[2]), set(given_up));
         let packs = Packs {
             in_use: &in_use,
@@ -107,12 +120,15 @@ mod tests {
 
     #[test]
     fn a_pack_goes_after_a_day() {
-        assert_eq!(judged(&[], &[1], NOW), (note(NOW + 1, None), false));
-        for (age, goes) in
-            [(0, false), (GRACE_MS - 1, false), (GRACE_MS, true), (GRACE_MS * 9, true)]
-        {
+        assert_eq!(judged(&[], &[1], NOW), (note(NOW + 1, None), Fate::Waits));
+        for (age, fate) in [
+            (0, Fate::Waits),
+            (GRACE_MS - 1, Fate::Waits),
+            (GRACE_MS, Fate::Goes),
+            (GRACE_MS * 9, Fate::Goes),
+        ] {
             let noted = note(NOW - age, None);
-            assert_eq!(judged(&[noted], &[], NOW), (noted, goes), "{age}");
+            assert_eq!(judged(&[noted], &[], NOW), (noted, fate), "{age}");
         }
     }
 
@@ -120,33 +136,37 @@ mod tests {
     fn what_was_named_again_begins_anew() {
         assert_eq!(
             judged(&[note(NOW - GRACE_MS * 2, None)], &[1], NOW),
-            (note(NOW + 1, None), false)
+            (note(NOW + 1, None), Fate::Waits)
         );
     }
 
     #[test]
     fn a_clock_that_goes_back_prolongs_the_grace() {
-        assert_eq!(judged(&[note(NOW + 9 * GRACE_MS, None)], &[], NOW), (note(NOW, None), false));
+        assert_eq!(
+            judged(&[note(NOW + 9 * GRACE_MS, None)], &[], NOW),
+            (note(NOW, None), Fate::Waits)
+        );
     }
 
     /// It may be needed by a snapshot that somebody hid.
     #[test]
     fn a_pack_that_nobody_ever_named_waits_for_snapshots_that_were_lost() {
         let noted = note(NOW - 100 * GRACE_MS, Some(6));
-        assert_eq!(judged_where(true, &[noted], &[], NOW), (noted, false));
-        assert_eq!(judged_where(false, &[noted], &[], NOW), (note(NOW, None), false));
+        assert_eq!(judged_where(true, &[], &[], NOW), (note(NOW, Some(7)), Fate::Kept));
+        assert_eq!(judged_where(true, &[noted], &[], NOW), (noted, Fate::Kept));
+        assert_eq!(judged_where(false, &[noted], &[], NOW), (note(NOW, None), Fate::Waits));
         // This machine gave it up itself.
         let noted = note(NOW - GRACE_MS, None);
-        assert_eq!(judged_where(true, &[noted], &[], NOW), (noted, true));
+        assert_eq!(judged_where(true, &[noted], &[], NOW), (noted, Fate::Goes));
     }
 
     /// A copy of this machine may have uploaded it, and may still commit.
     #[test]
     fn a_pack_that_nobody_ever_named_waits_for_a_newer_snapshot() {
-        assert_eq!(judged(&[], &[], NOW), (note(NOW, Some(7)), false));
+        assert_eq!(judged(&[], &[], NOW), (note(NOW, Some(7)), Fate::Waits));
         let noted = note(NOW - 100 * GRACE_MS, Some(7));
-        assert_eq!(judged(&[noted], &[], NOW), (noted, false));
+        assert_eq!(judged(&[noted], &[], NOW), (noted, Fate::Waits));
         let noted = note(NOW - 100 * GRACE_MS, Some(6));
-        assert_eq!(judged(&[noted], &[], NOW), (note(NOW, None), false));
+        assert_eq!(judged(&[noted], &[], NOW), (note(NOW, None), Fate::Waits));
     }
 }
