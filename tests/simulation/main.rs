@@ -4,7 +4,7 @@
 //! After every step every snapshot in the bucket has every byte that it needs, no pack of a deleted one has gone before
 //! its day was over, and none is left that pruning should have deleted by then; at the end all of them are restored
 //! once more, and nothing is left that nobody needs. `B2_SIMULATION_SEEDS` says how many lives are lived (300),
-//! `B2_SIMULATION_FIRST` which is the first; a failure names its seed.
+//! `B2_SIMULATION_FIRST` which is the first (1); a failure names its seed.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -21,6 +21,9 @@ mod acts;
 mod bucket;
 #[path = "../support/calendar.rs"]
 mod calendar;
+#[path = "../support/campaign.rs"]
+#[expect(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+mod campaign;
 mod checks;
 mod life;
 #[path = "../support/machine.rs"]
@@ -43,7 +46,8 @@ fn number(name: &str, otherwise: u64) -> u64 {
 
 /// Lives `count` lives of `days` days, as many at a time as there are processors.
 async fn live(count: u64, days: u64) {
-    let first = number("B2_SIMULATION_FIRST", 1);
+    // Each seed of the campaign has ten thousand of its own.
+    let first = number("B2_SIMULATION_FIRST", (campaign::seed() - 1) * 10_000 + 1);
     let template = Arc::new(Template::make().await);
     let next = Arc::new(AtomicU64::new(first));
     let mut workers = tokio::task::JoinSet::new();
@@ -66,7 +70,9 @@ async fn live(count: u64, days: u64) {
     while let Some(done) = workers.join_next().await {
         done.unwrap();
     }
-    eprintln!("seeds {first} to {}: {}", first + count - 1, sums::sums());
+    let seeds = format!("months {first} to {}", first + count - 1);
+    eprintln!("{seeds}: {}", sums::sums());
+    campaign::report("simulation", &seeds, &sums::counted());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,3 +29,16 @@ pub(crate) fn sums() -> String {
         of(&WORST_STEP) % 1000,
     )
 }
+
+/// The same for the report of the campaign; space in per cent of what is needed.
+pub(crate) fn counted() -> [(&'static str, u64); 6] {
+    let of = |sum: &AtomicU64| sum.load(Ordering::SeqCst);
+    [
+        ("pushes", of(&PUSHES)),
+        ("snapshots", of(&SNAPSHOTS)),
+        ("of them deleted", of(&DELETED)),
+        ("packs deleted", of(&PACKS)),
+        ("operations that failed", of(&FAILED)),
+        ("% of the space needed at most", of(&WORST).max(of(&WORST_STEP)) / 10),
+    ]
+}
