@@ -33,6 +33,7 @@ mod machine;
 mod plain;
 mod rollback;
 mod scene;
+mod trial;
 
 use std::path::Path;
 
