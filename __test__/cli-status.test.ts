@@ -46,6 +46,48 @@ describe('status', () => {
   });
 });
 
+describe('settings', () => {
+  it('are told with where they came from, by status and doctor, and never with a secret', async () => {
+    const engine: Partial<Engine> = {
+      status: async () => ({
+        stateDir: '/s',
+        bucket: 'b',
+        prefix: 'p',
+        encrypt: true,
+        snapshots: 0,
+        machines: [],
+        storedBytes: 0,
+        damagedPacks: 0,
+        pending: false,
+        opensWith: [],
+        warnings: [],
+      }),
+      doctor: async () => ({ findings: [], problems: 0, requests: 1, durationMs: 1 }),
+    };
+    for (const command of ['status', 'doctor']) {
+      const { out } = await run(`${command} --state-dir /s`, engine, (deps) => ({
+        ...deps,
+        env: { ...deps.env, B2_APPLICATION_KEY: 'K004secret' },
+      }));
+      expect(out).toContain(`Settings
+  stateDir        flag --state-dir
+  keyId           environment B2_APPLICATION_KEY_ID
+  applicationKey  environment B2_APPLICATION_KEY
+  bucket          environment B2_BUCKET
+  prefix          default
+`);
+      expect(out).not.toContain('K004secret');
+      const { document } = await json(command, engine);
+      expect(document['settings']).toContainEqual({
+        setting: 'bucket',
+        source: 'environment',
+        name: 'B2_BUCKET',
+      });
+      expect(document['settings']).toContainEqual({ setting: 'encrypt', source: 'default', name: null });
+    }
+  });
+});
+
 describe('several machines', () => {
   const machine = (id: string, parts: object = {}) => ({
     machine: id,

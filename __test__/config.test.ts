@@ -122,6 +122,88 @@ describe('where settings come from', () => {
   });
 });
 
+describe('inside OpenClaw', () => {
+  /** What a `.env` of whatever directory it was started in may have put there. */
+  const PLANTED = {
+    B2_BUCKET: 'evil-bucket',
+    B2_APPLICATION_KEY_ID: 'evil-id',
+    B2_APPLICATION_KEY: 'evil-key',
+    B2_BACKUP_PASSPHRASE: 'evil words',
+    B2_PREFIX: 'evil',
+    B2_ENDPOINT: 'https://evil.example.com',
+    B2_REGION: 'evil',
+    B2_BACKUP_OLD_KEYS: 'K00evil',
+    B2_BACKUP_RECOVERY_CODE: 'evil code',
+  };
+
+  it('takes settings from the file alone', async () => {
+    const inside = await load(FULL, { env: PLANTED, inOpenClaw: true });
+    expect(JSON.stringify(inside)).not.toContain('evil');
+    expect(inside).toEqual(await load(FULL));
+  });
+
+  it('reads a variable that the file names', async () => {
+    const applicationKey = { source: 'env', provider: 'default', id: 'B2_APPLICATION_KEY' };
+    const env = { B2_APPLICATION_KEY: 'mine' };
+    const { settings } = await load({ ...FULL, applicationKey }, { env, inOpenClaw: true });
+    expect(settings.applicationKey).toBe('mine');
+  });
+
+  it('asks for nothing that it would not read', async () => {
+    const folder = { bucket: 'file:///b' };
+    for (const file of [undefined, folder]) {
+      const loading = load(file, { env: PLANTED, inOpenClaw: true });
+      await expect(loading).rejects.toThrow(/not set/);
+      await expect(loading).rejects.not.toThrow(/B2_B|B2_A|environment/);
+    }
+  });
+});
+
+describe('where each setting came from', () => {
+  const origins = async (...how: Parameters<typeof load>) =>
+    Object.fromEntries(
+      (await load(...how)).origins.map(({ setting, source, name }) => [
+        setting,
+        name === undefined ? source : `${source} ${name}`,
+      ]),
+    );
+
+  it('is told without what it is', async () => {
+    const env = {
+      B2_APPLICATION_KEY: 'from here',
+      B2_BACKUP_OLD_KEYS: 'K1',
+      OPENCLAW_CONFIG_PATH: '/c.json',
+    };
+    const file = { ...FULL, encrypt: true, schedule: 'daily', exclude: ['x'] };
+    expect(await origins(file, { env, stateDir: '/s' })).toEqual({
+      stateDir: 'flag --state-dir',
+      config: 'environment OPENCLAW_CONFIG_PATH',
+      bucket: 'file /c.json',
+      keyId: 'file /c.json',
+      applicationKey: 'environment B2_APPLICATION_KEY',
+      prefix: 'default',
+      encrypt: 'file /c.json',
+      includeSecrets: 'default',
+      exclude: 'file /c.json',
+      schedule: 'file /c.json',
+      oldKeys: 'environment B2_BACKUP_OLD_KEYS',
+    });
+  });
+
+  it('is the default where nobody said anything', async () => {
+    const env = { B2_BUCKET: 'b-b', B2_APPLICATION_KEY_ID: 'i', B2_APPLICATION_KEY: 'k' };
+    expect(await origins(undefined, { env, fileExists: () => false })).toEqual({
+      stateDir: 'default',
+      bucket: 'environment B2_BUCKET',
+      keyId: 'environment B2_APPLICATION_KEY_ID',
+      applicationKey: 'environment B2_APPLICATION_KEY',
+      prefix: 'default',
+      encrypt: 'default',
+      includeSecrets: 'default',
+    });
+  });
+});
+
 describe('secret references', () => {
   const ref = (source: string) => ({ source, provider: 'default', id: 'MY_KEY' });
 

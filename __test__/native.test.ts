@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { importNative } from '../ts/native.ts';
 import { fakeNative } from './support.ts';
@@ -6,6 +7,30 @@ const failing = (error: unknown) => () => Promise.reject(error);
 const linux = { platform: 'linux', arch: 'x64', libc: 'glibc' };
 
 describe('the loader', () => {
+  it('is given nothing that makes it load other code', async () => {
+    const env: NodeJS.ProcessEnv = {
+      NAPI_RS_NATIVE_LIBRARY_PATH: '/cloned/evil.node',
+      NAPI_RS_FORCE_WASI: 'true',
+      NAPI_RS_WASI_FLAVOR: 'wasm32-wasi',
+      NAPI_RS_ENFORCE_VERSION_CHECK: '1',
+      napi_rs_native_library_path: '/cloned/evil.node',
+      NODE_ENV: 'test',
+    };
+    const importer = async () => {
+      expect(env).toEqual({ NODE_ENV: 'test' });
+      return fakeNative({});
+    };
+    await importNative(importer, () => linux, env);
+    expect.assertions(1);
+  });
+
+  it('reads no other variable that decides what is loaded', () => {
+    const loader = readFileSync(new URL('../index.js', import.meta.url), 'utf8');
+    const names = new Set(loader.match(/process\.env\.\w+/g));
+    expect([...names].filter((name) => !name.startsWith('process.env.NAPI_RS_'))).toEqual([]);
+    expect(loader).not.toMatch(/process\.env(?!\.\w)/);
+  });
+
   it('gives the addon', async () => {
     const native = fakeNative({});
     expect(

@@ -1,7 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { BackupError } from '../ts/errors.ts';
 import type { PluginApi } from '../ts/plugin/api.ts';
 import { ownArguments } from '../ts/plugin/cli.ts';
+import { configure } from '../ts/plugin/settings.ts';
 import plugin from '../ts/plugin.ts';
+import { run } from './cli-support.ts';
 import { CONFIG, FakeHost } from './plugin-support.ts';
 
 describe('what is registered where', () => {
@@ -79,5 +82,40 @@ describe('the command line', () => {
     [[], []],
   ])('hands on %j as %j', (given, expected) => {
     expect(ownArguments(['node', 'openclaw', 'b2-backup', ...given])).toEqual(expected);
+  });
+});
+
+describe('a `.env` of the directory that OpenClaw was started in', () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  it('decides nothing of what is stored, where, and with which key', async () => {
+    const pluginConfig = { bucket: 'mine', keyId: 'my-id', applicationKey: 'my-key' };
+    const api = new FakeHost('/s', CONFIG, { pluginConfig }).api;
+    const before = configure(api, '/s').configured;
+    for (const name of ['BUCKET', 'APPLICATION_KEY', 'APPLICATION_KEY_ID', 'PREFIX', 'ENDPOINT', 'REGION']) {
+      vi.stubEnv(`B2_${name}`, 'https://evil.example.com');
+    }
+    for (const name of ['PASSPHRASE', 'OLD_KEYS', 'RECOVERY_CODE']) vi.stubEnv(`B2_BACKUP_${name}`, 'evil');
+    expect(before).toMatchObject({ settings: pluginConfig });
+    expect(configure(api, '/s').configured).toEqual(before);
+
+    const empty = new FakeHost('/s', CONFIG, { pluginConfig: {} }).api;
+    const nothing = configure(empty, '/s').configured;
+    expect(nothing).toBeInstanceOf(BackupError);
+    expect(nothing).toMatchObject({ code: 'B2_CONFIG' });
+  });
+
+  it('decides nothing for the commands of OpenClaw', async () => {
+    const evil = { B2_BUCKET: 'file:///evil', B2_BACKUP_PASSPHRASE: 'evil', B2_BACKUP_RECOVERY_CODE: 'evil' };
+    const status = vi.fn();
+    const { exit, err } = await run('status', { status }, (deps) => ({
+      ...deps,
+      env: evil,
+      inOpenClaw: true,
+    }));
+    expect(exit).toBe(1);
+    expect(err).toContain('bucket, keyId and applicationKey: not set');
+    expect(err).not.toContain('environment');
+    expect(status).not.toHaveBeenCalled();
   });
 });

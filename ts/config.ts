@@ -17,11 +17,23 @@ export interface SettingsSource {
   readonly readHostConfig: Engine['readHostConfig'];
   /** Whether a folder may come without a passphrase: what only reads can do with a recovery code. */
   readonly secretOptional?: boolean;
+  /** See {@linkcode SettingsPlace}. */
+  readonly inOpenClaw?: boolean;
+}
+
+/** Where a setting came from. Never holds its value. */
+export interface Origin {
+  readonly setting: string;
+  readonly source: 'flag' | 'environment' | 'file' | 'default';
+  /** The flag, the variable, or the file; nothing for a default. */
+  readonly name?: string;
 }
 
 /** Settings that passed every check, and what the user should know about them. */
 export interface LoadedSettings {
   readonly settings: Settings;
+  /** Where each setting that has a value came from. */
+  readonly origins: readonly Origin[];
   /** The plugin's settings as they stand in the configuration, for what is no part of `settings`. */
   readonly config: unknown;
   readonly warnings: readonly string[];
@@ -33,8 +45,12 @@ export interface SettingsPlace {
   /** OpenClaw's configuration file, and whether there is one. */
   readonly config: { readonly path: string; readonly exists: boolean };
   readonly env: NodeJS.ProcessEnv;
-  /** Whether the host has already resolved secret references: what is still one then cannot be resolved. */
-  readonly hostResolves: boolean;
+  /**
+   * Whether this runs inside OpenClaw: in the gateway, or as a command of it. OpenClaw loads the `.env` of whatever
+   * directory it was started in, so our own variables are not read there. It resolves secret references itself; of
+   * those that it left, one that names a variable is looked up.
+   */
+  readonly inOpenClaw: boolean;
   /** See {@linkcode SettingsSource}. */
   readonly secretOptional?: boolean;
 }
@@ -42,7 +58,7 @@ export interface SettingsPlace {
 /** The name of the plugin's place in `openclaw.json`, for messages. */
 const PLACE = 'plugins.entries["b2-backup"].config';
 
-/** Which variable goes before which setting. An empty variable counts as unset. */
+/** Which variable goes before which setting, outside OpenClaw. An empty variable counts as unset. */
 const ENVIRONMENT = {
   keyId: 'B2_APPLICATION_KEY_ID',
   applicationKey: 'B2_APPLICATION_KEY',
@@ -84,19 +100,20 @@ const APPLICATION_KEY = /^K\d{3}[A-Za-z0-9+/]{20,}$/;
 const DEFAULT_PREFIX = 'openclaw-backup';
 
 /**
- * Reads, merges and checks the settings: environment over file.
+ * Reads, merges and checks the settings: environment over file, and inside OpenClaw the file alone.
  *
  * @throws {BackupError} B2_CONFIG, with a message that names the field
  */
 export async function loadSettings(source: SettingsSource): Promise<LoadedSettings> {
   const stateDir = findStateDir(source);
-  const config = findConfig(source, stateDir);
+  const config = findConfig(source, stateDir.path);
   const read = config.exists ? await source.readHostConfig(config.path) : { config: null, warning: null };
-  const { env, secretOptional = false } = source;
-  const place = { stateDir, config, env, hostResolves: false, secretOptional };
-  const { settings, warnings } = checkSettings(read.config, place);
+  const { env, secretOptional = false, inOpenClaw = false } = source;
+  const place = { stateDir: stateDir.path, config, env, inOpenClaw, secretOptional };
+  const { settings, origins, warnings } = checkSettings(read.config, place);
   return {
     settings,
+    origins: [stateDir.origin, ...(config.exists ? [config.origin] : []), ...origins],
     config: read.config,
     warnings: read.warning === null ? warnings : [read.warning, ...warnings],
   };
@@ -109,9 +126,12 @@ export async function loadSettings(source: SettingsSource): Promise<LoadedSettin
  */
 export function checkSettings(
   config: unknown,
-  { stateDir, config: configPath, env, hostResolves, secretOptional = false }: SettingsPlace,
+  { stateDir, config: configPath, env, inOpenClaw, secretOptional = false }: SettingsPlace,
 ): Omit<LoadedSettings, 'config'> {
   const file = asObject(config);
+  const variables = inOpenClaw ? {} : env;
+  const origins: Origin[] = [];
+  const inFile: Omit<Origin, 'setting'> = { source: 'file', name: configPath.path };
   const warnings = Object.keys(file)
     .filter((key) => !KNOWN.has(key))
     .map((key) => `${PLACE}.${key}: there is no such setting; it is ignored`);
@@ -124,8 +144,15 @@ export function checkSettings(
   };
   if (configPath.exists) settings.configPath = configPath.path;
   for (const field of TEXTS) {
-    const value = text(field, file[field], env, hostResolves);
+    const variable = ENVIRONMENT[field];
+    const inEnvironment = nonEmpty(variables[variable]);
+    const value = inEnvironment ?? text(field, file[field], env, inOpenClaw);
     if (value === undefined) continue;
+    origins.push(
+      inEnvironment === undefined
+        ? { setting: field, ...inFile }
+        : { setting: field, source: 'environment', name: variable },
+    );
     if (!KEYS.has(field) && APPLICATION_KEY.test(value)) {
       throw wrong(field, 'holds what looks like an application key, which goes into applicationKey');
     }
@@ -135,39 +162,68 @@ export function checkSettings(
     const value = list(file, field);
     if (value !== undefined) settings[field] = value;
   }
-  const recoveryCode = nonEmpty(env[RECOVERY_CODE_VARIABLE]);
-  if (recoveryCode !== undefined) settings.recoveryCode = recoveryCode;
-  const oldKeys = (env[OLD_KEYS] ?? '').split(/[\s,]+/).filter((key) => key !== '');
+  for (const setting of SETTINGS) {
+    if (setting in ENVIRONMENT) continue;
+    if (file[setting] !== undefined && file[setting] !== null) origins.push({ setting, ...inFile });
+  }
+  for (const setting of ['prefix', ...FLAGS]) {
+    if (!origins.some((origin) => origin.setting === setting)) origins.push({ setting, source: 'default' });
+  }
+  const recoveryCode = nonEmpty(variables[RECOVERY_CODE_VARIABLE]);
+  if (recoveryCode !== undefined) {
+    settings.recoveryCode = recoveryCode;
+    origins.push({ setting: 'recoveryCode', source: 'environment', name: RECOVERY_CODE_VARIABLE });
+  }
+  const oldKeys = (variables[OLD_KEYS] ?? '').split(/[\s,]+/).filter((key) => key !== '');
   if (oldKeys.length > MOST_OLD_KEYS) throw wrong(OLD_KEYS, `holds more than ${MOST_OLD_KEYS} keys`);
-  if (oldKeys.length > 0) settings.oldKeys = oldKeys;
+  if (oldKeys.length > 0) {
+    settings.oldKeys = oldKeys;
+    origins.push({ setting: 'oldKeys', source: 'environment', name: OLD_KEYS });
+  }
   const uploadLimit = limit(file);
   if (uploadLimit !== undefined) settings.uploadLimit = uploadLimit;
 
   if (settings.bucket !== undefined) checkBucket(settings.bucket);
   if (settings.endpoint !== undefined) checkEndpoint(settings.endpoint);
-  checkTogether(settings, configPath.path, secretOptional);
-  return { settings, warnings };
+  checkTogether(settings, configPath.path, secretOptional, inOpenClaw);
+  return { settings, origins, warnings };
 }
 
-function findStateDir({ stateDir, env, home, cwd }: SettingsSource): string {
-  const named = stateDir ?? nonEmpty(env['OPENCLAW_STATE_DIR']);
-  return named === undefined ? join(home, '.openclaw') : absolute(named, home, cwd);
+/** A path with where it came from. */
+interface Found {
+  readonly path: string;
+  readonly origin: Origin;
 }
 
-function findConfig(
-  { configPath, env, home, cwd, fileExists }: SettingsSource,
-  stateDir: string,
-): { path: string; exists: boolean } {
-  const named = configPath ?? nonEmpty(env['OPENCLAW_CONFIG_PATH']);
-  if (named === undefined) {
-    const path = join(stateDir, 'openclaw.json');
-    return { path, exists: fileExists(path) };
+/** The flag, the host's own variable (which it takes from no `.env`), or what the host does without both. */
+function find(
+  setting: string,
+  [flag, given]: readonly [name: string, value: string | undefined],
+  variable: string,
+  otherwise: string,
+  { env, home, cwd }: SettingsSource,
+): Found {
+  if (given !== undefined) {
+    return { path: absolute(given, home, cwd), origin: { setting, source: 'flag', name: flag } };
   }
-  const path = absolute(named, home, cwd);
-  if (!fileExists(path)) {
-    throw wrong(configPath === undefined ? 'OPENCLAW_CONFIG_PATH' : '--config', `there is no file ${path}`);
-  }
-  return { path, exists: true };
+  const value = nonEmpty(env[variable]);
+  return value === undefined
+    ? { path: otherwise, origin: { setting, source: 'default' } }
+    : { path: absolute(value, home, cwd), origin: { setting, source: 'environment', name: variable } };
+}
+
+function findStateDir(source: SettingsSource): Found {
+  const usual = join(source.home, '.openclaw');
+  return find('stateDir', ['--state-dir', source.stateDir], 'OPENCLAW_STATE_DIR', usual, source);
+}
+
+function findConfig(source: SettingsSource, stateDir: string): Found & { readonly exists: boolean } {
+  const usual = join(stateDir, 'openclaw.json');
+  const found = find('config', ['--config', source.configPath], 'OPENCLAW_CONFIG_PATH', usual, source);
+  const exists = source.fileExists(found.path);
+  const { name } = found.origin;
+  if (!exists && name !== undefined) throw wrong(name, `there is no file ${found.path}`);
+  return { ...found, exists };
 }
 
 function absolute(path: string, home: string, cwd: string): string {
@@ -188,14 +244,11 @@ function text(
   field: TextField,
   inFile: unknown,
   env: NodeJS.ProcessEnv,
-  hostResolves: boolean,
+  inOpenClaw: boolean,
 ): string | undefined {
-  const variable = ENVIRONMENT[field];
-  const inEnvironment = nonEmpty(env[variable]);
-  if (inEnvironment !== undefined) return inEnvironment;
   if (inFile === undefined || inFile === null) return undefined;
   if (SECRETS.has(field) && typeof inFile === 'object') {
-    return resolveRef(field, inFile, env, hostResolves);
+    return resolveRef(field, inFile, env, inOpenClaw);
   }
   if (typeof inFile !== 'string') {
     const what = SECRETS.has(field) ? 'a string or a secret reference' : 'a string';
@@ -208,7 +261,7 @@ function text(
 }
 
 /** A `SecretRef`. Only the environment can be read without the gateway. */
-function resolveRef(field: TextField, ref: object, env: NodeJS.ProcessEnv, hostResolves: boolean): string {
+function resolveRef(field: TextField, ref: object, env: NodeJS.ProcessEnv, inOpenClaw: boolean): string {
   const { source, id } = ref as { source?: unknown; id?: unknown };
   if (typeof source !== 'string' || typeof id !== 'string' || id === '') {
     throw wrong(field, 'must be a string or a secret reference {source, provider, id}');
@@ -216,7 +269,7 @@ function resolveRef(field: TextField, ref: object, env: NodeJS.ProcessEnv, hostR
   if (APPLICATION_KEY.test(source) || APPLICATION_KEY.test(id)) {
     throw wrong(field, 'its secret reference holds the key itself; write the key alone, or name a variable');
   }
-  if (source !== 'env' && hostResolves) {
+  if (source !== 'env' && inOpenClaw) {
     throw wrong(field, `OpenClaw could not resolve its secret reference (source "${source}", id "${id}")`);
   }
   if (source !== 'env') {
@@ -290,15 +343,21 @@ function checkEndpoint(endpoint: string): void {
   }
 }
 
-function checkTogether(settings: Settings, configPath: string, secretOptional: boolean): void {
+function checkTogether(
+  settings: Settings,
+  configPath: string,
+  secretOptional: boolean,
+  inOpenClaw: boolean,
+): void {
   const folder = settings.bucket?.startsWith('file:') === true;
   const required: readonly TextField[] = folder ? ['bucket'] : ['bucket', 'keyId', 'applicationKey'];
   const missing = required.filter((field) => settings[field] === undefined);
   if (missing.length > 0) {
+    const variables = and(missing.map((field) => ENVIRONMENT[field]));
     throw wrong(
       and(missing),
-      `not set; put ${missing.length === 1 ? 'it' : 'them'} into ${configPath} under ${PLACE}, ` +
-        `or into the environment as ${and(missing.map((field) => ENVIRONMENT[field]))}`,
+      `not set; put ${missing.length === 1 ? 'it' : 'them'} into ${configPath} under ${PLACE}` +
+        (inOpenClaw ? '' : `, or into the environment as ${variables}`),
     );
   }
   if (settings.includeSecrets === true && settings.encrypt === false) {
@@ -308,8 +367,9 @@ function checkTogether(settings: Settings, configPath: string, secretOptional: b
   if (folder && settings.encrypt === true && secret === undefined && !secretOptional) {
     throw wrong(
       'passphrase',
-      'not set; a folder brings no key to encrypt with, so set B2_BACKUP_PASSPHRASE, or passphrase in ' +
-        `${configPath} under ${PLACE}, or encrypt: false there`,
+      'not set; a folder brings no key to encrypt with, so set ' +
+        (inOpenClaw ? '' : 'B2_BACKUP_PASSPHRASE, or ') +
+        `passphrase in ${configPath} under ${PLACE}, or encrypt: false there`,
     );
   }
 }

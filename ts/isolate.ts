@@ -15,11 +15,11 @@ const DRAIN_MS = 1_000;
 const TAIL_CHARS = 2_000;
 
 /**
- * The only variables a worker sees: what finding the home, the temporary directory, certificates and proxies
- * takes. Secrets and `NODE_OPTIONS` stay behind.
+ * The only variables a worker sees: what finding the home, the temporary directory, certificates and proxies takes.
+ * OpenClaw takes no home, certificates and proxies from a `.env`. Settings, secrets, and what has Node or the loader run
+ * other code stay behind; a worker starts no program, so it needs no `PATH`.
  */
 const INHERITED: readonly string[] = [
-  'PATH',
   'HOME',
   'TMPDIR',
   'LANG',
@@ -34,8 +34,6 @@ const INHERITED: readonly string[] = [
   'https_proxy',
   'all_proxy',
   'no_proxy',
-  // The generated loader's override; parent and worker must run the same addon.
-  'NAPI_RS_NATIVE_LIBRARY_PATH',
   // Windows cannot start a process or open a socket without these.
   'SystemRoot',
   'SYSTEMROOT',

@@ -39,11 +39,24 @@ export const loadNative: LoadNative = () => {
   return loading;
 };
 
+/**
+ * Removes what makes the generated loader take other code than that of this package: a path, a WebAssembly build, a
+ * check of versions. OpenClaw has the `.env` of the directory that it was started in among its variables, so whoever can
+ * write a file there would run code in it.
+ */
+function ignoreOverrides(env: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(env)) {
+    if (name.toUpperCase().startsWith('NAPI_RS_')) delete env[name];
+  }
+}
+
 /** Imports the loader and turns its failure into one sentence. Apart from {@linkcode loadNative} for tests. */
 export async function importNative(
   importer: () => Promise<NativeModule>,
   platform: () => Platform,
+  env: NodeJS.ProcessEnv = process.env,
 ): Promise<NativeModule> {
+  ignoreOverrides(env);
   try {
     return await importer();
   } catch (error) {

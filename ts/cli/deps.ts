@@ -23,6 +23,8 @@ export type Ask = (question: string, options: { readonly hidden: boolean }) => P
 /** The world. */
 export interface CliDeps {
   readonly env: NodeJS.ProcessEnv;
+  /** Whether this is a command of OpenClaw: then none of our own variables is read. */
+  readonly inOpenClaw?: boolean;
   readonly stdout: Output;
   readonly stderr: Output;
   readonly engine: Engine;

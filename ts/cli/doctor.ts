@@ -1,10 +1,11 @@
 /** `b2-backup doctor` */
 import type { Finding } from '../../index.js';
+import { originDocument, originLines } from './origins.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, printable, type Style } from './render.js';
 
 export async function doctor(
-  { engine, settings, operation, style }: Context,
+  { engine, settings, origins, operation, style }: Context,
   write: boolean,
 ): Promise<Outcome> {
   const { findings, problems, requests, durationMs } = await engine.doctor(settings, { write }, operation);
@@ -22,10 +23,13 @@ export async function doctor(
         message,
         advice: advice ?? null,
       })),
+      settings: originDocument(origins),
       requests,
       durationMs,
     },
     lines: [
+      ...originLines(origins, style),
+      '',
       ...findings.flatMap((finding) => describe(finding, style)),
       '',
       first === undefined ? style.green('No problems found') : style.red(found),

@@ -34,7 +34,7 @@ Options for every command:
   -V, --version      the version
 
 Settings come from plugins.entries["b2-backup"].config in the configuration:
-keyId, applicationKey and bucket are needed. The environment goes before it:
+keyId, applicationKey and bucket are needed. Outside OpenClaw, before it go:
   B2_APPLICATION_KEY_ID  B2_APPLICATION_KEY  B2_BUCKET  B2_BACKUP_PASSPHRASE
   B2_REGION  B2_ENDPOINT  B2_PREFIX  B2_BACKUP_OLD_KEYS (keys of before)
 A bucket "file:///path" is a folder; it needs no key, but a passphrase.

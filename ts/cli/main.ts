@@ -75,7 +75,8 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
   const answers = !global.json;
   // A trial restore proves that what is configured opens the backups: a code that is typed would prove something else.
   const ask = answers && command.name !== 'drill' ? deps.ask : undefined;
-  const code = deps.env[RECOVERY_CODE_VARIABLE] ?? '';
+  const inOpenClaw = deps.inOpenClaw === true;
+  const code = inOpenClaw ? '' : (deps.env[RECOVERY_CODE_VARIABLE] ?? '');
   const loaded = await loadSettings({
     stateDir: global.stateDir,
     configPath: global.config,
@@ -84,6 +85,7 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
     cwd: deps.cwd,
     fileExists: deps.fileExists,
     readHostConfig: deps.engine.readHostConfig,
+    inOpenClaw,
     secretOptional: !OWN_SECRET.has(command.name) && (ask !== undefined || code !== ''),
   });
   const confirm = answers ? deps.confirm : undefined;
@@ -93,6 +95,7 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
         engine: deps.engine,
         settings: { ...loaded.settings, threads: deps.threads, ...moment(command) },
         config: loaded.config,
+        origins: loaded.origins,
         operation,
         style: createStyle(!global.json && wantsColour(deps.stdout, deps.env)),
         cwd: deps.cwd,

@@ -1,5 +1,6 @@
 /** What a command leaves behind. Commands decide, `main.ts` prints. */
 import type { Settings } from '../../index.js';
+import type { Origin } from '../config.js';
 import type { Engine } from '../engine.js';
 import type { Operation } from '../operation.js';
 import type { Ask } from './deps.js';
@@ -43,6 +44,8 @@ export interface Context {
   readonly settings: Settings;
   /** The plugin's settings as they stand in the configuration, for what is no part of `settings`. */
   readonly config: unknown;
+  /** Where each setting came from. */
+  readonly origins: readonly Origin[];
   readonly operation: Operation;
   readonly style: Style;
   /** The directory that relative paths are relative to. */

@@ -1,6 +1,7 @@
 /** `b2-backup status` */
 import type { MachineInfo } from '../../index.js';
 import { onlyApplicationKey, secretInWords } from '../secrets.js';
+import { originDocument, originLines } from './origins.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, formatBytes, formatCount, formatTime, printable, table } from './render.js';
 
@@ -12,7 +13,7 @@ const COLUMNS = [
   { title: '' },
 ] as const;
 
-export async function status({ engine, settings, operation, style }: Context): Promise<Outcome> {
+export async function status({ engine, settings, origins, operation, style }: Context): Promise<Outcome> {
   const report = await engine.status(settings, operation);
   const { lastSnapshot, lastSnapshotAt, machine, opensWith } = report;
   const warnings = [...report.warnings, ...onlyApplicationKey(report, 'b2-backup')];
@@ -47,6 +48,7 @@ export async function status({ engine, settings, operation, style }: Context): P
       damagedPacks: report.damagedPacks,
       pending: report.pending,
       opensWith,
+      settings: originDocument(origins),
       warnings,
     },
     lines: [
@@ -65,6 +67,8 @@ export async function status({ engine, settings, operation, style }: Context): P
         ['waiting', report.pending ? 'an upload was cut off; the next push finishes it' : 'nothing'],
       ]),
       ...(report.machines.length > 1 ? ['', ...table(COLUMNS, report.machines.map(row), style)] : []),
+      '',
+      ...originLines(origins, style),
     ],
     chatter: false,
     problems: [],

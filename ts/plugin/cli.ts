@@ -1,4 +1,4 @@
-/** `openclaw b2-backup ...`: the command line of `b2-backup`, with the host's state and secrets. */
+/** `openclaw b2-backup ...`: the command line of `b2-backup`, with the host's state, settings and secrets. */
 import { main, systemDeps } from '../cli/run.js';
 import { SECRET_SETTINGS } from '../config.js';
 import { createEngine, type Engine } from '../engine.js';
@@ -64,7 +64,7 @@ function run(api: PluginApi, config: HostConfig, argv: readonly string[]): Promi
   const deps = systemDeps();
   const env = { ...deps.env, OPENCLAW_STATE_DIR: stateDirectory(api) };
   const engine = resolving(createEngine(), config, env);
-  return main(argv, { ...deps, env, engine });
+  return main(argv, { ...deps, env, engine, inOpenClaw: true });
 }
 
 /**

@@ -30,6 +30,7 @@ export function configure(
   api: PluginApi,
   stateDir: string,
 ): { configured: Configured | BackupError; warnings: readonly string[] } {
+  // The host's own variable, which says where its configuration is; it takes none of this name from a `.env`.
   const named = process.env['OPENCLAW_CONFIG_PATH'];
   const path = named === undefined || named === '' ? join(stateDir, 'openclaw.json') : resolve(named);
   try {
@@ -38,7 +39,7 @@ export function configure(
       stateDir,
       config: { path, exists: existsSync(path) },
       env: process.env,
-      hostResolves: true,
+      inOpenClaw: true,
     });
     const hostVersion = version(api);
     const known = hostVersion === undefined ? settings : { ...settings, hostVersion };
