@@ -39,12 +39,8 @@ pub fn names(base: &Path, path: &RelPath) -> [Result<Option<String>>; 3] {
 #[must_use]
 pub fn config(snapshot: &[u8], live: &str) -> Vec<u8> {
     let live = config::parse(live);
-    let change = config::Change {
-        live: live.as_ref(),
-        is_ours: &|path| path.ends_with("b2-backup"),
-        moved: Some(("/old", "/new")),
-        keep_logins: true,
-    };
+    let change =
+        config::Change { live: live.as_ref(), moved: Some(("/old", "/new")), keep_logins: true };
     config::merge(snapshot, &change)
 }
 

@@ -291,11 +291,9 @@ impl<'a> Apply<'a> {
             let value = super::config::live_value(live, &spots.place);
             let mode = live.look()?.map_or(step.mode, |look| look.mode);
             let snapshot = spots.new.read(MAX_CONFIG_BYTES)?;
-            let ours = super::config::is_our_plugin;
             let here = self.journal.roots.first().map(|root| path_of(root).display().to_string());
             let change = Change {
                 live: value.as_ref(),
-                is_ours: &ours,
                 moved: self.journal.moved_from.as_deref().zip(here.as_deref()),
                 keep_logins: self.journal.arrival.is_some(),
             };

@@ -1,8 +1,6 @@
 //! OpenClaw's configuration comes back, but for what this machine needs to go on: our own entry, and how the
 //! gateway is reached.
 
-use std::path::Path;
-
 use serde_json::{Map, Value};
 
 use crate::source::place::Spot;
@@ -29,8 +27,6 @@ const GATEWAY: &[&str] = &[
 pub(in crate::ops) struct Change<'a> {
     /// The live configuration as it was parsed, where there is one.
     pub(in crate::ops) live: Option<&'a Value>,
-    /// Whether a plugin's directory holds this plugin.
-    pub(in crate::ops) is_ours: &'a dyn Fn(&Path) -> bool,
     /// Where the state directory was, and where it is.
     pub(in crate::ops) moved: Option<(&'a str, &'a str)>,
     /// Whether logins that were made here stay known beside those of the snapshot.
@@ -49,11 +45,11 @@ pub(in crate::ops) fn merge(snapshot: &[u8], change: &Change<'_>) -> Vec<u8> {
     }
     if let Some(live @ Value::Object(_)) = change.live {
         keep_gateway(live, &mut after);
-        keep_plugin(live, &mut after, change.is_ours);
         if change.keep_logins {
             keep_logins(live, &mut after);
         }
     }
+    keep_plugin(change.live.unwrap_or(&Value::Null), &mut after);
     if after == Value::Object(before) {
         return snapshot.to_vec();
     }
@@ -134,62 +130,59 @@ fn keep_gateway(live: &Value, after: &mut Value) {
     }
 }
 
-/// Whatever would keep the host from loading this plugin is set as it is now.
-fn keep_plugin(live: &Value, after: &mut Value, is_ours: &dyn Fn(&Path) -> bool) {
-    if let Some(entry) = live.pointer("/plugins/entries").and_then(|entries| entries.get(PLUGIN)) {
-        let Some(plugins) = object(after, "plugins") else { return };
-        let mut plugins_value = Value::Object(std::mem::take(plugins));
-        if let Some(entries) = object(&mut plugins_value, "entries") {
-            entries.insert(PLUGIN.to_owned(), entry.clone());
+/// Whatever decides which plugin runs as this one, and with which settings, is as it is here, also where that is nothing.
+fn keep_plugin(live: &Value, after: &mut Value) {
+    let live = live.get("plugins").unwrap_or(&Value::Null);
+    let before = after.get("plugins").and_then(Value::as_object);
+    let mut plugins = before.cloned().unwrap_or_default();
+    keep(live, &mut plugins, "enabled");
+    // A load path of the snapshot could hold another plugin of our name.
+    for (above, key) in [("entries", PLUGIN), ("installs", PLUGIN), ("load", "paths")] {
+        let kept = live.get(above).unwrap_or(&Value::Null);
+        let below = plugins.get(above).and_then(Value::as_object);
+        let mut fields = below.cloned().unwrap_or_default();
+        keep(kept, &mut fields, key);
+        if below.is_some() || !fields.is_empty() {
+            plugins.insert(above.to_owned(), Value::Object(fields));
         }
-        if let Value::Object(changed) = plugins_value {
-            *plugins = changed;
-        }
-    }
-    let ours_live: Vec<Value> = live
-        .pointer("/plugins/load/paths")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter(|path| path.as_str().is_some_and(|path| is_ours(Path::new(path))))
-        .cloned()
-        .collect();
-    if !ours_live.is_empty() {
-        let Some(plugins) = object(after, "plugins") else { return };
-        let load = plugins.entry("load").or_insert_with(|| Value::Object(Map::new()));
-        if let Some(load) = load.as_object_mut() {
-            let paths = load.entry("paths").or_insert_with(|| Value::Array(Vec::new()));
-            if let Some(paths) = paths.as_array_mut() {
-                paths.extend(
-                    ours_live.into_iter().filter(|path| !paths.contains(path)).collect::<Vec<_>>(),
-                );
-            }
-        }
-    }
-    let Some(plugins) = after.get_mut("plugins").and_then(Value::as_object_mut) else { return };
-    if plugins.get("enabled") == Some(&Value::Bool(false)) {
-        match live.pointer("/plugins/enabled") {
-            Some(enabled) => plugins.insert("enabled".to_owned(), enabled.clone()),
-            None => plugins.remove("enabled"),
-        };
     }
     let us = Value::String(PLUGIN.to_owned());
-    if let Some(allow) = plugins.get_mut("allow").and_then(Value::as_array_mut)
-        && !allow.is_empty()
-        && !allow.contains(&us)
-    {
-        allow.push(us.clone());
+    let ids =
+        |plugins: Option<&Value>| plugins.and_then(Value::as_array).cloned().unwrap_or_default();
+    let (allowed, mut allow) = (ids(live.get("allow")), ids(plugins.get("allow")));
+    // An empty list allows all.
+    let allows = |ids: &[Value]| ids.is_empty() || ids.contains(&us);
+    if allows(&allow) != allows(&allowed) {
+        if allows(&allowed) {
+            allow.push(us.clone())
+        } else {
+            allow = allowed
+        }
+        plugins.insert("allow".to_owned(), Value::Array(allow));
     }
-    if let Some(deny) = plugins.get_mut("deny").and_then(Value::as_array_mut) {
-        deny.retain(|id| *id != us);
+    let (denied, mut deny) = (ids(live.get("deny")), ids(plugins.get("deny")));
+    if deny.contains(&us) != denied.contains(&us) {
+        if denied.contains(&us) {
+            deny.push(us)
+        } else {
+            deny.retain(|id| *id != us)
+        }
+        plugins.insert("deny".to_owned(), Value::Array(deny));
+    }
+    if before.is_some() || !plugins.is_empty() {
+        let plugins = Value::Object(plugins);
+        if let Some(fields) = after.as_object_mut() {
+            fields.insert("plugins".to_owned(), plugins);
+        }
     }
 }
 
-/// Whether a directory holds this plugin: its manifest says so.
-pub(super) fn is_our_plugin(directory: &Path) -> bool {
-    let manifest = std::fs::read_to_string(directory.join("openclaw.plugin.json")).ok();
-    let id = manifest.and_then(|text| parse(&text)?.get("id").cloned());
-    id == Some(Value::String(PLUGIN.to_owned()))
+/// Makes a field what it is in the live object.
+fn keep(live: &Value, fields: &mut Map<String, Value>, key: &str) {
+    match live.get(key) {
+        Some(value) => fields.insert(key.to_owned(), value.clone()),
+        None => fields.remove(key),
+    };
 }
 
 #[cfg(test)]
@@ -198,13 +191,12 @@ mod tests {
     use serde_json::json;
 
     fn merged(live: &Value, snapshot: &str) -> Value {
-        let ours = |path: &Path| path == Path::new("/ours");
-        let change = Change { is_ours: &ours, ..change(Some(live)) };
-        parse(std::str::from_utf8(&merge(snapshot.as_bytes(), &change)).unwrap()).unwrap()
+        let merged = merge(snapshot.as_bytes(), &change(Some(live)));
+        parse(std::str::from_utf8(&merged).unwrap()).unwrap()
     }
 
     fn change(live: Option<&Value>) -> Change<'_> {
-        Change { live, is_ours: &|_| false, moved: None, keep_logins: false }
+        Change { live, moved: None, keep_logins: false }
     }
 
     #[test]
@@ -236,7 +228,7 @@ mod tests {
     #[test]
     fn this_plugin_survives_whatever_the_snapshot_says() {
         let entry = json!({ "enabled": true, "config": { "bucket": "b" } });
-        let live = json!({ "plugins": { "entries": { "b2-backup": entry, "other": {} }, "load": { "paths": ["/ours", "/planted"] } } });
+        let live = json!({ "plugins": { "entries": { "b2-backup": entry, "other": {} }, "load": { "paths": ["/ours"] } } });
         for snapshot in [
             "{}",
             "{ plugins: { enabled: false } }",
@@ -254,29 +246,40 @@ mod tests {
             };
             assert!(plugins.get("allow").is_none() || has("allow", "b2-backup"), "{snapshot}");
             assert!(!has("deny", "b2-backup"), "{snapshot}");
-            let paths = plugins["load"]["paths"].as_array().unwrap();
-            assert!(
-                paths.contains(&json!("/ours")) && !paths.contains(&json!("/planted")),
-                "{snapshot}"
-            );
+            assert_eq!(plugins["load"]["paths"], json!(["/ours"]), "{snapshot}");
         }
         let theirs = merged(
             &live,
             "{ plugins: { deny: ['b2-backup', 'y'], load: { paths: ['/theirs'] } } }",
         );
         assert_eq!(theirs["plugins"]["deny"], json!(["y"]));
-        assert_eq!(theirs["plugins"]["load"]["paths"], json!(["/theirs", "/ours"]));
     }
 
     #[test]
-    fn our_plugin_is_known_by_its_manifest() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(!is_our_plugin(dir.path()));
-        let manifest = dir.path().join("openclaw.plugin.json");
-        std::fs::write(&manifest, "{ id: 'b2-backup' }").unwrap();
-        assert!(is_our_plugin(dir.path()));
-        std::fs::write(&manifest, "{ id: 'other' }").unwrap();
-        assert!(!is_our_plugin(dir.path()));
+    fn a_snapshot_never_configures_this_plugin() {
+        let planted = "{ plugins: {
+            entries: { 'b2-backup': { enabled: true, config: { bucket: 'evil' } }, other: { enabled: true } },
+            installs: { 'b2-backup': { installPath: '/evil' }, other: { installPath: '/other' } },
+            load: { paths: ['/evil'] }, allow: ['b2-backup', 'other'], enabled: true } }";
+        let others = json!({ "entries": { "other": { "enabled": true } },
+            "installs": { "other": { "installPath": "/other" } }, "load": {}, "allow": ["b2-backup", "other"] });
+        for live in ["{}", "{ plugins: {} }", "{ plugins: { entries: { other: {} }, load: {} } }"] {
+            assert_eq!(merged(&parse(live).unwrap(), planted)["plugins"], others, "{live}");
+        }
+        let merged_without = merge(planted.as_bytes(), &change(None));
+        let without = parse(std::str::from_utf8(&merged_without).unwrap()).unwrap();
+        assert_eq!(without["plugins"], others);
+        let off = json!({ "plugins": { "enabled": false, "allow": ["x"], "deny": ["b2-backup"],
+            "entries": { "b2-backup": { "enabled": false } } } });
+        for snapshot in [planted, "{}", "{ plugins: { allow: [] } }"] {
+            let plugins = merged(&off, snapshot)["plugins"].clone();
+            assert_eq!(plugins["enabled"], false, "{snapshot}");
+            assert_eq!(plugins["deny"], json!(["b2-backup"]), "{snapshot}");
+            assert_eq!(plugins["entries"]["b2-backup"], json!({ "enabled": false }), "{snapshot}");
+            let allow = plugins["allow"].as_array().unwrap();
+            assert!(!allow.is_empty(), "{snapshot}");
+        }
+        assert_eq!(merged(&off, "{}")["plugins"]["allow"], json!(["x"]));
     }
 
     #[test]
