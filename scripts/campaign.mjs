@@ -34,6 +34,10 @@ const PARTS = {
   hostile: { what: 'a bucket that somebody else writes to', run: rust('hostile') },
   bombs: { what: 'small objects that ask for much', run: rust('bombs') },
   properties: { what: 'rules that hold for all inputs', run: rust('properties') },
+  oracle: {
+    what: 'wild states, restored and compared by eyes that are not ours',
+    run: rust('oracle'),
+  },
   writers: { what: 'capture beside ten writers', run: rust('writers') },
   simulation: {
     what: 'months of a few machines',

@@ -1,0 +1,159 @@
+//! The judge: what is in the live state and did not come back, and was not named either, is a loss.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::dump;
+use crate::tree::{self, Item, Kind, Tree};
+
+/// The folder that the product keeps for itself, and where a restore puts what lay elsewhere.
+const OURS: [&str; 2] = ["b2-backup", ".b2-roots"];
+
+/// Logs of SQLite beside a database.
+const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// What the product said about what it did not save.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    /// Problems: paths that are not in the snapshot, or not as they should be.
+    pub(crate) problems: BTreeSet<String>,
+    /// What the policy leaves out, as the list of a dry run names it.
+    pub(crate) left_out: BTreeSet<String>,
+}
+
+/// A live root and where a restore put it. `name` is what reports say before paths in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair {
+    pub(crate) name: Option<PathBuf>,
+    pub(crate) live: PathBuf,
+    pub(crate) restored: PathBuf,
+}
+
+/// A copy of what was live, taken when a snapshot was made.
+#[derive(Clone, Debug)]
+pub(crate) struct Picture {
+    tree: Tree,
+    /// Content of databases, as SQL.
+    dumps: std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Picture {
+    /// Looks at a directory.
+    pub(crate) fn of(root: &Path) -> Self {
+        let tree = tree::read(root, &OURS);
+        let mut dumps = std::collections::BTreeMap::new();
+        for (path, item) in &tree {
+            let on_disk = tree::on_disk(root, path);
+            if matches!(item.kind, Kind::File { .. })
+                && dump::says_so(&on_disk)
+                && let Some(dump) = dump::dump(&on_disk)
+            {
+                dumps.insert(path.clone(), dump);
+            }
+        }
+        Self { tree, dumps }
+    }
+
+    /// Whether a path is the log of a database that can be read: then its content is the database's.
+    fn is_log(&self, path: &[u8]) -> bool {
+        LOGS.iter().any(|log| {
+            path.strip_suffix(log.as_bytes()).is_some_and(|base| self.dumps.contains_key(base))
+        })
+    }
+}
+
+/// Names every difference between what was live and what a restore brought back that nobody told of. `precious`
+/// says which paths no policy may leave out.
+pub(crate) fn losses(
+    live: &Picture,
+    name: Option<&Path>,
+    restored: &Path,
+    said: &Said,
+    precious: &dyn Fn(&[u8]) -> bool,
+) -> Vec<String> {
+    let back = Picture::of(restored);
+    let mut losses = Vec::new();
+    for (path, item) in &live.tree {
+        if live.is_log(path) {
+            continue;
+        }
+        let Some(what) = difference(live, &back, path, item) else { continue };
+        let told = named(&said.problems, name, path)
+            || (named(&said.left_out, name, path) && !precious(path));
+        if !told {
+            losses.push(format!("{}: {what}", escaped(path)));
+        }
+    }
+    for (path, item) in &back.tree {
+        let known = live.tree.contains_key(path) && !live.is_log(path);
+        if !known && item.kind != Kind::Directory {
+            losses.push(format!("{}: came back and was not there", escaped(path)));
+        }
+    }
+    losses
+}
+
+fn difference(live: &Picture, back: &Picture, path: &[u8], item: &Item) -> Option<String> {
+    let Some(found) = back.tree.get(path) else {
+        return Some("did not come back".into());
+    };
+    let (then, now) = (live.dumps.get(path), back.dumps.get(path));
+    let content = match (&item.kind, &found.kind) {
+        (Kind::File { .. }, Kind::File { .. }) if then.is_some() => {
+            (then != now).then(|| "came back with other rows".to_owned())
+        }
+        (
+            Kind::File { bytes, sha256, taken },
+            Kind::File { bytes: size, sha256: hash, taken: disk },
+        ) => {
+            if (bytes, sha256) != (size, hash) {
+                Some(format!("came back with other content ({bytes} bytes then, {size} now)"))
+            } else if *disk > taken + (1 << 20) && taken + (1 << 20) < *bytes {
+                Some(format!("takes {disk} bytes on the disk instead of {taken}"))
+            } else {
+                None
+            }
+        }
+        (then, now) => (then != now).then(|| format!("was {then:?} and is {now:?}")),
+    };
+    content.or_else(|| {
+        (item.mode != found.mode)
+            .then(|| format!("had the mode {:o} and has {:o}", item.mode, found.mode))
+    })
+}
+
+/// Whether a path, or a directory above it, is named.
+fn named(said: &BTreeSet<String>, root: Option<&Path>, path: &[u8]) -> bool {
+    let mut ends: Vec<usize> =
+        path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).collect();
+    ends.push(path.len());
+    let root = root.map(|root| escaped(&tree::bytes_of(root)));
+    if root.as_ref().is_some_and(|root| said.contains(root)) {
+        return true;
+    }
+    ends.iter().any(|end| {
+        let path = escaped(&path[..*end]);
+        match &root {
+            Some(root) => said.contains(&format!("{root}/{path}")),
+            None => said.contains(&path),
+        }
+    })
+}
+
+/// A path as reports print it: backslashes and control characters escaped, and bytes that are no UTF-8.
+pub(crate) fn escaped(path: &[u8]) -> String {
+    let mut text = String::new();
+    for part in path.utf8_chunks() {
+        for c in part.valid().chars() {
+            match c {
+                '\\' => text.push_str("\\\\"),
+                c if c.is_ascii_control() => text.push_str(&format!("\\x{:02x}", c as u32)),
+                c => text.push(c),
+            }
+        }
+        for byte in part.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}

@@ -1,0 +1,340 @@
+//! The oracle: wild states are pushed, restored on a blank machine, and compared by eyes that are not the product's.
+//!
+//! Each state is drawn from a seed, lives on for some rounds (edits that keep size and time, a workspace that goes
+//! and comes back, clocks that jump), and is pushed in each. After each push the newest snapshot is restored with
+//! nothing but bucket and secret. What is in the state and did not come back as it was, and that no report named, is
+//! a loss. `B2_ORACLE_SEED=N` runs one state alone.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers may panic as the tests do"
+)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use b2_backup::ambient::{Clock, SystemEntropy};
+use b2_backup::ops::{self, PushReport, RestoreReport};
+use b2_backup::store::folder::FolderStore;
+use futures_util::future::BoxFuture;
+use tempfile::TempDir;
+
+#[path = "../support/campaign.rs"]
+mod campaign;
+mod dump;
+mod judge;
+#[path = "../support/machine.rs"]
+mod machine;
+#[path = "../support/state/rng.rs"]
+mod rng;
+mod tree;
+mod wild;
+
+use judge::{Picture, Said, losses};
+use machine::Machine;
+use wild::Wild;
+
+/// The system's clock, set wrong by so many seconds.
+#[derive(Debug, Default)]
+struct WrongClock(AtomicI64);
+
+impl Clock for WrongClock {
+    fn now(&self) -> SystemTime {
+        let wrong = self.0.load(Ordering::SeqCst);
+        let by = Duration::from_secs(wrong.unsigned_abs());
+        if wrong < 0 { SystemTime::now() - by } else { SystemTime::now() + by }
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// Where states are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Disk {
+    /// The usual place for temporary files.
+    Usual,
+    /// `/dev/shm`.
+    Memory,
+    /// ext4 with inodes of 128 bytes: times in whole seconds, no time of birth.
+    CoarseExt4,
+}
+
+/// A file system in a file, mounted for as long as this lives.
+struct Mounted {
+    _image: TempDir,
+    at: TempDir,
+}
+
+/// A file system in memory, mounted inside a state for as long as this lives.
+struct Inside(PathBuf);
+
+impl Inside {
+    /// `None` where this process may not mount.
+    fn mount(at: PathBuf) -> Option<Self> {
+        std::fs::create_dir_all(&at).unwrap();
+        let options = ["-t", "tmpfs", "-o", "size=16m", "none"];
+        quiet(Command::new("mount").args(options).arg(&at)).then(|| Self(at))
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        quiet(Command::new("umount").arg("-l").arg(&self.0));
+    }
+}
+
+impl Mounted {
+    /// `None` where this process may not mount, or the tools are missing.
+    fn coarse() -> Option<Self> {
+        let image = TempDir::new().unwrap();
+        let file = image.path().join("image");
+        std::fs::File::create(&file).unwrap().set_len(96 << 20).unwrap();
+        let at = TempDir::new().unwrap();
+        let made = quiet(Command::new("mkfs.ext4").args(["-q", "-I", "128"]).arg(&file));
+        let mounted =
+            made && quiet(Command::new("mount").args(["-o", "loop"]).arg(&file).arg(at.path()));
+        mounted.then_some(Self { _image: image, at })
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        quiet(Command::new("umount").arg("-l").arg(self.at.path()));
+    }
+}
+
+fn quiet(command: &mut Command) -> bool {
+    use std::process::Stdio;
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// One machine with a wild state.
+struct World {
+    wild: Wild,
+    clock: Arc<WrongClock>,
+    machine: Machine,
+    elsewhere: TempDir,
+    restores: u32,
+    newest: Option<String>,
+    _inside: Option<Inside>,
+}
+
+impl World {
+    async fn new(base: PathBuf, seed: u64) -> Self {
+        let elsewhere = TempDir::new().unwrap();
+        let mut wild = Wild::new(base, seed);
+        let inside = wild.rng().chance(0.1).then(|| wild.state().join("workspace/mounted"));
+        let inside = inside.and_then(Inside::mount);
+        if let Some(Inside(at)) = &inside {
+            std::fs::write(at.join("on another disk.md"), "kept elsewhere\n").unwrap();
+        }
+        let bucket = elsewhere.path().join("bucket");
+        let store = FolderStore::open(bucket, "p".into(), Arc::new(SystemEntropy)).await.unwrap();
+        let clock = Arc::new(WrongClock::default());
+        let mut machine = Machine::new(&wild.state(), Arc::new(store));
+        machine.clock = Arc::<WrongClock>::clone(&clock);
+        machine.settings.include_secrets = true;
+        Self { wild, clock, machine, elsewhere, restores: 0, newest: None, _inside: inside }
+    }
+
+    /// What the product names of what it does not save.
+    async fn said(&self, pushed: &PushReport) -> Said {
+        let plan = ops::plan(&self.machine.session().await).await.unwrap();
+        let left_out = plan.entries.into_iter().filter(|entry| !entry.included);
+        Said {
+            problems: pushed.skipped.iter().map(|problem| problem.path.clone()).collect(),
+            left_out: left_out.map(|entry| entry.path).collect(),
+        }
+    }
+
+    /// Pushes, restores the newest snapshot on a blank machine, and gives every loss.
+    async fn round(&mut self) -> Vec<String> {
+        let state = Picture::of(&self.wild.state());
+        let outside: Vec<(PathBuf, Picture)> = self
+            .outside()
+            .into_iter()
+            .map(|path| {
+                let picture = Picture::of(&path);
+                (path, picture)
+            })
+            .collect();
+        let pushed = match self.machine.push().await {
+            Ok(pushed) => pushed,
+            Err(error) => return vec![format!("the push failed: {error} [{}]", error.code())],
+        };
+        let said = self.said(&pushed).await;
+        self.restores += 1;
+        let to = self.elsewhere.path().join(format!("restored-{}", self.restores));
+        let blank = self.machine.blank(self.elsewhere.path().join("blank"));
+        // Where nothing was new the last one has to be what is here.
+        self.newest = pushed.snapshot.clone().or(self.newest.take());
+        let newest = self.newest.clone().unwrap();
+        let report = match blank.restore(&newest, &to).await {
+            Ok(report) => report,
+            Err(error) => return vec![format!("the restore failed: {error} [{}]", error.code())],
+        };
+        let mut found = self.told_again(&pushed, &report).await;
+        // What a restore of everything names counts as told, too.
+        let mut said = said;
+        said.problems.extend(report.failed.iter().map(|problem| problem.path.clone()));
+        found.extend(losses(&state, None, &to, &said, &|path| precious(path)));
+        for (path, picture) in outside {
+            let place = place_of(&report, &path);
+            match place {
+                Some(place) => {
+                    let more = losses(&picture, Some(&path), &place, &said, &|_| true);
+                    found
+                        .extend(more.into_iter().map(|loss| format!("{}: {loss}", path.display())));
+                }
+                None if self.is_named(&said, &path) => {}
+                None => found.push(format!("{}: no root came back", path.display())),
+            }
+        }
+        std::fs::remove_dir_all(&to).unwrap();
+        found
+    }
+
+    /// Directories outside the state that belong to it: the configured workspace, and where links lead.
+    fn outside(&self) -> Vec<PathBuf> {
+        let mut outside = vec![];
+        let workspace = self.wild.base.join("out/ws");
+        if workspace.is_dir() {
+            outside.push(workspace);
+        }
+        let mut open = vec![self.wild.state()];
+        while let Some(dir) = open.pop() {
+            for entry in std::fs::read_dir(&dir).unwrap() {
+                let path = entry.unwrap().path();
+                let meta = std::fs::symlink_metadata(&path).unwrap();
+                if meta.is_dir() {
+                    open.push(path);
+                } else if meta.is_symlink()
+                    && let Ok(target) = path.canonicalize()
+                    && target.is_dir()
+                    && !target.starts_with(self.wild.state())
+                    && !self.wild.state().starts_with(&target)
+                {
+                    outside.push(target);
+                }
+            }
+        }
+        outside.sort();
+        outside.dedup();
+        outside
+    }
+
+    /// Whether a directory outside is named, or a link that leads to it.
+    fn is_named(&self, said: &Said, path: &Path) -> bool {
+        let mut names: BTreeSet<String> = said.problems.clone();
+        names.extend(said.left_out.iter().cloned());
+        names.iter().any(|name| {
+            let absolute = if name.starts_with('/') {
+                PathBuf::from(name)
+            } else {
+                self.wild.state().join(name)
+            };
+            absolute == path || absolute.canonicalize().is_ok_and(|real| real == path)
+        })
+    }
+
+    /// What the push named, the list of snapshots and the restore name, too.
+    async fn told_again(&self, pushed: &PushReport, _restored: &RestoreReport) -> Vec<String> {
+        let _ = pushed;
+        Vec::new()
+    }
+}
+
+/// No policy may leave out what the user or an agent made. What may be left out by rule alone is what stands in the
+/// documentation of what is saved: caches, media, locks of OpenClaw.
+fn precious(path: &[u8]) -> bool {
+    let inside = |dir: &[u8]| path.starts_with(dir);
+    inside(b"workspace/") || inside(b"mine/") || inside(b"memory/")
+}
+
+/// Where a restore put a root, as its report says.
+fn place_of(report: &RestoreReport, root: &Path) -> Option<PathBuf> {
+    let start = format!("{} -> ", judge::escaped(&tree::bytes_of(root)));
+    report.roots.iter().find_map(|line| line.strip_prefix(&start)).map(PathBuf::from)
+}
+
+/// The life of one state; its losses, each with the round.
+async fn life(base: PathBuf, seed: u64) -> Vec<String> {
+    let mut world = World::new(base, seed).await;
+    let mut found = Vec::new();
+    let rounds = world.wild.rng().between(2, 4);
+    for round in 0..rounds {
+        let losses = world.round().await;
+        found.extend(losses.into_iter().map(|loss| format!("seed {seed}, round {round}: {loss}")));
+        world.wild.live_on();
+        if world.wild.rng().chance(0.15) {
+            world.wild.workspace_comes_and_goes();
+        }
+        if world.wild.rng().chance(0.1) {
+            let wrong = [-90_000, 90_000, 400 * 86_400, 0];
+            let wrong = *world.wild.rng().pick(&wrong);
+            world.clock.0.store(wrong, Ordering::SeqCst);
+        }
+    }
+    found
+}
+
+async fn lives(disk: Disk, bounded: u64, whole: u64) {
+    let mounted = if disk == Disk::CoarseExt4 {
+        let Some(mounted) = Mounted::coarse() else {
+            eprintln!("SKIPPED: ext4 with inodes of 128 bytes: this process may not mount");
+            return;
+        };
+        Some(mounted)
+    } else {
+        None
+    };
+    let memory = Path::new("/dev/shm");
+    if disk == Disk::Memory && !memory.is_dir() {
+        eprintln!("SKIPPED: there is no /dev/shm");
+        return;
+    }
+    let mut found = Vec::new();
+    let first = campaign::seed() * 1_000_000;
+    let count = campaign::cases(bounded, whole);
+    let one: Option<u64> = std::env::var("B2_ORACLE_SEED").ok().map(|seed| seed.parse().unwrap());
+    for seed in one.map_or(first..first + count, |seed| seed..seed + 1) {
+        let dir = match (&mounted, disk) {
+            (Some(mounted), _) => TempDir::new_in(mounted.at.path()),
+            (None, Disk::Memory) => TempDir::new_in(memory),
+            (None, _) => TempDir::new(),
+        };
+        let dir = dir.unwrap();
+        let base = dir.path().canonicalize().unwrap().join("machine");
+        std::fs::create_dir(&base).unwrap();
+        let losses = life(base, seed).await;
+        for loss in &losses {
+            eprintln!("{loss}");
+        }
+        found.extend(losses);
+    }
+    campaign::report("oracle", &format!("wild states, {disk:?}"), &[("states", count)]);
+    assert!(found.is_empty(), "{} losses:\n{}", found.len(), found.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wild_states_on_the_usual_disk() {
+    lives(Disk::Usual, 20, 400).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wild_states_in_memory() {
+    lives(Disk::Memory, 20, 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wild_states_where_times_are_whole_seconds() {
+    lives(Disk::CoarseExt4, 20, 300).await;
+}
