@@ -10,20 +10,14 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 
 const windows = process.platform === 'win32';
 
-/**
- * napi names the target when it builds, and cargo keeps what is built for a named target apart. Naming it
- * everywhere lets tests, examples and the addon share one build of the dependencies.
- */
+/** The target that everything here is built for (`.cargo/config.toml`); what is built lies in a folder of its name. */
 export function hostTarget() {
   const version = spawnSync('rustc', ['-vV'], { encoding: 'utf8' });
   return /^host: (.+)$/m.exec(version.stdout ?? '')?.[1];
 }
 
-process.env.CARGO_BUILD_TARGET ??= hostTarget() ?? '';
-if (process.env.CARGO_BUILD_TARGET === '') delete process.env.CARGO_BUILD_TARGET;
-
 /** Where `cargo build --example` puts what it builds. */
-export const builtExamples = join(root, 'target', process.env.CARGO_BUILD_TARGET ?? '', 'debug', 'examples');
+export const builtExamples = join(root, 'target', hostTarget() ?? '', 'debug', 'examples');
 
 /** Whether a module is the script that was started. */
 export function isMain(url) {

@@ -1,5 +1,5 @@
 //! A server that plays Backblaze B2: the native call about a key, and the S3 calls of one bucket with versions,
-//! hide markers and B2's refusals (docs: `b2.md`). It checks who asks and when, not the signature itself, which
+//! hide markers and B2's refusals (Backblaze: "S3-Compatible API"). It checks who asks and when, not the signature itself, which
 //! the S3 server of the conformance tests does.
 
 use std::convert::Infallible;

@@ -1,6 +1,6 @@
 //! Push: capture what changed, upload it, commit.
 //!
-//! Two phases (docs/design in `docs/format.md`, Push). Capture leaves sealed packs and the sealed manifest in
+//! Two phases (`docs/format.md`, section 15). Capture leaves sealed packs and the sealed manifest in
 //! the spool; from then on the snapshot's content is fixed. Upload sends the spool and commits, and can be cut
 //! off anywhere: the next push goes on with it.
 

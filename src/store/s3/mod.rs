@@ -1,6 +1,6 @@
 //! A bucket behind the S3 API: Backblaze B2 and servers that speak alike.
 //!
-//! What goes over the line is the smallest common ground (docs: `b2.md`): path-style URLs, a real SHA-256
+//! What goes over the line is the smallest common ground (Backblaze: "S3-Compatible API"): path-style URLs, a real SHA-256
 //! and Content-MD5 with each PUT, no checksum headers, no conditions, no multipart, no redirects. Every
 //! attempt is signed anew, with the server's time when this machine's clock is wrong.
 
