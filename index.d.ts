@@ -280,6 +280,10 @@ export interface DrillReport {
   databases: number
   /** What did not come back, or not as it was; empty: the snapshot is proven. */
   failed: Array<FileProblem>
+  /** Whether something of the state is not in the snapshot. */
+  incomplete: boolean
+  /** What is not in it, or not as it should be, the worst first. */
+  remarks: Array<FileProblem>
   /** What the user should know. */
   warnings: Array<string>
   /** Requests made. */
@@ -301,6 +305,10 @@ export interface FileProblem {
   code: string
   /** A sentence. */
   message: string
+  /** Whether it is a failure of the backup, although the rest was saved: of which health and the user are told. */
+  failure: boolean
+  /** Whether the snapshot lacks something because of it; else it is in there, as it was read. */
+  missing: boolean
 }
 
 /** What one look showed. */
@@ -675,6 +683,7 @@ export interface PushReport {
   uploadedBytes: number
   /** Requests made. */
   requests: number
+  incomplete: boolean
   /** Files that could not be backed up. */
   skipped: Array<FileProblem>
   /** What the user should know. */
@@ -754,6 +763,10 @@ export interface RestoreReport {
   requests: number
   /** Files that could not be restored. */
   failed: Array<FileProblem>
+  /** Whether something of the state is not in the snapshot. */
+  incomplete: boolean
+  /** What is not in it, or not as it should be, the worst first. */
+  remarks: Array<FileProblem>
   /** Where each root went, where there are several. */
   roots: Array<string>
   /** What the user should know. */
@@ -961,6 +974,10 @@ export interface ShowReport {
   createdAt: string
   /** Everything that is meant, by root, the state directory first, then by path. */
   entries: Array<ShownEntry>
+  /** Whether something of the state is not in the snapshot. */
+  incomplete: boolean
+  /** What is not in it, or not as it should be, the worst first. */
+  remarks: Array<FileProblem>
   /** What is in the file, where the path is that of one file. */
   content?: Buffer
   /** What the user should know. */
@@ -1009,6 +1026,11 @@ export interface SnapshotInfo {
   problemCode?: string
   /** What is new in it; not set for the first of a machine, and where it is not known. */
   changes?: SnapshotChanges
+  /** Whether something of the state is not in the snapshot. */
+  incomplete: boolean
+  /** What is not in it, or not as it should be, the worst first. */
+  remarks: Array<FileProblem>
+  moreRemarks: number
 }
 
 /**
@@ -1035,6 +1057,10 @@ export interface StatusReport {
   lastSnapshot?: string
   /** When it was made, ISO 8601. */
   lastSnapshotAt?: string
+  /** Whether something of the state is not in the snapshot. */
+  incomplete: boolean
+  /** What is not in it, or not as it should be, the worst first. */
+  remarks: Array<FileProblem>
   /** Snapshots of all machines. */
   snapshots: number
   /** Every machine that has something in the bucket: this one first, then by newest snapshot, the latest first. */

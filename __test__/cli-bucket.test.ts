@@ -138,7 +138,7 @@ describe('undelete', () => {
   it('says so when there is nothing, and when something could not be looked into', async () => {
     const nothing = await run('undelete', { undelete: async () => NOTHING });
     expect(nothing).toMatchObject({ exit: 0, out: 'No snapshot is hidden or overwritten\n' });
-    const problems = [{ path: 'x', code: 'B2_WRONG_KEY', message: 'sealed' }];
+    const problems = [{ path: 'x', code: 'B2_WRONG_KEY', message: 'sealed', failure: false, missing: true }];
     const partly = await run('undelete', { undelete: async () => ({ ...NOTHING, problems }) });
     expect(partly.exit).toBe(3);
     expect(partly.err).toBe('1 snapshot could not be looked into:\n  x: sealed (B2_WRONG_KEY)\n');

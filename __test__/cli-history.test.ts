@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { HistoryReport, PathVersion, ShowReport } from '../index.js';
 import type { Engine } from '../ts/engine.ts';
-import { json, run, SNAPSHOT } from './cli-support.ts';
+import { json, PROBLEM, run, SNAPSHOT } from './cli-support.ts';
 
 const SHOWN: ShowReport = {
   snapshot: SNAPSHOT.id,
@@ -12,6 +12,8 @@ const SHOWN: ShowReport = {
     shown('workspace/link', { kind: 'symlink', mode: 0o777, target: 'a\u001b' }),
     shown('x.sqlite', { bytes: 2_000_000, database: true }),
   ],
+  incomplete: false,
+  remarks: [],
   warnings: [],
 };
 function shown(path: string, rest: Partial<ShowReport['entries'][number]>): ShowReport['entries'][number] {
@@ -68,6 +70,15 @@ describe('show', () => {
       '2 files, 2.0 MB',
       '',
     ]);
+  });
+
+  it('names what the snapshot lacks', async () => {
+    const show = async () => ({ ...SHOWN, incomplete: true, remarks: [PROBLEM] });
+    const { exit, err } = await run('show latest', { show });
+    expect(exit).toBe(0);
+    expect(err).toContain('The snapshot is incomplete. Not in it:\n  workspace/a\\x0ab: ');
+    const { document } = await json('show latest', { show });
+    expect(document).toMatchObject({ incomplete: true, remarks: [PROBLEM] });
   });
 
   it('prints a file as it is, also with --quiet, and in JSON as text or Base64', async () => {

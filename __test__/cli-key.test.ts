@@ -251,6 +251,8 @@ describe('a recovery code', () => {
     downloadedBytes: 1,
     requests: 1,
     failed: [],
+    incomplete: false,
+    remarks: [],
     roots: [],
     warnings: [],
     durationMs: 1,

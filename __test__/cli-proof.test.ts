@@ -21,6 +21,8 @@ describe('drill', () => {
     bytes: 1000,
     databases: 2,
     failed: [],
+    incomplete: false,
+    remarks: [],
     warnings: [],
     requests: 3,
     downloadedBytes: 500,
@@ -32,6 +34,14 @@ describe('drill', () => {
     expect(exit).toBe(0);
     expect(out).toContain('The newest snapshot came back whole');
     expect(out).toContain('2 databases');
+  });
+
+  it('does not call whole what lacks something', async () => {
+    const lacking = { ...drilled, incomplete: true, remarks: [PROBLEM] };
+    const { exit, out, err } = await run('drill', { drill: async () => lacking });
+    expect(exit).toBe(3);
+    expect(out).toContain('All that is in the newest snapshot came back, but it is incomplete\n');
+    expect(err).toContain('The snapshot is incomplete. Not in it:\n  workspace/a\\x0ab: ');
   });
 
   it('fails where something did not, and names it', async () => {

@@ -3,6 +3,7 @@ import type { RollbackPlan, RollbackReport } from '../index.js';
 import { main } from '../ts/cli/main.ts';
 import type { Engine } from '../ts/engine.ts';
 import { BackupError } from '../ts/errors.ts';
+import { PROBLEM } from './cli-support.ts';
 import { world } from './support.ts';
 
 const ID = '2026-11-22T00-00-00Z-aaaaaaaa';
@@ -116,7 +117,7 @@ describe('restore over the live state', () => {
 
   it.each<[string, Partial<RollbackReport>, number]>([
     ['failed', { outcome: 'rolled-back', problem: 'no space' }, 1],
-    ['left something out', { failed: [{ path: 'a', code: 'B2_DAMAGED', message: 'gone' }] }, 3],
+    ['left something out', { failed: [{ ...PROBLEM, message: 'gone' }] }, 3],
   ])('ends with another status when it %s', async (_what, report, status) => {
     const { exit, err } = await run('restore latest --yes --partial', { report });
     expect(exit).toBe(status);

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Engine } from '../ts/engine.ts';
-import { json, run, SNAPSHOT } from './cli-support.ts';
+import { json, PROBLEM, run, SNAPSHOT } from './cli-support.ts';
 
 describe('status', () => {
   const report = {
@@ -14,6 +14,8 @@ describe('status', () => {
     damagedPacks: 0,
     pending: true,
     opensWith: [],
+    incomplete: false,
+    remarks: [],
     warnings: [],
   };
 
@@ -30,6 +32,16 @@ describe('status', () => {
       opensWith: [],
       warnings: [],
     });
+  });
+
+  it('names what the newest snapshot lacks', async () => {
+    const lacking = { ...report, lastSnapshot: SNAPSHOT.id, incomplete: true, remarks: [PROBLEM] };
+    const { exit, out, err } = await run('status', { status: async () => lacking });
+    expect(exit).toBe(0);
+    expect(out).toContain(`last snapshot  ${SNAPSHOT.id}, incomplete\n`);
+    expect(err).toContain('The snapshot is incomplete. Not in it:\n  workspace/a\\x0ab: ');
+    const { document } = await json('status', { status: async () => lacking });
+    expect(document).toMatchObject({ incomplete: true, remarks: [PROBLEM] });
   });
 
   it('warns while one lost key would be the end', async () => {
@@ -60,6 +72,8 @@ describe('settings', () => {
         damagedPacks: 0,
         pending: false,
         opensWith: [],
+        incomplete: false,
+        remarks: [],
         warnings: [],
       }),
       doctor: async () => ({ findings: [], problems: 0, requests: 1, durationMs: 1 }),
@@ -113,6 +127,8 @@ describe('several machines', () => {
       damagedPacks: 0,
       pending: false,
       opensWith: [],
+      incomplete: false,
+      remarks: [],
       warnings: [],
     };
     const { out } = await run('status', { status: async () => status });

@@ -12,12 +12,19 @@ export const PUSHED = {
   bytes: 30_100_000,
   uploadedBytes: 2_345_678,
   requests: 4,
+  incomplete: false,
   skipped: [],
   warnings: [],
   durationMs: 1234,
 };
 export const { snapshot: _, ...UNCHANGED } = { ...PUSHED, changed: false, uploadedBytes: 0, requests: 2 };
-export const PROBLEM = { path: 'workspace/a\nb', code: 'B2_PERMISSION', message: 'no permission to read it' };
+export const PROBLEM = {
+  path: 'workspace/a\nb',
+  code: 'B2_PERMISSION',
+  message: 'no permission to read it',
+  failure: false,
+  missing: true,
+};
 export const SNAPSHOT = {
   id: '2026-02-19T00-00-00Z-1f2e3d4c',
   kind: 'regular',
@@ -29,6 +36,9 @@ export const SNAPSHOT = {
   bytes: 30_100_000,
   authenticated: true,
   format: 2,
+  incomplete: false,
+  remarks: [],
+  moreRemarks: 0,
 };
 export async function run(
   line: string,

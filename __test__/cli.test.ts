@@ -12,6 +12,8 @@ const RESTORED = {
   downloadedBytes: 500,
   requests: 3,
   failed: [],
+  incomplete: false,
+  remarks: [],
   roots: [],
   warnings: [],
   durationMs: 100,
@@ -136,16 +138,17 @@ describe('push', () => {
   });
 
   it('ends with 3 and lists what could not be backed up, also with --quiet', async () => {
-    const push: Engine['push'] = async () => ({ ...PUSHED, skipped: [PROBLEM] });
+    const push: Engine['push'] = async () => ({ ...PUSHED, incomplete: true, skipped: [PROBLEM] });
     const { exit, err } = await run('push --quiet', { push });
     expect(exit).toBe(3);
     expect(err).toBe(
-      '1 file could not be backed up:\n  workspace/a\\x0ab: no permission to read it (B2_PERMISSION)\n',
+      'The snapshot is incomplete. Not in it:\n  workspace/a\\x0ab: no permission to read it (B2_PERMISSION)\n',
     );
     expect(await json('push', { push })).toMatchObject({
       exit: 3,
-      document: { ok: true, skipped: [PROBLEM] },
+      document: { ok: true, incomplete: true, skipped: [PROBLEM] },
     });
+    expect((await run('push', { push })).out).toMatch(/^Snapshot 2026\S+, which is incomplete\n/);
   });
 
   it('only plans with --dry-run', async () => {
@@ -225,6 +228,40 @@ describe('list', () => {
       { kind: 'safety', reason: null, changes: null },
       { reason: null, problem: 'none of the secrets opens it' },
     ]);
+  });
+});
+
+describe('a snapshot that lacks something', () => {
+  const lacking = { incomplete: true, remarks: [PROBLEM] };
+  const named = '  workspace/a\\x0ab: no permission to read it (B2_PERMISSION)\n';
+
+  it('is marked in the list', async () => {
+    const snapshots = [{ ...SNAPSHOT, ...lacking, moreRemarks: 2 }];
+    const list: Engine['list'] = async () => ({ snapshots, warnings: [] });
+    expect((await run('list', { list })).out).toContain('incomplete: lacks workspace/a\\x0ab and 2 more\n');
+    expect((await json('list', { list })).document).toMatchObject({ snapshots: [{ ...lacking, moreRemarks: 2 }] });
+  });
+
+  it('is restored with exit status 3, and what it lacks is named', async () => {
+    const restore: Engine['restore'] = async () => ({ ...RESTORED, ...lacking });
+    const { exit, err } = await run('restore latest --to /x', { restore });
+    expect(exit).toBe(3);
+    expect(err).toBe(`The snapshot is incomplete. Not in it:\n${named}`);
+    expect((await json('restore latest --to /x', { restore })).document).toMatchObject(lacking);
+    // What was saved, though torn, is no lack.
+    const torn = { ...PROBLEM, code: 'B2_CHANGED_WHILE_READ', missing: false };
+    const saved = { ...RESTORED, remarks: [torn] };
+    expect(await run('restore latest --to /x', { restore: async () => saved })).toMatchObject({
+      exit: 0,
+      err: expect.stringContaining('In the snapshot, with a remark:\n'),
+    });
+  });
+
+  it('names only so many on a terminal', async () => {
+    const remarks = Array.from({ length: 203 }, (_, at) => ({ ...PROBLEM, path: `${at}` }));
+    const restore: Engine['restore'] = async () => ({ ...RESTORED, incomplete: true, remarks });
+    const { err } = await run('restore latest --to /x', { restore });
+    expect(err).toMatch(/\n {2}199: .*\n {2}and 3 more; --json names all\n$/);
   });
 });
 

@@ -99,6 +99,7 @@ export const REPORT: PushReport = {
   bytes: 1_000,
   uploadedBytes: 100,
   requests: 3,
+  incomplete: false,
   skipped: [],
   warnings: [],
   durationMs: 20,

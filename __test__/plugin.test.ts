@@ -3,13 +3,22 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { BackupError } from '../ts/errors.ts';
 import { registerHooks } from '../ts/plugin/hooks.ts';
-import { registerRpc } from '../ts/plugin/rpc.ts';
+import { registerRpc, theBackup } from '../ts/plugin/rpc.ts';
 import { createService } from '../ts/plugin/service.ts';
+import { tellStatus } from '../ts/plugin/tell.ts';
 import { CONFIG, FakeHost, HeldEngine, rest, TestClock, temporaryState } from './plugin-support.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+
+const UNREAD = {
+  path: 'workspace/a',
+  code: 'B2_SKIPPED_UNREADABLE',
+  message: 'no permission',
+  failure: false,
+  missing: true,
+};
 
 const started: FakeHost[] = [];
 afterEach(async () => {
@@ -358,10 +367,56 @@ describe('the user is told', () => {
   it('in one line of the log for each push, and by name of what was left out', async () => {
     const { host, held } = await gateway();
     await held.last.succeed({
-      skipped: [{ path: 'workspace/a', code: 'B2_SKIPPED_UNREADABLE', message: 'no permission' }],
+      skipped: [UNREAD],
     });
     const lines = host.lines.filter((line) => line.includes('push'));
     expect(lines).toHaveLength(1);
     expect(host.lines.join('\n')).toContain('not backed up: "workspace/a": no permission');
+  });
+
+  describe('when the backups lack what they must have', () => {
+    const LOCKED = {
+      path: 'state/openclaw.sqlite',
+      code: 'B2_SKIPPED_HOST_DATABASE',
+      message: 'is locked',
+      failure: true,
+      missing: true,
+    };
+    const said =
+      'The backups to B2 are incomplete. state/openclaw.sqlite: is locked (B2_SKIPPED_HOST_DATABASE). All else is backed up.';
+
+    it('in health and to the user, once, until a push has all of it', async () => {
+      const { host, held, clock } = await gateway();
+      await held.last.succeed({ incomplete: true, skipped: [LOCKED, UNREAD] });
+      expect(host.health).toEqual([said]);
+      expect(host.events.map(({ text }) => text)).toEqual([said]);
+      const status = await theBackup().status({ bucket: false });
+      expect(status).toMatchObject({ failures: 0, remarks: [LOCKED, UNREAD] });
+      expect(tellStatus(status, clock.now())).toContain(
+        'The newest snapshot is incomplete: it lacks state/openclaw.sqlite, workspace/a\n' +
+          '  state/openclaw.sqlite: is locked (B2_SKIPPED_HOST_DATABASE)',
+      );
+
+      // A push that finds nothing new clears nothing.
+      await clock.advance(DAY);
+      await held.last.succeed({ changed: false, incomplete: true, skipped: [LOCKED, UNREAD] });
+      expect(host.health).toEqual([said, said]);
+      expect(host.events).toHaveLength(1);
+
+      await clock.advance(DAY);
+      await held.last.succeed({ incomplete: true, skipped: [UNREAD] });
+      expect(host.health.at(-1)).toBe('ok');
+      expect(host.events.at(-1)?.text).toBe('The backups hold again what they lacked.');
+      await clock.advance(DAY);
+      await held.last.succeed();
+      expect(host.events).toHaveLength(2);
+      expect(await theBackup().status({ bucket: false })).not.toHaveProperty('remarks');
+    });
+
+    it('also after a restart of the gateway', async () => {
+      const clock = new TestClock();
+      const { host } = await gateway({ clock, record: { ...recently(clock, 1), remarks: [LOCKED] } });
+      expect(host.health).toEqual([said]);
+    });
   });
 });

@@ -36,6 +36,8 @@ const DRILLED: DrillReport = {
   bytes: 1_000,
   databases: 2,
   failed: [],
+  incomplete: false,
+  remarks: [],
   warnings: [],
   requests: 7,
   downloadedBytes: 900,
@@ -339,7 +341,8 @@ describe('a trial restore', () => {
   it('that brings not everything back is told once, and again when all is well', async () => {
     const { held, drills, host, status, nextDay } = await gateway({ days: { drill: 60 }, config: ALONE });
     await held.last.succeed();
-    const failed = ['a', 'b', 'c', 'd'].map((path) => ({ path, code: 'B2_DAMAGED', message: 'is damaged' }));
+    const damage = { code: 'B2_DAMAGED', message: 'is damaged', failure: false, missing: true };
+    const failed = ['a', 'b', 'c', 'd'].map((path) => ({ path, ...damage }));
     await drills[0]?.succeed({ failed });
     expect(host.events.map(({ text }) => text)).toEqual([
       'A trial restore of 2026-11-23T12-00-00Z-aaaaaaaa did not bring back 4 files: a, b, c and 1 more. The next ' +

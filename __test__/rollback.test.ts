@@ -25,6 +25,9 @@ const SNAPSHOT = {
   bytes: 1_000,
   authenticated: true,
   format: 2,
+  incomplete: false,
+  remarks: [],
+  moreRemarks: 0,
 } satisfies SnapshotInfo;
 
 const entry = (path: string, parts: Partial<RollbackEntry> = {}): RollbackEntry => ({

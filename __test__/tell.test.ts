@@ -144,20 +144,28 @@ describe('a push', () => {
     bytes: 200e6,
     uploadedBytes: 3_100_000,
     requests: 4,
+    incomplete: false,
     skipped: [],
     warnings: [],
     durationMs: 1_200,
   };
   const { snapshot: _, ...unchanged } = { ...report, changed: false, uploadedBytes: 0, durationMs: 210 };
-  const skipped = [{ path: 'workspace/a', code: 'B2_READ', message: 'no permission' }];
+  const unread = {
+    path: 'workspace/a',
+    code: 'B2_READ',
+    message: 'no permission',
+    failure: false,
+    missing: true,
+  };
+  const torn = { ...unread, path: 'workspace/b', code: 'B2_CHANGED_WHILE_READ', missing: false };
 
   it.each([
     [report, 'Snapshot 2026-02-19T15-00-00Z-d0e8c2c9: 1,234 files, 200.0 MB; 3.1 MB sent, 1.2 s'],
     [unchanged, 'Nothing has changed since the last snapshot (0.2 s)'],
     [
-      { ...unchanged, resumed: '2026-02-18T22-30-00Z-d0e8c2c9', skipped },
+      { ...unchanged, resumed: '2026-02-18T22-30-00Z-d0e8c2c9', skipped: [unread, torn] },
       'Nothing has changed since the last snapshot (0.2 s); finished 2026-02-18T22-30-00Z-d0e8c2c9, ' +
-        'which had been cut off; 1 file could not be backed up',
+        'which had been cut off; incomplete: it lacks workspace/a; 1 file saved with a remark',
     ],
   ])('is one line (%#)', (given, expected) => expect(tellPush(given)).toBe(expected));
 
@@ -183,6 +191,8 @@ describe('the status', () => {
     damagedPacks: 0,
     pending: false,
     opensWith: ['application-key', 'recovery-code'],
+    incomplete: false,
+    remarks: [],
     warnings: [],
   };
   const tell = (standing: Parameters<typeof tellStatus>[0]) => tellStatus(standing, NOW, 'UTC').split('\n');

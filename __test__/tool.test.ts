@@ -27,6 +27,9 @@ function snapshot(createdAt: string, parts: Partial<SnapshotInfo> = {}): Snapsho
     bytes: 1_000_000,
     authenticated: true,
     format: 2,
+    incomplete: false,
+    remarks: [],
+    moreRemarks: 0,
     ...parts,
   };
 }

@@ -21,6 +21,9 @@ export function made(at: string, reason = 'scheduled', more: Partial<SnapshotInf
     bytes: 1000,
     authenticated: true,
     format: 2,
+    incomplete: false,
+    remarks: [],
+    moreRemarks: 0,
     ...more,
   };
 }

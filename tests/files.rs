@@ -16,6 +16,8 @@ use b2_backup::progress::{Event, Phase, Progress};
 use b2_backup::store::memory::MemoryStore;
 use tempfile::{TempDir, tempdir};
 
+#[path = "files/incomplete.rs"]
+mod incomplete;
 #[path = "support/machine.rs"]
 mod machine;
 #[path = "support/plain.rs"]

@@ -40,6 +40,7 @@ export const WRAPPER_CODES = [
   'B2_NATIVE_UNAVAILABLE',
   'B2_WORKER_DIED',
   'B2_NOT_RUNNING',
+  'B2_INCOMPLETE',
   'B2_USAGE',
 ] as const;
 

@@ -2,6 +2,9 @@
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
 
+/** Paths that a sentence names. */
+const NAMED = 3;
+
 /** `12.3 MB`; powers of 1000, as Backblaze bills them. */
 export function formatBytes(bytes: number): string {
   let value = Math.max(0, bytes);
@@ -52,6 +55,18 @@ export function printable(text: string): string {
     const code = character.codePointAt(0) ?? 0;
     return code < 0x100 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`;
   });
+}
+
+/** What a snapshot lacks, by name of some: `a, b, c and 2 more`; nothing where it is complete. */
+export function lacks(
+  remarks: readonly { readonly path: string; readonly missing: boolean }[],
+  more = 0,
+): string | undefined {
+  const missing = remarks.filter((remark) => remark.missing);
+  if (missing.length === 0) return undefined;
+  const rest = Math.max(0, missing.length - NAMED) + more;
+  const named = missing.slice(0, NAMED).map(({ path }) => printable(path));
+  return rest > 0 ? `${named.join(', ')} and ${formatCount(rest)} more` : named.join(', ');
 }
 
 function two(number: number): string {

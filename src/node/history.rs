@@ -4,6 +4,7 @@ use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 
 use super::options::number;
+use super::problem::{FileProblem, problems};
 use crate::ops;
 
 /// What to show.
@@ -58,6 +59,10 @@ pub struct ShowReport {
     pub created_at: String,
     /// Everything that is meant, by root, the state directory first, then by path.
     pub entries: Vec<ShownEntry>,
+    /// Whether something of the state is not in the snapshot.
+    pub incomplete: bool,
+    /// What is not in it, or not as it should be, as far as it is about what is meant, the worst first.
+    pub remarks: Vec<FileProblem>,
     /// What is in the file, where the path is that of one file.
     pub content: Option<Buffer>,
     /// What the user should know.
@@ -67,11 +72,14 @@ pub struct ShowReport {
 // By hand: a buffer of JavaScript has none, and what is in a file is not for a log.
 impl std::fmt::Debug for ShowReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { snapshot, created_at, entries, content: _, warnings } = self;
+        let Self { snapshot, created_at, entries, incomplete, remarks, content: _, warnings } =
+            self;
         f.debug_struct("ShowReport")
             .field("snapshot", snapshot)
             .field("created_at", created_at)
             .field("entries", entries)
+            .field("incomplete", incomplete)
+            .field("remarks", remarks)
             .field("warnings", warnings)
             .finish_non_exhaustive()
     }
@@ -92,6 +100,8 @@ impl From<ops::ShowReport> for ShowReport {
             snapshot: report.snapshot,
             created_at: report.created_at,
             entries: report.entries.into_iter().map(entry).collect(),
+            incomplete: report.incomplete,
+            remarks: problems(report.remarks),
             content: report.content.map(Buffer::from),
             warnings: report.warnings,
         }

@@ -9,6 +9,7 @@ mod history;
 mod keys;
 mod machines;
 mod options;
+mod problem;
 mod proof;
 mod prune;
 mod reports;

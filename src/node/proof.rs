@@ -22,6 +22,10 @@ pub struct DrillReport {
     pub databases: f64,
     /// What did not come back, or not as it was; empty: the snapshot is proven.
     pub failed: Vec<FileProblem>,
+    /// Whether something of the state is not in the snapshot.
+    pub incomplete: bool,
+    /// What is not in it, or not as it should be, the worst first.
+    pub remarks: Vec<FileProblem>,
     /// What the user should know.
     pub warnings: Vec<String>,
     /// Requests made.
@@ -41,6 +45,8 @@ impl From<ops::DrillReport> for DrillReport {
             bytes: number(report.bytes),
             databases: number(report.databases),
             failed: problems(report.failed),
+            incomplete: report.incomplete,
+            remarks: problems(report.remarks),
             warnings: report.warnings,
             requests: number(report.requests),
             downloaded_bytes: number(report.downloaded_bytes),

@@ -4,29 +4,8 @@ use napi_derive::napi;
 
 use super::machines::MachineInfo;
 use super::options::number;
+pub(super) use super::problem::{FileProblem, problems};
 use crate::ops;
-
-/// Something that could not be backed up or restored.
-#[napi(object, object_from_js = false)]
-#[derive(Debug)]
-pub struct FileProblem {
-    /// The path; bytes that are not UTF-8 and control characters as `\xNN`.
-    pub path: String,
-    /// A stable code.
-    pub code: String,
-    /// A sentence.
-    pub message: String,
-}
-
-impl From<ops::FileProblem> for FileProblem {
-    fn from(problem: ops::FileProblem) -> Self {
-        Self { path: problem.path, code: problem.code, message: problem.message }
-    }
-}
-
-pub(super) fn problems(all: Vec<ops::FileProblem>) -> Vec<FileProblem> {
-    all.into_iter().map(FileProblem::from).collect()
-}
 
 /// What a push did.
 #[napi(object, object_from_js = false)]
@@ -46,7 +25,9 @@ pub struct PushReport {
     pub uploaded_bytes: f64,
     /// Requests made.
     pub requests: f64,
-    /// Files that could not be backed up.
+    /// Whether something of the state is not in the newest snapshot.
+    pub incomplete: bool,
+    /// What is not in it, or not as it should be, the worst first. Also of a push that found nothing new.
     pub skipped: Vec<FileProblem>,
     /// What the user should know.
     pub warnings: Vec<String>,
@@ -66,6 +47,7 @@ impl From<ops::PushReport> for PushReport {
             bytes: number(report.bytes),
             uploaded_bytes: number(report.uploaded_bytes),
             requests: number(report.requests),
+            incomplete: ops::is_incomplete(&report.skipped),
             skipped: problems(report.skipped),
             warnings: report.warnings,
             duration_ms: number(report.duration_ms),
@@ -200,6 +182,12 @@ pub struct SnapshotInfo {
     pub problem_code: Option<String>,
     /// What is new in it; not set for the first of a machine, and where it is not known.
     pub changes: Option<SnapshotChanges>,
+    /// Whether something of the state is not in it.
+    pub incomplete: bool,
+    /// What is not in it, or not as it should be: at most 20, the worst first.
+    pub remarks: Vec<FileProblem>,
+    /// How many more there are.
+    pub more_remarks: f64,
 }
 
 /// Every snapshot, oldest first.
@@ -228,6 +216,9 @@ impl From<ops::ListReport> for ListReport {
             problem: info.problem,
             problem_code: info.problem_code.map(str::to_owned),
             changes: info.changes.map(SnapshotChanges::from),
+            incomplete: info.incomplete,
+            remarks: problems(info.remarks),
+            more_remarks: number(info.more_remarks),
         };
         Self {
             snapshots: report.snapshots.into_iter().map(info).collect(),
@@ -252,6 +243,10 @@ pub struct RestoreReport {
     pub requests: f64,
     /// Files that could not be restored.
     pub failed: Vec<FileProblem>,
+    /// Whether something of the state is not in the snapshot, of what was asked for.
+    pub incomplete: bool,
+    /// What is not in it, or not as it should be, as far as it is about what was asked for, the worst first.
+    pub remarks: Vec<FileProblem>,
     /// Where each root went, where there are several.
     pub roots: Vec<String>,
     /// What the user should know.
@@ -269,6 +264,8 @@ impl From<ops::RestoreReport> for RestoreReport {
             downloaded_bytes: number(report.downloaded_bytes),
             requests: number(report.requests),
             failed: problems(report.failed),
+            incomplete: report.incomplete,
+            remarks: problems(report.remarks),
             roots: report.roots,
             warnings: report.warnings,
             duration_ms: number(report.duration_ms),
@@ -354,6 +351,10 @@ pub struct StatusReport {
     pub last_snapshot: Option<String>,
     /// When it was made, ISO 8601.
     pub last_snapshot_at: Option<String>,
+    /// Whether something of the state is not in it.
+    pub incomplete: bool,
+    /// What is not in it, or not as it should be, the worst first.
+    pub remarks: Vec<FileProblem>,
     /// Snapshots of all machines.
     pub snapshots: f64,
     /// Every machine that has something in the bucket: this one first, then by newest snapshot, the latest first.
@@ -385,6 +386,8 @@ impl From<ops::StatusReport> for StatusReport {
             machine: report.machine,
             last_snapshot: report.last_snapshot,
             last_snapshot_at: report.last_snapshot_at,
+            incomplete: report.incomplete,
+            remarks: problems(report.remarks),
             snapshots: number(report.snapshots),
             machines: report.machines.into_iter().map(MachineInfo::from).collect(),
             stored_bytes: number(report.stored_bytes),

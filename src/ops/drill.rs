@@ -13,7 +13,7 @@ use super::list::time;
 use super::restore::{Target, Work, fetch};
 use super::session::{Session, millis};
 use super::tree::{entries, source};
-use super::{FileProblem, Settings};
+use super::{FileProblem, Settings, problem};
 use crate::crypto::ContentHash;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
@@ -39,6 +39,10 @@ pub struct DrillReport {
     pub databases: u64,
     /// What did not come back, or not as it was; empty: the snapshot is proven.
     pub failed: Vec<FileProblem>,
+    /// Whether something of the state is not in the snapshot.
+    pub incomplete: bool,
+    /// What is not in it, or not as it should be, the worst first.
+    pub remarks: Vec<FileProblem>,
     /// Body bytes received.
     pub downloaded_bytes: u64,
     /// Requests made.
@@ -148,7 +152,10 @@ async fn run(
     warnings.splice(0..0, blank.warnings.iter().cloned());
     let bad = seen.damaged.iter().filter_map(|number| Some(source.pack(*number).ok()?.name));
     let bad = bad.collect();
+    let remarks = problem::of_manifest(manifest);
     let report = DrillReport {
+        incomplete: problem::is_incomplete(&remarks),
+        remarks,
         snapshot: snapshot.to_owned(),
         snapshot_at: time(manifest.local_time_ms),
         files: seen.files,

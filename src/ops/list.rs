@@ -3,9 +3,9 @@
 use futures_util::StreamExt as _;
 
 use super::head::Unlisted;
-use super::legacy;
 use super::session::Session;
 use super::tree::shown;
+use super::{FileProblem, legacy, problem};
 use crate::entry::RelPath;
 use crate::error::Result;
 use crate::format::{ChangeSummary, GrownPath, RootRecord, SnapshotId, SnapshotName};
@@ -15,6 +15,8 @@ use crate::repo::{Snapshot, find, read};
 const PARALLEL: usize = 6;
 /// Paths that are shown of a snapshot, whatever its manifest names.
 const MOST_SHOWN: usize = 5;
+/// Remarks that are shown of a snapshot; `show` shows all.
+const MOST_REMARKS: usize = 20;
 
 /// A file that has much new content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +71,12 @@ pub struct SnapshotInfo {
     pub problem_code: Option<&'static str>,
     /// What is new in it; `None` for the first of a machine, and where it is not known.
     pub changes: Option<SnapshotChanges>,
+    /// Whether something of the state is not in it.
+    pub incomplete: bool,
+    /// What is not in it, or not as it should be: at most 20, the worst first.
+    pub remarks: Vec<FileProblem>,
+    /// How many more there are.
+    pub more_remarks: u64,
 }
 
 /// What `list` shows.
@@ -126,6 +134,11 @@ fn info(id: &SnapshotId, snapshot: Result<Snapshot>) -> SnapshotInfo {
             info.files = manifest.counts.files;
             info.bytes = manifest.counts.bytes;
             info.authenticated = key.is_sealed();
+            let mut remarks = problem::of_manifest(&manifest);
+            info.incomplete = problem::is_incomplete(&remarks);
+            info.more_remarks = remarks.len().saturating_sub(MOST_REMARKS) as u64;
+            remarks.truncate(MOST_REMARKS);
+            info.remarks = remarks;
             info.changes = manifest.changes.map(|changes| describe(changes, &manifest.roots));
         }
         Err(error) => {

@@ -14,6 +14,7 @@ mod list;
 mod plan;
 #[doc(hidden)]
 pub mod probe;
+mod problem;
 mod prune;
 mod push;
 mod remove;
@@ -41,6 +42,7 @@ pub use keys::{
 };
 pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list, time as iso_time};
 pub use plan::{PlanEntry, PlanReport, plan};
+pub use problem::{FileProblem, is_incomplete};
 pub use prune::{
     ForgetOptions, ForgetReport, Keep, PruneOptions, PruneReport, PrunedSnapshot, forget, prune,
 };
@@ -58,39 +60,3 @@ pub use undelete::{UndeleteOptions, UndeleteReport, Undeleted, undelete};
 pub use verify::{Reading, VerifyOptions, VerifyProblem, VerifyReport, verify};
 
 pub use crate::repo::Arrival;
-use crate::source::Skipped;
-
-/// Something that could not be backed up or restored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileProblem {
-    /// The path for people, or the object where there is no path.
-    pub path: String,
-    /// A stable code.
-    pub code: String,
-    /// A sentence.
-    pub message: String,
-}
-
-impl FileProblem {
-    fn new(path: impl Into<String>, error: &crate::error::Error) -> Self {
-        Self { path: path.into(), code: error.code().to_owned(), message: error.to_string() }
-    }
-}
-
-impl From<Skipped> for FileProblem {
-    fn from(skipped: Skipped) -> Self {
-        Self { path: skipped.path, code: skipped.code.to_owned(), message: skipped.message }
-    }
-}
-
-impl From<crate::format::Remark> for FileProblem {
-    fn from(remark: crate::format::Remark) -> Self {
-        Self { path: remark.path, code: remark.code, message: remark.message }
-    }
-}
-
-impl From<FileProblem> for crate::format::Remark {
-    fn from(problem: FileProblem) -> Self {
-        Self { path: problem.path, code: problem.code, message: problem.message }
-    }
-}

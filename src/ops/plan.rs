@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::FileProblem;
-use super::push::{
-    Looked, look,
-    memory::{Memory, path_bytes},
-};
+use super::push::{Looked, by_people, look, memory::Memory};
+use super::roots::shown_here;
 use super::session::Session;
-use super::tree::path_for_people;
 use crate::error::Result;
 use crate::source::EntryKind;
 
@@ -56,11 +53,9 @@ pub async fn plan(session: &Session) -> Result<PlanReport> {
     let local = session.local_repository(session.settings.encrypt);
     let memory = Memory::load(&local)?;
     let warnings = session.warnings.iter().cloned().chain(warnings).collect();
+    let skipped = by_people(&roots, skipped);
     let mut report = PlanReport { skipped, warnings, ..PlanReport::default() };
-    let shown = |root: u16, path: &crate::entry::RelPath| match roots.get(usize::from(root)) {
-        Some(place) if root > 0 => path_for_people(Some(&path_bytes(&place.path)), path),
-        _ => path_for_people(None, path),
-    };
+    let shown = |root: u16, path: &crate::entry::RelPath| shown_here(&roots, root, path);
     let mut entries = BTreeMap::new();
     for found in &walk.found {
         let changed = memory.as_ref().and_then(|memory| memory.unchanged(found)).is_none();

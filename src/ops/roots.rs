@@ -18,6 +18,12 @@ pub(super) fn record(root: &Root) -> RootRecord {
     RootRecord { kind: u8::try_from(kind).unwrap_or_default(), path: path_bytes(&root.path) }
 }
 
+/// The path of something on this machine for people; outside the state directory with its root before it.
+pub(super) fn shown_here(roots: &[Root], root: u16, path: &RelPath) -> String {
+    let other = roots.get(usize::from(root)).filter(|_| root > 0);
+    path_for_people(other.map(|root| path_bytes(&root.path)).as_deref(), path)
+}
+
 /// What a root was to the host. `None` for a kind of a newer version.
 pub(super) fn kind(record: &RootRecord) -> Option<RootKind> {
     KINDS.get(usize::from(record.kind)).copied()

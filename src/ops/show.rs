@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::FileProblem;
 use super::legacy::{Legacy, Take};
 use super::list::time;
 use super::restore::Selection;
 use super::session::Session;
 use super::tree::{entries, shown, source};
+use super::{FileProblem, problem};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags, RootRecord, SnapshotName};
@@ -54,6 +54,10 @@ pub struct ShowReport {
     pub created_at: String,
     /// Everything that is meant, by root, the state directory first, then by path.
     pub entries: Vec<ShownEntry>,
+    /// Whether something of the state is not in the snapshot.
+    pub incomplete: bool,
+    /// What is not in it, or not as it should be, as far as it is about what is meant, the worst first.
+    pub remarks: Vec<FileProblem>,
     /// What is in the file, where the path is that of one file.
     pub content: Option<Vec<u8>>,
     /// What the user should know.
@@ -78,8 +82,11 @@ async fn run(session: &Session, options: &ShowOptions) -> Result<ShowReport> {
     let (source, warnings) =
         source(session, &options.snapshot, options.allow_unauthenticated).await?;
     let manifest = &source.snapshot().manifest;
+    let remarks = paths.concerned(problem::of_manifest(manifest), &manifest.roots);
     let mut report = ShowReport {
         snapshot: source.snapshot().id.to_string(),
+        incomplete: problem::is_incomplete(&remarks),
+        remarks,
         created_at: time(manifest.local_time_ms),
         warnings: session.warnings.iter().cloned().chain(warnings).collect(),
         ..ShowReport::default()

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use super::head::Unlisted;
 use super::list::time;
 use super::session::{Session, millis};
-use super::slots;
-use crate::error::Result;
+use super::{FileProblem, problem, slots};
+use crate::error::{Error, Result};
 use crate::format::{MachineId, SnapshotId, SnapshotName};
-use crate::repo::Spool;
+use crate::repo::{Newest, Snapshot, Spool, read};
 use crate::store::ObjectInfo;
 
 /// A machine that is silent for longer is named, in milliseconds.
@@ -50,6 +50,10 @@ pub struct StatusReport {
     pub last_snapshot: Option<String>,
     /// When it was made, ISO 8601.
     pub last_snapshot_at: Option<String>,
+    /// Whether something of the state is not in it.
+    pub incomplete: bool,
+    /// What is not in it, or not as it should be, the worst first.
+    pub remarks: Vec<FileProblem>,
     /// Snapshots of all machines.
     pub snapshots: u64,
     /// Every machine that has something in the bucket: this one first, then by newest snapshot, the latest first.
@@ -98,6 +102,7 @@ async fn run(session: &Session) -> Result<StatusReport> {
         }
         _ => None,
     });
+    let remarks = remarks(session, local.newest()?, last.as_ref()).await?;
     let now = millis(session.ambient.clock.now()) + session.store.server_offset_ms();
     let machines = machines(&objects, machine, now);
     for silent in machines.iter().filter(|machine| machine.silent) {
@@ -132,6 +137,8 @@ async fn run(session: &Session) -> Result<StatusReport> {
             .and_then(SnapshotId::seconds)
             .map(|seconds| time(seconds * 1000)),
         last_snapshot: last.map(|id| id.to_string()),
+        incomplete: problem::is_incomplete(&remarks),
+        remarks,
         snapshots: names.len() as u64,
         machines,
         stored_bytes: objects.iter().map(|object| object.size).sum(),
@@ -142,6 +149,26 @@ async fn run(session: &Session) -> Result<StatusReport> {
         opens_with,
         warnings,
     })
+}
+
+/// What the newest snapshot says about its files: from local memory where that is of it, else from the bucket.
+async fn remarks(
+    session: &Session,
+    newest: Option<Newest>,
+    last: Option<&SnapshotId>,
+) -> Result<Vec<FileProblem>> {
+    let Some(id) = last else { return Ok(Vec::new()) };
+    let remembered = newest.filter(|newest| newest.snapshot == id.to_string());
+    let snapshot = match remembered {
+        Some(newest) => Snapshot::open(&session.ring, id, &newest.object.into()).await,
+        None => read(&*session.store, &session.ring, id).await,
+    };
+    match snapshot {
+        Ok(snapshot) => Ok(problem::of_manifest(&snapshot.manifest)),
+        Err(Error::Cancelled) => Err(Error::Cancelled),
+        // Nobody can tell: the same as of a snapshot that `list` cannot read.
+        Err(error) => Ok(vec![FileProblem::new(id.to_string(), &error)]),
+    }
 }
 
 /// What the objects say about each machine; `now` in milliseconds since 1970 by the server's clock.

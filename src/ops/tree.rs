@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::head::Unlisted;
+use super::problem;
 use super::session::Session;
 use crate::entry::{EntryKind, RelPath};
 use crate::error::{Error, Result};
@@ -72,8 +73,70 @@ pub(super) async fn source(
     wanted: &str,
     confirmed: bool,
 ) -> Result<(PackSource, Vec<String>)> {
-    let (snapshot, warnings) = choose(session, wanted, confirmed).await?;
+    let (snapshot, mut warnings) = choose(session, wanted, confirmed).await?;
+    warnings.extend(incomplete(session, wanted, &snapshot).await?);
     Ok((content_of(session, snapshot), warnings))
+}
+
+/// What to say about a snapshot that is incomplete; where it was found as `latest`, also which complete one is newest.
+pub(super) async fn incomplete(
+    session: &Session,
+    wanted: &str,
+    snapshot: &Snapshot,
+) -> Result<Option<String>> {
+    let Some(lacks) = problem::lacks(&problem::of_manifest(&snapshot.manifest)) else {
+        return Ok(None);
+    };
+    let id = &snapshot.id;
+    if wanted != "latest" {
+        return Ok(Some(format!("{id} is incomplete: {lacks}")));
+    }
+    let complete = match older_complete(session, id).await? {
+        Older::Complete(older) => format!("the newest complete one is {older}"),
+        Older::None => "no older one of this machine is complete".to_owned(),
+        Older::Unknown => format!("the {MAX_OLDER} before it are incomplete, too"),
+    };
+    Ok(Some(format!("{id} is incomplete: {lacks}; {complete}")))
+}
+
+/// So many snapshots are read to find one that is complete.
+const MAX_OLDER: usize = 30;
+
+/// What there is of older snapshots.
+enum Older {
+    Complete(SnapshotId),
+    None,
+    /// More than are worth reading.
+    Unknown,
+}
+
+async fn older_complete(session: &Session, than: &SnapshotId) -> Result<Older> {
+    let older = |name| match name {
+        SnapshotName::Current(id)
+            if id.machine == than.machine && !id.safety && id.seconds() < than.seconds() =>
+        {
+            Some(id)
+        }
+        _ => None,
+    };
+    let mut ids: Vec<SnapshotId> =
+        find(&*session.store).await?.into_iter().filter_map(older).collect();
+    ids.sort_by_key(SnapshotId::seconds);
+    for id in ids.iter().rev().take(MAX_OLDER) {
+        match read(&*session.store, &session.ring, id).await {
+            Ok(snapshot)
+                if (snapshot.key.is_sealed() || !session.settings.encrypt)
+                    && !problem::is_incomplete(&problem::of_manifest(&snapshot.manifest)) =>
+            {
+                return Ok(Older::Complete(id.clone()));
+            }
+            Ok(_) => {}
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            // One that cannot be read is no advice.
+            Err(error) => tracing::debug!(%id, %error, "passed over"),
+        }
+    }
+    Ok(if ids.len() > MAX_OLDER { Older::Unknown } else { Older::None })
 }
 
 /// The content of a snapshot that is open already.

@@ -1,13 +1,23 @@
 /** `b2-backup drill` */
 import { type Context, EXIT, type Outcome } from './outcome.js';
-import { count, facts, fileProblems, formatBytes, formatDuration, formatTime, printable } from './render.js';
+import {
+  count,
+  facts,
+  fileProblems,
+  formatBytes,
+  formatDuration,
+  formatTime,
+  printable,
+  remarksOf,
+} from './render.js';
 
 export async function drill({ engine, settings, operation, style }: Context): Promise<Outcome> {
   const report = await engine.drill(settings, operation);
-  const { snapshot, snapshotAt, files, bytes, databases, failed, warnings, ...rest } = report;
+  const { snapshot, snapshotAt, files, bytes, databases, failed, incomplete, remarks, warnings, ...rest } =
+    report;
   const proven = failed.length === 0;
   return {
-    exit: proven ? EXIT.done : EXIT.failed,
+    exit: !proven ? EXIT.failed : incomplete ? EXIT.incomplete : EXIT.done,
     document: {
       ok: proven,
       ...(proven
@@ -22,13 +32,19 @@ export async function drill({ engine, settings, operation, style }: Context): Pr
       bytes,
       databases,
       failed,
+      incomplete,
+      remarks,
       requests: rest.requests,
       downloadedBytes: rest.downloadedBytes,
       durationMs: rest.durationMs,
       warnings,
     },
     lines: [
-      proven ? style.green('The newest snapshot came back whole') : style.red('Not everything came back'),
+      !proven
+        ? style.red('Not everything came back')
+        : incomplete
+          ? style.yellow('All that is in the newest snapshot came back, but it is incomplete')
+          : style.green('The newest snapshot came back whole'),
       ...facts([
         ['snapshot', `${printable(snapshot)}, ${formatTime(snapshotAt)}`],
         ['compared', `${count(files, 'file')}, ${formatBytes(bytes)}`],
@@ -38,7 +54,7 @@ export async function drill({ engine, settings, operation, style }: Context): Pr
       ]),
     ],
     chatter: proven,
-    problems: fileProblems(failed, 'restored', style),
+    problems: [...fileProblems(failed, 'restored', style), ...remarksOf(remarks, style)],
     warnings,
   };
 }

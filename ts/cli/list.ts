@@ -1,7 +1,7 @@
 /** `b2-backup list` */
 import type { SnapshotInfo } from '../../index.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
-import { formatBytes, formatCount, formatTime, printable, table } from './render.js';
+import { formatBytes, formatCount, formatTime, lacks, printable, table } from './render.js';
 
 const COLUMNS = [
   { title: 'SNAPSHOT' },
@@ -37,6 +37,9 @@ export async function list(
         problem: snapshot.problem ?? null,
         problemCode: snapshot.problemCode ?? null,
         changes: snapshot.changes ?? null,
+        incomplete: snapshot.incomplete,
+        remarks: snapshot.remarks,
+        moreRemarks: snapshot.moreRemarks,
       })),
       warnings,
     },
@@ -71,8 +74,12 @@ function row(snapshot: SnapshotInfo): string[] {
   ];
 }
 
-function remark({ problem, authenticated, format }: SnapshotInfo): string {
+function remark({ problem, authenticated, format, remarks, moreRemarks }: SnapshotInfo): string {
   if (problem !== undefined) return printable(problem);
   if (format === 1) return 'of the original plugin, not authenticated';
-  return authenticated ? '' : 'not authenticated';
+  const missing = lacks(remarks, moreRemarks);
+  return [
+    ...(missing === undefined ? [] : [`incomplete: lacks ${missing}`]),
+    ...(authenticated ? [] : ['not authenticated']),
+  ].join('; ');
 }

@@ -1,14 +1,34 @@
 /** `b2-backup push`, and what it would do with `--dry-run`. */
 import type { PlanEntry } from '../../index.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
-import { count, facts, fileProblems, formatBytes, formatDuration, printable, table } from './render.js';
+import {
+  count,
+  facts,
+  fileProblems,
+  formatBytes,
+  formatDuration,
+  printable,
+  remarksOf,
+  table,
+} from './render.js';
 
 /** How long a push waits for another one, in milliseconds: longer than most take. */
 const WAIT_MS = 600_000;
 
 export async function push({ engine, settings, operation, style }: Context): Promise<Outcome> {
   const report = await engine.push(settings, { reason: 'manual', waitMs: WAIT_MS }, operation);
-  const { snapshot, changed, files, bytes, uploadedBytes, requests, skipped, warnings, durationMs } = report;
+  const {
+    snapshot,
+    changed,
+    files,
+    bytes,
+    uploadedBytes,
+    requests,
+    incomplete,
+    skipped,
+    warnings,
+    durationMs,
+  } = report;
   const size = `${count(files, 'file')}, ${formatBytes(bytes)}`;
   const traffic = `${formatBytes(uploadedBytes)} in ${count(requests, 'request')}`;
   const pairs: [string, string][] = [
@@ -28,19 +48,21 @@ export async function push({ engine, settings, operation, style }: Context): Pro
       bytes,
       uploadedBytes,
       requests,
+      incomplete,
       skipped,
       durationMs,
       resumed: report.resumed ?? null,
       warnings,
     },
     lines: [
-      style.green(
-        snapshot === undefined ? 'Nothing has changed since the last snapshot' : `Snapshot ${snapshot}`,
+      (incomplete ? style.yellow : style.green)(
+        (snapshot === undefined ? 'Nothing has changed since the last snapshot' : `Snapshot ${snapshot}`) +
+          (incomplete ? ', which is incomplete' : ''),
       ),
       ...facts(pairs),
     ],
     chatter: true,
-    problems: fileProblems(skipped, 'backed up', style),
+    problems: remarksOf(skipped, style),
     warnings,
   };
 }

@@ -1,8 +1,8 @@
 /** Text for terminals: tables, colour. Pure. */
 import type { FileProblem } from '../../index.js';
-import { count, printable } from '../text.js';
+import { count, formatCount, printable } from '../text.js';
 
-export { count, formatBytes, formatCount, formatDuration, formatTime, printable } from '../text.js';
+export { count, formatBytes, formatCount, formatDuration, formatTime, lacks, printable } from '../text.js';
 
 /** Colours, or their absence. */
 export interface Style {
@@ -68,6 +68,9 @@ export function table(
   return [style.dim(line(columns.map(({ title }) => title))), ...rows.map(line)];
 }
 
+/** So many problems are named on a terminal. */
+const MOST_PROBLEMS = 200;
+
 /** The list of files that could not be dealt with. */
 export function fileProblems(
   problems: readonly FileProblem[],
@@ -75,8 +78,27 @@ export function fileProblems(
   style: Style,
 ): readonly string[] {
   if (problems.length === 0) return [];
+  return [style.yellow(`${count(problems.length, 'file')} could not be ${what}:`), ...named(problems)];
+}
+
+/** What is not in a snapshot, and what is in it though not as it should be. */
+export function remarksOf(remarks: readonly FileProblem[], style: Style): readonly string[] {
+  const missing = remarks.filter((remark) => remark.missing);
+  const saved = remarks.filter((remark) => !remark.missing);
   return [
-    style.yellow(`${count(problems.length, 'file')} could not be ${what}:`),
-    ...problems.map(({ path, code, message }) => `  ${printable(path)}: ${printable(message)} (${code})`),
+    ...(missing.length === 0
+      ? []
+      : [style.yellow('The snapshot is incomplete. Not in it:'), ...named(missing)]),
+    ...(saved.length === 0 ? [] : [style.yellow('In the snapshot, with a remark:'), ...named(saved)]),
+  ];
+}
+
+function named(problems: readonly FileProblem[]): string[] {
+  const more = problems.length - MOST_PROBLEMS;
+  return [
+    ...problems
+      .slice(0, MOST_PROBLEMS)
+      .map(({ path, code, message }) => `  ${printable(path)}: ${printable(message)} (${printable(code)})`),
+    ...(more > 0 ? [`  and ${formatCount(more)} more; --json names all`] : []),
   ];
 }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { RestoreOptions } from '../../index.js';
 import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
-import { count, facts, fileProblems, formatBytes, formatDuration, printable } from './render.js';
+import { count, facts, fileProblems, formatBytes, formatDuration, printable, remarksOf } from './render.js';
 
 export async function restore(
   { engine, settings, operation, style, cwd }: Context,
@@ -15,8 +15,9 @@ export async function restore(
   if (command.allowUnauthenticated) options.allowUnauthenticated = true;
   const report = await engine.restore(settings, options, operation);
   const { snapshot, files, bytes, downloadedBytes, requests, failed, roots, warnings, durationMs } = report;
+  const { incomplete, remarks } = report;
   return {
-    exit: failed.length > 0 ? EXIT.incomplete : EXIT.done,
+    exit: failed.length > 0 || incomplete ? EXIT.incomplete : EXIT.done,
     document: {
       ok: true,
       snapshot,
@@ -25,6 +26,8 @@ export async function restore(
       downloadedBytes,
       requests,
       failed,
+      incomplete,
+      remarks,
       durationMs,
       to,
       roots,
@@ -40,7 +43,7 @@ export async function restore(
       ]),
     ],
     chatter: true,
-    problems: fileProblems(failed, 'restored', style),
+    problems: [...fileProblems(failed, 'restored', style), ...remarksOf(remarks, style)],
     warnings,
   };
 }

@@ -2,7 +2,7 @@
 import type { ShownEntry, ShowOptions } from '../../index.js';
 import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
-import { count, formatBytes, formatTime, printable, table } from './render.js';
+import { count, formatBytes, formatTime, printable, remarksOf, table } from './render.js';
 
 const COLUMNS = [
   { title: 'MODE' },
@@ -18,7 +18,8 @@ export async function show(
   const options: ShowOptions = { snapshot: command.snapshot };
   if (command.path !== undefined) options.path = command.path;
   if (command.allowUnauthenticated) options.allowUnauthenticated = true;
-  const { snapshot, createdAt, entries, content, warnings } = await engine.show(settings, options, operation);
+  const report = await engine.show(settings, options, operation);
+  const { snapshot, createdAt, entries, incomplete, remarks, content, warnings } = report;
   const files = entries.filter(({ kind }) => kind === 'file');
   const bytes = files.reduce((sum, entry) => sum + entry.bytes, 0);
   return {
@@ -28,6 +29,8 @@ export async function show(
       snapshot,
       createdAt,
       entries,
+      incomplete,
+      remarks,
       ...(content === undefined ? {} : asJson(content)),
       warnings,
     },
@@ -39,7 +42,7 @@ export async function show(
     ],
     ...(content === undefined ? {} : { bytes: content }),
     chatter: false,
-    problems: [],
+    problems: remarksOf(remarks, style),
     warnings,
   };
 }

@@ -3,7 +3,7 @@ import type { MachineInfo } from '../../index.js';
 import { onlyApplicationKey, secretInWords } from '../secrets.js';
 import { originDocument, originLines } from './origins.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
-import { count, facts, formatBytes, formatCount, formatTime, printable, table } from './render.js';
+import { count, facts, formatBytes, formatCount, formatTime, printable, remarksOf, table } from './render.js';
 
 const COLUMNS = [
   { title: 'MACHINE' },
@@ -36,6 +36,8 @@ export async function status({ engine, settings, origins, operation, style }: Co
       machine: machine ?? null,
       lastSnapshot: lastSnapshot ?? null,
       lastSnapshotAt: lastSnapshotAt ?? null,
+      incomplete: report.incomplete,
+      remarks: report.remarks,
       snapshots: report.snapshots,
       machines: report.machines.map((of) => ({
         ...of,
@@ -61,7 +63,7 @@ export async function status({ engine, settings, origins, operation, style }: Co
           ? []
           : [['opens with', opensWith.map(secretInWords).join(', ')] as [string, string]]),
         ['this machine', printable(machine ?? 'has not backed up yet')],
-        ['last snapshot', last],
+        ['last snapshot', report.incomplete ? `${last}, incomplete` : last],
         ['last proven', proven],
         ['in the bucket', `${count(report.snapshots, 'snapshot')}, ${formatBytes(report.storedBytes)}`],
         ['waiting', report.pending ? 'an upload was cut off; the next push finishes it' : 'nothing'],
@@ -71,7 +73,7 @@ export async function status({ engine, settings, origins, operation, style }: Co
       ...originLines(origins, style),
     ],
     chatter: false,
-    problems: [],
+    problems: remarksOf(report.remarks, style),
     warnings,
   };
 }

@@ -2,6 +2,7 @@
 import type {
   DiffOptions,
   DiffReport,
+  FileProblem,
   HistoryOptions,
   HistoryReport,
   ListReport,
@@ -19,7 +20,7 @@ import { type Clock, within } from './clock.js';
 import { driller, VERIFY_BYTES, verifier } from './prover.js';
 import { pruner } from './pruner.js';
 import { Pusher, type PushReason, type Running } from './pusher.js';
-import type { Failure, Record } from './record.js';
+import { boundRemarks, type Failure, type Record } from './record.js';
 import type { Reporter } from './report.js';
 import { Rollbacks } from './rollback.js';
 import { dueAt, keepTime } from './schedule.js';
@@ -40,6 +41,10 @@ export interface GatewayStatus {
   readonly running?: { readonly reason: string; readonly phase: string };
   readonly lastSuccessAt?: string;
   readonly lastSnapshot?: string;
+  /** What that lacks, or has not as it should be: some, the worst first. */
+  readonly remarks?: readonly FileProblem[];
+  /** How many more there are. */
+  readonly moreRemarks?: number;
   /** When old snapshots were last deleted, or that was tried. */
   readonly lastPruneAt?: string;
   /** Why that failed. */
@@ -58,7 +63,7 @@ export interface GatewayStatus {
   readonly failures: number;
   readonly lastFailure?: Failure;
   /** What the bucket says. */
-  readonly bucket?: StatusReport;
+  readonly bucket?: Omit<StatusReport, 'remarks'>;
   /** Why the bucket says nothing. */
   readonly bucketProblem?: { readonly code: string; readonly message: string };
 }
@@ -225,7 +230,11 @@ export class Backup {
     };
     if (!bucket) return status;
     try {
-      return { ...status, bucket: await engine.status(settings, operation) };
+      const found = await engine.status(settings, operation);
+      // Others may have pushed since.
+      const { remarks: _remembered, moreRemarks: _counted, ...rest } = status;
+      const { remarks, ...bucket } = found;
+      return { ...rest, ...boundRemarks(remarks), bucket };
     } catch (error) {
       return { ...status, bucketProblem: plain(toBackupError(error)) };
     }
@@ -306,6 +315,8 @@ function remembered(record: Record, running: Running | undefined) {
       : { running: { reason: running.reason, phase: running.progress?.phase ?? 'start' } }),
     ...(lastSuccessAt === undefined ? {} : { lastSuccessAt }),
     ...(lastSnapshot === undefined ? {} : { lastSnapshot }),
+    ...(record.remarks === undefined ? {} : { remarks: record.remarks }),
+    ...(record.moreRemarks === undefined ? {} : { moreRemarks: record.moreRemarks }),
     ...(lastFailure === undefined ? {} : { lastFailure }),
     ...(lastPruneAt === undefined ? {} : { lastPruneAt }),
     ...(pruneFailure === undefined ? {} : { pruneProblem: plain(pruneFailure) }),

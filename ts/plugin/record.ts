@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Arrival } from '../../index.js';
+import type { Arrival, FileProblem } from '../../index.js';
 import { type BackupError, isErrorCode } from '../errors.js';
 
 /** A failed push. */
@@ -41,6 +41,10 @@ export interface Record {
   readonly lastSuccessAt?: string;
   /** The newest snapshot that this gateway made. */
   readonly lastSnapshot?: string;
+  /** What the state has and the newest snapshot lacks, or has not as it should be: some, the worst first. */
+  readonly remarks?: readonly FileProblem[];
+  /** How many more there are. */
+  readonly moreRemarks?: number;
   /** Failures since then. */
   readonly failures: number;
   readonly lastFailure?: Failure;
@@ -132,19 +136,33 @@ export function failure(error: BackupError, at: Date): Failure {
   return { at: at.toISOString(), code, message, retryable };
 }
 
+/** So many remarks are remembered and shown to a model. */
+const MOST_REMARKS = 20;
+
+/** Some of the remarks, and how many more there are. */
+export function boundRemarks(all: readonly FileProblem[]): Pick<Record, 'remarks' | 'moreRemarks'> {
+  const more = all.length - MOST_REMARKS;
+  return {
+    ...(all.length === 0 ? {} : { remarks: all.slice(0, MOST_REMARKS) }),
+    ...(more > 0 ? { moreRemarks: more } : {}),
+  };
+}
+
 function parse(value: unknown): Record {
   if (typeof value !== 'object' || value === null) return EMPTY;
   const saved = value as { readonly [field: string]: unknown };
-  const { failures, told, lastFailure, lastSnapshot, pruneFailure } = saved;
+  const { failures, told, lastFailure, lastSnapshot, pruneFailure, remarks, moreRemarks } = saved;
   return {
     ...times(saved, 'lastRunAt', 'lastSuccessAt', 'since', 'lastPruneAt'),
     ...(typeof lastSnapshot === 'string' ? { lastSnapshot } : {}),
+    ...(Array.isArray(remarks) ? { remarks: remarks.filter(isFileProblem) } : {}),
+    ...(isCount(moreRemarks) ? { moreRemarks } : {}),
     ...(isFailure(lastFailure) ? { lastFailure } : {}),
     ...(isFailure(pruneFailure) ? { pruneFailure } : {}),
     ...proof(saved, 'verify'),
     ...proof(saved, 'drill'),
     ...(isRollback(saved['rollback']) ? { rollback: saved['rollback'] } : {}),
-    failures: typeof failures === 'number' && Number.isSafeInteger(failures) && failures > 0 ? failures : 0,
+    failures: isCount(failures) ? failures : 0,
     told: Array.isArray(told) ? told.filter((word) => INCIDENTS.has(word)) : [],
   };
 }
@@ -179,6 +197,19 @@ function isFailure(value: unknown): value is Failure {
     isErrorCode(code) &&
     typeof message === 'string' &&
     typeof retryable === 'boolean'
+  );
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
+}
+
+function isFileProblem(value: unknown): value is FileProblem {
+  if (typeof value !== 'object' || value === null) return false;
+  const { path, code, message, failure, missing } = value as Partial<FileProblem>;
+  return (
+    [path, code, message].every((text) => typeof text === 'string') &&
+    [failure, missing].every((flag) => typeof flag === 'boolean')
   );
 }
 

@@ -1,11 +1,12 @@
 /** Keeps the record of how pushes go, and tells the user when they do not. */
-import type { DrillReport, PruneReport, PushReport, VerifyReport } from '../../index.js';
-import { BackupError } from '../errors.js';
+import type { DrillReport, FileProblem, PruneReport, PushReport, VerifyReport } from '../../index.js';
+import { BackupError, type ErrorCode } from '../errors.js';
 import type { Policy } from '../policy.js';
 import type { Logger } from './api.js';
 import type { Clock } from './clock.js';
 import type { PushReason } from './pusher.js';
 import {
+  boundRemarks,
   EMPTY,
   failure,
   type Incident,
@@ -13,7 +14,7 @@ import {
   type Record,
   type RecordFile,
 } from './record.js';
-import { tellPrune, tellPush } from './tell.js';
+import { incomplete, tellPrune, tellPush } from './tell.js';
 import { tellDamage, tellDrill, tellTooLarge, tellVerify, unproven } from './tell-proof.js';
 
 /** So many failures in a row reach the user. */
@@ -72,6 +73,9 @@ export class Reporter {
       ...(lastSuccessAt === undefined ? {} : { lastSuccessAt }),
       ...(finished ? { lastRunAt } : {}),
     };
+    // A restart mends nothing.
+    const standing = this.#standing();
+    if (standing !== undefined) this.#voice.health?.reportFailure(standing);
   }
 
   /** Resolves once all that is known is on disk, or could not be written. */
@@ -164,6 +168,7 @@ export class Reporter {
     const damage = tellDamage(outcome);
     if (damage === undefined) {
       this.#save({ ...this.#record, verify });
+      if (found.length > 0) this.#showHealth();
       logger.info(tellVerify(outcome));
       if (found.length > 0) this.tell('What was damaged in the backups is whole again, or needed no more.');
       return;
@@ -195,7 +200,10 @@ export class Reporter {
       const over = told.length < this.#record.told.length;
       this.#save({ ...this.#record, told, drill: { ...rest, doneAt: at.toISOString() } });
       logger.info(tellDrill(outcome));
-      if (over) this.#voice.tellUser(tellDrill(outcome), this.#wakes);
+      if (over) {
+        this.#showHealth();
+        this.#voice.tellUser(tellDrill(outcome), this.#wakes);
+      }
     }
   }
 
@@ -234,7 +242,8 @@ export class Reporter {
   }
 
   #succeeded(reason: PushReason, report: PushReport): void {
-    const { told, lastFailure: _over, ...rest } = this.#record;
+    const { told, lastFailure: _over, remarks: before = [], moreRemarks: _more, ...rest } = this.#record;
+    const { skipped } = report;
     const lastSnapshot = report.snapshot ?? report.resumed;
     const now = this.#clock.now().toISOString();
     // That backups can be made does not prove that they can be had back.
@@ -246,17 +255,50 @@ export class Reporter {
       lastRunAt: rest.lastRunAt ?? now,
       lastSuccessAt: now,
       ...(lastSnapshot === undefined ? {} : { lastSnapshot }),
+      ...boundRemarks(skipped),
     });
-    this.#voice.health?.clearFailure();
+    this.#showHealth();
     const { logger } = this.#voice;
     logger.info(`${reason} push: ${tellPush(report)}`);
-    for (const { path, code, message } of report.skipped.slice(0, 5)) {
-      logger.warn(`not backed up: ${JSON.stringify(path)}: ${message} (${code})`);
+    for (const { path, code, message, missing } of skipped.slice(0, 5)) {
+      const what = missing ? 'not backed up' : 'backed up with a remark';
+      logger.warn(`${what}: ${JSON.stringify(path)}: ${message} (${code})`);
     }
-    if (report.skipped.length > 5)
-      logger.warn(`not backed up: ${report.skipped.length - 5} more; "openclaw b2-backup push" lists them`);
+    if (skipped.length > 5)
+      logger.warn(`not backed up: ${skipped.length - 5} more; "openclaw b2-backup show" lists them`);
     for (const warning of report.warnings) logger.warn(warning);
     if (told.length > stays.length) this.#voice.tellUser('Backups to B2 work again.', this.#wakes);
+    this.#tellLack(before, skipped);
+  }
+
+  /** The user hears once of each failure that leaves something out, and when there is none any more. */
+  #tellLack(before: readonly FileProblem[], now: readonly FileProblem[]): void {
+    const failing = (all: readonly FileProblem[]) => all.filter(({ failure }) => failure);
+    const known = new Set(failing(before).map(({ path, code }) => `${code} ${path}`));
+    const lack = incomplete(now);
+    if (lack === undefined) {
+      if (known.size > 0) this.#voice.tellUser('The backups hold again what they lacked.', this.#wakes);
+    } else if (failing(now).some(({ path, code }) => !known.has(`${code} ${path}`))) {
+      this.#alarm(lack.message);
+    }
+  }
+
+  /** The host shows one failure: the gravest that holds. */
+  #showHealth(): void {
+    const standing = this.#standing();
+    if (standing === undefined) this.#voice.health?.clearFailure();
+    else this.#voice.health?.reportFailure(standing);
+  }
+
+  #standing(): BackupError | undefined {
+    const { failures, lastFailure, remarks = [], verify, drill, told } = this.#record;
+    const failed = failures > 0 ? lastFailure : undefined;
+    const damaged = (verify?.found ?? []).length > 0 ? verify?.failure : undefined;
+    const lost = told.includes('unproven') ? drill?.failure : undefined;
+    const remembered = failed ?? damaged ?? lost;
+    if (remembered === undefined) return incomplete(remarks);
+    const { message, code, retryable } = remembered;
+    return new BackupError(message, { code: code as ErrorCode, retryable });
   }
 
   #failed(reason: PushReason, error: BackupError): void {

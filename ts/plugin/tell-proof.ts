@@ -1,7 +1,7 @@
 /** What proofs found, in words for logs and for the user. Pure. */
 import type { DrillReport, VerifyReport } from '../../index.js';
 import { BackupError, type ErrorCode } from '../errors.js';
-import { count, formatBytes, printable } from '../text.js';
+import { count, formatBytes, lacks, printable } from '../text.js';
 
 /** So many of the things that are wrong are named. */
 const MOST = 3;
@@ -40,10 +40,12 @@ export function tellDamage({ problems }: VerifyReport): BackupError | undefined 
 }
 
 /** What a trial restore found that found nothing wrong. */
-export function tellDrill({ snapshot, files, bytes, databases }: DrillReport): string {
+export function tellDrill({ snapshot, files, bytes, databases, remarks }: DrillReport): string {
+  const missing = lacks(remarks);
   return (
     `A trial restore of ${printable(snapshot)} brought back all of ${count(files, 'file')} (${formatBytes(bytes)}) and ` +
-    count(databases, 'database')
+    count(databases, 'database') +
+    (missing === undefined ? '' : `; the snapshot is incomplete: it lacks ${missing}`)
   );
 }
 

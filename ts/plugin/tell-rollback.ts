@@ -14,7 +14,9 @@ const ACTIONS = [
 export function tellPlan(plan: RollbackPlan, { limit }: { limit: number }): string {
   const { snapshot, entries, bytes, fetchBytes, needsRestart, warnings } = plan;
   const changes = entries.filter(({ action }) => action !== 'keep-live');
-  if (changes.length === 0) return `Everything is as in ${printable(snapshot)} already.`;
+  const notes = warnings.map((warning) => `Note: ${printable(warning)}`);
+  if (changes.length === 0)
+    return [`Everything is as in ${printable(snapshot)} already.`, ...notes].join('\n');
   const touched = [
     [plan.touches.configuration, 'the configuration of OpenClaw'],
     [plan.touches.hooks, 'hooks'],
@@ -28,7 +30,7 @@ export function tellPlan(plan: RollbackPlan, { limit }: { limit: number }): stri
     ...(what.length === 0 ? [] : [`This touches ${what.join(', ')}.`]),
     needsRestart ? 'OpenClaw restarts for this.' : 'No restart is needed.',
     'A safety snapshot is made first; undo brings back what is there now.',
-    ...warnings.map((warning) => `Note: ${printable(warning)}`),
+    ...notes,
   ].join('\n');
 }
 

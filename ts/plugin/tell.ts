@@ -1,16 +1,17 @@
 /** Reports as plain text for chats and models: short, without tables. Pure. */
 import type {
+  FileProblem,
   ListReport,
   ProgressEvent,
   PruneReport,
   PushReport,
   SnapshotChanges,
   SnapshotInfo,
-  StatusReport,
 } from '../../index.js';
 import { progressInWords } from '../cli/progress-line.js';
+import { BackupError } from '../errors.js';
 import { onlyApplicationKey } from '../secrets.js';
-import { count, formatBytes, formatCount, formatDuration, printable } from '../text.js';
+import { count, formatBytes, formatCount, formatDuration, lacks, printable } from '../text.js';
 import type { GatewayStatus } from './backup.js';
 import { byTime, isOurs, madeAt, reasonInWords, reasonOf } from './snapshots.js';
 import { type Reader, Times } from './times.js';
@@ -50,6 +51,8 @@ export function tellPush(report: PushReport): string {
   const { snapshot, files, bytes, uploadedBytes, durationMs, resumed, skipped } = report;
   const what = `${count(files, 'file')}, ${formatBytes(bytes)}`;
   const took = formatDuration(durationMs);
+  const missing = lacks(skipped);
+  const saved = skipped.filter((remark) => !remark.missing).length;
   const text =
     snapshot === undefined
       ? `Nothing has changed since the last snapshot (${took})`
@@ -57,8 +60,21 @@ export function tellPush(report: PushReport): string {
   return [
     text,
     ...(resumed === undefined ? [] : [`finished ${printable(resumed)}, which had been cut off`]),
-    ...(skipped.length === 0 ? [] : [`${count(skipped.length, 'file')} could not be backed up`]),
+    ...(missing === undefined ? [] : [`incomplete: it lacks ${missing}`]),
+    ...(saved === 0 ? [] : [`${count(saved, 'file')} saved with a remark`]),
   ].join('; ');
+}
+
+/** Why backups that succeed are a failure all the same; nothing where they are not. */
+export function incomplete(skipped: readonly FileProblem[]): BackupError | undefined {
+  const failures = skipped.filter(({ failure }) => failure);
+  if (failures.length === 0) return undefined;
+  const more = failures.length - MOST;
+  const named = failures.slice(0, MOST).map((one) => `${printable(one.path)}: ${trouble(one)}`);
+  return new BackupError(
+    `The backups to B2 are incomplete. ${named.join('; ')}${more > 0 ? `; and ${formatCount(more)} more` : ''}. All else is backed up.`,
+    { code: 'B2_INCOMPLETE' },
+  );
 }
 
 /** What was pruned, in one line; nothing where nothing was. */
@@ -84,6 +100,7 @@ export function tellStatus(standing: GatewayStatus, now: Date, timeZone?: string
     ...(running === undefined ? [] : [`A backup is running (${printable(running.phase)}).`]),
     ...failuresOf(standing, times),
     lastOf(standing, times),
+    ...remarksOf(standing),
     ...(nextAt === undefined
       ? []
       : [
@@ -106,6 +123,7 @@ export function tellProgress(event: ProgressEvent): string {
 function tellSnapshot(snapshot: SnapshotInfo, times: Times, doubtful: boolean): string[] {
   const { id, machine, thisMachine, createdAt, files, bytes, problem, changes } = snapshot;
   const reason = reasonOf(snapshot);
+  const missing = lacks(snapshot.remarks, snapshot.moreRemarks);
   const facts = [
     times.tell(createdAt, madeAt(snapshot)),
     ...(reason === undefined ? [] : [`made ${reasonInWords(reason)}`]),
@@ -116,6 +134,7 @@ function tellSnapshot(snapshot: SnapshotInfo, times: Times, doubtful: boolean): 
     `- ${facts.join(', ')}`,
     `  ${printable(id)}`,
     ...(changes === undefined ? [] : [`  ${tellChanges(changes)}`]),
+    ...(missing === undefined ? [] : [`  incomplete: it lacks ${missing}`]),
     ...(problem === undefined ? [] : [`  cannot be used: ${printable(problem)}`]),
     ...(doubtful ? [`  ${NOT_SEALED}`] : []),
     ...(isOurs(snapshot) ? [] : [`  ${ORIGINAL}`]),
@@ -164,7 +183,18 @@ function lastOf({ lastSuccessAt, lastSnapshot, bucket }: GatewayStatus, times: T
   return `Last backup: ${times.tell(at)}${snapshot === undefined ? '' : `, snapshot ${printable(snapshot)}`}`;
 }
 
-function bucketOf(report: StatusReport, times: Times): string[] {
+/** What the newest snapshot lacks. */
+function remarksOf({ remarks = [], moreRemarks }: GatewayStatus): string[] {
+  const missing = lacks(remarks, moreRemarks);
+  if (missing === undefined) return [];
+  const worst = remarks.filter((remark) => remark.failure).slice(0, MOST);
+  return [
+    `The newest snapshot is incomplete: it lacks ${missing}`,
+    ...worst.map((problem) => `  ${printable(problem.path)}: ${trouble(problem)}`),
+  ];
+}
+
+function bucketOf(report: NonNullable<GatewayStatus['bucket']>, times: Times): string[] {
   const { bucket, prefix, encrypt, snapshots, storedBytes, pending, warnings, opensWith } = report;
   const { provenSnapshot, provenAt } = report;
   const where = `${printable(bucket)}, prefix ${printable(prefix)}, ${encrypt ? 'encrypted' : 'not encrypted'}`;

@@ -1,6 +1,7 @@
 /** The agent's tool `b2_rollback`: its shape, and who carries each action out. */
 import { BackupError } from '../errors.js';
 import type { PluginApi, Tool, ToolContext, ToolResult } from './api.js';
+import { boundRemarks } from './record.js';
 import { theBackup } from './rpc.js';
 import { tellList, tellProgress, tellPush, tellStatus } from './tell.js';
 import { type Call, diff, history, preview, rollBack } from './tool-rollback.js';
@@ -62,7 +63,8 @@ async function answer(call: Call): Promise<ToolResult> {
     case 'backup': {
       const { report, joined } = await backup.push(operation);
       const note = joined ? ' (a backup was already running; this one is part of it)' : '';
-      return result(`${tellPush(report)}${note}`, report);
+      const { skipped, ...rest } = report;
+      return result(`${tellPush(report)}${note}`, { ...rest, ...boundRemarks(skipped) });
     }
     case 'diff':
       return diff(call);

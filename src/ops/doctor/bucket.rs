@@ -10,7 +10,8 @@ use crate::ops::head::Unlisted;
 use crate::ops::list::time;
 use crate::ops::session::Session;
 use crate::ops::tree::{choose, content_of, entries};
-use crate::repo::{History, KeyRing, Standing, histories, stored_slots};
+use crate::ops::{FileProblem, problem};
+use crate::repo::{History, KeyRing, Snapshot, Standing, histories, stored_slots};
 use crate::store::b2::KeyFacts;
 
 /// A wrong clock that signatures survive, but that makes snapshots look older or newer than they are.
@@ -188,6 +189,7 @@ async fn newest(session: &Session, snapshots: &[SnapshotName], chart: &mut Chart
             "b2-backup verify shows what else is affected",
         );
     }
+    completeness(&snapshot, chart);
     let (id, at) = (snapshot.id.to_string(), time(snapshot.manifest.local_time_ms));
     match entries(&content_of(&blank, snapshot)).await {
         Ok(all) => {
@@ -198,4 +200,17 @@ async fn newest(session: &Session, snapshots: &[SnapshotName], chart: &mut Chart
         Err(error) => chart.error("newest", &error),
     }
     Ok(())
+}
+
+/// Says what the newest snapshot lacks.
+fn completeness(snapshot: &Snapshot, chart: &mut Chart) {
+    let remarks = problem::of_manifest(&snapshot.manifest);
+    let Some(lacks) = problem::lacks(&remarks) else { return };
+    let message = format!("{} is incomplete: {lacks}", snapshot.id);
+    let advice = "b2-backup show says why; docs/errors.md tells what to do about each code. The next push tries again";
+    // The worst comes first.
+    match remarks.first().and_then(FileProblem::failure) {
+        Some(code) => chart.problem("complete", code, message, advice),
+        None => chart.note("complete", message, advice),
+    }
 }

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 use super::capture::{Content, Draft, runs};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::format::{Counts, Entry, PackRef, Remark, Run};
-use crate::ops::FileProblem;
+use crate::format::{Counts, Entry, PackRef, Run};
+use crate::ops::roots::shown_here;
+use crate::ops::{FileProblem, problem};
 use crate::repo::PackIndex;
+use crate::source::Root;
 
 /// A draft with its frames in their places.
 pub(super) fn complete(draft: Draft, places: &[(u32, u32)]) -> Result<Entry> {
@@ -46,27 +48,22 @@ pub(super) fn count(entries: &[Entry]) -> Counts {
     counts
 }
 
-/// A manifest with more remarks than this would not be read: docs/format.md, Bounds.
-const MAX_REMARKS: usize = 100_000;
-
-/// What the user should know of single files.
-pub(super) fn remarks(skipped: &[FileProblem], entries: &[Entry]) -> Vec<Remark> {
+/// What the user should know of single files: what was skipped, and what changed while it was read.
+pub(super) fn problems<'e>(
+    skipped: &[FileProblem],
+    entries: impl IntoIterator<Item = &'e Entry>,
+    roots: &[Root],
+) -> Vec<FileProblem> {
     let changed = entries
-        .iter()
+        .into_iter()
         .filter(|entry| entry.flags.has(crate::format::EntryFlags::CHANGED_WHILE_READ));
     let changed = changed.map(|entry| FileProblem {
-        path: entry.path.escaped(),
+        path: shown_here(roots, entry.root, &entry.path),
         code: "B2_CHANGED_WHILE_READ".to_owned(),
         message: "changed while it was read, twice; it is in the snapshot as it was read"
             .to_owned(),
     });
-    let mut all = skipped.iter().cloned().chain(changed).map(Remark::from);
-    let mut remarks: Vec<Remark> = all.by_ref().take(MAX_REMARKS).collect();
-    let more = all.count();
-    if let Some(last) = remarks.last_mut().filter(|_| more > 0) {
-        last.path = format!("{} and {more} others", last.path);
-    }
-    remarks
+    problem::sorted(skipped.iter().cloned().chain(changed).collect())
 }
 
 /// The pack table: packs of which a chunk is used, and how many bytes of their frames are.

@@ -16,6 +16,7 @@ use crate::crypto::{ChunkIds, ContentHash};
 use crate::error::{Error, Result};
 use crate::format::{ChunkId, Entry, EntryFlags, Run};
 use crate::ops::FileProblem;
+use crate::ops::roots::shown_here;
 use crate::progress::{Event, Phase, Sink};
 use crate::repo::Known;
 use crate::source::database::{Redact, host_database, is_database};
@@ -251,7 +252,7 @@ impl Capture<'_, '_> {
 
     fn skip(&mut self, found: &Found, code: &str, message: String) {
         self.skipped.push(FileProblem {
-            path: found.path.escaped(),
+            path: shown_here(self.roots, found.root, &found.path),
             code: code.to_owned(),
             message,
         });

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use super::memory::Memory;
+use super::assemble::problems;
+use super::memory::{Memory, path_bytes};
 use super::writer::Writer;
 use super::{FileProblem, PushReport};
 use crate::error::{Error, Result};
 use crate::format::{Counts, Entry, Manifest, TreeRef};
+use crate::ops::problem;
 use crate::ops::session::{Session, Settings};
 use crate::repo::Snapshot;
 use crate::source::database::open_in_this_process;
 use crate::source::policy::{Inside, Policy};
 use crate::source::roots::roots;
 use crate::source::walk::{Walk, walk};
-use crate::source::{EntryKind, Found, Root, RootKind, absolute};
+use crate::source::{EntryKind, Found, RelPath, Root, RootKind, absolute};
 
 /// The state as it is now.
 #[derive(Debug)]
@@ -70,9 +72,25 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
     .await
 }
 
+/// The same problems with paths as people know them: what is in the state directory by its path in it.
+pub(in crate::ops) fn by_people(
+    roots: &[Root],
+    mut problems: Vec<FileProblem>,
+) -> Vec<FileProblem> {
+    let state = roots.first().map(|root| path_bytes(&root.path)).unwrap_or_default();
+    let state = format!("{}/", RelPath::from_bytes(state).escaped());
+    for problem in &mut problems {
+        if let Some(inside) = problem.path.strip_prefix(&state) {
+            problem.path = inside.to_owned();
+        }
+    }
+    problem::sorted(problems)
+}
+
 impl Scan {
     pub(super) async fn take(session: &Session, writer: &Writer) -> Result<Self> {
         let Looked { roots, walk, skipped, warnings, .. } = look(session, false).await?;
+        let skipped = by_people(&roots, skipped);
         refuse_open_databases(&roots, &walk)?;
         let base = match &writer.base {
             None => None,
@@ -154,6 +172,8 @@ pub(super) struct Changes {
     pub(super) read_bytes: u64,
     /// Whether anything at all is different.
     pub(super) any: bool,
+    /// What is known to be wrong before anything is read.
+    problems: Vec<FileProblem>,
 }
 
 impl Changes {
@@ -184,6 +204,13 @@ impl Changes {
             memory.len() != scan.walk.found.len() || changes.read.iter().any(counts)
         });
         changes.any |= scan.harmed;
+        // What the manifest says about files has to be what is so now.
+        changes.problems =
+            problems(&scan.skipped, changes.same.iter().map(|(_, entry)| entry), &scan.roots);
+        changes.any |= scan
+            .base
+            .as_ref()
+            .is_none_or(|(manifest, _)| !problem::same(&changes.problems, &manifest.remarks));
         // Databases first, so that all of them are of nearly one moment; then what only they refer to (cold
         // transcripts are written after their row); then the rest.
         changes.read.sort_by_key(|index| scan.walk.found.get(*index).map(order));
@@ -216,7 +243,7 @@ impl Changes {
         Some(PushReport {
             files,
             bytes,
-            skipped: scan.skipped.clone(),
+            skipped: self.problems.clone(),
             warnings: writer.warnings.drain(..).chain(scan.warnings.iter().cloned()).collect(),
             ..PushReport::default()
         })

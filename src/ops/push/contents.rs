@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::assemble::{complete, count, packs_in_use, remarks, tails};
+use super::assemble::{complete, count, packs_in_use, problems, tails};
 use super::capture::{Capture, Chunker, Draft, runs};
 use super::changes::{Changes, Scan};
 use super::frames::FramePipe;
@@ -14,11 +14,10 @@ use super::writer::Writer;
 use crate::chunk::Cutter;
 use crate::error::{Error, Result};
 use crate::format::{
-    Counts, Entry, Manifest, PackRef, Reason, Run, SnapshotId, TreeRef, is_bounded,
+    Counts, Entry, Manifest, PackRef, Reason, Remark, Run, SnapshotId, TreeRef, is_bounded,
 };
-use crate::ops::FileProblem;
-use crate::ops::roots;
 use crate::ops::session::{Session, millis};
+use crate::ops::{FileProblem, problem, roots};
 use crate::repo::{Captured, Known, Newest, PackIndex, Snapshot};
 use crate::source::{Fingerprint, Found};
 
@@ -124,14 +123,14 @@ impl Plan {
     fn describe(
         &mut self,
         entries: &[Entry],
-        skipped: &[FileProblem],
+        problems: Vec<FileProblem>,
         previous: Option<&Memory>,
         indexes: &BTreeMap<u32, (PackRef, PackIndex)>,
     ) -> Result<()> {
         let first_new = self.first_new();
-        let Manifest { roots, counts, packs, tree, remarks: all, changes, .. } = &mut self.manifest;
+        let Manifest { roots, counts, packs, tree, remarks, changes, .. } = &mut self.manifest;
         *counts = count(entries);
-        *all = remarks(skipped, entries);
+        *remarks = problems.into_iter().map(Remark::from).collect();
         *packs = packs_in_use(entries, &tree.runs, indexes)?;
         *changes = previous.map(|previous| summary(entries, roots, packs, previous, first_new));
         Ok(())
@@ -157,6 +156,8 @@ pub(super) struct Owned {
     memory: Option<Arc<Memory>>,
     /// The entries of the previous snapshot, where they are known.
     previous: Option<Arc<Memory>>,
+    /// What the newest snapshot says about files.
+    remarks: Vec<Remark>,
 }
 
 impl Owned {
@@ -184,6 +185,7 @@ impl Owned {
                 .filter(|memory| builds_on && !scan.harmed && memory.all(&usable))
                 .map(Arc::clone),
             previous: memory.filter(|memory| builds_on && memory.tree.is_some()).map(Arc::clone),
+            remarks: scan.base.as_ref().map(|(base, _)| base.remarks.clone()).unwrap_or_default(),
             changes,
             skipped: scan.skipped.clone(),
             policy: scan.policy.clone(),
@@ -226,8 +228,11 @@ pub(super) fn read_all(
         prints.push(print);
         indices.push(index);
     }
-    if let Some(memory) = owned.memory.filter(|memory| memory.says(&entries)) {
-        let skipped = capture.skipped;
+    let found = problems(&capture.skipped, &entries, &owned.roots);
+    let same =
+        |memory: &Arc<Memory>| memory.says(&entries) && problem::same(&found, &owned.remarks);
+    if let Some(memory) = owned.memory.filter(same) {
+        let skipped = found;
         drop(capture.chunker);
         pipe.finish()?;
         let old = entries.iter().map(|entry| memory.at(entry.root, &entry.path).unwrap_or(entry));
@@ -250,6 +255,8 @@ pub(super) fn read_all(
         }
     }
     let Capture { mut chunker, skipped, .. } = capture;
+    // Files may have been read once more.
+    let found = problems(&skipped, &entries, &owned.roots);
     let mut tree = Vec::new();
     for entry in &entries {
         entry.encode(&mut tree);
@@ -287,7 +294,7 @@ pub(super) fn read_all(
     );
     plan.manifest.tree =
         TreeRef { bytes: content.size, sha256: content.sha256, runs: tree_runs, tails };
-    plan.describe(&entries, &skipped, owned.previous.as_deref(), &indexes)?;
+    plan.describe(&entries, found, owned.previous.as_deref(), &indexes)?;
     let files = Memory::encode(
         &plan.id.to_string(),
         &owned.policy,

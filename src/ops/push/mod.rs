@@ -29,7 +29,7 @@ use crate::progress::Phase;
 use crate::repo::{Captured, LockFile};
 
 use changes::{Changes, Scan};
-pub(in crate::ops) use changes::{Looked, look, refuse_open_databases};
+pub(in crate::ops) use changes::{Looked, by_people, look, refuse_open_databases};
 use commit::Committed;
 use compose::capture_and_upload;
 use contents::Outcome;
@@ -65,7 +65,7 @@ pub struct PushReport {
     pub uploaded_bytes: u64,
     /// Requests made.
     pub requests: u64,
-    /// Files that could not be backed up.
+    /// What is not in the newest snapshot, or not as it should be, the worst first. Also of a push that found nothing new.
     pub skipped: Vec<FileProblem>,
     /// What the user should know.
     pub warnings: Vec<String>,

@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 
-use super::FileProblem;
 use super::session::Session;
 use super::tree::{entries, source};
+use super::{FileProblem, problem};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Run, SnapshotName};
@@ -57,6 +57,10 @@ pub struct RestoreReport {
     pub requests: u64,
     /// Files that could not be restored; nothing of them is left in the directory.
     pub failed: Vec<FileProblem>,
+    /// Whether something of the state is not in the snapshot, of what was asked for.
+    pub incomplete: bool,
+    /// What is not in it, or not as it should be, as far as it is about what was asked for, the worst first.
+    pub remarks: Vec<FileProblem>,
     /// Where each root of the snapshot went: `original path -> directory`, where there are several.
     pub roots: Vec<String>,
     /// What the user should know.
@@ -131,8 +135,12 @@ async fn run(
         .filter(|entry| entry.kind == EntryKind::File);
     let (count, bytes) =
         files.fold((0, 0), |(count, bytes), entry| (count + 1, bytes + entry.size));
+    let manifest = &source.snapshot().manifest;
+    let remarks = paths.concerned(problem::of_manifest(manifest), &manifest.roots);
     Ok(RestoreReport {
         snapshot: id,
+        incomplete: problem::is_incomplete(&remarks),
+        remarks,
         files: count,
         bytes,
         failed,

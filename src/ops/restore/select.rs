@@ -7,6 +7,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use crate::entry::{EntryKind, RelPath};
 use crate::error::{Error, Result};
 use crate::format::{Entry, RootRecord};
+use crate::ops::FileProblem;
 
 /// Paths and globs: below any root, or from `/` on, as other places than the state directory are shown to people.
 #[derive(Clone, Debug)]
@@ -61,6 +62,40 @@ impl Selection {
     pub(in crate::ops) fn wants_entry(&self, entry: &Entry, roots: &[RootRecord]) -> bool {
         let root = roots.get(usize::from(entry.root)).map(|root| root.path.as_slice());
         self.wants(root.unwrap_or_default(), &entry.path)
+    }
+
+    /// Those of the problems, of a snapshot with these roots, that may be about what is wanted: it, something in it,
+    /// or a directory around it.
+    pub(in crate::ops) fn concerned(
+        &self,
+        problems: Vec<FileProblem>,
+        roots: &[RootRecord],
+    ) -> Vec<FileProblem> {
+        problems.into_iter().filter(|problem| self.concerns(&problem.path, roots)).collect()
+    }
+
+    fn concerns(&self, path: &str, roots: &[RootRecord]) -> bool {
+        let escaped = |root: &RootRecord| RelPath::from_bytes(root.path.clone()).escaped();
+        let mut names = vec![path.to_owned()];
+        if path.starts_with('/') {
+            let inside = roots.iter().filter_map(|root| path.strip_prefix(&escaped(root)));
+            names.extend(inside.map(|path| path.trim_start_matches('/').to_owned()));
+        } else if let Some(state) = roots.first() {
+            names.push(format!("{}/{path}", escaped(state)));
+        }
+        let around = |wanted: &Vec<u8>, name: &str| {
+            // What begins with a glob may be anywhere.
+            let end = wanted.iter().position(|byte| b"*?[{".contains(byte));
+            let fixed = wanted.get(..end.unwrap_or(wanted.len())).unwrap_or_default();
+            let inside = fixed.strip_prefix(name.as_bytes());
+            inside.is_some_and(|rest| name.is_empty() || rest.starts_with(b"/"))
+                || end.is_some() && name.as_bytes().starts_with(fixed)
+        };
+        self.all
+            || names.iter().any(|name| {
+                self.matches(name.as_bytes())
+                    || self.exact.iter().any(|wanted| around(wanted, name))
+            })
     }
 
     fn matches(&self, path: &[u8]) -> bool {
@@ -128,6 +163,29 @@ mod tests {
         assert!(matches("work*", "workspace/a/x.md"));
         assert!(matches("odd[name.md", "odd[name.md"));
         assert!(Selection::new(&["/".into()]).is_err());
+    }
+
+    #[test]
+    fn problems_concern_what_is_wanted() {
+        let concerns = |wanted: &str, path: &str| {
+            let roots = [
+                RootRecord { kind: 0, path: b"/state".to_vec() },
+                RootRecord { kind: 1, path: b"/ws".to_vec() },
+            ];
+            Selection::new(&[wanted.into()]).unwrap().concerns(path, &roots)
+        };
+        assert!(concerns("workspace/a.md", "workspace/a.md"));
+        assert!(concerns("workspace", "workspace/a.md"));
+        assert!(concerns("workspace/a.md", "workspace"));
+        assert!(concerns("/state/workspace", "workspace/a.md"));
+        assert!(concerns("a.md", "/ws/a.md"));
+        assert!(concerns("a.md", "/ws"));
+        assert!(concerns("workspace/*.md", "workspace/a.md"));
+        assert!(concerns("workspace/*/x", "workspace/a"));
+        assert!(concerns("**/x", "agents/main"));
+        assert!(!concerns("workspace/a.md", "workspace/b.md"));
+        assert!(!concerns("workspace/*.md", "agents/main"));
+        assert!(!concerns("/ws/a.md", "workspace"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::arrive::Arriving;
 use super::live::Live;
 use super::names::Collisions;
 use super::plan::{Action, Mode};
+use super::rest::Unread;
 use super::scope::Scope;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
@@ -138,10 +139,8 @@ pub(super) fn compare(
         ));
     }
     if mode == Mode::Exact || scope.is_undo() {
-        let unread: HashSet<&str> =
-            manifest.remarks.iter().map(|remark| remark.path.as_str()).collect();
         let mapped: HashSet<u16> = roots.iter().flatten().copied().collect();
-        comparison.delete_the_rest(scope, &mapped, &unread);
+        comparison.delete_the_rest(scope, &mapped, &Unread::of(manifest));
     }
     if let Some(arriving) = &arriving {
         comparison.arrive(arriving)?;

@@ -40,7 +40,7 @@ use scope::Scope;
 use super::FileProblem;
 use super::push::push_locked;
 use super::session::{Session, Settings};
-use super::tree::{choose, entries};
+use super::tree::{choose, entries, incomplete};
 use crate::error::{Error, Result};
 use crate::format::Reason;
 use crate::repo::{Arrival, Journal, Last, LockFile, PackSource, Phase, Spool};
@@ -243,6 +243,7 @@ struct Looked {
 async fn look(session: &Session, wanted: &Wanted) -> Result<Looked> {
     let live = Live::look(session).await?;
     let (snapshot, mut warnings) = choose(session, &wanted.snapshot, wanted.confirmed).await?;
+    warnings.extend(incomplete(session, &wanted.snapshot, &snapshot).await?);
     warnings.splice(0..0, session.warnings.iter().cloned());
     warnings.extend(live.warnings.iter().cloned());
     let local = Some(session.local_repository(snapshot.key.is_sealed()));

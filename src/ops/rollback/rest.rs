@@ -8,7 +8,46 @@ use super::plan::Action;
 use super::scope::Scope;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
+use crate::format::{Manifest, Remark};
+use crate::ops::problem;
+use crate::ops::tree::path_for_people;
 use crate::source::{RelPath, RootKind};
+
+/// What the snapshot does not have because it could not be taken: that is no reason to remove it.
+pub(super) struct Unread {
+    paths: HashSet<String>,
+    /// Whether there is more than the snapshot names.
+    more: bool,
+}
+
+impl Unread {
+    pub(super) fn of(manifest: &Manifest) -> Self {
+        let state = manifest.roots.first().map(|root| root.path.clone()).unwrap_or_default();
+        let state = RelPath::from_bytes(state).escaped();
+        let path = |remark: &Remark| {
+            let inside = remark.path.strip_prefix(&state).and_then(|rest| rest.strip_prefix('/'));
+            inside.unwrap_or(&remark.path).to_owned()
+        };
+        Self {
+            paths: manifest.remarks.iter().map(path).collect(),
+            more: manifest.remarks.iter().any(|remark| remark.code == problem::MORE),
+        }
+    }
+
+    /// Whether it holds a path below a root, or something above it. `root` is none for the state directory.
+    fn has(&self, root: Option<&[u8]>, path: &RelPath) -> bool {
+        if self.more {
+            return true;
+        }
+        let holds = |path: &RelPath| self.paths.contains(&path_for_people(root, path));
+        !self.paths.is_empty()
+            && (holds(path)
+                || path.above().any(|above| holds(&above))
+                || root.is_some_and(|root| {
+                    self.paths.contains(&RelPath::from_bytes(root.to_vec()).escaped())
+                }))
+    }
+}
 
 impl Comparison<'_> {
     /// Plans to remove what the snapshot does not have.
@@ -16,9 +55,8 @@ impl Comparison<'_> {
         &mut self,
         scope: &Scope,
         mapped: &HashSet<u16>,
-        unread: &HashSet<&str>,
+        unread: &Unread,
     ) {
-        let mut unread_dirs: Vec<Vec<u8>> = Vec::new();
         for found in &self.live.walk.found {
             let key = (found.root, found.path.clone());
             let chosen = mapped.contains(&found.root)
@@ -27,6 +65,7 @@ impl Comparison<'_> {
                 continue;
             }
             let place = self.live.roots.get(usize::from(found.root));
+            let other = (found.root > 0).then(|| self.live.root_path(found.root));
             let kind = place.map_or(RootKind::State, |place| place.kind);
             let mut item = delete(found.clone());
             item.database =
@@ -40,16 +79,7 @@ impl Comparison<'_> {
                 || kind == RootKind::Config
             {
                 Some("OpenClaw's configuration")
-            } else if unread.contains(found.path.escaped().as_str()) {
-                unread_dirs.push(found.path.as_bytes().to_vec());
-                Some("could not be read when the snapshot was made")
-            } else if unread_dirs.iter().any(|dir| {
-                found
-                    .path
-                    .as_bytes()
-                    .strip_prefix(dir.as_slice())
-                    .is_some_and(|rest| rest.starts_with(b"/"))
-            }) {
+            } else if unread.has(other, &found.path) {
                 Some("could not be read when the snapshot was made")
             } else if item.database && self.live.running.is_some() {
                 Some(

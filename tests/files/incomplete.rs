@@ -1,0 +1,110 @@
+//! Whatever is in the state and not in the snapshot is named, wherever the snapshot is shown.
+
+use std::fs;
+use std::path::PathBuf;
+
+use b2_backup::ops::{self, DoctorOptions, Level, ShowOptions};
+use tempfile::{TempDir, tempdir};
+
+use crate::empty_machine;
+use crate::machine::Machine;
+use crate::plain::write;
+
+/// A machine with a file and a workspace elsewhere that was not made yet.
+fn machine_with_workspace() -> (TempDir, Machine, PathBuf) {
+    let (dir, machine) = empty_machine();
+    let workspace = dir.path().canonicalize().unwrap().join("other");
+    let config =
+        format!("{{ agents: {{ defaults: {{ workspace: '{}' }} }} }}", workspace.display());
+    write(&machine.settings.state_dir, "openclaw.json", config);
+    write(&machine.settings.state_dir, "workspace/a.md", "a");
+    (dir, machine, workspace)
+}
+
+fn codes(problems: &[ops::FileProblem]) -> Vec<(&str, &str)> {
+    problems.iter().map(|one| (one.path.as_str(), one.code.as_str())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_problem_without_any_other_change_makes_a_snapshot_that_names_it() {
+    let (_dir, machine, workspace) = machine_with_workspace();
+    let complete = machine.push().await.unwrap().snapshot.unwrap();
+    fs::write(&workspace, "no directory").unwrap();
+    let expected = [(workspace.to_str().unwrap(), "B2_SKIPPED_ROOT")];
+
+    let report = machine.push().await.unwrap();
+    assert_eq!(codes(&report.skipped), expected);
+    let lacking = report.snapshot.expect("what the snapshot says of itself has changed");
+    let listed = machine.list().await.snapshots;
+    assert_eq!(
+        listed.iter().map(|one| (one.id.as_str(), one.incomplete)).collect::<Vec<_>>(),
+        [(complete.as_str(), false), (lacking.as_str(), true)]
+    );
+    assert_eq!(codes(&listed[1].remarks), expected);
+
+    // While it is so, each push says it, and none more is made for it.
+    let again = machine.push().await.unwrap();
+    assert_eq!((again.snapshot, codes(&again.skipped)), (None, expected.to_vec()));
+
+    // Once it is over there is a snapshot that is complete.
+    fs::remove_file(&workspace).unwrap();
+    let whole = machine.push().await.unwrap();
+    assert_eq!(whole.skipped, []);
+    assert!(whole.snapshot.is_some());
+    assert!(!machine.list().await.snapshots[2].incomplete);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_named_wherever_the_snapshot_is_shown() {
+    let (dir, machine, workspace) = machine_with_workspace();
+    let complete = machine.push().await.unwrap().snapshot.unwrap();
+    fs::write(&workspace, "no directory").unwrap();
+    let lacking = machine.push().await.unwrap().snapshot.unwrap();
+    let expected = [(workspace.to_str().unwrap(), "B2_SKIPPED_ROOT")];
+
+    let status = ops::status(&machine.session().await).await.unwrap();
+    assert!(status.incomplete);
+    assert_eq!(codes(&status.remarks), expected);
+
+    // Also by who has nothing but the bucket.
+    let blank = machine.blank(dir.path().join("blank"));
+    let restored = blank.restore("latest", &dir.path().join("to")).await.unwrap();
+    assert!(restored.incomplete);
+    assert_eq!(codes(&restored.remarks), expected);
+    let said = format!(
+        "{lacking} is incomplete: it lacks {}; the newest complete one is {complete}",
+        expected[0].0
+    );
+    assert!(restored.warnings.contains(&said), "{:?}", restored.warnings);
+
+    let show = |snapshot: &str, path: Option<&str>| ShowOptions {
+        snapshot: snapshot.into(),
+        path: path.map(str::to_owned),
+        allow_unauthenticated: false,
+    };
+    let shown = ops::show(&blank.session().await, &show(&lacking, None)).await.unwrap();
+    assert!(shown.incomplete);
+    assert_eq!(codes(&shown.remarks), expected);
+    let whole = ops::show(&blank.session().await, &show(&complete, None)).await.unwrap();
+    assert!(!whole.incomplete && whole.remarks.is_empty() && whole.warnings.is_empty());
+    // It is no concern of who asks for something else.
+    let part = ops::show(&blank.session().await, &show(&lacking, Some("workspace"))).await.unwrap();
+    assert!(!part.incomplete && part.remarks.is_empty());
+    let to = tempdir().unwrap();
+    let part = blank.restore_paths(&lacking, to.path(), &["workspace"]).await.unwrap();
+    assert!(!part.incomplete && part.remarks.is_empty());
+
+    let drilled = ops::drill(&machine.session().await).await.unwrap();
+    assert!(drilled.incomplete && drilled.failed.is_empty());
+    assert_eq!(codes(&drilled.remarks), expected);
+
+    let doctor =
+        ops::doctor(machine.settings.clone(), machine.ambient(), DoctorOptions::default()).await;
+    let findings = doctor.unwrap().findings;
+    let found = findings.iter().find(|finding| finding.check == "complete").unwrap();
+    assert_eq!(found.level, Level::Note);
+    assert!(found.message.contains(expected[0].0), "{found:?}");
+
+    let diff = machine.diff(&lacking, &complete).await.unwrap();
+    assert!(diff.warnings.iter().any(|warning| warning.contains("is incomplete")), "{diff:?}");
+}
