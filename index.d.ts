@@ -411,6 +411,8 @@ export interface KeyInfo {
   opens?: boolean
   /** Whether it is that of the secret that this machine is configured with. */
   inUse: boolean
+  /** The prefix that it was made for; not set where it opens below every prefix (made in format 2). */
+  prefix?: string
 }
 
 /** The key slots of a prefix. */
@@ -904,6 +906,8 @@ export interface Settings {
   endpoint?: string
   /** Prefix of all object names; `openclaw-backup` by default. */
   prefix?: string
+  /** The prefix that what lies in the bucket was made for, where the user moved or copied it. */
+  movedFrom?: string
   /** Whether what is written is encrypted; true by default. */
   encrypt?: boolean
   /** Whether credentials are backed up too; false by default. */

@@ -15,6 +15,7 @@ const SLOT: KeyInfo = {
   thisMachine: true,
   opens: true,
   inUse: true,
+  prefix: 'openclaw-backup',
 };
 const OTHER: KeyInfo = {
   ...SLOT,
@@ -24,7 +25,7 @@ const OTHER: KeyInfo = {
   thisMachine: false,
   inUse: false,
 };
-const { opens: _, ...UNTRIED } = OTHER;
+const { opens: _, prefix: _prefix, ...UNTRIED } = OTHER;
 const MADE: NewRecoveryCode = {
   code: CODE,
   slots: [{ ...SLOT, kind: 'recovery-code' }],
@@ -87,8 +88,10 @@ describe('key list', () => {
     expect(exit).toBe(0);
     expect(err).toBe('warning: w\n');
     const plain = out.replace(/ +/g, ' ');
-    expect(plain).toContain('1a2b3c4d application key 2026-02-19 00:00 565d365a (this machine) yes in use\n');
-    expect(plain).toContain('ffffffff recovery code 2026-02-19 00:00 \\x1bevil not tried\n');
+    expect(plain).toContain(
+      '1a2b3c4d application key 2026-02-19 00:00 565d365a (this machine) openclaw-backup yes in use\n',
+    );
+    expect(plain).toContain('ffffffff recovery code 2026-02-19 00:00 \\x1bevil any prefix not tried\n');
     const none: Engine['keys'] = async () => ({ slots: [], warnings: [] });
     expect((await run('key list', { keys: none })).out).toContain('no key slots');
   });
@@ -97,7 +100,7 @@ describe('key list', () => {
     const { document } = await json('key list', { keys });
     expect(document).toEqual({
       ok: true,
-      slots: [SLOT, { ...OTHER, opens: null }],
+      slots: [SLOT, { ...OTHER, opens: null, prefix: null }],
       warnings: ['w'],
     });
   });

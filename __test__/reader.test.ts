@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   cpSync,
   existsSync,
   lstatSync,
@@ -38,6 +39,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
+const FIRST_PHRASE = 'tulip granite orbit velvet mango';
+const SECOND_PHRASE = 'copper lantern walrus pebble quartz';
 const GOLDEN = { B2_BACKUP_PASSPHRASE: 'golden' };
 
 const start = (command: string, args: readonly string[], env: NodeJS.ProcessEnv) =>
@@ -124,6 +127,8 @@ describe.skipIf(python === '')('the reader in Python (needs python3, cryptograph
         'golden/sealed',
         'golden-changes/plain',
         'golden-changes/sealed',
+        'golden-prefix/plain',
+        'golden-prefix/sealed',
         'golden-recovery/sealed',
       ]),
     );
@@ -199,6 +204,19 @@ describe.skipIf(python === '')('the reader in Python (needs python3, cryptograph
       'no snapshot latest',
     );
     expect(existsSync(join(directory, `to-${made}`))).toBe(false);
+  });
+
+  it('opens what was made for another prefix with a word only', async () => {
+    const there = join(fresh(), 'q');
+    cpSync(join(TESTS, 'golden-prefix', 'sealed', 'p'), there, { recursive: true });
+    for (const word of [[], ['--prefix', 'r']]) {
+      expect(await start(python, [READER, ...word, there, 'list'], GOLDEN)).toMatchObject({
+        exit: 3,
+        out: expect.stringMatching(/^(\S+: was made for the prefix p: .* add --prefix p\n){3}$/),
+      });
+    }
+    const opened = await start(python, [READER, '--prefix', 'p', there, 'check'], GOLDEN);
+    expect(opened).toMatchObject({ exit: 0, out: '3 snapshots, 3 packs, 0 problems\n' });
   });
 
   it('names what damage costs, and restores the rest', async () => {
@@ -305,6 +323,7 @@ describe.skipIf(python === '')('the reader in Python (needs python3, cryptograph
     writeFileSync(join(state, 'deep', 'text.md'), 'again and again\n'.repeat(50_000));
     writeFileSync(join(outside, 'MEMORY.md'), 'remember\n');
     symlinkSync('MEMORY.md', join(outside, 'link'));
+    chmodSync(join(outside, 'MEMORY.md'), 0o6640);
     utimesSync(join(outside, 'MEMORY.md'), 1, -1.5);
     const write = (env: NodeJS.ProcessEnv) =>
       start(process.execPath, [CLI, 'push', '--json'], {
@@ -312,17 +331,17 @@ describe.skipIf(python === '')('the reader in Python (needs python3, cryptograph
         OPENCLAW_STATE_DIR: state,
         ...env,
       });
-    const pushed = await write({ B2_BACKUP_PASSPHRASE: 'first' });
+    const pushed = await write({ B2_BACKUP_PASSPHRASE: FIRST_PHRASE });
     expect(pushed).toMatchObject({ exit: 0, err: '' });
     const { snapshot } = JSON.parse(pushed.out) as { snapshot: string };
     // A new passphrase gets a slot of its own, in keys/ and in the manifests from now on.
     writeFileSync(join(state, 'deep', 'more.md'), 'more\n');
-    expect((await write({ B2_BACKUP_PASSPHRASE: 'second' })).exit).toBe(0);
+    expect((await write({ B2_BACKUP_PASSPHRASE: SECOND_PHRASE })).exit).toBe(0);
 
     // What the program itself restores.
     const own = fresh();
     const restoring = [CLI, 'restore', snapshot, '--to', own, '--state-dir', join(home, 'blank')];
-    const blank = { B2_BUCKET: `file://${bucket}`, B2_BACKUP_PASSPHRASE: 'second' };
+    const blank = { B2_BUCKET: `file://${bucket}`, B2_BACKUP_PASSPHRASE: SECOND_PHRASE };
     expect(await start(process.execPath, restoring, blank)).toMatchObject({ exit: 0 });
     const ours = picture(own);
     // Directories that no snapshot has are as old as the restore.
@@ -333,7 +352,7 @@ describe.skipIf(python === '')('the reader in Python (needs python3, cryptograph
     );
 
     const folder = join(bucket, 'openclaw-backup');
-    for (const passphrase of ['first', 'second']) {
+    for (const passphrase of [FIRST_PHRASE, SECOND_PHRASE]) {
       const env = { B2_BACKUP_PASSPHRASE: passphrase };
       expect(await reader(folder, ['check'], env)).toMatchObject({
         exit: 0,
@@ -346,8 +365,10 @@ describe.skipIf(python === '')('the reader in Python (needs python3, cryptograph
       const theirs = picture(to);
       for (const path of roots) delete theirs[path];
       expect(theirs).toEqual(ours);
+      expect(theirs[`${roots[1]}/MEMORY.md`]?.['mode']).toBe('640');
     }
     // And that is what was there.
+    chmodSync(join(outside, 'MEMORY.md'), 0o640);
     const workspace = Object.entries(picture(outside)).map(([path, entry]) => [`${roots[1]}/${path}`, entry]);
     expect(ours).toMatchObject(Object.fromEntries(workspace));
     const { sha256 } = picture(state)['deep/er/noise.bin'] ?? {};

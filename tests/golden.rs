@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use b2_backup::ambient::{Clock, SystemEntropy};
 use b2_backup::crypto::sha256;
 use b2_backup::entry::RelPath;
-use b2_backup::format::Reason;
+use b2_backup::format::{KeySlot, Manifest, Reason};
 use b2_backup::ops::{self, SnapshotChanges};
 use b2_backup::secret::Secret;
 use b2_backup::store::folder::FolderStore;
@@ -31,16 +31,21 @@ mod machine;
 use machine::{Machine, push_options};
 
 /// The newest collection: what this version writes.
-const NEWEST: &str = "golden-changes";
+const NEWEST: &str = "golden-prefix";
 
 fn golden(collection: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(collection)
 }
 
 async fn machine(bucket: &Path, state: &Path, sealed: bool) -> Machine {
+    machine_below(bucket, "p", state, sealed).await
+}
+
+async fn machine_below(bucket: &Path, prefix: &str, state: &Path, sealed: bool) -> Machine {
     let entropy = Arc::new(SystemEntropy);
-    let store = FolderStore::open(bucket.to_owned(), "p".into(), entropy).await.unwrap();
+    let store = FolderStore::open(bucket.to_owned(), prefix.into(), entropy).await.unwrap();
     let mut machine = Machine::new(state, Arc::new(store));
+    machine.settings.store.prefix = prefix.into();
     machine.settings.passphrase = sealed.then(|| Secret::new("golden".into()));
     machine.settings.encrypt = sealed;
     machine.settings.host_version = Some("2026.9.6".into());
@@ -125,6 +130,68 @@ async fn repositories_with_summaries_restore() {
     let (sealed, plain) = restored("golden-changes").await;
     let expected = read_json(&golden("golden-changes").join("changes.json"));
     assert_eq!(json!({ "sealed": sealed, "plain": plain }), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repositories_that_are_bound_to_their_prefix_restore() {
+    let (sealed, plain) = restored("golden-prefix").await;
+    let expected = read_json(&golden("golden-prefix").join("changes.json"));
+    assert_eq!(json!({ "sealed": sealed, "plain": plain }), expected);
+}
+
+/// A folder with another prefix has what a collection has below `p`.
+fn moved(collection: &str, to: &Path) {
+    copy(&golden(collection).join("sealed/p"), &to.join("bucket/q"));
+}
+
+/// What this page promises of a repository below another prefix than its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_repositories_of_before_prefixes_open_below_another_one_unasked() {
+    for (collection, unasked) in [("golden-changes", true), ("golden-prefix", false)] {
+        let dir = tempdir().unwrap();
+        moved(collection, dir.path());
+        let bucket = dir.path().join("bucket");
+        let mut machine = machine_below(&bucket, "q", &dir.path().join("none"), true).await;
+        for (word, opens) in [(None, unasked), (Some("p"), true), (Some("r"), unasked)] {
+            machine.settings.store.moved_from = word.map(str::to_owned);
+            let to = dir.path().join(format!("{word:?}"));
+            assert_eq!(
+                machine.restore("latest", &to).await.is_ok(),
+                opens,
+                "{collection} {word:?}"
+            );
+        }
+    }
+}
+
+/// A lineage that began in an older version goes on in this one: new objects are of this one, all of them restore, and
+/// a reader of the old version still finds its slot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lineage_that_began_in_an_older_version_goes_on() {
+    let dir = tempdir().unwrap();
+    copy(&golden("golden-changes").join("sealed"), &dir.path().join("bucket"));
+    let bucket = dir.path().join("bucket");
+    let before = read_json(&golden("golden-changes").join("expected.json"));
+    let before = before["sealed"].as_object().unwrap();
+    let lineage = before.keys().next().unwrap().rsplit('-').next().unwrap().to_owned();
+    let state = dir.path().join("state");
+    fill(&state);
+    let machine = machine(&bucket, &state, true).await;
+    ops::adopt(&machine.session().await, &lineage).await.unwrap();
+    let (id, restored) = snapshot(&machine, 30, Reason::Manual).await;
+    assert!(id.ends_with(&lineage), "{id}");
+    let blank = machine.blank(dir.path().join("none"));
+    for (number, (id, wanted)) in before.iter().chain([(&id, &restored)]).enumerate() {
+        let to = dir.path().join(format!("{number}"));
+        assert_eq!(blank.restore(id, &to).await.unwrap().failed, [], "{id}");
+        assert_eq!(&describe(&to), wanted, "{id}");
+    }
+    assert_eq!(blank.verify(true).await.problems, []);
+    let manifest = std::fs::read(bucket.join("p").join(&id).join("manifest")).unwrap();
+    let (header, slots, ..) = Manifest::split(&manifest).unwrap();
+    assert_eq!((header.version, header.readable_by), (3, 2));
+    let prefixes: Vec<_> = slots.iter().map(KeySlot::prefix).collect();
+    assert_eq!(prefixes, [None, Some("p")]);
 }
 
 /// Restores every snapshot of a collection, and returns what each says is new: of sealed and of plain ones.

@@ -109,7 +109,7 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
 async fn opened(machine: &Machine, store: &MemoryStore) -> Vec<u8> {
     let passphrase = machine.settings.passphrase.clone();
     let secrets = Secrets { passphrase, ..Secrets::default() };
-    let ring = KeyRing::new(secrets, machine.ambient().cpu);
+    let ring = KeyRing::new(secrets, machine.ambient().cpu).below("p", None);
     let mut all = Vec::new();
     for snapshot in machine.list().await.snapshots {
         let id = snapshot.id.as_str().try_into().unwrap();

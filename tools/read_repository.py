@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Lists, checks and restores a backup without the program that made it.
 
-It needs a copy of the repository on this disk: the folder of the bucket's prefix, fetched with rclone, say. Written
-from docs/format.md alone, whose sections are named here as §5. It never writes to that copy, nor over anything.
+It needs a copy of the repository on this disk: the folder of the bucket's prefix, fetched with rclone, say. Where the
+folder is not named like that prefix, --prefix says it: what was made for another one is not taken for this one's.
+Written from docs/format.md alone, whose sections are named here as §5. It never writes to that copy, nor over anything.
 
 The secret is the passphrase or the application key that the backup was made with, or its recovery code:
 B2_BACKUP_PASSPHRASE, B2_APPLICATION_KEY or B2_BACKUP_RECOVERY_CODE in the environment, else it is asked for. Needs Python 3.8 or newer; for encrypted backups the
@@ -218,7 +219,7 @@ class Header(NamedTuple):
 
 def header(data, kind):
     need(len(data) >= 96 and data[:8] == b"OCLAWB2\0", "is nothing of this format")
-    need(data[9] <= 2, "was written by a newer version: a newer reader is needed")
+    need(data[9] <= 3, "was written by a newer version: a newer reader is needed")
     need(data[10] == kind, "is of another kind than its name says")
     need(data[11] <= 1 and not any(data[12:16]), "has a header that this reader does not know")
     return Header(data[:96], data[11] == 1, data[16:32], data[32:64], data[64:96])
@@ -267,15 +268,28 @@ class Seals:
             raise Problem("is damaged") from None
 
 
-def open_slot(data, repository, secret):
-    """The master key in a key slot, or None: a slot that cannot be opened is none."""
+def slot_prefix(data):
+    """The prefix that a key slot was made for; None where it is of format 2, or no slot."""
+    try:
+        header(data, KEY_SLOT_KIND)
+        prefix = cbor(data, 96)[0].get(6)
+        need(data[9] > 2 and re.fullmatch("[A-Za-z0-9/._-]{1,100}", prefix), "has no prefix")
+        return prefix
+    except (AttributeError, TypeError, Problem):
+        return None
+
+
+def open_slot(data, repository, secret, prefixes):
+    """The master key in a key slot, or None: a slot that cannot be opened, or not here, is none."""
     try:
         need(len(data) <= SLOT, "is too large")
         head, slot = header(data, KEY_SLOT_KIND), fit(cbor(data, 96)[0], SLOT_SHAPE)
+        prefix = "" if data[9] <= 2 else slot_prefix(data)
+        need(data[9] <= 2 or prefix in prefixes, "is of another prefix")
         n, r, p = 1 << slot[1], slot[2], slot[3]
         need(head.sealed and head.repository == repository and 128 * r * n <= 512 * MIB, "is not for this")
         stretched = crypto()[1](salt=head.salt, length=32, n=n, r=r, p=p).derive(secret)
-        return Seals(head, stretched, b"slot").open(3, 0, head.raw, slot[5])
+        return Seals(head, stretched, b"slot").open(3, 0, head.raw + prefix.encode(), slot[5])
     except Problem:
         return None
 
@@ -283,24 +297,37 @@ def open_slot(data, repository, secret):
 class Keys:
     """The master keys of the repositories in a folder, opened when they are needed."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, prefix):
         self.folder, self.secrets, self.masters, self.tried = folder, [], {}, set()
+        names = folder.resolve().parts[1:]
+        # What the folder is named like, and what the user says.
+        self.prefixes = {"/".join(names[at:]) for at in range(len(names))} | {prefix}
 
     def master(self, repository, own):
+        elsewhere = set()
         for slots in (own, self.below_keys()):
+            if repository in self.masters:
+                break
+            slots = list(slots)
+            of_it = (slot_prefix(slot) for slot in slots if slot[16:32] == repository)
+            elsewhere |= {prefix for prefix in of_it if prefix} - self.prefixes
             fitting = (slot for slot in slots if slot[16:32] == repository and slot not in self.tried)
-            for slot in list(fitting)[: SLOTS_TRIED if repository not in self.masters else 0]:
+            for slot in list(fitting)[:SLOTS_TRIED]:
                 self.tried.add(slot)
-                opened = (open_slot(slot, repository, secret) for secret in self.ask())
+                opened = (open_slot(slot, repository, secret, self.prefixes) for secret in self.ask())
                 key = next((key for key in opened if key), None)
                 if key:
                     self.masters[repository] = key
                     break
-        need(repository in self.masters, "is encrypted, and no secret at hand opens it")
+        text = "is encrypted, and no secret at hand opens it"
+        for prefix in sorted(elsewhere):
+            text = f"was made for the prefix {prefix}: where this is a copy of your own, add --prefix {prefix}"
+        need(repository in self.masters, text)
         return self.masters[repository]
 
     def below_keys(self):
-        for path in sorted((self.folder / "keys").glob("*"))[:SLOTS_BELOW_KEYS]:
+        paths = (path for path in (self.folder / "keys").glob("*") if re.fullmatch("[0-9a-f]{32}", path.name))
+        for path in sorted(paths)[:SLOTS_BELOW_KEYS]:
             try:
                 yield read(path, SLOT)
             except Problem:
@@ -495,8 +522,8 @@ def is_id(name):
 
 
 class Repository:
-    def __init__(self, folder):
-        self.folder, self.keys = folder, Keys(folder)
+    def __init__(self, folder, prefix):
+        self.folder, self.keys = folder, Keys(folder, prefix)
         names = sorted(path.name for path in folder.iterdir())
         self.ids = [name for name in names if is_id(name)]
         self.format_1 = [name for name in names if not is_id(name) and FORMAT_1.fullmatch(name)]
@@ -627,7 +654,6 @@ def restore_command(repository, options):
 def restore(snapshot, entries, places):
     """Directories, files, symlinks; last, modes and times of directories from below. Gives what could not be written."""
     failed, steps = [], [(e, os.path.join(places[e.root], *e.path.split(b"/"))) for e in entries]
-    bits = 0o7777 if snapshot.header.sealed else 0o777
 
     def finish(entry, path, **follow):
         os.utime(path, ns=(entry.mtime, entry.mtime), **follow)
@@ -637,7 +663,7 @@ def restore(snapshot, entries, places):
             os.makedirs(path if entry.kind == DIRECTORY else os.path.dirname(path), 0o700, exist_ok=True)
             if entry.kind == FILE:
                 write_file(snapshot, entry, path)
-                os.chmod(path, entry.mode & bits)
+                os.chmod(path, entry.mode & 0o777)
                 finish(entry, path)
             elif entry.kind == SYMLINK:
                 os.symlink(entry.target, path)
@@ -648,7 +674,7 @@ def restore(snapshot, entries, places):
     for entry, path in reversed(steps):
         if entry.kind == DIRECTORY:
             try:
-                os.chmod(path, entry.mode & bits)
+                os.chmod(path, entry.mode & 0o777)
                 finish(entry, path)
             except (OSError, OverflowError) as error:
                 failed.append(f"{snapshot.shown(entry)}: {error}")
@@ -670,6 +696,8 @@ def write_file(snapshot, entry, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the folder that has `packs` and the snapshots in it")
+    text = "the prefix that the backup was made for, where the folder is not named like it"
+    parser.add_argument("--prefix", help=text)
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="the snapshots, or the files of one")
     listing.add_argument("snapshot", nargs="?")
@@ -685,7 +713,7 @@ def main():
         stream.reconfigure(errors="backslashreplace")
     command = {"list": list_command, "restore": restore_command, "check": check_command}[options.command]
     try:
-        return command(Repository(options.folder), options)
+        return command(Repository(options.folder, options.prefix), options)
     except (Problem, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -18,6 +18,8 @@ pub enum Domain {
     Manifest = 2,
     /// The master key in a key slot.
     Slot = 3,
+    /// That a key slot was removed.
+    Removal = 4,
 }
 
 /// The bytes are not what was sealed under this key, name and place.

@@ -5,7 +5,9 @@ use super::{Malformed, RepositoryId};
 /// Length of a header.
 pub const HEADER_BYTES: usize = 96;
 /// The format that is written, and the newest that is read.
-pub const FORMAT_VERSION: u8 = 2;
+pub const FORMAT_VERSION: u8 = 3;
+/// The format whose readers know no slots that are bound to a prefix, and can read everything else.
+pub(super) const UNBOUND_VERSION: u8 = 2;
 const MAGIC: &[u8; 8] = b"OCLAWB2\0";
 const FLAG_SEALED: u8 = 1;
 
@@ -18,6 +20,8 @@ pub enum ObjectKind {
     Pack = 2,
     /// A manifest.
     Manifest = 3,
+    /// That a key slot was removed.
+    Removal = 4,
 }
 
 impl ObjectKind {
@@ -28,6 +32,7 @@ impl ObjectKind {
             Self::Slot => "slot",
             Self::Pack => "pack",
             Self::Manifest => "manifest",
+            Self::Removal => "removal",
         }
     }
 }
@@ -52,7 +57,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header of an object that is written now.
+    /// The header of an object that is written now. Readers of format 2 can read packs and manifests.
     #[must_use]
     pub fn new(
         kind: ObjectKind,
@@ -61,8 +66,11 @@ impl Header {
         salt: [u8; 32],
         commitment: [u8; 32],
     ) -> Self {
-        let (version, readable_by) = (FORMAT_VERSION, FORMAT_VERSION);
-        Self { version, readable_by, kind, sealed, repository, salt, commitment }
+        let readable_by = match kind {
+            ObjectKind::Slot | ObjectKind::Removal => FORMAT_VERSION,
+            ObjectKind::Pack | ObjectKind::Manifest => UNBOUND_VERSION,
+        };
+        Self { version: FORMAT_VERSION, readable_by, kind, sealed, repository, salt, commitment }
     }
 
     /// The bytes; of a header that was read the same ones, since seals are bound to them.

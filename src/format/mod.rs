@@ -6,6 +6,7 @@ mod manifest;
 mod names;
 mod pack;
 mod recovery;
+mod removal;
 mod slot;
 mod tree;
 
@@ -21,6 +22,7 @@ pub use pack::{
     Footer, FrameEntry, MAX_FOOTER_BYTES, MAX_FRAME_BYTES, MAX_PACK_BYTES, MAX_PACK_CHUNKS,
 };
 pub use recovery::{Mistyped, RecoveryCode};
+pub use removal::{MAX_REMOVAL_BYTES, is_removal, removal_name, removed_slot, seal_removal};
 pub use slot::{KeySlot, MAX_SLOT_BYTES, SecretKind};
 pub use tree::{Entry, EntryFlags, MAX_TREE_BYTES, Run, TreeReader, is_bounded};
 

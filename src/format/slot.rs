@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use super::header::UNBOUND_VERSION;
 use super::{Header, Malformed, ObjectKind, RepositoryId, cbor};
 use crate::crypto::{Cipher, Domain, MasterKey, ScryptCost, derive_object, stretch};
 
@@ -65,17 +66,23 @@ struct Wire {
     created: i64,
     #[cbor(n(5), with = "minicbor::bytes")]
     sealed: Vec<u8>,
+    /// The prefix that it was made for; none in format 2.
+    #[n(6)]
+    prefix: Option<String>,
 }
 
 /// No slot is larger.
 pub const MAX_SLOT_BYTES: usize = 4096;
+/// No prefix is longer (that of the setting `prefix`).
+const MAX_PREFIX_BYTES: usize = 100;
 
 impl KeySlot {
-    /// Seals the master key under `secret`. Takes a third of a second and 128 MiB: run it on the CPU pool.
+    /// Seals the master key under `secret`, for the prefix that it will lie below. Takes a third of a second and
+    /// 128 MiB: run it on the CPU pool.
     #[must_use]
     pub fn seal(
         master: &MasterKey,
-        repository: RepositoryId,
+        (repository, prefix): (RepositoryId, &str),
         secret: &str,
         kind: SecretKind,
         salt: [u8; 32],
@@ -85,8 +92,9 @@ impl KeySlot {
         let (cipher, commitment) = slot_cipher(secret, &salt, cost, repository)?;
         let header = Header::new(ObjectKind::Slot, true, repository, salt, commitment);
         let mut sealed = master.expose().to_vec();
-        cipher.seal(Domain::Slot, 0, &header.encode(), &mut sealed, 0).ok()?;
-        let wire = Wire { kind, log_n: cost.log_n, r: cost.r, p: cost.p, created, sealed };
+        let prefix = Some(prefix.to_owned());
+        cipher.seal(Domain::Slot, 0, &context(&header, prefix.as_deref()), &mut sealed, 0).ok()?;
+        let wire = Wire { kind, log_n: cost.log_n, r: cost.r, p: cost.p, created, sealed, prefix };
         Some(Self { header, wire })
     }
 
@@ -99,7 +107,7 @@ impl KeySlot {
             return None;
         }
         let mut key = self.wire.sealed.clone();
-        cipher.open(Domain::Slot, 0, &self.header.encode(), &mut key).ok()?;
+        cipher.open(Domain::Slot, 0, &context(&self.header, self.prefix()), &mut key).ok()?;
         let bytes: [u8; 32] = key.as_slice().try_into().ok()?;
         zeroize::Zeroize::zeroize(&mut key);
         Some(MasterKey::new(bytes))
@@ -127,6 +135,19 @@ impl KeySlot {
         self.wire.kind
     }
 
+    /// The prefix that it was made for; `None` in format 2, where a slot is bound to none. Where it opens, this is
+    /// what its maker said.
+    #[must_use]
+    pub fn prefix(&self) -> Option<&str> {
+        self.wire.prefix.as_deref()
+    }
+
+    /// The lowest format whose readers can read it.
+    #[must_use]
+    pub fn readable_by(&self) -> u8 {
+        self.header.readable_by
+    }
+
     /// Whose master key it holds.
     #[must_use]
     pub fn repository(&self) -> RepositoryId {
@@ -150,8 +171,24 @@ impl KeySlot {
             return Err(Malformed::new("is too large for a key slot"));
         }
         let (header, rest) = Header::decode(bytes, ObjectKind::Slot)?;
-        Ok(Self { header, wire: minicbor::decode(rest)? })
+        let mut wire: Wire = minicbor::decode(rest)?;
+        if header.readable_by <= UNBOUND_VERSION {
+            wire.prefix = None;
+        } else if !wire.prefix.as_deref().is_some_and(is_prefix) {
+            return Err(Malformed::new("does not say which prefix it was made for"));
+        }
+        Ok(Self { header, wire })
     }
+}
+
+/// What the seal is bound to: the header and, where there is one, the prefix.
+fn context(header: &Header, prefix: Option<&str>) -> Vec<u8> {
+    [&header.encode()[..], prefix.unwrap_or_default().as_bytes()].concat()
+}
+
+fn is_prefix(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-');
+    (1..=MAX_PREFIX_BYTES).contains(&text.len()) && text.bytes().all(good)
 }
 
 fn slot_cipher(

@@ -165,9 +165,8 @@ fn snapshot_names() {
 #[test]
 fn slots_open_with_their_secret_only() {
     let master = MasterKey::new([5; 32]);
-    let slot =
-        KeySlot::seal(&master, RepositoryId([1; 16]), "secret", SecretKind::Passphrase, [7; 32], 0)
-            .unwrap();
+    let (of, kind) = ((RepositoryId([1; 16]), "p"), SecretKind::Passphrase);
+    let slot = KeySlot::seal(&master, of, "secret", kind, [7; 32], 0).unwrap();
     let again = KeySlot::decode(&slot.encode()).unwrap();
     assert_eq!(again.open("secret").unwrap().expose(), master.expose());
     assert!(again.open("other").is_none());

@@ -28,6 +28,8 @@ pub struct KeyInfo {
     pub opens: Option<bool>,
     /// Whether it is that of the secret that this machine is configured with.
     pub in_use: bool,
+    /// The prefix that it was made for; not set where it opens below every prefix (made in format 2).
+    pub prefix: Option<String>,
 }
 
 impl From<ops::KeyInfo> for KeyInfo {
@@ -40,6 +42,7 @@ impl From<ops::KeyInfo> for KeyInfo {
             this_machine: info.this_machine,
             opens: info.opens,
             in_use: info.in_use,
+            prefix: info.prefix,
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Settings {
     pub endpoint: Option<String>,
     /// Prefix of all object names; `openclaw-backup` by default.
     pub prefix: Option<String>,
+    /// The prefix that what lies in the bucket was made for, where the user moved or copied it.
+    pub moved_from: Option<String>,
     /// Whether what is written is encrypted; true by default.
     pub encrypt: Option<bool>,
     /// Whether credentials are backed up too; false by default.
@@ -88,6 +90,7 @@ impl TryFrom<Settings> for ops::Settings {
                 region: filled(settings.region),
                 endpoint: filled(settings.endpoint),
                 prefix: filled(settings.prefix).unwrap_or_else(|| "openclaw-backup".to_owned()),
+                moved_from: filled(settings.moved_from),
                 upload_limit,
                 b2_api_url: filled(settings.api_url),
                 as_of: moment("asOf", settings.as_of.as_deref())?,

@@ -81,7 +81,7 @@ pub async fn drill(session: &Session) -> Result<DrillReport> {
         old_keys: vec![],
         ..session.settings.clone()
     };
-    settings.store.as_of = None;
+    (settings.store.as_of, settings.store.moved_from) = (None, None);
     let blank = Session::open(settings, session.ambient.clone()).await?;
     let found = session.cancellable(run(&blank, &newest.snapshot, &folder)).await;
     drop(folder);

@@ -148,7 +148,9 @@ impl Session {
             Some(at) => Arc::new(AsOfStore::new(store, at)),
             None => store,
         };
-        let ring = Arc::new(KeyRing::new(secrets, ambient.cpu.clone()));
+        let StoreConfig { prefix, moved_from, .. } = &settings.store;
+        let ring = KeyRing::new(secrets, ambient.cpu.clone()).below(prefix, moved_from.as_deref());
+        let ring = Arc::new(ring);
         let local = Local::at(&settings.state_dir).told(&ambient.steps);
         let before = store.traffic();
         let session = Self { settings, ambient, store, ring, local, warnings, before };

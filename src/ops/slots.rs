@@ -11,8 +11,8 @@ use crate::crypto::MasterKey;
 use crate::error::{Error, Result};
 use crate::format::{KeySlot, PackName, RepositoryId, SecretKind};
 use crate::repo::{
-    MAX_TRIES, RepositoryRecord, SlotObject, SlotRecord, StoredSlot, read_slots, slot_names,
-    slot_object,
+    MAX_TRIES, RepositoryRecord, SlotNames, SlotObject, SlotRecord, StoredSlot, is_removed,
+    read_slots, slot_names, slot_object,
 };
 use crate::secret::Secret;
 use crate::store::ObjectInfo;
@@ -30,10 +30,14 @@ pub(super) async fn make(
     let salt = random(&*session.ambient.entropy)?;
     let created = millis(session.ambient.clock.now()) / 1000;
     let (sealing, text) = (master.clone(), secret.clone());
+    let prefix = session.settings.store.prefix.clone();
+    let of = move || {
+        KeySlot::seal(&sealing, (repository, &prefix), text.expose(), kind, salt, created)
+    };
     let slot = session
         .ring
         .cpu()
-        .run(move || KeySlot::seal(&sealing, repository, text.expose(), kind, salt, created))
+        .run(of)
         .await?
         .ok_or_else(|| Error::internal("a key slot cannot be made"))?;
     Ok(SlotRecord {
@@ -47,6 +51,11 @@ pub(super) async fn make(
 /// A name that no slot has had.
 pub(super) fn new_name(session: &Session) -> Result<String> {
     Ok(PackName(random(&*session.ambient.entropy)?).to_string())
+}
+
+/// Whether a slot is bound to the prefix of this session. Others are of format 2, or open here by the user's word.
+pub(super) fn is_bound(session: &Session, slot: &KeySlot) -> bool {
+    slot.prefix() == Some(&session.settings.store.prefix)
 }
 
 /// Puts a slot into the bucket.
@@ -104,31 +113,41 @@ pub(super) async fn check(
 }
 
 /// Takes note of the slots that the bucket has now: new ones of other machines, and those that are gone. One LIST,
-/// and a GET for each name that was not seen before.
+/// a GET for each name that was not seen before, and one for the removal of each slot that is gone.
 ///
-/// A slot that is gone while others of the repository are there was removed on another machine: it is forgotten, so
-/// that no later manifest brings it back. Where all are gone something went wrong, since the last one cannot be
-/// removed: they are to be put again.
+/// A slot whose removal was sealed with the key is forgotten, so that no later manifest brings it back. Whoever may
+/// write to the bucket can delete a slot, but not seal a removal: what is gone without one is to be put again.
 pub(super) async fn refresh(
     session: &Session,
+    master: &MasterKey,
     record: &mut RepositoryRecord,
     warnings: &mut Vec<String>,
 ) -> Result<()> {
-    let store = &*session.store;
-    let names: HashSet<String> = slot_names(store).await?.into_iter().collect();
-    let known: HashSet<&String> =
-        record.slots.iter().map(|slot| &slot.name).chain(&record.others).collect();
-    let mut new: Vec<String> = names.iter().filter(|name| !known.contains(name)).cloned().collect();
-    new.sort();
+    let (store, of) = (&*session.store, (record.repository, master));
+    let SlotNames { slots: listed, removed: said } = slot_names(store).await?;
+    let names: HashSet<String> = listed.into_iter().collect();
+    let mut removed: HashSet<String> = HashSet::new();
+    for name in said.into_iter().filter(|name| !record.others.contains(name)) {
+        if is_removed(store, of, &name).await? {
+            removed.insert(name);
+        }
+    }
     let mut gone: HashSet<String> = HashSet::new();
     for slot in record.slots.iter().filter(|slot| slot.stored && !names.contains(&slot.name)) {
         // Listings may be stale.
-        if let Err(Error::ObjectMissing { .. }) =
-            store.get_range(&slot_object(&slot.name)?, 0, 1).await
-        {
+        let there = store.get_range(&slot_object(&slot.name)?, 0, 1).await;
+        if matches!(there, Err(Error::ObjectMissing { .. })) && !removed.contains(&slot.name) {
             gone.insert(slot.name.clone());
+            if is_removed(store, of, &slot.name).await? {
+                removed.insert(slot.name.clone());
+            }
         }
     }
+    let known: HashSet<&String> =
+        record.slots.iter().map(|slot| &slot.name).chain(&record.others).collect();
+    let is_new = |name: &&String| !known.contains(name) && !removed.contains(*name);
+    let mut new: Vec<String> = names.iter().filter(is_new).cloned().collect();
+    new.sort();
     record.others.retain(|name| names.contains(name));
     for object in read_slots(store, new).await? {
         match object {
@@ -141,21 +160,28 @@ pub(super) async fn refresh(
             SlotObject::Gone(_) => {}
         }
     }
-    if record.slots.iter().filter(|slot| slot.stored).all(|slot| gone.contains(&slot.name)) {
-        record.slots.iter_mut().for_each(|slot| slot.stored = false);
-        return Ok(());
-    }
-    record.slots.retain(|slot| {
-        let lost = gone.contains(&slot.name);
-        if let Some(slot) = KeySlot::decode(&slot.bytes).ok().filter(|_| lost) {
+    // Of those that were never seen to open, anybody can have made any number.
+    let carried: HashSet<Vec<u8>> = record.for_manifest().into_iter().collect();
+    record.slots.retain_mut(|slot| {
+        let (was_removed, is_gone) = (removed.contains(&slot.name), gone.contains(&slot.name));
+        let stays = !was_removed && (!is_gone || carried.contains(&slot.bytes));
+        slot.stored &= !is_gone;
+        let words = KeySlot::decode(&slot.bytes).map_or_else(|_| String::new(), |s| in_words(&s));
+        if was_removed {
             warnings.push(format!(
-                "a key slot is gone from the bucket ({}): it was removed on another machine, deleted by hand, or its removal was cut off. \
-                 Snapshots from now on do not open with it",
-                in_words(&slot)
+                "a key slot was removed on another machine ({words}): snapshots from now on do not open with it"
+            ));
+        } else if is_gone && stays {
+            warnings.push(format!(
+                "a key slot was deleted from the bucket by somebody who does not have the key ({words}): it was put \
+                 back. To remove one, use `b2-backup key remove`"
             ));
         }
-        !lost
+        stays
     });
+    // What is removed and still there, or there again, is none of this repository's any more.
+    removed.retain(|name| names.contains(name) && !record.others.contains(name));
+    record.others.extend(removed);
     Ok(())
 }
 
@@ -168,9 +194,14 @@ pub(super) async fn opens_with(
     let Some(record) = record else { return Ok(vec![]) };
     let mut kinds = BTreeSet::new();
     let mut unseen = Vec::new();
+    // One that was made for another prefix opens nothing here unasked.
+    let here = |slot: &KeySlot| is_bound(session, slot) || slot.prefix().is_none();
     for name in objects.iter().filter_map(|object| object.key.strip_prefix("keys/")) {
         match record.slots.iter().find(|slot| slot.name == name) {
-            Some(slot) => kinds.extend(KeySlot::decode(&slot.bytes).map(|slot| slot.kind().name())),
+            Some(slot) => {
+                let slot = KeySlot::decode(&slot.bytes).ok().filter(here);
+                kinds.extend(slot.map(|slot| slot.kind().name()));
+            }
             None if record.others.iter().any(|other| other == name) => {}
             None if PackName::parse(name).is_some() => unseen.push(name.to_owned()),
             None => {}
@@ -180,6 +211,7 @@ pub(super) async fn opens_with(
     for object in read_slots(&*session.store, unseen).await? {
         if let SlotObject::Slot(StoredSlot { slot, .. }) = object
             && slot.repository() == record.repository
+            && here(&slot)
         {
             kinds.insert(slot.kind().name());
         }

@@ -10,7 +10,10 @@ use tokio::sync::OnceCell;
 use crate::cpu::CpuPool;
 use crate::crypto::{MasterKey, RepoKey};
 use crate::error::{Error, Result};
-use crate::format::{KeySlot, MAX_SLOT_BYTES, PackName, RepositoryId, SecretKind};
+use crate::format::{
+    KeySlot, MAX_REMOVAL_BYTES, MAX_SLOT_BYTES, PackName, RepositoryId, SecretKind, is_removal,
+    removal_name, removed_slot,
+};
 use crate::secret::Secret;
 use crate::store::{ObjectKey, ObjectStore};
 
@@ -46,15 +49,48 @@ pub enum SlotObject {
     Gone(String),
 }
 
-/// Names of the key slots in the bucket, as far as they are looked at. One LIST.
+/// Names below `keys/`, as far as they are looked at.
+#[derive(Clone, Debug, Default)]
+pub struct SlotNames {
+    /// Key slots.
+    pub slots: Vec<String>,
+    /// Slots that are said to have been removed.
+    pub removed: Vec<String>,
+}
+
+/// Names of the key slots in the bucket, as far as they are looked at, and of those that were removed. One LIST.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn slot_names(store: &dyn ObjectStore) -> Result<Vec<String>> {
+pub async fn slot_names(store: &dyn ObjectStore) -> Result<SlotNames> {
     let objects = store.list("keys/", false).await?.objects;
-    let names = objects.iter().filter_map(|object| object.key.strip_prefix("keys/"));
-    let names = names.filter(|name| PackName::parse(name).is_some());
-    Ok(names.take(MAX_STORED).map(ToOwned::to_owned).collect())
+    let mut names = SlotNames::default();
+    for name in objects.iter().filter_map(|object| object.key.strip_prefix("keys/")) {
+        let (slot, all) = match removed_slot(name) {
+            Some(slot) => (slot, &mut names.removed),
+            None => (name, &mut names.slots),
+        };
+        if all.len() < MAX_STORED && PackName::parse(slot).is_some() {
+            all.push(slot.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Whether somebody who has the key of the repository removed a slot. One GET.
+///
+/// # Errors
+/// Those after which trying again may help.
+pub async fn is_removed(
+    store: &dyn ObjectStore,
+    (repository, master): (RepositoryId, &MasterKey),
+    slot: &str,
+) -> Result<bool> {
+    match store.get(&slot_object(&removal_name(slot))?, MAX_REMOVAL_BYTES as u64).await {
+        Ok(object) => Ok(is_removal(master, repository, slot, &object)),
+        Err(error) if error.is_retryable() => Err(error),
+        Err(_) => Ok(false),
+    }
 }
 
 /// The object of a key slot.
@@ -91,7 +127,7 @@ pub async fn read_slots(store: &dyn ObjectStore, names: Vec<String>) -> Result<V
 /// Those of the LIST, and those of [`read_slots`].
 pub async fn stored_slots(store: &dyn ObjectStore) -> Result<(Vec<StoredSlot>, Vec<String>)> {
     let (mut slots, mut unreadable) = (Vec::new(), Vec::new());
-    for object in read_slots(store, slot_names(store).await?).await? {
+    for object in read_slots(store, slot_names(store).await?.slots).await? {
         match object {
             SlotObject::Slot(slot) => slots.push(slot),
             SlotObject::Unreadable(name) => unreadable.push(name),
@@ -156,6 +192,8 @@ impl Secrets {
 #[derive(Debug)]
 pub struct KeyRing {
     secrets: Secrets,
+    /// The prefix that is read, and that from which the user says it was moved.
+    prefixes: Vec<String>,
     keys: Mutex<HashMap<RepositoryId, MasterKey>>,
     /// Locked while a slot is tried: who comes meanwhile waits for the answer, and must not take a slot that is
     /// being tried for one that did not open.
@@ -177,11 +215,40 @@ impl KeyRing {
     pub fn new(secrets: Secrets, cpu: CpuPool) -> Self {
         Self {
             secrets,
+            prefixes: Vec::new(),
             keys: Mutex::default(),
             tried: tokio::sync::Mutex::default(),
             stored: OnceCell::new(),
             cpu,
         }
+    }
+
+    /// The same secrets and prefixes, with nothing open yet.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        let (secrets, prefixes) = (self.secrets.clone(), self.prefixes.clone());
+        Self { prefixes, ..Self::new(secrets, self.cpu.clone()) }
+    }
+
+    /// For what lies below `prefix`, and, where the user says that it was moved, what was made for `moved_from`: only
+    /// slots of these prefixes are opened, and those of format 2, which are bound to none.
+    #[must_use]
+    pub fn below(self, prefix: &str, moved_from: Option<&str>) -> Self {
+        let prefixes = [Some(prefix), moved_from].into_iter().flatten().map(str::to_owned);
+        Self { prefixes: prefixes.collect(), ..self }
+    }
+
+    /// Whether a slot may be opened here: one that was made for another prefix was copied.
+    #[must_use]
+    pub fn is_of_here(&self, slot: &KeySlot) -> bool {
+        slot.prefix().is_none_or(|prefix| self.prefixes.iter().any(|here| here == prefix))
+    }
+
+    /// The prefix that slots of a repository were made for, where that is another one.
+    #[must_use]
+    pub fn elsewhere<'s>(&self, repository: RepositoryId, slots: &'s [KeySlot]) -> Option<&'s str> {
+        let mut slots = slots.iter().filter(|slot| slot.repository() == repository);
+        slots.find(|slot| !self.is_of_here(slot)).and_then(KeySlot::prefix)
     }
 
     /// Where heavy work runs.
@@ -264,6 +331,9 @@ impl KeyRing {
     /// # Errors
     /// `B2_INTERNAL` when a computation fails.
     pub async fn opens_with(&self, slot: &KeySlot, secret: &Secret) -> Result<Option<bool>> {
+        if !self.is_of_here(slot) {
+            return Ok(Some(false));
+        }
         let tried = &mut *self.tried.lock().await;
         Ok(self.open(tried, slot, secret).await?.map(|key| key.is_some()))
     }
@@ -288,6 +358,9 @@ impl KeyRing {
 
     /// Tries a slot with every secret of its kind, the configured one first, and tells whether it was that one.
     async fn attempt(&self, tried: &mut Tried, slot: &KeySlot) -> Result<Option<bool>> {
+        if !self.is_of_here(slot) {
+            return Ok(Some(false));
+        }
         let secrets = self.secrets.for_slot(slot.kind());
         if secrets.is_empty() {
             return Ok(None);

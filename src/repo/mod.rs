@@ -22,8 +22,8 @@ pub use arrival::Arrival;
 pub use fetch::{PackSource, Regions};
 pub use journal::{Before, Journal, Last, Phase, Step, StepKind, Touched};
 pub use keys::{
-    KeyRing, MAX_TRIES, Secrets, SlotObject, StoredSlot, read_slots, slot_names, slot_object,
-    stored_slots,
+    KeyRing, MAX_TRIES, Secrets, SlotNames, SlotObject, StoredSlot, is_removed, read_slots,
+    slot_names, slot_object, stored_slots,
 };
 pub use known::Known;
 pub use local::{Local, LockFile};

@@ -7,7 +7,7 @@ use crate::ambient::{Entropy, random};
 use crate::crypto::{Domain, RepoKey, sha256};
 use crate::error::{Error, Result};
 use crate::format::{
-    Header, MAX_MANIFEST_BYTES, Malformed, Manifest, ObjectKind, RepositoryId, SnapshotId,
+    Header, KeySlot, MAX_MANIFEST_BYTES, Malformed, Manifest, ObjectKind, RepositoryId, SnapshotId,
     SnapshotName,
 };
 use crate::store::{ObjectKey, ObjectStore};
@@ -73,13 +73,8 @@ impl Snapshot {
     pub async fn open(ring: &KeyRing, id: &SnapshotId, object: &Bytes) -> Result<Self> {
         let name = id.object();
         let (header, slots, clear, body) = Manifest::split(object).map_err(|m| m.of(&name))?;
-        let key = ring.unlock(header.repository, header.sealed, &slots).await?.ok_or_else(|| Error::WrongKey {
-            message: format!(
-                "snapshot {id} is sealed with a key that the secrets given here do not open. It opens with the \
-                 application key that was in use when it was made, or with the passphrase or recovery code of \
-                 that backup"
-            ),
-        })?;
+        let key = ring.unlock(header.repository, header.sealed, &slots).await?;
+        let key = key.ok_or_else(|| wrong_key(id, ring.elsewhere(header.repository, &slots)))?;
         let manifest = open_body(&key, &header, clear, body, &name).map_err(|m| m.of(&name))?;
         Ok(Self {
             id: id.clone(),
@@ -104,8 +99,13 @@ impl Snapshot {
     ) -> Result<Vec<u8>> {
         let salt = random(entropy)?;
         let (cipher, commitment) = key.object(ObjectKind::Manifest.label(), &repository.0, &salt);
-        let header =
+        let mut header =
             Header::new(ObjectKind::Manifest, key.is_sealed(), repository, salt, commitment);
+        // A reader that can read none of its slots is to say that it is too old, not that the key is wrong.
+        let slots_need = slots.iter().filter_map(|slot| KeySlot::decode(slot).ok());
+        if let Some(least) = slots_need.map(|slot| slot.readable_by()).min() {
+            header.readable_by = least;
+        }
         let mut object = Manifest::encode_clear(&header, slots);
         let name = id.object();
         let context = context(&object, &name);
@@ -120,6 +120,22 @@ impl Snapshot {
         }
         Ok(object)
     }
+}
+
+/// `elsewhere` is the prefix that its slots were made for, where that is another one.
+fn wrong_key(id: &SnapshotId, elsewhere: Option<&str>) -> Error {
+    let message = match elsewhere {
+        Some(prefix) => format!(
+            "snapshot {id} was made for the prefix {prefix} and copied here. Where you moved it yourself, add \
+             --moved-from {prefix}"
+        ),
+        None => format!(
+            "snapshot {id} is sealed with a key that the secrets given here do not open. It opens with the \
+             application key that was in use when it was made, or with the passphrase or recovery code of \
+             that backup"
+        ),
+    };
+    Error::WrongKey { message }
 }
 
 fn context(clear: &[u8], name: &str) -> Vec<u8> {

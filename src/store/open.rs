@@ -30,6 +30,8 @@ pub struct StoreConfig {
     pub endpoint: Option<String>,
     /// Prefix of all names: segments of `[A-Za-z0-9._-]` with `/` between them, 1 to 100 bytes.
     pub prefix: String,
+    /// The prefix that what lies below `prefix` was made for, where the user moved or copied it.
+    pub moved_from: Option<String>,
     /// Upload rate in bytes per second.
     pub upload_limit: Option<u64>,
     /// Base URL of B2's native API when it is not the usual one.

@@ -11,7 +11,7 @@ use super::{Repository, assert_named, machine, open_pack};
 async fn newest(repository: &Repository) -> Snapshot {
     let passphrase = repository.machine.settings.passphrase.clone();
     let secrets = Secrets { passphrase, ..Secrets::default() };
-    let ring = KeyRing::new(secrets, repository.machine.ambient().cpu);
+    let ring = KeyRing::new(secrets, repository.machine.ambient().cpu).below("p", None);
     let id = repository.days[1].0.as_str().try_into().unwrap();
     read(&*repository.store, &ring, &id).await.unwrap()
 }

@@ -75,7 +75,7 @@ impl Repository {
         }
         let secrets =
             Secrets { passphrase: machine.settings.passphrase.clone(), ..Secrets::default() };
-        let ring = KeyRing::new(secrets, machine.ambient().cpu);
+        let ring = KeyRing::new(secrets, machine.ambient().cpu).below("p", None);
         let mut packs = BTreeMap::new();
         for (day, (id, _)) in days.iter().enumerate() {
             let id = id.as_str().try_into().unwrap();

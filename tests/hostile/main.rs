@@ -24,6 +24,9 @@
 //! | an old pack in the place of a new one | `B2_DAMAGED` | `splicing` |
 //! | splice packs between snapshots, machines, repositories | `B2_DAMAGED` | `splicing` |
 //! | exchange frames, footers or headers of packs | `B2_DAMAGED` | `splicing`, `tests/damage/main.rs` |
+//! | copy objects, slots too, from another prefix under the same secret | `B2_WRONG_KEY`, a push makes its own repository | `moving` |
+//! | the same, with the prefix in the slots changed, or their format | the same | `moving` |
+//! | delete a key slot; say without the key that it was removed | the next push puts it back | `tests/keys/remove.rs` |
 //! | a key slot of one's own key for the victim's repository | does not open; nothing is lost | `splicing` |
 //! | slots that cost hours or 64 GiB, or are many | refused, bounded | `tests/keys/hostile.rs` |
 //! | plain repository: paths that lead out, our own folder, links, twice, a million entries | `B2_UNSAFE_PATH`, `B2_DAMAGED`, nothing written | `unsealed`, `tests/rollback/hostile.rs` |
@@ -45,6 +48,7 @@ mod clock;
 mod forge;
 #[path = "../support/machine.rs"]
 mod machine;
+mod moving;
 #[path = "../support/plain.rs"]
 mod plain;
 mod planting;

@@ -93,7 +93,7 @@ async fn parts_of_manifests() {
     let slot = {
         let master = MasterKey::new([9; 32]);
         let kind = SecretKind::ApplicationKey;
-        KeySlot::seal(&master, header.repository, "K004stolen", kind, [8; 32], 0).unwrap()
+        KeySlot::seal(&master, (header.repository, "p"), "K004stolen", kind, [8; 32], 0).unwrap()
     };
     let exchanged = Manifest::encode_clear(&header, &[slot.encode()]);
     let mut unsealed = second.to_vec();
@@ -124,7 +124,7 @@ async fn key_slots_of_others() {
     let repository = KeySlot::decode(&genuine).unwrap().repository();
     let seal = |secret: &str, kind, created| {
         let master = MasterKey::new([9; 32]);
-        KeySlot::seal(&master, repository, secret, kind, [8; 32], created).unwrap().encode()
+        KeySlot::seal(&master, (repository, "p"), secret, kind, [8; 32], created).unwrap().encode()
     };
     // Newer and older than the genuine one.
     for (number, created) in [(1, 0), (2, 4_000_000_000)] {

@@ -12,11 +12,12 @@ fn junk(number: u32, repository: RepositoryId, kind: u8, (log_n, r, p): (u8, u32
     let salt = sha256(&number.to_le_bytes());
     let header = Header::new(ObjectKind::Slot, true, repository, salt, [7; 32]);
     let mut wire = Encoder::new(Vec::new());
-    wire.map(6).unwrap().u8(0).unwrap().u8(kind).unwrap().u8(1).unwrap().u8(log_n).unwrap();
+    wire.map(7).unwrap().u8(0).unwrap().u8(kind).unwrap().u8(1).unwrap().u8(log_n).unwrap();
     wire.u8(2).unwrap().u32(r).unwrap().u8(3).unwrap().u32(p).unwrap();
     // Newer than all others, if one believes it.
     wire.u8(4).unwrap().i64(4_000_000_000 + i64::from(number)).unwrap();
     wire.u8(5).unwrap().bytes(&[0; 48]).unwrap();
+    wire.u8(6).unwrap().str("p").unwrap();
     [header.encode().to_vec(), wire.into_writer()].concat()
 }
 
@@ -89,11 +90,11 @@ async fn damaged_slots_are_passed_over() {
 async fn many_slots_are_bounded() {
     let (repository, master) = (RepositoryId([1; 16]), MasterKey::new([2; 32]));
     let kind = SecretKind::Passphrase;
-    let real = KeySlot::seal(&master, repository, "phrase", kind, [3; 32], 0).unwrap();
+    let real = KeySlot::seal(&master, (repository, "p"), "phrase", kind, [3; 32], 0).unwrap();
     let decoy = |number| KeySlot::decode(&junk(number, repository, 1, CHEAP)).unwrap();
     let ring = || {
         let secrets = Secrets { passphrase: secret("phrase"), ..Secrets::default() };
-        KeyRing::new(secrets, machine().1.ambient().cpu)
+        KeyRing::new(secrets, machine().1.ambient().cpu).below("p", None)
     };
     // The newest is tried first.
     for (decoys, opens) in [(15, true), (16, false)] {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use b2_backup::error::Result;
-use b2_backup::format::{KeySlot, Manifest, RepositoryId};
+use b2_backup::format::{KeySlot, Manifest, RepositoryId, removal_name, removed_slot};
 use b2_backup::ops::{self, KeyInfo, NewRecoveryCode, RemovedKey};
 use b2_backup::secret::Secret;
 use b2_backup::store::memory::MemoryStore;
@@ -111,10 +111,11 @@ fn with_code(machine: &Machine, code: &str) -> Machine {
     machine
 }
 
-/// Names below `keys/`.
+/// Names of the slots below `keys/`.
 fn slots(store: &MemoryStore) -> BTreeSet<String> {
     let all = store.objects().into_keys();
-    all.filter_map(|key| key.strip_prefix("keys/").map(ToOwned::to_owned)).collect()
+    let below = all.filter_map(|key| key.strip_prefix("keys/").map(ToOwned::to_owned));
+    below.filter(|name| removed_slot(name).is_none()).collect()
 }
 
 /// Repositories that have a slot.

@@ -19,7 +19,9 @@ async fn later_manifests_do_not_carry_a_removed_slot() {
     let id = &code.added.slots[0].id;
     let removed = remove(&machine, &id[..6], false).await.unwrap();
     assert_eq!((&removed.slot.id, removed.slot.kind), (id, "recovery-code"));
-    assert_eq!(store.list_versions("keys/").await.unwrap().unwrap().len(), 1, "every version went");
+    let left = store.list_versions("keys/").await.unwrap().unwrap();
+    let left = left.into_iter().filter(|version| !version.key.ends_with(".removed"));
+    assert_eq!(left.count(), 1, "every version went");
     let after = day(&machine, 2).await;
     assert_eq!(in_manifest(&store, &after.0), ["application-key"]);
     // What was said: an earlier manifest still opens, one that came later does not.
@@ -221,5 +223,69 @@ async fn every_version_goes_or_the_user_hears_of_it() {
     assert_eq!(remove(&machine, &id, false).await.unwrap_err().code(), "B2_NETWORK");
     store.clear_faults();
     remove(&machine, &id, false).await.unwrap();
-    assert_eq!(store.list_versions("keys/").await.unwrap().unwrap().len(), 1);
+    assert_eq!(store.list_versions(&format!("keys/{id}")).await.unwrap().unwrap().len(), 1);
+    assert_eq!(slots(&store).len(), 1);
+}
+
+/// Whoever may write to the bucket can delete a slot, and cannot say that it was removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_somebody_deleted_is_put_back() {
+    let (dir, machine, store) = machine();
+    push(&machine).await;
+    let other = machine.blank(dir.path().join("other"));
+    first_day(live(&other));
+    push(&other).await;
+    let code = recovery(&machine).await;
+    let id = code.added.slots[0].id.clone();
+    day(&other, 1).await;
+    let before = slots(&store);
+    let genuine = store.raw_read(&format!("keys/{id}")).unwrap();
+    // Of another slot, of nobody's key, and nothing at all.
+    let unused = ops::NewKey::Passphrase(Secret::new("to be removed".into()));
+    let unused = ops::add_key(&machine.session().await, &unused, Duration::ZERO).await.unwrap();
+    let unused = unused.slots[0].id.clone();
+    remove(&machine, &unused, true).await.unwrap();
+    let of_another = store.raw_read(&format!("keys/{}", removal_name(&unused))).unwrap();
+    let mut changed = of_another.to_vec();
+    changed[40] ^= 1;
+    for (number, forged) in (2..).zip([Some(of_another.to_vec()), Some(changed), None]) {
+        assert!(store.raw_remove(&format!("keys/{id}")));
+        let removal = format!("keys/{}", removal_name(&id));
+        match forged {
+            Some(forged) => store.raw_replace(&removal, forged),
+            None => drop(store.raw_remove(&removal)),
+        }
+        // By the machine that made it, or by one that has only seen it.
+        let pusher = if number == 2 { &other } else { &machine };
+        next_day(live(pusher), number);
+        let report = pusher.push().await.unwrap();
+        assert_eq!(slots(&store), before, "{number}");
+        assert_eq!(store.raw_read(&format!("keys/{id}")).unwrap(), genuine);
+        assert!(report.warnings[0].contains("was put back"), "{:?}", report.warnings);
+        let carried = in_manifest(&store, &report.snapshot.unwrap());
+        assert!(carried.contains(&"recovery-code"), "{carried:?}");
+        let reader = with_code(&stranger(&machine, &dir.path().join("blank")), code.code.expose());
+        reader.restore("latest", &dir.path().join(format!("to {number}"))).await.unwrap();
+    }
+}
+
+/// One that was removed stays away, also where somebody puts it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_slot_that_somebody_puts_back_is_not_carried() {
+    let (dir, machine, store) = machine();
+    push(&machine).await;
+    let code = recovery(&machine).await;
+    let id = code.added.slots[0].id.clone();
+    let kept = store.raw_read(&format!("keys/{id}")).unwrap();
+    remove(&machine, &id, false).await.unwrap();
+    store.raw_replace(&format!("keys/{id}"), kept);
+    for number in 1..3 {
+        let after = day(&machine, number).await;
+        assert_eq!(in_manifest(&store, &after.0), ["application-key"]);
+    }
+    // Nor by a machine that comes new to the repository.
+    let new = machine.blank(dir.path().join("new"));
+    first_day(live(&new));
+    let theirs = push(&new).await;
+    assert_eq!(in_manifest(&store, &theirs), ["application-key"]);
 }

@@ -228,8 +228,10 @@ fn key_slots() {
     cases("key slot", CASES, |mut draw| {
         let mut header = header(&mut draw);
         (header.kind, header.sealed) = (ObjectKind::Slot, true);
+        let bound = draw.flag();
+        header.readable_by = if bound { 3 } else { 2 };
         let mut wire = minicbor::Encoder::new(header.encode().to_vec());
-        wire.map(6).unwrap().u8(0).unwrap().u8(draw.small() as u8 % 3).unwrap();
+        wire.map(6 + u64::from(bound)).unwrap().u8(0).unwrap().u8(draw.small() as u8 % 3).unwrap();
         wire.u8(1)
             .unwrap()
             .u8(draw.small() as u8)
@@ -240,8 +242,13 @@ fn key_slots() {
             .unwrap();
         wire.u8(3).unwrap().u32(draw.small()).unwrap().u8(4).unwrap().i64(draw.signed()).unwrap();
         wire.u8(5).unwrap().bytes(&draw.bytes()).unwrap();
+        let prefix = format!("a/{}", draw.small());
+        if bound {
+            wire.u8(6).unwrap().str(&prefix).unwrap();
+        }
         let bytes = wire.into_writer();
         let slot = KeySlot::decode(&bytes).unwrap();
+        assert_eq!(slot.prefix(), bound.then_some(prefix.as_str()));
         assert_eq!(slot.encode(), bytes);
         assert_eq!(slot.repository(), header.repository);
         assert!(KeySlot::decode(&bytes[..draw.below(bytes.len())]).is_err());

@@ -8,6 +8,7 @@ import { instant } from './instant.js';
 const OPTIONS = {
   'state-dir': { type: 'string' },
   config: { type: 'string' },
+  'moved-from': { type: 'string' },
   json: { type: 'boolean' },
   quiet: { type: 'boolean', short: 'q' },
   help: { type: 'boolean', short: 'h' },
@@ -40,7 +41,15 @@ const OPTIONS = {
 
 type OptionName = keyof typeof OPTIONS;
 
-const EVERYWHERE: readonly OptionName[] = ['state-dir', 'config', 'json', 'quiet', 'help', 'version'];
+const EVERYWHERE: readonly OptionName[] = [
+  'state-dir',
+  'config',
+  'moved-from',
+  'json',
+  'quiet',
+  'help',
+  'version',
+];
 
 const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   push: ['dry-run', 'list'],
@@ -107,6 +116,7 @@ export function parse(argv: readonly string[]): Invocation {
   const global: GlobalOptions = {
     stateDir: nonEmpty(values, 'state-dir'),
     config: nonEmpty(values, 'config'),
+    movedFrom: nonEmpty(values, 'moved-from'),
     json: values.json === true,
     quiet: values.quiet === true,
   };
@@ -337,7 +347,10 @@ function moment(values: Values, option: 'as-of' | 'since', name: Topic): string 
   return at.toISOString();
 }
 
-function nonEmpty(values: Values, option: 'state-dir' | 'config' | 'to' | 'machine'): string | undefined {
+function nonEmpty(
+  values: Values,
+  option: 'state-dir' | 'config' | 'to' | 'machine' | 'moved-from',
+): string | undefined {
   const value = values[option];
   if (value === '') throw usage(`--${option} needs a value`, undefined);
   return value;

@@ -4,6 +4,8 @@
 export interface GlobalOptions {
   readonly stateDir?: string | undefined;
   readonly config?: string | undefined;
+  /** The prefix that the backups were made for, where they were moved or copied. */
+  readonly movedFrom?: string | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
 }

@@ -28,6 +28,9 @@ Commands:
 Options for every command:
   --state-dir DIR    the state (default: OPENCLAW_STATE_DIR, then ~/.openclaw)
   --config FILE      the configuration (default: openclaw.json in the state)
+  --moved-from PREFIX
+                     also open backups that were made for another prefix, and
+                     that you moved or copied; see "help key"
   --json             print one JSON document and nothing else
   -q, --quiet        print only problems, and what was asked for
   -h, --help         this help
@@ -263,6 +266,11 @@ No secret is ever given on the command line.
   --show-code        with --json: write the code into the output
 
 Removing a slot does not lock out whoever can read an older snapshot.
+
+A slot opens only below the prefix that it was made for, so that nobody can pass
+copies from another one off as the backups of this. Where you moved or copied
+them yourself, say so once: "key add --moved-from OLD-PREFIX" makes slots for
+the prefix of today. Make a new recovery code then, too.
 
 Examples:
   b2-backup key recovery

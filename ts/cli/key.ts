@@ -15,6 +15,7 @@ const COLUMNS = [
   { title: 'SECRET' },
   { title: 'MADE' },
   { title: 'REPOSITORY' },
+  { title: 'MADE FOR' },
   { title: 'OPENS HERE' },
   { title: '' },
 ] as const;
@@ -153,12 +154,13 @@ async function askForPassphrase({ ask, say }: Context): Promise<string> {
   return first;
 }
 
-function row({ id, kind, createdAt, repository, thisMachine, opens, inUse }: KeyInfo): string[] {
+function row({ id, kind, createdAt, repository, thisMachine, opens, inUse, prefix }: KeyInfo): string[] {
   return [
     short(id),
     secretInWords(kind),
     formatTime(createdAt),
     printable(repository) + (thisMachine ? ' (this machine)' : ''),
+    prefix === undefined ? 'any prefix' : printable(prefix),
     opens === undefined ? 'not tried' : opens ? 'yes' : 'no',
     inUse ? 'in use' : '',
   ];
@@ -188,6 +190,15 @@ function short(id: string): string {
   return printable(id.slice(0, 8));
 }
 
-function plain({ id, kind, createdAt, repository, thisMachine, opens, inUse }: KeyInfo) {
-  return { id, kind, createdAt, repository, thisMachine, opens: opens ?? null, inUse };
+function plain({ id, kind, createdAt, repository, thisMachine, opens, inUse, prefix }: KeyInfo) {
+  return {
+    id,
+    kind,
+    createdAt,
+    repository,
+    thisMachine,
+    opens: opens ?? null,
+    inUse,
+    prefix: prefix ?? null,
+  };
 }

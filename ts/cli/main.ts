@@ -93,7 +93,7 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
     unlocking(
       {
         engine: deps.engine,
-        settings: { ...loaded.settings, threads: deps.threads, ...moment(command) },
+        settings: { ...loaded.settings, threads: deps.threads, ...moment(command), ...moved(global) },
         config: loaded.config,
         origins: loaded.origins,
         operation,
@@ -128,6 +128,11 @@ function after<A extends readonly unknown[], R>(
 function moment(command: WorkCommand): { asOf?: string } {
   const asOf = 'asOf' in command ? command.asOf : undefined;
   return asOf === undefined ? {} : { asOf };
+}
+
+/** The prefix that the backups were moved from. */
+function moved({ movedFrom }: GlobalOptions): { movedFrom?: string } {
+  return movedFrom === undefined ? {} : { movedFrom };
 }
 
 function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {

@@ -11,7 +11,7 @@ use crate::ops::list::time;
 use crate::ops::session::Session;
 use crate::ops::tree::{choose, content_of, entries};
 use crate::ops::{FileProblem, problem};
-use crate::repo::{History, KeyRing, Snapshot, Standing, histories, stored_slots};
+use crate::repo::{History, Snapshot, Standing, histories, stored_slots};
 use crate::store::b2::KeyFacts;
 
 /// A wrong clock that signatures survive, but that makes snapshots look older or newer than they are.
@@ -164,12 +164,11 @@ async fn newest(session: &Session, snapshots: &[SnapshotName], chart: &mut Chart
     if snapshots.is_empty() {
         return Ok(());
     }
-    let secrets = session.ring.secrets().clone();
     let blank = Session {
         settings: session.settings.clone(),
         ambient: session.ambient.clone(),
         store: Arc::clone(&session.store),
-        ring: Arc::new(KeyRing::new(secrets, session.ambient.cpu.clone())),
+        ring: Arc::new(session.ring.emptied()),
         local: session.local.clone(),
         warnings: Vec::new(),
         before: session.before,

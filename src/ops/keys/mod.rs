@@ -36,6 +36,8 @@ pub struct KeyInfo {
     pub opens: Option<bool>,
     /// Whether it is that of the secret that this machine is configured with.
     pub in_use: bool,
+    /// The prefix that it was made for; `None` where it opens below every prefix (made in format 2).
+    pub prefix: Option<String>,
 }
 
 /// The key slots of a prefix.

@@ -11,7 +11,7 @@ use crate::format::{RepositoryId, SecretKind};
 use crate::ops::list::time;
 use crate::ops::push;
 use crate::ops::session::Session;
-use crate::ops::slots::{make, put, short};
+use crate::ops::slots::{is_bound, make, put, short};
 use crate::repo::{LockFile, MAX_TRIES, RepositoryRecord, SlotRecord, StoredSlot, stored_slots};
 use crate::secret::Secret;
 
@@ -103,7 +103,7 @@ impl Keys {
         Ok(added)
     }
 
-    /// Whether a secret opens a slot of a repository already.
+    /// Whether a secret opens a slot of a repository already that is bound to this prefix.
     async fn has(
         &self,
         session: &Session,
@@ -114,7 +114,10 @@ impl Keys {
     ) -> Result<bool> {
         let check = master.secret_check(secret.expose());
         let mut tries = 0;
-        for stored in self.stored.iter().filter(|stored| stored.slot.repository() == repository) {
+        let bound = |stored: &&StoredSlot| {
+            stored.slot.repository() == repository && is_bound(session, &stored.slot)
+        };
+        for stored in self.stored.iter().filter(bound) {
             if self.remembered(stored).is_some_and(|slot| slot.check == check) {
                 return Ok(true);
             }
@@ -177,6 +180,12 @@ impl Keys {
             None => session.ring.opens(slot).await?,
         };
         let preferred = secrets.preferred().map(|(kind, _)| kind);
+        // Its secret has another one here, so that the next push does not make it again.
+        let replaced = !is_bound(session, slot)
+            && self.stored.iter().any(|other| {
+                (other.slot.repository(), other.slot.kind()) == (slot.repository(), slot.kind())
+                    && is_bound(session, &other.slot)
+            });
         Ok(KeyInfo {
             id: name.clone(),
             kind: slot.kind().name(),
@@ -184,7 +193,11 @@ impl Keys {
             repository: short(&slot.repository().to_string()).to_owned(),
             this_machine: mine.is_some(),
             opens,
-            in_use: mine.is_some() && opens == Some(true) && preferred == Some(slot.kind()),
+            in_use: mine.is_some()
+                && opens == Some(true)
+                && preferred == Some(slot.kind())
+                && !replaced,
+            prefix: slot.prefix().map(str::to_owned),
         })
     }
 }
@@ -200,5 +213,6 @@ fn describe(slot: &SlotRecord, repository: RepositoryId) -> Result<KeyInfo> {
         this_machine: false,
         opens: Some(true),
         in_use: false,
+        prefix: decoded.prefix().map(str::to_owned),
     })
 }

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use super::opened::Keys;
 use super::{KeyInfo, RemovedKey};
+use crate::ambient::random;
 use crate::error::{Error, Result};
+use crate::format::{removal_name, seal_removal};
 use crate::ops::remove::{Removed, Remover};
-use crate::ops::session::Session;
+use crate::ops::session::{Session, millis};
 use crate::ops::slots::{in_words, short};
-use crate::repo::{StoredSlot, slot_object};
+use crate::repo::{StoredSlot, is_removed, slot_object};
 use crate::store::ObjectVersion;
 
 /// The shortest start of a slot's name that stands for it.
 const SHORTEST: usize = 4;
 
-/// Removes a slot from `keys/`, all versions of it, and from what this machine remembers, so that later manifests do
+/// Says under the key that a slot is removed, and removes it from `keys/`, all versions of it, and from what this machine remembers, so that later manifests do
 /// not carry it. Earlier manifests keep it: what it opened it goes on opening, for whoever can read one of those.
 ///
 /// # Errors
@@ -34,6 +36,9 @@ pub async fn remove_key(
             let slot = keyring.info(session, &stored).await?;
             keyring.may_go(session, &stored, &slot, force).await?;
             let mut warnings = session.warnings.clone();
+            if !keyring.say_removed(session, &stored).await? {
+                warnings.push(UNSAID.to_owned());
+            }
             warnings.extend(erase(session, &stored.name).await?);
             if let Some((record, _)) = &mut keyring.mine {
                 record.slots.retain(|slot| slot.name != stored.name);
@@ -44,7 +49,35 @@ pub async fn remove_key(
         .await
 }
 
+const UNSAID: &str = "nothing that is given here opens these backups, so the removal could not be sealed with their \
+     key: a machine that knows the slot puts it back. Run this where they open";
+
 impl Keys {
+    /// Puts the removal of a slot into the bucket, before the slot goes: other machines forget the slot for it.
+    /// `false` where nothing opens the repository.
+    async fn say_removed(&self, session: &Session, stored: &StoredSlot) -> Result<bool> {
+        let (store, repository) = (&*session.store, stored.slot.repository());
+        let mine = self.mine.as_ref().filter(|(mine, _)| mine.repository == repository);
+        let master = match mine {
+            Some((_, master)) => Some(master.clone()),
+            None => {
+                let all: Vec<_> = self.stored.iter().map(|stored| stored.slot.clone()).collect();
+                session.ring.unlock(repository, true, &all).await?;
+                session.ring.key(repository)
+            }
+        };
+        let Some(master) = master else { return Ok(false) };
+        if is_removed(store, (repository, &master), &stored.name).await? {
+            return Ok(true);
+        }
+        let salt = random(&*session.ambient.entropy)?;
+        let when = millis(session.ambient.clock.now()) / 1000;
+        let object = seal_removal(&master, repository, &stored.name, salt, when)
+            .ok_or_else(|| Error::internal("a removal cannot be sealed"))?;
+        store.put(&slot_object(&removal_name(&stored.name))?, object.into()).await?;
+        Ok(true)
+    }
+
     /// The slot that the user means. What was typed is not repeated: it may be a secret, put in the wrong place.
     fn named(&self, wanted: &str) -> Result<&StoredSlot> {
         let refuse = |message: &str| Err(Error::KeySlot { message: message.to_owned() });

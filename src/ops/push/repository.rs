@@ -62,21 +62,28 @@ pub(super) async fn open(
             let lost = !listed.has_keys;
             if lost {
                 // The bucket lost its slots, or is another one under the same name.
-                slots::refresh(session, &mut record, warnings).await?;
+                slots::refresh(session, &master, &mut record, warnings).await?;
             }
             (master, record, lost)
         }
         (kept, _) => {
             let found = match in_keys(session, listed.has_keys).await? {
                 (Some(found), _) => Some(found),
-                (None, any) => {
+                (None, stored) => {
                     let found = in_manifests(session, listed, kept.as_ref()).await?;
-                    if any && found.is_none() {
+                    let opens_here = |slot: &KeySlot| session.ring.is_of_here(slot);
+                    let copied = stored.iter().find(|slot| !opens_here(slot));
+                    if found.is_none() && stored.iter().any(opens_here) {
                         warnings.push(LOCKED.to_owned());
+                    }
+                    if let Some(prefix) = copied.and_then(KeySlot::prefix).filter(|_| found.is_none()) {
+                        warnings.push(copied_from(prefix));
                     }
                     found
                 }
             };
+            // Among what was found may be slots that were removed.
+            let fresh = found.is_none();
             let (master, record) = match found {
                 Some(found) => found,
                 None => (
@@ -87,7 +94,7 @@ pub(super) async fn open(
             // Kept before it is used: a snapshot must never depend on a key that was only in memory.
             local.save_key(&master)?;
             local.save_record(&record)?;
-            (master, record, true)
+            (master, record, fresh)
         }
     };
     session.ring.add(record.repository, master.clone());
@@ -98,6 +105,14 @@ pub(super) async fn open(
 const LOCKED: &str = "the bucket holds backups that the secrets of this configuration do not open. They open with the \
      application key that was in use when they were made, or with their passphrase or recovery code. This machine \
      backs up under a key of its own; `b2-backup key add --unlock` makes the others open here, too";
+
+fn copied_from(prefix: &str) -> String {
+    format!(
+        "the bucket holds backups that were made for the prefix {prefix} and copied here: they do not open unasked. \
+         This machine backs up under a key of its own. Where you moved them here yourself, \
+         `b2-backup key add --moved-from {prefix}` makes them open"
+    )
+}
 
 /// The secret that new slots are made with.
 fn preferred(session: &Session) -> Result<(SecretKind, &crate::secret::Secret)> {
@@ -111,11 +126,11 @@ fn preferred(session: &Session) -> Result<(SecretKind, &crate::secret::Secret)> 
 
 type Found = Option<(MasterKey, RepositoryRecord)>;
 
-/// Looks for a repository among the key slots of the bucket, and says whether there are slots at all. A recovery code
+/// Looks for a repository among the key slots of the bucket, and gives the slots where none opens. A recovery code
 /// comes last: where the machine's own secret opens one, that is its own.
-async fn in_keys(session: &Session, has_keys: bool) -> Result<(Found, bool)> {
+async fn in_keys(session: &Session, has_keys: bool) -> Result<(Found, Vec<KeySlot>)> {
     if !has_keys {
-        return Ok((None, false));
+        return Ok((None, vec![]));
     }
     let (stored, unreadable) = stored_slots(&*session.store).await?;
     for recovery in [false, true] {
@@ -131,10 +146,10 @@ async fn in_keys(session: &Session, has_keys: bool) -> Result<(Found, bool)> {
             let Some(RepoKey::Sealed(master)) = opened else { continue };
             let record =
                 slots::record_of(session, repository, &master, &stored, unreadable).await?;
-            return Ok((Some((master, record)), true));
+            return Ok((Some((master, record)), vec![]));
         }
     }
-    Ok((None, !stored.is_empty()))
+    Ok((None, stored.into_iter().map(|stored| stored.slot).collect()))
 }
 
 /// Looks for a repository among the newest manifests, which hold the slots of their time: by their slots, where
@@ -204,7 +219,11 @@ pub(super) async fn ensure_slot(
 ) -> Result<()> {
     let (kind, secret) = preferred(session)?;
     let check = master.secret_check(secret.expose());
-    if !record.slots.iter().any(|slot| slot.check == check) {
+    let bound = |slot: &SlotRecord| {
+        KeySlot::decode(&slot.bytes).is_ok_and(|slot| slots::is_bound(session, &slot))
+    };
+    // One of format 2, or of a prefix that was moved, does not do.
+    if !record.slots.iter().any(|slot| slot.check == check && bound(slot)) {
         let slot = slots::make(session, (record.repository, master), kind, secret).await?;
         record.slots.push(slot);
         local.save_record(record)?;
@@ -212,7 +231,7 @@ pub(super) async fn ensure_slot(
     let bad = local.proof()?.unwrap_or_default().bad_slots;
     if !bad.is_empty() {
         // Gone meanwhile: removed on another machine, and nobody's memory brings it back.
-        let there = slot_names(&*session.store).await?;
+        let there = slot_names(&*session.store).await?.slots;
         let damaged = |slot: &&mut SlotRecord| bad.contains(&slot.name) && slot.is_verified();
         for slot in record.slots.iter_mut().filter(damaged) {
             slot.stored &= !there.contains(&slot.name);

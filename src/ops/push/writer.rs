@@ -202,7 +202,7 @@ impl Writer {
         if std::mem::replace(&mut self.fresh, true) {
             return Ok(());
         }
-        slots::refresh(session, &mut self.record, &mut self.warnings).await?;
+        slots::refresh(session, master, &mut self.record, &mut self.warnings).await?;
         repository::ensure_slot(session, &self.local, master, &mut self.record).await
     }
 

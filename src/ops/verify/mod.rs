@@ -18,7 +18,7 @@ use super::tree::entries;
 use crate::error::{Error, Result};
 use crate::format::{
     Entry, KeySlot, MAX_SLOT_BYTES, MachineId, PackName, PackRef, RepositoryId, SnapshotName,
-    pack_prefix,
+    pack_prefix, removed_slot,
 };
 use crate::progress::Phase;
 use crate::repo::{PackSource, find, read};
@@ -224,6 +224,9 @@ async fn check_slots(
         ..VerifyProblem::default()
     };
     for object in session.store.list("keys/", false).await?.objects {
+        if removed_slot(&object.key).is_some() {
+            continue;
+        }
         let read = match ObjectKey::new(object.key.as_str()) {
             Ok(key) => session.store.get(&key, MAX_SLOT_BYTES as u64).await,
             Err(_) => continue,

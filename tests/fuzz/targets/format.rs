@@ -41,7 +41,7 @@ pub fn unpacked(part: &[u8]) -> Vec<u8> {
 }
 
 pub fn header(data: &[u8]) {
-    for kind in [ObjectKind::Slot, ObjectKind::Pack, ObjectKind::Manifest] {
+    for kind in [ObjectKind::Slot, ObjectKind::Pack, ObjectKind::Manifest, ObjectKind::Removal] {
         if let Ok((header, rest)) = Header::decode(data, kind) {
             assert_eq!(header.encode(), data[..HEADER_BYTES]);
             assert_eq!(rest, &data[HEADER_BYTES..]);
@@ -50,7 +50,7 @@ pub fn header(data: &[u8]) {
 }
 
 pub fn header_seeds() -> Vec<Vec<u8>> {
-    let kinds = [ObjectKind::Slot, ObjectKind::Pack, ObjectKind::Manifest];
+    let kinds = [ObjectKind::Slot, ObjectKind::Pack, ObjectKind::Manifest, ObjectKind::Removal];
     let of = |kind| Header::new(kind, true, REPOSITORY, SALT, [5; 32]).encode().to_vec();
     kinds.map(of).to_vec()
 }
@@ -71,9 +71,10 @@ pub fn key_slot_seeds() -> Vec<Vec<u8>> {
     let header = Header::new(ObjectKind::Slot, true, REPOSITORY, SALT, [5; 32]).encode();
     let slot = |kind: u8, log_n: u8, r: u32, p: u32| {
         let mut wire = minicbor::Encoder::new(header.to_vec());
-        wire.map(6).unwrap().u8(0).unwrap().u8(kind).unwrap().u8(1).unwrap().u8(log_n).unwrap();
+        wire.map(7).unwrap().u8(0).unwrap().u8(kind).unwrap().u8(1).unwrap().u8(log_n).unwrap();
         wire.u8(2).unwrap().u32(r).unwrap().u8(3).unwrap().u32(p).unwrap();
         wire.u8(4).unwrap().i64(-5).unwrap().u8(5).unwrap().bytes(&[9; 48]).unwrap();
+        wire.u8(6).unwrap().str("openclaw-backup").unwrap();
         wire.into_writer()
     };
     vec![slot(0, 17, 8, 1), slot(1, 14, 1, 4), slot(2, 63, u32::MAX, u32::MAX)]
