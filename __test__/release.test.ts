@@ -50,6 +50,21 @@ describe('the workflows', () => {
     }
   });
 
+  it('run no scripts of packages where something is built to be published', () => {
+    const installs = [release, read('scripts/setup.mjs')].map((text) => [...text.matchAll(/install\b.*--no-save.*/g)]);
+    for (const [line] of installs.flat()) expect(line).toContain('--ignore-scripts');
+    expect(installs.map(({ length }) => length)).toEqual([5, 1]);
+    expect(release).not.toMatch(/npm ci|yarn|pnpm/);
+  });
+
+  it('publish nothing with a hole that is known', () => {
+    const [, job = ''] = /^ {2}advisories:$(.*?)^ {2}\w+:$/ms.exec(release) ?? [];
+    for (const check of ['cargo deny --locked --all-features check', 'npm audit --audit-level=low'])
+      expect(job).toContain(`run: ${check}\n`);
+    const [, needs = ''] = /^ {2}publish:$.*?needs: \[(.*?)\]/ms.exec(release) ?? [];
+    expect(needs.split(', ')).toContain('advisories');
+  });
+
   it('build with the Rust that Cargo.toml asks for', () => {
     const [, rust = ''] = /^rust-version = "(.*)"$/m.exec(read('Cargo.toml')) ?? [];
     for (const file of readdirSync(top('.github/workflows'))) {
