@@ -26,10 +26,11 @@ impl Disk {
         stepped(&*self.0, action, work).map_err(|error| Error::io(action, path, error))
     }
 
-    /// Makes a directory that only its owner may enter, and those above it.
+    /// Makes a directory that only its owner may enter, and those above it. One that is there, and that others may
+    /// enter, is closed to them.
     pub(super) fn private_dir(&self, path: &Path) -> Result<()> {
         if path.is_dir() {
-            return Ok(());
+            return self.close(path);
         }
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
@@ -39,6 +40,22 @@ impl Disk {
             builder.mode(0o700);
         }
         self.step("create", path, || builder.create(path))
+    }
+
+    #[cfg(unix)]
+    fn close(&self, path: &Path) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let meta = fs::metadata(path).map_err(|error| Error::io("look at", path, error))?;
+        if meta.permissions().mode() & 0o077 == 0 {
+            return Ok(());
+        }
+        self.step("close", path, || fs::set_permissions(path, fs::Permissions::from_mode(0o700)))
+    }
+
+    #[cfg(not(unix))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "same shape as on unix")]
+    fn close(&self, _path: &Path) -> Result<()> {
+        Ok(())
     }
 
     /// Makes renames and removals in a directory durable. Windows has no such call and needs none.
@@ -169,6 +186,21 @@ mod tests {
             let link = dir.path().join("link");
             std::os::unix::fs::symlink("nowhere", &link).unwrap();
             assert!(is_there(&link).unwrap());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_are_shut_out_of_a_directory_that_is_there() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        fs::create_dir(&path).unwrap();
+        let disk = Disk(Arc::new(crate::ambient::NoSteps));
+        for (before, after) in [(0o755, 0o700), (0o701, 0o700), (0o500, 0o500)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(before)).unwrap();
+            disk.private_dir(&path).unwrap();
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, after);
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! An object is a file. It is written under a temporary name, synced, renamed and its directory synced, so
 //! that a crash leaves the whole object or none. Every path is opened relative to the folder's handle
-//! (cap-std), so that no symbolic link leads out of it, and an unmounted disk is not silently recreated.
+//! (cap-std), so that no symbolic link leads out of it, and an unmounted disk is not silently recreated. Only its owner
+//! may enter what is made here (0700, 0600): who may read the folder tries passphrases, who may write to it deletes.
 
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, DirBuilder, OpenOptions};
 
 use super::{Listing, ObjectInfo, ObjectKey, ObjectStore, ObjectVersion, Traffic};
 use crate::ambient::{Entropy, random};
@@ -82,7 +83,7 @@ fn open_root(path: &Path) -> Result<Dir> {
         opened => return opened.map_err(|error| Error::io("open", path, error)),
     }
     // Only one level: a missing parent is more likely a disk that is not mounted than a wish.
-    match std::fs::create_dir(path) {
+    match private_folder().create(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let message = format!(
                 "{} does not exist and neither does its parent: is the disk mounted?",
@@ -93,6 +94,14 @@ fn open_root(path: &Path) -> Result<Dir> {
         made => ignore_existing(made).map_err(|error| Error::io("create", path, error))?,
     }
     Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| Error::io("open", path, error))
+}
+
+fn private_folder() -> std::fs::DirBuilder {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "same shape as on unix"))]
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
 }
 
 fn ignore_existing(made: std::io::Result<()>) -> std::io::Result<()> {
@@ -141,9 +150,12 @@ impl Inner {
 
     fn write_temp(&self, temp: &Path, body: &[u8]) -> std::io::Result<()> {
         // Made by the first write and not when opening: a folder may be given for reading only.
-        ignore_existing(self.root.create_dir(TEMP_DIR))?;
-        let mut file =
-            self.root.open_with(temp, OpenOptions::new().write(true).create_new(true))?;
+        ignore_existing(self.create_dir(Path::new(TEMP_DIR)))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = self.root.open_with(temp, &options)?;
         file.write_all(body)?;
         file.sync_all()
     }
@@ -160,13 +172,21 @@ impl Inner {
         self.sync_dir(parent)
     }
 
+    fn create_dir(&self, dir: &Path) -> std::io::Result<()> {
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "same shape as on unix"))]
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        cap_std::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        self.root.create_dir_with(dir, &builder)
+    }
+
     /// Makes each missing directory below the folder and syncs the one that holds it.
     fn create_dirs(&self, dir: &Path) -> std::io::Result<()> {
         let mut done = PathBuf::new();
         for part in dir.components() {
             let holder = done.clone();
             done.push(part);
-            match self.root.create_dir(&done) {
+            match self.create_dir(&done) {
                 Ok(()) => self.sync_dir(&holder)?,
                 made => ignore_existing(made)?,
             }
