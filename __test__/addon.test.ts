@@ -34,7 +34,7 @@ describe.skipIf(addon === undefined)('the library (needs the built addon)', () =
     settings = {
       stateDir,
       bucket: `file://${join(directory, 'bucket')}`,
-      passphrase: 'swordfish',
+      passphrase: 'tulip granite orbit velvet mango',
       encrypt: true,
     };
     mkdirSync(join(directory, 'bucket'));

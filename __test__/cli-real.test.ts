@@ -88,7 +88,7 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
       `{ plugins: { entries: { "b2-backup": { config: { bucket: "file://${join(directory, 'bucket')}", }, }, }, }, }`,
     );
     writeFileSync(join(state, 'workspace', 'MEMORY.md'), 'remember the milk\n');
-    const env = { B2_BACKUP_PASSPHRASE: 'swordfish' };
+    const env = { B2_BACKUP_PASSPHRASE: 'tulip granite orbit velvet mango' };
 
     const pushed = await cli(['push', '--json'], env);
     expect(pushed).toMatchObject({ exit: 0, err: '' });
@@ -110,7 +110,7 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
     expect(examined).toMatchObject({ exit: 0, err: '' });
     expect(JSON.parse(examined.out)).toMatchObject({ ok: true });
     expect(examined.out).toContain(`${snapshot}, made at`);
-    expect(examined.out).not.toContain('swordfish');
+    expect(examined.out).not.toContain('granite');
     expect(await cli(['undelete', '--json'], env)).toMatchObject({
       exit: 1,
       out: expect.stringContaining('keeps no versions'),
@@ -139,7 +139,7 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
       mkdirSync(join(directory, 'bucket-of-lost'));
       mkdirSync(join(state, 'workspace'), { recursive: true });
       writeFileSync(join(state, 'workspace', 'MEMORY.md'), 'remember the milk\n');
-      const env = { B2_BUCKET: bucket, B2_BACKUP_PASSPHRASE: 'forgotten soon', OPENCLAW_STATE_DIR: state };
+      const env = { B2_BUCKET: bucket, B2_BACKUP_PASSPHRASE: 'copper lantern walrus pebble quartz', OPENCLAW_STATE_DIR: state };
       expect((await cli(['push'], env)).exit).toBe(0);
       expect(await cli(['key', 'recovery', '--json'], env)).toMatchObject({ exit: 2 });
       const made = await cli(['key', 'recovery'], env);
@@ -170,12 +170,12 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
 
       // A passphrase that is typed does not show, and opens from then on.
       const added = await atTerminal(['key', 'add', '--passphrase'], env, [
-        ['Passphrase: ', 'typed phrase'],
-        ['Once more: ', 'typed phrase'],
+        ['Passphrase: ', 'marble cactus velvet ferry pigeon'],
+        ['Once more: ', 'marble cactus velvet ferry pigeon'],
       ]);
       expect(added).toMatchObject({ exit: 0, shown: expect.stringContaining('added: passphrase') });
-      expect(added.shown).not.toContain('typed phrase');
-      const keys = await cli(['key', 'list', '--json'], { ...blank, B2_BACKUP_PASSPHRASE: 'typed phrase' });
+      expect(added.shown).not.toContain('marble cactus velvet ferry pigeon');
+      const keys = await cli(['key', 'list', '--json'], { ...blank, B2_BACKUP_PASSPHRASE: 'marble cactus velvet ferry pigeon' });
       const { slots } = JSON.parse(keys.out) as {
         slots: { id: string; kind: string; opens: boolean | null }[];
       };
@@ -201,7 +201,7 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
     mkdirSync(join(directory, 'bucket-of-locked'));
     writeFileSync(join(state, 'a.md'), 'a');
     const env = {
-      B2_BACKUP_PASSPHRASE: 'swordfish',
+      B2_BACKUP_PASSPHRASE: 'tulip granite orbit velvet mango',
       B2_BUCKET: `file://${join(directory, 'bucket-of-locked')}`,
       OPENCLAW_STATE_DIR: state,
     };

@@ -37,7 +37,7 @@ describe.skipIf(addon === undefined || !allowed)(
         env: {
           PATH: process.env['PATH'],
           B2_BUCKET: `file://${join(directory, 'bucket')}`,
-          B2_BACKUP_PASSPHRASE: 'swordfish',
+          B2_BACKUP_PASSPHRASE: 'tulip granite orbit velvet mango',
           OPENCLAW_STATE_DIR: join(directory, 'state'),
         },
       });

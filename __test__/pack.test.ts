@@ -96,7 +96,7 @@ describe.skipIf(addon === undefined)('the packages', () => {
       ...process.env,
       OPENCLAW_STATE_DIR: join(directory, 'state'),
       B2_BUCKET: pathToFileURL(join(directory, 'bucket')).href,
-      B2_BACKUP_PASSPHRASE: 'swordfish',
+      B2_BACKUP_PASSPHRASE: 'tulip granite orbit velvet mango',
     };
     const list = await run(process.execPath, [command, 'list', '--json'], { env });
     expect(JSON.parse(list.stdout)).toMatchObject({ ok: true, snapshots: [] });

@@ -211,7 +211,7 @@ describe('nothing is restored by itself', () => {
     'where the key does not fit: that is said, and backups go on',
     async () => {
       const prefix = 'sealed';
-      const env = { ...old.env, B2_PREFIX: prefix, B2_BACKUP_PASSPHRASE: 'correct horse' };
+      const env = { ...old.env, B2_PREFIX: prefix, B2_BACKUP_PASSPHRASE: 'tulip granite orbit velvet mango' };
       const cli = join(project, 'dist', 'cli.js');
       const push = new Program('b2-backup push', process.execPath, [cli, 'push'], { env, cwd: old.path });
       expect(await finish(push)).toMatchObject({ code: 0 });

@@ -109,6 +109,12 @@ pub enum Error {
         /// Why, and what to do instead.
         message: String,
     },
+    /// A passphrase that would be guessed.
+    #[error("{message}")]
+    WeakPassphrase {
+        /// How weak, and what would do.
+        message: String,
+    },
     /// An object's bytes are not what was written.
     #[error("{object} is damaged: {message}")]
     Damaged {
@@ -250,6 +256,7 @@ pub const CODES: &[&str] = &[
     "B2_WRONG_KEY",
     "B2_RECOVERY_CODE",
     "B2_KEY_SLOT",
+    "B2_WEAK_PASSPHRASE",
     "B2_DAMAGED",
     "B2_VERSION",
     "B2_NOT_AUTHENTICATED",
@@ -299,6 +306,7 @@ impl Error {
             Self::WrongKey { .. } => "B2_WRONG_KEY",
             Self::RecoveryCode { .. } => "B2_RECOVERY_CODE",
             Self::KeySlot { .. } => "B2_KEY_SLOT",
+            Self::WeakPassphrase { .. } => "B2_WEAK_PASSPHRASE",
             Self::Damaged { .. } => "B2_DAMAGED",
             Self::Version { .. } => "B2_VERSION",
             Self::NotAuthenticated { .. } => "B2_NOT_AUTHENTICATED",

@@ -26,6 +26,40 @@ impl Secret {
     }
 }
 
+/// A passphrase that would be found in fewer tries is weak, as a power of ten. Each try costs scrypt with 128 MiB: a
+/// thousand graphics cards make some 50,000 in a second, and need two thirds of a year for so many.
+const ENOUGH_TRIES: f64 = 12.0;
+
+/// How soon somebody who tries passphrases finds one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weakness {
+    /// Tries that are needed, as a power of ten.
+    tries: f64,
+}
+
+impl Weakness {
+    /// What is wrong with a passphrase, where it is weak. Looks for words, names, dates, patterns of keys, and what
+    /// others use; nothing leaves this machine.
+    #[must_use]
+    pub fn of(passphrase: &Secret) -> Option<Self> {
+        let tries = zxcvbn::zxcvbn(passphrase.expose(), &["openclaw", "backblaze", "backup"]);
+        let tries = tries.guesses_log10();
+        (tries < ENOUGH_TRIES).then_some(Self { tries })
+    }
+}
+
+impl std::fmt::Display for Weakness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { tries } = self;
+        write!(
+            f,
+            "the passphrase is weak: whoever can read the bucket finds it after about 10^{tries:.0} tries, and 10^{ENOUGH_TRIES} \
+             are needed. Take five words that a die or a program chose, or 14 random characters: `openssl rand \
+             -base64 18` makes some"
+        )
+    }
+}
+
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(..)")
@@ -35,6 +69,32 @@ impl std::fmt::Debug for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_can_be_guessed_is_weak() {
+        let weak = |text: &str| Weakness::of(&Secret::new(text.into()));
+        for text in [
+            "",
+            "swordfish",
+            "Sommer2026!",
+            "correct horse",
+            "openclaw-backup-2026",
+            "qwertyuiop1234567890",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        ] {
+            let told = weak(text).unwrap_or_else(|| panic!("{text}")).to_string();
+            assert!(told.contains("five words"), "{told}");
+            assert!(text.is_empty() || !told.contains(text), "{told}");
+        }
+        for text in [
+            "tulip granite orbit velvet mango",
+            "correct horse battery staple",
+            "9rT4xLq8VbZ2Km",
+            "K005Nb1vQ0xDzYw3mJk8RtUeLsHc7aPg",
+        ] {
+            assert_eq!(weak(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn debug_shows_nothing() {

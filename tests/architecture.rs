@@ -42,6 +42,7 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
     ("scrypt", &["crypto/"]),
     ("similar", &["ops/diff/text.rs"]),
     ("zstd", &["chunk/"]),
+    ("zxcvbn", &["secret.rs"]),
 ];
 
 /// What has no business in code that only computes.

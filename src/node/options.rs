@@ -97,6 +97,7 @@ impl TryFrom<Settings> for ops::Settings {
                 ..StoreConfig::default()
             },
             passphrase: filled(settings.passphrase).map(Secret::new),
+            weak_passphrase: false,
             recovery_code: filled(settings.recovery_code).map(Secret::new),
             old_keys: settings
                 .old_keys

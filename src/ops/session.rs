@@ -28,6 +28,8 @@ pub struct Settings {
     pub store: StoreConfig,
     /// Protects the repository instead of the application key.
     pub passphrase: Option<crate::secret::Secret>,
+    /// Whether also a weak passphrase may encrypt something new; only tests set it, no user can.
+    pub weak_passphrase: bool,
     /// Opens backups whose other secrets are gone, as it was typed; never used for new slots.
     pub recovery_code: Option<crate::secret::Secret>,
     /// Application keys that were in use before, to open what was made with them.

@@ -14,26 +14,34 @@ use crate::repo::{
     MAX_TRIES, RepositoryRecord, SlotNames, SlotObject, SlotRecord, StoredSlot, is_removed,
     read_slots, slot_names, slot_object,
 };
-use crate::secret::Secret;
+use crate::secret::{Secret, Weakness};
 use crate::store::ObjectInfo;
 
 /// So many key slots of other machines are looked at.
 const UNSEEN: usize = 32;
 
-/// Seals the master key of a repository under a secret. The slot still has to be put into the bucket.
+/// Seals the master key of a repository under a secret. The slot still has to be put into the bucket. `known` says
+/// whether the secret opens the repository already: then it makes nothing weaker.
+///
+/// # Errors
+/// `B2_WEAK_PASSPHRASE`, `B2_INTERNAL`.
 pub(super) async fn make(
     session: &Session,
     (repository, master): (RepositoryId, &MasterKey),
-    kind: SecretKind,
-    secret: &Secret,
+    (kind, secret): (SecretKind, &Secret),
+    known: bool,
 ) -> Result<SlotRecord> {
+    if kind == SecretKind::Passphrase && !known && !session.settings.weak_passphrase {
+        if let Some(weakness) = Weakness::of(secret) {
+            return Err(Error::WeakPassphrase { message: weakness.to_string() });
+        }
+    }
     let salt = random(&*session.ambient.entropy)?;
     let created = millis(session.ambient.clock.now()) / 1000;
     let (sealing, text) = (master.clone(), secret.clone());
     let prefix = session.settings.store.prefix.clone();
-    let of = move || {
-        KeySlot::seal(&sealing, (repository, &prefix), text.expose(), kind, salt, created)
-    };
+    let of =
+        move || KeySlot::seal(&sealing, (repository, &prefix), text.expose(), kind, salt, created);
     let slot = session
         .ring
         .cpu()

@@ -37,6 +37,7 @@ pub(crate) fn settings(state: &Path) -> Settings {
         config_path: None,
         store: StoreConfig { prefix: "p".into(), ..StoreConfig::default() },
         passphrase: Some(Secret::new("correct horse".into())),
+        weak_passphrase: true,
         recovery_code: None,
         old_keys: vec![],
         encrypt: true,

@@ -6,6 +6,7 @@ use super::Chart;
 use crate::error::Error;
 use crate::ops::session::{Ambient, Settings};
 use crate::repo::Local;
+use crate::secret::Weakness;
 
 /// Below this a push cannot even keep its copies of databases.
 #[cfg(unix)]
@@ -55,8 +56,17 @@ fn secrets(settings: &Settings, chart: &mut Chart) {
     let filled = |secret: &Option<crate::secret::Secret>| {
         secret.as_ref().is_some_and(|secret| !secret.is_empty())
     };
-    if filled(&settings.passphrase) {
-        chart.ok("encryption", "on, with a passphrase");
+    if let Some(passphrase) = settings.passphrase.as_ref().filter(|text| !text.is_empty()) {
+        match Weakness::of(passphrase).filter(|_| !settings.weak_passphrase) {
+            None => chart.ok("encryption", "on, with a passphrase"),
+            Some(weakness) => chart.problem(
+                "encryption",
+                "B2_WEAK_PASSPHRASE",
+                weakness.to_string(),
+                "Start afresh with a strong one, under another prefix: what is stored opens with the weak one for ever \
+                 (docs/keys.md)",
+            ),
+        }
     } else if filled(&settings.store.application_key) {
         let message = "on, with the application key: when that is lost, so is the backup";
         chart.note(

@@ -15,6 +15,15 @@ use crate::ops::slots::{is_bound, make, put, short};
 use crate::repo::{LockFile, MAX_TRIES, RepositoryRecord, SlotRecord, StoredSlot, stored_slots};
 use crate::secret::Secret;
 
+/// What a secret has in a repository.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Has {
+    Nothing,
+    /// A slot that is not bound to this prefix: of format 2, or of one that was moved.
+    Unbound,
+    Bound,
+}
+
 /// The slots of the bucket, and the repositories that open.
 pub(super) struct Keys {
     pub(super) stored: Vec<StoredSlot>,
@@ -93,17 +102,19 @@ impl Keys {
                 added.locked.push(short(&repository.to_string()).to_owned());
                 continue;
             };
-            if self.has(session, repository, &master, kind, secret).await? {
+            let has = self.has(session, repository, &master, kind, secret).await?;
+            if has == Has::Bound {
                 continue;
             }
-            let mut slot = make(session, (repository, &master), kind, secret).await?;
+            let known = has == Has::Unbound;
+            let mut slot = make(session, (repository, &master), (kind, secret), known).await?;
             put(session, &mut slot).await?;
             added.slots.push(self.note(session, repository, slot)?);
         }
         Ok(added)
     }
 
-    /// Whether a secret opens a slot of a repository already that is bound to this prefix.
+    /// Whether a secret opens a slot of a repository already.
     async fn has(
         &self,
         session: &Session,
@@ -111,15 +122,14 @@ impl Keys {
         master: &MasterKey,
         kind: SecretKind,
         secret: &Secret,
-    ) -> Result<bool> {
+    ) -> Result<Has> {
         let check = master.secret_check(secret.expose());
-        let mut tries = 0;
-        let bound = |stored: &&StoredSlot| {
-            stored.slot.repository() == repository && is_bound(session, &stored.slot)
-        };
-        for stored in self.stored.iter().filter(bound) {
+        let (mut tries, mut has) = (0, Has::Nothing);
+        for stored in self.stored.iter().filter(|stored| stored.slot.repository() == repository) {
+            let bound = is_bound(session, &stored.slot);
             if self.remembered(stored).is_some_and(|slot| slot.check == check) {
-                return Ok(true);
+                has = has.max(if bound { Has::Bound } else { Has::Unbound });
+                continue;
             }
             // A new recovery code opens nothing yet.
             if stored.slot.kind() != kind || kind == SecretKind::Recovery {
@@ -137,10 +147,10 @@ impl Keys {
                 None
             };
             if opens == Some(true) {
-                return Ok(true);
+                has = has.max(if bound { Has::Bound } else { Has::Unbound });
             }
         }
-        Ok(false)
+        Ok(has)
     }
 
     /// Remembers a new slot, where it is of this machine's repository.

@@ -76,7 +76,9 @@ pub(super) async fn open(
                     if found.is_none() && stored.iter().any(opens_here) {
                         warnings.push(LOCKED.to_owned());
                     }
-                    if let Some(prefix) = copied.and_then(KeySlot::prefix).filter(|_| found.is_none()) {
+                    if let Some(prefix) =
+                        copied.and_then(KeySlot::prefix).filter(|_| found.is_none())
+                    {
                         warnings.push(copied_from(prefix));
                     }
                     found
@@ -224,7 +226,9 @@ pub(super) async fn ensure_slot(
     };
     // One of format 2, or of a prefix that was moved, does not do.
     if !record.slots.iter().any(|slot| slot.check == check && bound(slot)) {
-        let slot = slots::make(session, (record.repository, master), kind, secret).await?;
+        let known = record.slots.iter().any(|slot| slot.check == check);
+        let of = (record.repository, master);
+        let slot = slots::make(session, of, (kind, secret), known).await?;
         record.slots.push(slot);
         local.save_record(record)?;
     }
