@@ -94,6 +94,27 @@ describe('show', () => {
     expect((await json('show latest')).document).toMatchObject({ ok: false });
   });
 
+  it('shows a terminal no binary file, and of text nothing that commands it', async () => {
+    const on = (content: Uint8Array) =>
+      run(
+        'show latest x',
+        {
+          show: async () => ({ ...SHOWN, entries: SHOWN.entries.slice(1, 2), content: Buffer.from(content) }),
+        },
+        (deps) => {
+          deps.stdout.isTTY = true;
+          return deps;
+        },
+      );
+    for (const binary of [Uint8Array.of(0, 1, 2), Uint8Array.of(0x41, 0xff)]) {
+      const { exit, err, out, deps } = await on(binary);
+      expect({ exit, out, raw: deps.stdout.bytes }).toEqual({ exit: 2, out: '', raw: [] });
+      expect(err).toMatch(/the file is binary \(\d B\): .* > FILE.* \(B2_USAGE\)/);
+    }
+    const { out } = await on(new TextEncoder().encode('a\tb\n\u001b]52;c;cm0K\u0007\u202egrüße\n'));
+    expect(out).toBe('a\tb\n\\x1b]52;c;cm0K\\x07\\u202egrüße\n');
+  });
+
   it('needs a snapshot, and one path at most', async () => {
     for (const line of ['show', 'show a b c', 'show a --text']) {
       expect((await run(line)).exit).toBe(2);

@@ -308,6 +308,26 @@ describe('the user is told', () => {
     });
   });
 
+  it('in words that are no commands to a terminal, and no lines of their own', async () => {
+    const { host, held, clock } = await gateway();
+    const evil = 'a\u001b[2J\nb2-backup: all is well\u202e';
+    await held.last.succeed({
+      skipped: [{ path: evil, code: 'B2_PERMISSION', message: evil }],
+      warnings: [evil],
+    });
+    for (let failed = 0; failed < 3; failed += 1) {
+      await clock.advance(13 * HOUR);
+      await held.last.fail(new BackupError(evil, { code: 'B2_NETWORK', retryable: true }));
+    }
+    const told = [...host.lines, ...host.health];
+    expect(told.filter((line) => line.includes('all is well')).length).toBeGreaterThan(4);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    for (const line of told) expect(line).not.toMatch(/[\x00-\x1f\x7f-\x9f\u202e]/);
+    expect(host.events.length).toBeGreaterThan(0);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    for (const { text } of host.events) expect(text).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]/);
+  });
+
   it('in the session after three failures in a row, once, and when it works again', async () => {
     const { host, held, clock } = await gateway();
     for (const wait of [6 * MINUTE, 16 * MINUTE, 61 * MINUTE, 61 * MINUTE]) {

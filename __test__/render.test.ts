@@ -7,10 +7,12 @@ import {
   formatCount,
   formatDuration,
   formatTime,
+  forTerminal,
   printable,
   table,
   wantsColour,
 } from '../ts/cli/render.ts';
+import { printableText } from '../ts/text.ts';
 import { Capture } from './support.ts';
 
 describe('figures', () => {
@@ -50,6 +52,21 @@ describe('figures', () => {
 describe('text', () => {
   it('disarms what a name could tell the terminal', () => {
     expect(printable('a\u001b[31mb\nc\u202etxt ä 😀')).toBe('a\\x1b[31mb\\x0ac\\u202etxt ä 😀');
+  });
+
+  it('disarms what is not seen, or turns a name around, and leaves what languages need', () => {
+    for (const point of [0x7f, 0x9b, 0x61c, 0x200b, 0x200f, 0x2066, 0xfeff, 0xe0041]) {
+      const shown = printable(`a${String.fromCodePoint(point)}b`);
+      expect(shown, point.toString(16)).toMatch(/^a\\(x..|u....|u\{.{5}\})b$/);
+    }
+    expect(printable('a\ud800b')).toBe('a\\ud800b');
+    for (const kept of ['नमस्ते', 'می\u200cخواهم', '👩\u200d🚀', 'naïve']) expect(printable(kept)).toBe(kept);
+    expect(printableText('a\tb\n\u001b[2Jc\rd')).toBe('a\tb\n\\x1b[2Jc\\x0dd');
+  });
+
+  it('lets only its own colours through to a terminal', () => {
+    const line = `${createStyle(true).red('a\u001b[8mb')}\u001b]0;title\u0007`;
+    expect(forTerminal(line)).toBe('\u001b[31ma\\x1b[8mb\u001b[39m\\x1b]0;title\\x07');
   });
 
   it('aligns', () => {

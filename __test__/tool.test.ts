@@ -286,6 +286,17 @@ describe('/b2', () => {
     expect((await answer)?.text).toBe('no such bucket (B2_BUCKET)');
   });
 
+  it('shows names that are commands or lies as what they are, as the tool does', async () => {
+    const evil = 'bucket\u001b]0;x\u0007 \u202efdp.exe';
+    const shown = 'bucket\\x1b]0;x\\x07 \\u202efdp.exe';
+    const list = async () => ({ snapshots: SNAPSHOTS, warnings: [evil] });
+    const { answer, run } = await command('list', { list });
+    expect((await answer)?.text).toContain(shown);
+    expect((await run({ action: 'list' })).text).toContain(shown);
+    const failing = () => Promise.reject(new BackupError(evil, { code: 'B2_BUCKET' }));
+    expect((await (await command('list', { list: failing })).answer)?.text).toBe(`${shown} (B2_BUCKET)`);
+  });
+
   it('explains itself', async () => {
     const { answer } = await command('what');
     expect((await answer)?.text).toContain('/b2 status');

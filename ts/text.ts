@@ -46,15 +46,32 @@ export function formatTime(iso: string): string {
 }
 
 /**
- * Makes control characters visible. Names come from a bucket that others may be able to write to, and must
+ * Characters that a terminal, a log or a reader takes for something else than text: controls, lone surrogates, marks and
+ * overrides of direction, which make a name read as another, and what is not seen at all. Not the joiners, which
+ * languages and emoji need.
+ */
+const TREACHEROUS =
+  /[\p{Cc}\p{Cs}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/gu;
+
+/**
+ * Makes treacherous characters visible. Names come from a bucket that others may be able to write to, and must
  * not reach the terminal as commands.
  */
 export function printable(text: string): string {
-  // Bidirectional overrides too: they make a name read as another.
-  return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (character) => {
-    const code = character.codePointAt(0) ?? 0;
-    return code < 0x100 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`;
-  });
+  return text.replace(TREACHEROUS, visible);
+}
+
+/** The same for text of several lines: line feeds and tabs stay. */
+export function printableText(text: string): string {
+  return text.replace(TREACHEROUS, (character) =>
+    character === '\n' || character === '\t' ? character : visible(character),
+  );
+}
+
+function visible(character: string): string {
+  const code = character.codePointAt(0) ?? 0;
+  if (code < 0x100) return `\\x${hex(code, 2)}`;
+  return code > 0xffff ? `\\u{${hex(code, 5)}}` : `\\u${hex(code, 4)}`;
 }
 
 /** What a snapshot lacks, by name of some: `a, b, c and 2 more`; nothing where it is complete. */

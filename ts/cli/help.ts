@@ -28,13 +28,10 @@ Commands:
 Options for every command:
   --state-dir DIR    the state (default: OPENCLAW_STATE_DIR, then ~/.openclaw)
   --config FILE      the configuration (default: openclaw.json in the state)
-  --moved-from PREFIX
-                     also open backups that were made for another prefix, and
-                     that you moved or copied; see "help key"
+  --moved-from NAME  also open what you moved from another prefix: "help key"
   --json             print one JSON document and nothing else
   -q, --quiet        print only problems, and what was asked for
-  -h, --help         this help
-  -V, --version      the version
+  -h, -V             this help; the version (also --help, --version)
 
 Settings come from plugins.entries["b2-backup"].config in the configuration:
 keyId, applicationKey and bucket are needed. Outside OpenClaw, before it go:
@@ -108,8 +105,9 @@ Examples:
 Usage: b2-backup show SNAPSHOT|latest [PATH]
 
 PATH is a directory or a glob, of which the entries are listed, or one file,
-which is printed as it is, whatever it holds. A file of more than 64 MiB is not
-printed; bring it into a directory with restore --to.
+which is printed as it is. A terminal shows only text, with control characters
+made visible. A file of more than 64 MiB is not printed; bring it into a
+directory with restore --to.
 
   --as-of TIME  read the bucket as it was then; see "help undelete"
   --allow-unauthenticated
@@ -265,12 +263,9 @@ No secret is ever given on the command line.
   -y, --yes          do not ask
   --show-code        with --json: write the code into the output
 
-Removing a slot does not lock out whoever can read an older snapshot.
-
-A slot opens only below the prefix that it was made for, so that nobody can pass
-copies from another one off as the backups of this. Where you moved or copied
-them yourself, say so once: "key add --moved-from OLD-PREFIX" makes slots for
-the prefix of today. Make a new recovery code then, too.
+Removing a slot does not lock out whoever can read an older snapshot. A slot
+opens only below the prefix that it was made for; where you moved or copied
+backups, "key add --moved-from OLD-PREFIX" makes slots for the prefix of today.
 
 Examples:
   b2-backup key recovery

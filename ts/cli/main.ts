@@ -3,6 +3,7 @@ import type { ProgressEvent } from '../../index.js';
 import { loadSettings, RECOVERY_CODE_VARIABLE } from '../config.js';
 import { BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
+import { printableText } from '../text.js';
 import { adopt } from './adopt.js';
 import { parse, wantsJson } from './arguments.js';
 import type { GlobalOptions, WorkCommand } from './command.js';
@@ -19,7 +20,15 @@ import { type Context, EXIT, type Outcome, UNDELETE_HINT } from './outcome.js';
 import { ProgressLine, WAITING } from './progress-line.js';
 import { prune } from './prune.js';
 import { dryRun, push } from './push.js';
-import { createStyle, printable, type Style, wantsColour } from './render.js';
+import {
+  createStyle,
+  formatBytes,
+  forTerminal,
+  printable,
+  type Style,
+  textOf,
+  wantsColour,
+} from './render.js';
 import { restore } from './restore.js';
 import { discard, resume, rollBack, undo } from './rollback.js';
 import { show } from './show.js';
@@ -99,11 +108,11 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
         operation,
         style: createStyle(!global.json && wantsColour(deps.stdout, deps.env)),
         cwd: deps.cwd,
-        confirm: confirm && after(pause, confirm),
+        confirm: confirm && after(pause, (lines) => confirm(lines.map(forTerminal))),
         ask: ask && after(pause, ask),
         say: (line) => {
           pause();
-          if (answers) deps.stderr.write(`${line}\n`);
+          if (answers) deps.stderr.write(`${forTerminal(line)}\n`);
         },
       },
       (context) => carryOut(command, context),
@@ -242,7 +251,7 @@ function print(
     stdout.write(document({ ...outcome.document, warnings }));
     return;
   }
-  if (outcome.bytes !== undefined) stdout.write(outcome.bytes);
+  if (outcome.bytes !== undefined) writeContent(outcome.bytes, stdout);
   else if (!(quiet && outcome.chatter)) write(stdout, outcome.lines);
   write(stderr, outcome.problems);
   if (quiet) return;
@@ -270,5 +279,22 @@ function document(value: Readonly<Record<string, unknown>>): string {
 }
 
 function write(stream: CliDeps['stdout'], lines: readonly string[]): void {
-  if (lines.length > 0) stream.write(`${lines.join('\n')}\n`);
+  if (lines.length > 0) stream.write(`${forTerminal(lines.join('\n'))}\n`);
+}
+
+/** What a file holds: as it is, but on a terminal nothing that commands it. @throws {BackupError} B2_USAGE */
+function writeContent(content: Uint8Array, stdout: CliDeps['stdout']): void {
+  if (stdout.isTTY !== true) {
+    stdout.write(content);
+    return;
+  }
+  const text = textOf(content);
+  if (text === undefined) {
+    const size = formatBytes(content.length);
+    throw new BackupError(
+      `the file is binary (${size}): send the output into a file, as "show SNAPSHOT PATH > FILE", or restore it with --to`,
+      { code: 'B2_USAGE' },
+    );
+  }
+  stdout.write(printableText(text));
 }

@@ -1,6 +1,6 @@
 /** Text for terminals: tables, colour. Pure. */
 import type { FileProblem } from '../../index.js';
-import { count, formatCount, printable } from '../text.js';
+import { count, formatCount, printable, printableText } from '../text.js';
 
 export { count, formatBytes, formatCount, formatDuration, formatTime, lacks, printable } from '../text.js';
 
@@ -24,6 +24,28 @@ export function createStyle(colour: boolean): Style {
     yellow: paint(33, 39),
     green: paint(32, 39),
   };
+}
+
+/** The colours of a {@linkcode Style}. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what they are made of
+const COLOURS = /(\u001b\[(?:1|2|22|31|32|33|39)m)/;
+
+/** A line or more as it goes to a terminal: nothing in it is a command to one, but for our own colours. */
+export function forTerminal(text: string): string {
+  return text
+    .split(COLOURS)
+    .map((part, at) => (at % 2 === 1 ? part : printableText(part)))
+    .join('');
+}
+
+/** What a file holds, if that is text. */
+export function textOf(content: Uint8Array): string | undefined {
+  if (content.includes(0)) return undefined;
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Colour only on a terminal, and never against the user's wish (no-color.org). */

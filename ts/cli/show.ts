@@ -2,7 +2,7 @@
 import type { ShownEntry, ShowOptions } from '../../index.js';
 import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
-import { count, formatBytes, formatTime, printable, remarksOf, table } from './render.js';
+import { count, formatBytes, formatTime, printable, remarksOf, table, textOf } from './render.js';
 
 const COLUMNS = [
   { title: 'MODE' },
@@ -49,11 +49,8 @@ export async function show(
 
 /** JSON has no bytes: what is text is given as such, anything else in Base64. */
 function asJson(content: Uint8Array): { content: string } | { contentBase64: string } {
-  try {
-    return { content: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content) };
-  } catch {
-    return { contentBase64: Buffer.from(content).toString('base64') };
-  }
+  const text = textOf(content);
+  return text === undefined ? { contentBase64: Buffer.from(content).toString('base64') } : { content: text };
 }
 
 function row({ path, kind, bytes, mode, modifiedAt, database, target }: ShownEntry): string[] {

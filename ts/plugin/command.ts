@@ -1,5 +1,6 @@
 /** The slash command `/b2` of chats. */
 import { BackupError, toBackupError } from '../errors.js';
+import { printableText } from '../text.js';
 import type { CommandContext, PluginApi } from './api.js';
 import type { Backup } from './backup.js';
 import { theBackup } from './rpc.js';
@@ -33,10 +34,10 @@ export function registerCommand(api: PluginApi, now: () => Date = () => new Date
     requiredScopes: ['operator.admin'],
     handler: async (context) => {
       try {
-        return { text: await answer(context, now()) };
+        return { text: printableText(await answer(context, now())) };
       } catch (error) {
         const { message, code } = toBackupError(error);
-        return { text: `${message} (${code})` };
+        return { text: printableText(`${message} (${code})`) };
       }
     },
   });

@@ -1,6 +1,7 @@
 /** The service: one backup for as long as the gateway runs. */
 import { createEngine, type Engine } from '../engine.js';
 import { BackupError, toBackupError } from '../errors.js';
+import { printable, printableText } from '../text.js';
 import type { Logger, PluginApi, Service, ServiceContext } from './api.js';
 import { Backup, type Configured } from './backup.js';
 import { type Clock, systemClock } from './clock.js';
@@ -32,7 +33,10 @@ export function createService(
     for (const warning of warnings) logger.warn(warning);
     const voice = {
       logger,
-      health: serviceHealth,
+      health: serviceHealth && {
+        clearFailure: () => serviceHealth.clearFailure(),
+        reportFailure: (error: unknown) => serviceHealth.reportFailure(harmless(error)),
+      },
       tellUser: (text: string, wake: boolean, to?: Session) => tellUser(api, context, text, wake, to),
     };
     const reporter = new Reporter(new RecordFile(stateDir), voice, clock);
@@ -50,7 +54,7 @@ export function createService(
     installBackup(backup);
     if (usable instanceof BackupError) {
       logger.error(`nothing is backed up: ${usable.message} (${usable.code})`);
-      serviceHealth?.reportFailure(usable);
+      serviceHealth?.reportFailure(harmless(usable));
       return;
     }
     const { settings, policy } = usable;
@@ -72,7 +76,7 @@ export function createService(
         await start(context, starting.signal);
       } catch (error) {
         named(context.logger).error(`cannot start: ${toBackupError(error).message}`);
-        context.serviceHealth?.reportFailure(error);
+        context.serviceHealth?.reportFailure(harmless(error));
       }
     },
     // A reload allows five seconds: what runs is cut off, not awaited.
@@ -102,13 +106,23 @@ async function checkEngine(
   }
 }
 
-/** The host marks a service's lines with no more than "plugins". */
+/**
+ * The host marks a service's lines with no more than "plugins", and writes them as they are: what came from a bucket or a
+ * file's name must not look like another line, or command a terminal.
+ */
 function named(logger: Logger): Logger {
+  const line = (message: string) => `${PLUGIN_ID}: ${printable(message)}`;
   return {
-    info: (message) => logger.info(`${PLUGIN_ID}: ${message}`),
-    warn: (message) => logger.warn(`${PLUGIN_ID}: ${message}`),
-    error: (message) => logger.error(`${PLUGIN_ID}: ${message}`),
+    info: (message) => logger.info(line(message)),
+    warn: (message) => logger.warn(line(message)),
+    error: (message) => logger.error(line(message)),
   };
+}
+
+/** A failure whose message the host may log. */
+function harmless(error: unknown): BackupError {
+  const { message, code, retryable } = toBackupError(error);
+  return new BackupError(printable(message), { code, retryable });
 }
 
 /** A session of the host. */
@@ -128,7 +142,12 @@ function tellUser(
     const main = mainSession(config);
     const { sessionKey = main.sessionKey, agentId = main.agentId } = to;
     const system = api.runtime?.system;
-    system?.enqueueSystemEvent(text, { sessionKey, agentId, contextKey: PLUGIN_ID, replace: true });
+    system?.enqueueSystemEvent(printableText(text), {
+      sessionKey,
+      agentId,
+      contextKey: PLUGIN_ID,
+      replace: true,
+    });
     if (wake) system?.requestHeartbeat?.({ source: 'other', intent: 'event', reason: PLUGIN_ID });
   } catch (error) {
     logger.warn(`cannot tell the user: ${String(error)}`);

@@ -1,5 +1,6 @@
 /** What the model is told about `b2_rollback`. Of each description it sees only the first 60 characters at first. */
 
+import { printableText } from '../text.js';
 import type { ToolResult } from './api.js';
 
 /** What can be asked for. */
@@ -80,5 +81,5 @@ export interface Parameters {
 
 /** An answer in both forms. */
 export function result(text: string, details: unknown): ToolResult {
-  return { content: [{ type: 'text', text }], details };
+  return { content: [{ type: 'text', text: printableText(text) }], details };
 }
