@@ -10,8 +10,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::rows::{
-    DROPPED_TABLES, MACHINE_SETTINGS, PATH_COLUMNS, PATH_KEY_COLUMNS, SECRET_SETTINGS,
-    SETTINGS_TABLE, secret_tables,
+    DROPPED_TABLES, MACHINE_SETTINGS, PATH_COLUMNS, PATH_KEY_COLUMNS, PROCESS_TABLES,
+    SECRET_SETTINGS, SETTINGS_TABLE, secret_tables,
 };
 use super::write_back::open_at_rest;
 use super::{failed, immutable_uri, is_plain_table, open, quoted};
@@ -88,7 +88,7 @@ pub fn prepare(copy: &Path, kind: Redact, moved: Option<Moved<'_>>) -> Result<()
     }
     change(copy, |connection| {
         let transaction = connection.transaction()?;
-        for table in DROPPED_TABLES {
+        for table in DROPPED_TABLES.iter().chain(PROCESS_TABLES) {
             if is_plain_table(&transaction, table)? {
                 transaction.execute(&format!("DELETE FROM main.{table}"), [])?;
             }
@@ -96,11 +96,11 @@ pub fn prepare(copy: &Path, kind: Redact, moved: Option<Moved<'_>>) -> Result<()
         if let Some(moved) = moved {
             rewrite_paths(&transaction, &moved)?;
         }
-        transaction.commit()?;
-        // The host's own triggers note what has to be looked at again.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
-        end_running_turns(connection)?;
-        end_running_tasks(connection)
+        // Without the host's triggers, which would mark the rows as not looked at.
+        end_running_turns(&transaction)?;
+        end_running_tasks(&transaction)?;
+        settle_sessions(&transaction)?;
+        transaction.commit()
     })
 }
 
@@ -130,7 +130,8 @@ pub fn forget_machine(copy: &Path, kind: Redact) -> Result<()> {
     })
 }
 
-/// Takes the rows that belong to this machine from a copy of the live database: secrets, and what is installed.
+/// Takes the rows that belong to this machine from a copy of the live database: secrets, what is installed, and how its
+/// gateway was started.
 /// Those of `copy` go, as far as `keep` says. Returns what could not be kept, in sentences.
 ///
 /// # Errors
@@ -157,6 +158,10 @@ pub fn keep_live(copy: &Path, live: &Path, kind: Redact, keep: Keep) -> Result<V
             }
         }
         if kind == Redact::Shared {
+            for table in PROCESS_TABLES {
+                // Of another version's form they are of no use.
+                take_rows(&transaction, table, "TRUE", "TRUE")?;
+            }
             let (secret, machine) = (fits(SECRET_SETTINGS), fits(MACHINE_SETTINGS));
             let comes = format!("({secret} OR {machine})");
             let goes = match keep {
@@ -221,6 +226,27 @@ fn end_running_turns(connection: &Connection) -> rusqlite::Result<()> {
         let (set, found) = (changes.join(", "), conditions.join(" OR "));
         connection.execute(&format!("UPDATE main.session_nodes SET {set} WHERE {found}"), [])?;
     }
+    Ok(())
+}
+
+/// A host that has seen this file before refuses to start where a session has not been looked at, and looks at all of
+/// them where its receipt for the file is missing. So the receipt goes, which is not for this content; and what the host
+/// would find to be whole counts as looked at.
+fn settle_sessions(connection: &Connection) -> rusqlite::Result<()> {
+    if has_column(connection, "session_key_contract", "canonical_ready")? {
+        connection.execute("UPDATE main.session_key_contract SET canonical_ready = NULL", [])?;
+    }
+    for column in ["entry_valid", "entry_json", "current_session_id", "updated_at"] {
+        if !has_column(connection, "session_nodes", column)? {
+            return Ok(());
+        }
+    }
+    connection.execute(
+        "UPDATE main.session_nodes SET entry_valid = 1 WHERE entry_valid = 0 AND CASE WHEN json_valid(entry_json)
+         THEN json_extract(entry_json, '$.sessionId') IS current_session_id
+          AND json_extract(entry_json, '$.updatedAt') IS updated_at ELSE 0 END",
+        [],
+    )?;
     Ok(())
 }
 

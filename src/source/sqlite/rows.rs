@@ -40,6 +40,15 @@ pub(super) const MACHINE_SETTINGS: &[&str] = &["plugins.installedIndex"];
 pub(super) const DROPPED_TABLES: &[&str] =
     &["state_leases", "agent_database_leases", "delivery_queue_entries"];
 
+/// What is about the gateway's process that runs now. A notice of a restart that is long over would be told again, and
+/// of starts that the snapshot's process never ended the host counts as crashes: after some it starts no channel.
+pub(super) const PROCESS_TABLES: &[&str] = &[
+    "gateway_boot_lifecycle",
+    "gateway_restart_sentinel",
+    "gateway_restart_intent",
+    "gateway_restart_handoff",
+];
+
 /// Columns that hold a path below the state directory, and that the host looks rows up by.
 pub(super) const PATH_COLUMNS: &[(&str, &str)] = &[
     ("cron_jobs", "store_key"),
