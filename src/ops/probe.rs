@@ -38,9 +38,8 @@ pub fn names(base: &Path, path: &RelPath) -> [Result<Option<String>>; 3] {
 /// The configuration that a rollback writes, from that of a snapshot and the live one.
 #[must_use]
 pub fn config(snapshot: &[u8], live: &str) -> Vec<u8> {
-    let live = config::parse(live);
     let change =
-        config::Change { live: live.as_ref(), moved: Some(("/old", "/new")), keep_logins: true };
+        config::Change { live: Some(live), moved: Some(("/old", "/new")), keep_logins: true };
     config::merge(snapshot, &change)
 }
 

@@ -288,12 +288,12 @@ impl<'a> Apply<'a> {
             }
             // What an earlier run moved away is the live one.
             let live = if spots.old.look()?.is_some() { &spots.old } else { &spots.place };
-            let value = super::config::live_value(live, &spots.place);
+            let text = super::config::live_text(live, &spots.place);
             let mode = live.look()?.map_or(step.mode, |look| look.mode);
             let snapshot = spots.new.read(MAX_CONFIG_BYTES)?;
             let here = self.journal.roots.first().map(|root| path_of(root).display().to_string());
             let change = Change {
-                live: value.as_ref(),
+                live: text.as_deref(),
                 moved: self.journal.moved_from.as_deref().zip(here.as_deref()),
                 keep_logins: self.journal.arrival.is_some(),
             };

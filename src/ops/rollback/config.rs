@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::source::json5;
 use crate::source::place::Spot;
 
 /// Our id among the plugins.
@@ -25,8 +26,8 @@ const GATEWAY: &[&str] = &[
 /// What makes the configuration that comes differ from that of the snapshot.
 #[derive(Clone, Copy)]
 pub(in crate::ops) struct Change<'a> {
-    /// The live configuration as it was parsed, where there is one.
-    pub(in crate::ops) live: Option<&'a Value>,
+    /// The text of the live configuration, where there is one.
+    pub(in crate::ops) live: Option<&'a str>,
     /// Where the state directory was, and where it is.
     pub(in crate::ops) moved: Option<(&'a str, &'a str)>,
     /// Whether logins that were made here stay known beside those of the snapshot.
@@ -34,36 +35,37 @@ pub(in crate::ops) struct Change<'a> {
 }
 
 /// The configuration of the snapshot with what stays live in it, and with paths into the state directory as they are
-/// here. Without a difference it is what the snapshot has, to the byte: comments are kept.
+/// here. The rest of its text keeps its bytes, so its order and its comments, too; and what stays live is written as it
+/// is here.
 pub(in crate::ops) fn merge(snapshot: &[u8], change: &Change<'_>) -> Vec<u8> {
-    let parsed = std::str::from_utf8(snapshot).ok().and_then(parse);
     // A broken one is what the user asked for; there is nothing to put into it.
-    let Some(Value::Object(before)) = parsed else { return snapshot.to_vec() };
-    let mut after = Value::Object(before.clone());
+    let Ok(text) = std::str::from_utf8(snapshot) else { return snapshot.to_vec() };
+    let Some(before) = parse(text).filter(Value::is_object) else { return snapshot.to_vec() };
+    let mut after = before.clone();
     if let Some((from, to)) = change.moved {
         move_paths(&mut after, from, to);
     }
-    if let Some(live @ Value::Object(_)) = change.live {
+    let live = change.live.and_then(parse).filter(Value::is_object);
+    if let Some(live) = &live {
         keep_gateway(live, &mut after);
         if change.keep_logins {
             keep_logins(live, &mut after);
         }
     }
-    keep_plugin(change.live.unwrap_or(&Value::Null), &mut after);
-    if after == Value::Object(before) {
+    keep_plugin(live.as_ref().unwrap_or(&Value::Null), &mut after);
+    if after == before {
         return snapshot.to_vec();
     }
-    let mut text = serde_json::to_vec_pretty(&after).unwrap_or_else(|_| snapshot.to_vec());
-    text.push(b'\n');
-    text
+    let merged = json5::rewrite(text, &before, &after, change.live);
+    merged.unwrap_or_else(|| format!("{after:#}\n")).into_bytes()
 }
 
-/// The live configuration: what is at `live`, or where that is broken, the newest copy beside `usual` that the host
-/// keeps and that is not.
-pub(super) fn live_value(live: &Spot, usual: &Spot) -> Option<Value> {
+/// The text of the live configuration: what is at `live`, or where that is broken, the newest copy beside `usual` that
+/// the host keeps and that is not.
+pub(super) fn live_text(live: &Spot, usual: &Spot) -> Option<String> {
     let read = |spot: &Spot| {
-        let bytes = spot.read(16 << 20).ok()?;
-        parse(std::str::from_utf8(&bytes).ok()?).filter(Value::is_object)
+        let text = String::from_utf8(spot.read(16 << 20).ok()?).ok()?;
+        parse(&text).is_some_and(|value| value.is_object()).then_some(text)
     };
     read(live)
         .or_else(|| [".last-good", ".bak"].iter().find_map(|suffix| read(&usual.beside(suffix))))
@@ -71,7 +73,7 @@ pub(super) fn live_value(live: &Spot, usual: &Spot) -> Option<Value> {
 
 /// JSON5, as the host reads it.
 pub(in crate::ops) fn parse(text: &str) -> Option<Value> {
-    crate::source::json5::parse(text).ok()
+    json5::parse(text).ok()
 }
 
 fn object<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {
@@ -154,18 +156,18 @@ fn keep_plugin(live: &Value, after: &mut Value) {
     let allows = |ids: &[Value]| ids.is_empty() || ids.contains(&us);
     if allows(&allow) != allows(&allowed) {
         if allows(&allowed) {
-            allow.push(us.clone())
+            allow.push(us.clone());
         } else {
-            allow = allowed
+            allow = allowed;
         }
         plugins.insert("allow".to_owned(), Value::Array(allow));
     }
     let (denied, mut deny) = (ids(live.get("deny")), ids(plugins.get("deny")));
     if deny.contains(&us) != denied.contains(&us) {
         if denied.contains(&us) {
-            deny.push(us)
+            deny.push(us);
         } else {
-            deny.retain(|id| *id != us)
+            deny.retain(|id| *id != us);
         }
         plugins.insert("deny".to_owned(), Value::Array(deny));
     }
@@ -191,23 +193,35 @@ mod tests {
     use serde_json::json;
 
     fn merged(live: &Value, snapshot: &str) -> Value {
-        let merged = merge(snapshot.as_bytes(), &change(Some(live)));
+        let live = live.to_string();
+        let merged = merge(snapshot.as_bytes(), &change(Some(&live)));
         parse(std::str::from_utf8(&merged).unwrap()).unwrap()
     }
 
-    fn change(live: Option<&Value>) -> Change<'_> {
+    fn change(live: Option<&str>) -> Change<'_> {
         Change { live, moved: None, keep_logins: false }
     }
 
     #[test]
     fn what_needs_no_change_keeps_its_bytes() {
         let snapshot = "{ // how it was\n  gateway: { port: 1 }, agents: {} }\n";
-        let live = json!({ "gateway": { "port": 1 }, "agents": { "x": 1 } });
+        let live = "{ gateway: { port: 1 }, agents: { x: 1 } }";
         let merge = |live, snapshot: &[u8]| merge(snapshot, &change(live));
-        assert_eq!(merge(Some(&live), snapshot.as_bytes()), snapshot.as_bytes());
+        assert_eq!(merge(Some(live), snapshot.as_bytes()), snapshot.as_bytes());
         assert_eq!(merge(None, snapshot.as_bytes()), snapshot.as_bytes());
-        assert_eq!(merge(Some(&live), b"{ broken"), b"{ broken");
-        assert_eq!(merge(Some(&json!([1])), b"{}"), b"{}");
+        assert_eq!(merge(Some(live), b"{ broken"), b"{ broken");
+        assert_eq!(merge(Some("[1]"), b"{}"), b"{}");
+        assert_eq!(merge(Some("{ broken"), b"{}"), b"{}");
+    }
+
+    /// The user edits this file by hand.
+    #[test]
+    fn the_rest_keeps_its_order_and_its_comments() {
+        let snapshot = "// of mine\n{\n  tools: { z: 1, a: [1,] }, // order\n  \"gateway\": {\n    port: 1,\n    /* why */ reload: 'x',\n    tls: {},\n  },\n  agents: {},\n}\n";
+        let live = "{\n  gateway: { port: 0x2, auth: { token: 't', /* new */ mode: 'token' } },\n  plugins: { entries: { 'b2-backup': { config: { z: 1, a: 2 } }, other: {} } },\n}\n";
+        let expected = "// of mine\n{\n  tools: { z: 1, a: [1,] }, // order\n  \"gateway\": {\n    port: 0x2,\n    /* why */ reload: 'x',\n    \"auth\": { token: 't', /* new */ mode: 'token' },\n  },\n  agents: {},\n  \"plugins\": {\n    \"entries\": {\n      \"b2-backup\": { config: { z: 1, a: 2 } }\n    }\n  },\n}\n";
+        let merged = merge(snapshot.as_bytes(), &change(Some(live)));
+        assert_eq!(String::from_utf8(merged).unwrap(), expected);
     }
 
     #[test]
@@ -286,11 +300,11 @@ mod tests {
     fn paths_follow_the_state_directory() {
         let snapshot = b"{ agents: { defaults: { workspace: '/home/a/.openclaw/workspace' },
             entries: { x: { agentDir: '/home/a/.openclaw', other: '/home/a/.openclaw-old/x' }, y: ['/home/a/.openclaw/y', 7] } } }";
-        for live in [None, Some(json!({}))] {
+        for live in [None, Some("{}")] {
             let moved = Some(("/home/a/.openclaw", "/root/oc"));
-            let merged = merge(snapshot, &Change { moved, ..change(live.as_ref()) });
+            let merged = merge(snapshot, &Change { moved, ..change(live) });
             assert_eq!(
-                serde_json::from_slice::<Value>(&merged).unwrap(),
+                parse(std::str::from_utf8(&merged).unwrap()).unwrap(),
                 json!({ "agents": { "defaults": { "workspace": "/root/oc/workspace" },
                     "entries": { "x": { "agentDir": "/root/oc", "other": "/home/a/.openclaw-old/x" }, "y": ["/root/oc/y", 7] } } })
             );
@@ -300,9 +314,10 @@ mod tests {
     #[test]
     fn logins_of_a_new_machine_stay_beside_those_of_the_old() {
         let live = json!({ "auth": { "profiles": { "a:new": { "mode": "token" } } } });
+        let text = live.to_string();
         let merge = |snapshot: &[u8]| {
-            let merged = merge(snapshot, &Change { keep_logins: true, ..change(Some(&live)) });
-            serde_json::from_slice::<Value>(&merged).unwrap()
+            let merged = merge(snapshot, &Change { keep_logins: true, ..change(Some(&text)) });
+            parse(std::str::from_utf8(&merged).unwrap()).unwrap()
         };
         assert_eq!(merge(b"{}"), live);
         assert_eq!(
