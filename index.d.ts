@@ -922,6 +922,8 @@ export interface Settings {
   apiUrl?: string
   /** Version of OpenClaw, for the record. */
   hostVersion?: string
+  /** How OpenClaw is called, program and first arguments: a rollback asks it whether it would start afterwards. */
+  openclaw?: Array<string>
   /** Threads for computing; all cores but one by default. */
   threads?: number
   /**

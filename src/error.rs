@@ -203,6 +203,14 @@ pub enum Error {
         /// Which database, both versions, and the OpenClaw that is needed.
         message: String,
     },
+    /// The OpenClaw that is installed here would not start with the state that a rollback brings.
+    #[error(
+        "nothing was changed, because OpenClaw would not start afterwards: it says {message:?}"
+    )]
+    HostRefuses {
+        /// What OpenClaw says.
+        message: String,
+    },
     /// No space left.
     #[error("disk full: cannot {action} {}", path.display())]
     DiskFull {
@@ -269,6 +277,7 @@ pub const CODES: &[&str] = &[
     "B2_ROLLBACK_OPEN",
     "B2_PRUNE_STOPPED",
     "B2_HOST_TOO_OLD",
+    "B2_HOST_REFUSES",
     "B2_DISK_FULL",
     "B2_PERMISSION",
     "B2_IO",
@@ -319,6 +328,7 @@ impl Error {
             Self::RollbackOpen { .. } => "B2_ROLLBACK_OPEN",
             Self::PruneStopped { .. } => "B2_PRUNE_STOPPED",
             Self::HostTooOld { .. } => "B2_HOST_TOO_OLD",
+            Self::HostRefuses { .. } => "B2_HOST_REFUSES",
             Self::DiskFull { .. } => "B2_DISK_FULL",
             Self::Permission { .. } => "B2_PERMISSION",
             Self::Io { .. } => "B2_IO",

@@ -38,6 +38,7 @@ import type {
 import { toBackupError } from './errors.js';
 import { createIsolate, type RunIsolated } from './isolate.js';
 import { type LoadNative, loadNative, type NativeModule } from './native.js';
+import { findOpenClaw } from './openclaw.js';
 import { harmless, type Operation, underSignal } from './operation.js';
 
 /** What `readHostConfig` finds in an `openclaw.json`. */
@@ -152,12 +153,15 @@ export interface Engine {
 export interface EngineDeps {
   readonly loadNative: LoadNative;
   readonly runIsolated: RunIsolated;
+  /** How OpenClaw is called; empty where it is not known. */
+  readonly findOpenClaw: () => string[];
 }
 
 /** Makes an engine; without arguments the real one. */
 export function createEngine({
   loadNative: load = loadNative,
   runIsolated = createIsolate(),
+  findOpenClaw: find = findOpenClaw,
 }: Partial<EngineDeps> = {}): Engine {
   async function here<T>(
     { signal }: Operation,
@@ -166,6 +170,8 @@ export function createEngine({
     const native = await load();
     return underSignal(signal, new native.CancelHandle(), (cancel) => run(native, cancel));
   }
+
+  const asking = (settings: Settings): Settings => ({ openclaw: find(), ...settings });
 
   return {
     load: async () => {
@@ -195,8 +201,9 @@ export function createEngine({
     planRollback: (settings, options, operation = {}) =>
       runIsolated({ op: 'planRollback', settings, options }, operation),
     rollBack: (settings, options, hash, operation = {}) =>
-      runIsolated({ op: 'rollBack', settings, options, hash }, operation),
-    arrive: (settings, operation = {}) => runIsolated({ op: 'arrive', settings }, operation),
+      runIsolated({ op: 'rollBack', settings: asking(settings), options, hash }, operation),
+    arrive: (settings, operation = {}) =>
+      runIsolated({ op: 'arrive', settings: asking(settings) }, operation),
     recoverRollback: (settings, gatewayStands) =>
       runIsolated({ op: 'recoverRollback', settings, gatewayStands }),
     discardRollback: (settings) => here({}, (native) => native.discardRollback(settings)),

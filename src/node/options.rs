@@ -54,6 +54,8 @@ pub struct Settings {
     pub api_url: Option<String>,
     /// Version of OpenClaw, for the record.
     pub host_version: Option<String>,
+    /// How OpenClaw is called, program and first arguments: a rollback asks it whether it would start afterwards.
+    pub openclaw: Option<Vec<String>>,
     /// Threads for computing; all cores but one by default.
     pub threads: Option<u32>,
     /// Read everything as it was at this moment, by the server's clock: an instant, ISO 8601 with a zone. Nothing
@@ -111,6 +113,7 @@ impl TryFrom<Settings> for ops::Settings {
             include: settings.include.unwrap_or_default(),
             exclude: settings.exclude.unwrap_or_default(),
             host_version: filled(settings.host_version),
+            openclaw: settings.openclaw.unwrap_or_default(),
         })
     }
 }

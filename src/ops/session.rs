@@ -44,6 +44,9 @@ pub struct Settings {
     pub exclude: Vec<String>,
     /// Version of the host, for the manifest.
     pub host_version: Option<String>,
+    /// How the host is called, program and first arguments: a rollback asks it whether it would start. Empty where that
+    /// is not known.
+    pub openclaw: Vec<String>,
 }
 
 /// What comes from outside an operation: time, randomness, processors, cancellation, somebody watching.

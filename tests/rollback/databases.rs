@@ -336,6 +336,69 @@ async fn paths_follow_the_state_directory() {
     }
 }
 
+/// An OpenClaw that does not start cannot take a rollback back, so it is asked before, about copies.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_host_would_not_start_with_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    const REFUSAL: &str = r#"{ echo '{"ok":false,"error":{"message":"needs repair"}}'; exit 1; }"#;
+    let mut place = place();
+    write(&place.live, "openclaw.json", "{ // then\n}");
+    let program = place.dir.path().join("openclaw");
+    place.machine.settings.openclaw = vec![program.to_str().unwrap().to_owned(), "--mark".into()];
+    let live = place.live.canonicalize().unwrap();
+    let host = |sessions: &str, database: &str| {
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" = --mark ] || exit 9\nlive='{}'\ncase \"$2\" in\nsessions) {sessions};;\ndatabase) {database};;\nesac\nexit 0\n",
+            live.display()
+        );
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    };
+    let agent = agent(&place.live, "main");
+    let snapshot = place.push().await;
+    run(&agent, "UPDATE session_nodes SET label = 'now'");
+    run(&shared(&place.live), "DELETE FROM cron_jobs");
+    write(&place.live, "openclaw.json", "{ agents: {} }");
+
+    let before = super::settled(&place.live);
+    for (sessions, database) in [
+        (format!("[ \"$OPENCLAW_STATE_DIR\" = \"$live\" ] || {REFUSAL}"), ":".to_owned()),
+        (":".into(), format!("case \"$4\" in */live.sqlite) ;; *) {REFUSAL};; esac")),
+    ] {
+        host(&sessions, &database);
+        let error = place.roll_back(&to(&snapshot)).await.unwrap_err();
+        assert_eq!(error.code(), "B2_HOST_REFUSES");
+        assert!(error.to_string().contains("needs repair"), "{error}");
+        super::plain::assert_same(&super::settled(&place.live), &before, "nothing changed");
+        assert_eq!(fs::read_dir(place.live.join("b2-backup/restore")).unwrap().count(), 0);
+    }
+    // What it says about the present, too, or what it does not know, keeps nobody from rolling back.
+    let warnings = |report: &b2_backup::ops::RollbackReport| report.warnings.join("\n");
+    host(REFUSAL, ":");
+    let report = place.roll_back(&to(&snapshot)).await.unwrap();
+    assert!(warnings(&report).contains("the present one, too: needs repair"), "{report:?}");
+    applied(&report);
+    host("echo usage; exit 1", ":");
+    let report = place.undo().await.unwrap();
+    assert!(warnings(&report).contains("could not be tried"), "{report:?}");
+    applied(&report);
+    // It is shown everything as it will be, and that goes away again.
+    host(
+        &format!(
+            "[ -f \"$OPENCLAW_STATE_DIR/state/openclaw.sqlite\" ] && [ -f \"$OPENCLAW_STATE_DIR/agents/main/agent/openclaw-agent.sqlite\" ] \
+             && grep -q then \"$OPENCLAW_CONFIG_PATH\" || {REFUSAL}"
+        ),
+        &format!("[ -f \"$4\" ] && [ ! -e \"$4-wal\" ] || {REFUSAL}"),
+    );
+    let report = place.roll_back(&to(&snapshot)).await.unwrap();
+    assert_eq!(warnings(&report), "");
+    applied(&report);
+    for folder in fs::read_dir(place.live.join("b2-backup/restore")).unwrap() {
+        assert!(!folder.unwrap().path().join("trial").exists());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_schema_is_refused_with_the_version_that_is_needed() {
     let mut place = place();

@@ -124,7 +124,10 @@ function describe(plan: RollbackPlan, style: Context['style']): string[] {
     style.bold(`Roll back to ${printable(snapshot)} of ${printable(createdAt)}`),
     ...facts([
       ['to write', `${formatBytes(bytes)}, of which ${formatBytes(fetchBytes)} are fetched`],
-      ['first', 'a safety snapshot of what is there; "b2-backup undo" brings it back'],
+      [
+        'first',
+        'a safety snapshot of what is there; "b2-backup undo" brings it back, also if OpenClaw does not start',
+      ],
       ...(needsRestart ? [['then', 'OpenClaw has to restart'] as [string, string]] : []),
     ]),
   ];

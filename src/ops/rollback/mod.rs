@@ -20,6 +20,7 @@ mod rest;
 mod scope;
 mod stage;
 mod steps;
+mod trial;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -171,7 +172,7 @@ pub async fn plan_undo(session: &Session) -> Result<RollbackPlan> {
 ///
 /// # Errors
 /// `B2_PLAN_CHANGED` when `hash` is not that of the present plan; `B2_ROLLBACK_OPEN` when another waits or could
-/// not be finished; `B2_HOST_TOO_OLD`; `B2_DAMAGED` with all files that cannot be restored; those of
+/// not be finished; `B2_HOST_TOO_OLD`; `B2_HOST_REFUSES`; `B2_DAMAGED` with all files that cannot be restored; those of
 /// [`plan_rollback`] and of a push. Whatever happens, the state is as before, or as planned.
 ///
 /// # Cancel safety

@@ -11,7 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::arrive;
 use super::compare::Compared;
+use super::config::{self, Change};
+use super::moves::MAX_CONFIG_BYTES;
 use super::steps::Steps;
+use super::trial::{Present, Trial};
 use crate::ambient::{self, announced, random};
 use crate::crypto::{ContentHash, sha256};
 use crate::error::{Error, Result};
@@ -98,6 +101,8 @@ async fn fill(
         made_by: source.snapshot().manifest.host_version.clone(),
         foreign: session.local.machine()? != Some(source.snapshot().id.machine),
         arriving: compared.arriving.is_some(),
+        openclaw: session.settings.openclaw.clone(),
+        config: session.settings.config_path.clone(),
         steps: Arc::clone(&session.ambient.steps),
         cancel: session.ambient.cancel.clone(),
     };
@@ -159,6 +164,9 @@ struct Ready {
     /// Whether another machine made the snapshot.
     foreign: bool,
     arriving: bool,
+    openclaw: Vec<String>,
+    /// The host's configuration, where it is not in the state directory.
+    config: Option<PathBuf>,
     steps: Arc<dyn ambient::Steps>,
     cancel: CancellationToken,
 }
@@ -167,10 +175,14 @@ impl Ready {
     /// Makes databases ready, makes all durable, and writes the journal.
     fn seal(&self, mut journal: Journal) -> Result<(Journal, Vec<String>)> {
         let new = Place::open(&self.folder.dir().join("new"), Arc::clone(&self.steps))?;
+        let mut trial = Trial::new(self.folder.dir());
         let mut warnings = Vec::new();
         for step in &mut journal.steps {
             if step.kind == StepKind::Database {
-                warnings.append(&mut self.database(step, &new)?);
+                warnings.append(&mut self.database(step, &new, &mut trial)?);
+            }
+            if step.kind == StepKind::Config {
+                self.try_config(step, &new, &mut trial)?;
             }
             if matches!(step.kind, StepKind::Place | StepKind::Database | StepKind::Config) {
                 new.name(&step.name.to_string()).sync()?;
@@ -184,6 +196,12 @@ impl Ready {
                 return Err(Error::Cancelled);
             }
         }
+        if let Some(root) = self.roots.first() {
+            let usual = root.path.join("openclaw.json");
+            let config = self.config.as_deref().unwrap_or(&usual);
+            let present = Present { state_dir: &root.path, config };
+            warnings.extend(trial.ask(&self.openclaw, &present, &self.cancel)?);
+        }
         new.sync()?;
         let open = |path: PathBuf| Place::open(&path, Arc::clone(&self.steps));
         open(self.folder.dir().to_owned())?.sync()?;
@@ -195,8 +213,29 @@ impl Ready {
         Ok((journal, warnings))
     }
 
+    /// Puts the configuration as it will be into the trial.
+    fn try_config(&self, step: &Step, new: &Place, trial: &mut Trial) -> Result<()> {
+        let snapshot = new.name(&step.name.to_string()).read(MAX_CONFIG_BYTES)?;
+        let Some(root) = self.roots.get(usize::from(step.root)) else { return Ok(()) };
+        let path = RelPath::from_bytes(step.path.clone());
+        let live = Place::open(&root.path, Arc::clone(&self.steps))?.spot(&path).ok();
+        let live = live.and_then(|live| config::live_text(&live, &live));
+        let state = self.roots.first().map(|root| root.path.display().to_string());
+        let change = Change {
+            live: live.as_deref(),
+            moved: self.old_state.as_deref().zip(state.as_deref()),
+            keep_logins: self.arriving,
+        };
+        let merged = config::merge(&snapshot, &change);
+        // What is included is looked for beside it.
+        if !merged.windows(8).any(|word| word == b"$include") {
+            trial.take_config(&merged)?;
+        }
+        Ok(())
+    }
+
     /// Makes one database fit to be written into the live one, and tries that on copies.
-    fn database(&self, step: &mut Step, new: &Place) -> Result<Vec<String>> {
+    fn database(&self, step: &mut Step, new: &Place, host: &mut Trial) -> Result<Vec<String>> {
         let name = step.name.to_string();
         let copy = new.name(&name);
         let path = RelPath::from_bytes(step.path.clone());
@@ -238,15 +277,21 @@ impl Ready {
         }
         sqlite::check(copy.path()).map_err(shown)?;
         let keep = arrive::keep(self.arriving);
+        let trial = new.name(&format!("{name}.trial"));
+        copy.copy_file(&trial)?;
         if let Some(saved) = saved {
-            let trial = new.name(&format!("{name}.trial"));
-            copy.copy_file(&trial)?;
             let lost = sqlite::keep_live(trial.path(), saved.path(), kind, keep).map_err(shown)?;
             warnings.extend(lost.into_iter().map(|lost| format!("{path}: {lost}")));
             sqlite::check(trial.path()).map_err(shown)?;
-            trial.remove()?;
+            if kind == Redact::Shared {
+                host.take_live(saved.path())?;
+            }
             saved.remove()?;
         }
+        if kind != Redact::None && step.root == 0 {
+            host.take(trial.path(), &path)?;
+        }
+        trial.remove()?;
         copy.set_mode(step.mode)?;
         let (mut hash, mut size) = (ContentHash::default(), 0);
         copy.read_all(&mut |piece| {

@@ -1,0 +1,54 @@
+/** Where the OpenClaw is that works with a state: a rollback asks it whether it would start afterwards. */
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import process from 'node:process';
+
+/** What it is looked for with. */
+export interface Surroundings {
+  /** The program that this process runs, as `process.argv[1]`. */
+  readonly program: string | undefined;
+  /** The Node that runs it. */
+  readonly node: string;
+  /** The environment's `PATH`. */
+  readonly path: string | undefined;
+}
+
+/**
+ * How OpenClaw is called, program and first arguments: the one that this process is, with the Node that it runs on, or the
+ * one in the `PATH`. Empty when there is none.
+ */
+export function findOpenClaw({
+  program = process.argv[1],
+  node = process.execPath,
+  path = process.env['PATH'],
+}: Partial<Surroundings> = {}): string[] {
+  const own = program === undefined ? undefined : entryOf(program);
+  if (own !== undefined) return [node, own];
+  // Windows has a script there, which only a shell can run.
+  if (process.platform === 'win32') return [];
+  for (const folder of (path ?? '').split(delimiter)) {
+    const found = join(folder, 'openclaw');
+    if (folder !== '' && existsSync(found)) return [found];
+  }
+  return [];
+}
+
+/** The entry of the package `openclaw` that a file belongs to. */
+function entryOf(file: string): string | undefined {
+  try {
+    for (let folder = dirname(realpathSync(file)); folder !== dirname(folder); folder = dirname(folder)) {
+      const manifest = join(folder, 'package.json');
+      if (!existsSync(manifest)) continue;
+      const { name, bin } = JSON.parse(readFileSync(manifest, 'utf8')) as {
+        name?: unknown;
+        bin?: { openclaw?: unknown };
+      };
+      return name === 'openclaw' && typeof bin?.openclaw === 'string'
+        ? join(folder, bin.openclaw)
+        : undefined;
+    }
+  } catch {
+    // A program that cannot be looked at is none of ours.
+  }
+  return undefined;
+}
