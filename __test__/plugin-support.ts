@@ -18,11 +18,13 @@ import type {
   HookEvent,
   HookHandler,
   PluginApi,
+  PluginRuntime,
   Service,
   ServiceContext,
   SlashCommand,
   Tool,
   ToolContext,
+  TranscriptUpdate,
 } from '../ts/plugin/api.ts';
 import type { Clock } from '../ts/plugin/clock.ts';
 
@@ -185,6 +187,7 @@ export class FakeHost {
   toolOptions: unknown;
   readonly api: PluginApi;
   readonly context: ServiceContext;
+  readonly #listeners = new Set<(update: TranscriptUpdate) => void>();
 
   constructor(stateDir: string, pluginConfig: unknown, parts: Partial<PluginApi> = {}) {
     const log = (level: string) => (message: string) => this.lines.push(`${level} ${message}`);
@@ -230,6 +233,24 @@ export class FakeHost {
         clearFailure: () => this.health.push('ok'),
       },
     };
+  }
+
+  /** From now on the host says what is added to transcripts. */
+  tellsOfTurns(): void {
+    const { runtime } = this.api;
+    const events: NonNullable<PluginRuntime['events']> = {
+      onSessionTranscriptUpdate: (listener) => {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
+      },
+    };
+    Object.defineProperty(this.api, 'runtime', { value: { ...runtime, events } });
+  }
+
+  /** The last message of a turn. */
+  turn(sessionKey: string, stopReason: string): void {
+    for (const listener of this.#listeners)
+      listener({ sessionKey, message: { role: 'assistant', stopReason } });
   }
 
   async fire(hook: string, event: HookEvent = {}): Promise<void> {

@@ -76,6 +76,8 @@ interface Parts {
   report?: Partial<RollbackReport>;
   recover?: () => Promise<RollbackReport>;
   stateDir?: string;
+  /** Whether the host tells of turns. */
+  listens?: boolean;
 }
 
 async function gateway({
@@ -83,10 +85,12 @@ async function gateway({
   report,
   recover = async () => NOTHING,
   stateDir,
+  listens = false,
   ...rest_
 }: Parts & Omit<Partial<Engine>, 'plan'> = {}) {
   const state = stateDir ?? (await temporaryState());
   const host = new FakeHost(state, CONFIG);
+  if (listens) host.tellsOfTurns();
   const clock = new TestClock();
   const held = new HeldEngine();
   const restart = vi.fn();
@@ -126,7 +130,12 @@ async function gateway({
   registerHooks(host.api);
   registerApproval(host.api);
   registerCommand(host.api, () => clock.now());
-  host.service = createService(host.api, { engine: held.engine(engine), clock, restart });
+  host.service = createService(host.api, {
+    engine: held.engine(engine),
+    clock,
+    restart,
+    waits: async () => undefined,
+  });
   started.push(host);
   await host.service.start(host.context);
   await rest();
@@ -250,6 +259,70 @@ describe('a rollback', () => {
     const { host, restart } = await gateway({ stateDir: state, recover });
     expect(host.lines.join('\n')).toContain('a rollback could not be finished: no space');
     expect(restart).not.toHaveBeenCalled();
+  });
+
+  it('is told of at every start until a turn has carried it', async () => {
+    const state = await temporaryState();
+    await staged(state);
+    const { host } = await gateway({ stateDir: state, recover: async () => REPORT });
+    await host.service?.stop(host.context);
+    const told = async () => {
+      const next = await gateway({ stateDir: state, listens: true });
+      const { events } = next.host;
+      await next.host.service?.stop(next.host.context);
+      return events.length;
+    };
+    // The host throws, a turn fails, the gateway is killed: none of that is telling.
+    expect(await told()).toBe(1);
+    expect(await told()).toBe(1);
+    const last = await gateway({ stateDir: state, listens: true });
+    last.host.turn('agent:main:main', 'stop');
+    await rest();
+    await last.host.service?.stop(last.host.context);
+    expect(await told()).toBe(0);
+  });
+
+  it.each([
+    [
+      'that was finished by somebody else',
+      { ...NOTHING, id: '1', late: ['workspace/x'] },
+      /was rolled back to.*workspace\/x/s,
+    ],
+    [
+      'that did not take place',
+      { ...NOTHING, id: 'another' },
+      /could not be finished; everything is as it was/,
+    ],
+  ])('%s is told of, too', async (_what, found, text) => {
+    const first = await gateway({ report: { outcome: 'waiting' } });
+    await first.run({ action: 'preview', snapshot: ID });
+    await first.run({ action: 'restore', plan: HASH });
+    await first.host.service?.stop(first.host.context);
+    const second = await gateway({ stateDir: first.state, recover: async () => found });
+    expect(second.host.events).toEqual([
+      { sessionKey: 'agent:main:chat', text: expect.stringMatching(text) },
+    ]);
+    expect(second.restart).not.toHaveBeenCalled();
+  });
+
+  it('that stands half way is told of with the reason, and what a failed one said, too', async () => {
+    const first = await gateway({ report: { outcome: 'waiting' } });
+    await first.run({ action: 'preview', snapshot: ID });
+    await first.run({ action: 'restore', plan: HASH });
+    await first.host.service?.stop(first.host.context);
+    const fails = async (): Promise<RollbackReport> => {
+      throw new BackupError('no space', { code: 'B2_DISK_FULL' });
+    };
+    const second = await gateway({ stateDir: first.state, recover: fails, listens: true });
+    expect(second.host.events[0]?.text).toMatch(/stands half way.*no space/s);
+    await second.host.service?.stop(second.host.context);
+    let calls = 0;
+    const recover = (): Promise<RollbackReport> => {
+      calls += 1;
+      return calls === 1 ? fails() : Promise.resolve(NOTHING);
+    };
+    const third = await gateway({ stateDir: first.state, recover });
+    expect(third.host.events[0]?.text).toMatch(/everything is as it was before.*no space/s);
   });
 
   it('that waits is not applied when the plugin is only replaced: agents are at work', async () => {

@@ -87,7 +87,7 @@ afterEach(() => {
 async function tool(parts: Partial<Engine> = {}, held = new HeldEngine()) {
   const stateDir = await temporaryState();
   const host = new FakeHost(stateDir, CONFIG);
-  const voice = { logger: host.api.logger, tellUser: () => {} };
+  const voice = { logger: host.api.logger, tellUser: () => {}, tellForSure: () => {}, tellAgain: () => {} };
   installed = new Backup({
     engine: held.engine({ list: async () => ({ snapshots: SNAPSHOTS, warnings: [] }), ...parts }),
     clock,

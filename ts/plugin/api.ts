@@ -64,6 +64,15 @@ export interface PluginRuntime {
     enqueueSystemEvent(text: string, options: SystemEventOptions): boolean;
     requestHeartbeat?(request: { source: string; intent: string; reason: string }): void;
   };
+  readonly events?: {
+    onSessionTranscriptUpdate?(listener: (update: TranscriptUpdate) => void): () => void;
+  };
+}
+
+/** A message that was added to a transcript. */
+export interface TranscriptUpdate {
+  readonly sessionKey?: string;
+  readonly message?: unknown;
 }
 
 /** Whom a system event reaches. */

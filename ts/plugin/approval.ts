@@ -3,6 +3,7 @@ import type { RollbackPlan } from '../../index.js';
 import { printable } from '../text.js';
 import type { ApprovalRequest, PluginApi, ToolCallDecision } from './api.js';
 import { currentBackup } from './shared.js';
+import { WITHOUT_GATEWAY } from './tell-rollback.js';
 import { TOOL } from './tool.js';
 
 /** How long the owner has to answer, in milliseconds. */
@@ -62,8 +63,8 @@ function request(plan: RollbackPlan, undo: boolean): ApprovalRequest {
     `${undo ? 'Undo the last rollback, from' : 'Roll back to'} ${printable(plan.snapshot)} of ${printable(plan.createdAt)}:`,
     `coming back: ${of('add')}, becoming as they were: ${of('replace')}, removed: ${of('delete')}.`,
     ...(touched.length === 0 ? [] : [`Touches ${touched.join(', ')}.`]),
-    ...(plan.needsRestart ? ['OpenClaw restarts.'] : []),
     'A safety snapshot is made first.',
+    ...(plan.needsRestart ? ['OpenClaw restarts.', WITHOUT_GATEWAY] : []),
   ];
   return {
     title: undo ? 'Undo the last rollback' : 'Roll back the state of OpenClaw',

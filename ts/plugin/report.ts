@@ -40,6 +40,15 @@ export interface Voice {
     wake: boolean,
     to?: { readonly sessionKey?: string; readonly agentId?: string },
   ): void;
+  /** The same for what must not be lost: tells it again until a turn of the agent had it before it, then calls `carried`. */
+  tellForSure(
+    text: string,
+    wake: boolean,
+    to: { readonly sessionKey?: string; readonly agentId?: string },
+    carried: () => void,
+  ): void;
+  /** Tries again what the host did not take. */
+  tellAgain(): void;
 }
 
 /** What happened to the backups of this gateway. */
@@ -110,12 +119,14 @@ export class Reporter {
     await this.saved();
   }
 
-  /** Tells what became of a rollback, in the session that asked for it. */
-  rollbackTold(text: string, to: PendingRollback): void {
-    const { rollback: _told, ...rest } = this.#record;
-    this.#save(rest);
+  /** Tells what became of a rollback, in the session that asked for it. It is forgotten once a turn has carried it. */
+  tellRollback(text: string, to: PendingRollback): void {
     this.#voice.logger.info(text);
-    this.#voice.tellUser(text, this.#wakes, to);
+    this.#voice.tellForSure(text, this.#wakes, to, () => {
+      const { rollback, ...rest } = this.#record;
+      // Another one may have been asked for in that very turn.
+      if (rollback?.id === to.id) this.#save(rest);
+    });
   }
 
   /** A push begins. */
@@ -217,6 +228,7 @@ export class Reporter {
 
   /** Tells the user when nothing was backed up for too long. To be called at least once a minute. */
   look({ schedule }: Policy): void {
+    this.#voice.tellAgain();
     const now = this.#clock.now();
     if (now.getTime() - this.#awakeSince(now).getTime() <= MAKE_UP_MS) return;
     const { lastSuccessAt, since, told } = this.#record;

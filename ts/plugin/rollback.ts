@@ -49,6 +49,8 @@ const RESTART_AFTER_MS = 2_000;
 export class Rollbacks {
   readonly #deps: RollbackDeps;
   readonly #plans = new Map<string, Planned>();
+  /** Why one could not be finished. */
+  #problem: string | undefined;
 
   constructor(deps: RollbackDeps) {
     this.#deps = deps;
@@ -126,23 +128,32 @@ export class Rollbacks {
     await makeWay();
     const applying = this.#recover().then(async (report) => {
       await this.#applied(report);
-      return report.outcome !== 'nothing';
+      return report !== undefined && report.outcome !== 'nothing';
     });
     return (await within(clock, APPLY_WAIT_MS, applying)) ?? true;
   }
 
   /** At the start, before agents run: finishes what was cut off, and tells how the last rollback went. */
   async atStart(): Promise<void> {
-    const { clock, reporter, restart } = this.#deps;
-    if (await this.#mayBeOpen()) {
-      const report = await this.#recover();
+    const { reporter, restart } = this.#deps;
+    const asked = reporter.record.rollback;
+    if ((await this.#mayBeOpen()) || endIsUnknown(asked)) {
+      // What failed was put back, if that could be: then nothing is open any more.
+      const report = (await this.#recover()) ?? (await this.#recover());
       await this.#applied(report);
+      if (report === undefined) await this.#stuck();
       // The gateway has read its databases by now: only another start makes it see what was brought back.
-      if (report.outcome === 'applied' || report.outcome === 'rolled-back') {
+      if (report?.outcome === 'applied' || report?.outcome === 'rolled-back') {
         restart();
         return;
       }
     }
+    this.tellLast();
+  }
+
+  /** Tells how the last rollback went, if no turn has carried that yet. */
+  tellLast(): void {
+    const { clock, reporter } = this.#deps;
     const pending = reporter.record.rollback;
     if (pending?.outcome === undefined) return;
     const { arrival } = pending;
@@ -150,13 +161,34 @@ export class Rollbacks {
       arrival?.byItself === true
         ? tellArrived({ ...pending, arrival }, { now: clock.now(), timeZone: this.#deps.timeZone() })
         : tellOutcome(pending);
-    reporter.rollbackTold(text, pending);
+    reporter.tellRollback(text, pending);
   }
 
-  async #applied(report: RollbackReport): Promise<void> {
+  /** Remembers that it is half done, so that the user hears of it at every start. */
+  async #stuck(): Promise<void> {
     const { reporter } = this.#deps;
-    if (report.outcome === 'nothing' || report.outcome === 'waiting' || report.id === undefined) return;
     const asked = reporter.record.rollback;
+    if (asked === undefined || this.#problem === undefined) return;
+    await reporter.rollbackWaits({ ...asked, outcome: 'open', problem: this.#problem });
+  }
+
+  async #applied(report: RollbackReport | undefined): Promise<void> {
+    if (report === undefined) return;
+    const { reporter } = this.#deps;
+    const asked = reporter.record.rollback;
+    if (report.outcome === 'nothing') {
+      if (!endIsUnknown(asked)) return;
+      // It ended, and nobody came to note how: a process was killed, or something failed. What is named is the last one
+      // that was carried out.
+      const { late, left } = report;
+      await reporter.rollbackWaits({
+        ...asked,
+        ...(report.id === asked.id ? { outcome: 'applied', late, left } : { outcome: 'rolled-back' }),
+        ...(this.#problem === undefined ? {} : { problem: this.#problem }),
+      });
+      return;
+    }
+    if (report.outcome === 'waiting' || report.id === undefined) return;
     const before: PendingRollback =
       asked?.id === report.id ? asked : { id: report.id, snapshot: report.snapshot ?? '', undo: false };
     const { outcome, late, left, problem, arrival } = report;
@@ -170,24 +202,19 @@ export class Rollbacks {
     });
   }
 
-  async #recover(): Promise<RollbackReport> {
+  async #recover(): Promise<RollbackReport | undefined> {
     try {
       return await this.#deps.engine.recoverRollback(this.#deps.settings(), true);
     } catch (error) {
       const { message } = toBackupError(error);
       this.#deps.reporter.warn(`a rollback could not be finished: ${message}`);
-      return { ...NOTHING, problem: message };
+      this.#problem = message;
+      return undefined;
     }
   }
 }
 
-const NOTHING: RollbackReport = {
-  outcome: 'nothing',
-  downloadedBytes: 0,
-  requests: 0,
-  failed: [],
-  late: [],
-  left: [],
-  warnings: [],
-  durationMs: 0,
-};
+/** Whether somebody asked for it, and nobody knows how it ended. */
+function endIsUnknown(asked: PendingRollback | undefined): asked is PendingRollback {
+  return asked !== undefined && (asked.outcome === undefined || asked.outcome === 'open');
+}

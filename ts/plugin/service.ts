@@ -5,8 +5,9 @@ import { printable, printableText } from '../text.js';
 import type { Logger, PluginApi, Service, ServiceContext } from './api.js';
 import { Backup, type Configured } from './backup.js';
 import { type Clock, systemClock } from './clock.js';
+import { eventWaits, News, type Session, transcriptUpdates } from './news.js';
 import { RecordFile } from './record.js';
-import { Reporter } from './report.js';
+import { Reporter, type Voice } from './report.js';
 import { restartGateway } from './restart.js';
 import { configure, mainSession, PLUGIN_ID } from './settings.js';
 import { gatewayRuns, installBackup, removeBackup } from './shared.js';
@@ -16,14 +17,21 @@ export interface ServiceDeps {
   readonly engine?: Engine;
   readonly clock?: Clock;
   readonly restart?: (logger: Logger) => void;
+  /** Whether what was told still waits for the session's next turn. */
+  readonly waits?: typeof eventWaits;
 }
 
 /** Makes the service. */
 export function createService(
   api: PluginApi,
-  { engine = createEngine(), clock = systemClock, restart = restartGateway }: ServiceDeps = {},
+  {
+    engine = createEngine(),
+    clock = systemClock,
+    restart = restartGateway,
+    waits = eventWaits,
+  }: ServiceDeps = {},
 ): Service {
-  let running: { readonly backup: Backup; readonly reporter: Reporter } | undefined;
+  let running: { readonly backup: Backup; readonly reporter: Reporter; readonly news: News } | undefined;
   let starting = new AbortController();
 
   const start = async (context: ServiceContext, signal: AbortSignal): Promise<void> => {
@@ -31,13 +39,31 @@ export function createService(
     const logger = named(context.logger);
     const { configured, warnings } = configure(api, stateDir);
     for (const warning of warnings) logger.warn(warning);
-    const voice = {
+    const news = new News({
+      tell: (text, to) => enqueue(api, logger, text, to, `${PLUGIN_ID}:rollback`),
+      waits,
+      updates: (listener) => transcriptUpdates(api, listener),
+    });
+    const { sessionKey: key, agentId: agent } = mainSession(context.config);
+    const session = ({ sessionKey = key, agentId = agent }: Partial<Session> = {}): Session => ({
+      sessionKey,
+      agentId,
+    });
+    const voice: Voice = {
       logger,
       health: serviceHealth && {
         clearFailure: () => serviceHealth.clearFailure(),
         reportFailure: (error: unknown) => serviceHealth.reportFailure(harmless(error)),
       },
-      tellUser: (text: string, wake: boolean, to?: Session) => tellUser(api, context, text, wake, to),
+      tellUser: (text, wake, to) => {
+        enqueue(api, logger, printableText(text), session(to), PLUGIN_ID);
+        if (wake) wakeAgent(api, logger);
+      },
+      tellForSure: (text, wake, to, carried) => {
+        news.tell(printableText(text), session(to), carried);
+        if (wake) wakeAgent(api, logger);
+      },
+      tellAgain: () => news.again(),
     };
     const reporter = new Reporter(new RecordFile(stateDir), voice, clock);
     await reporter.open();
@@ -50,7 +76,7 @@ export function createService(
       configured: usable,
       restart: () => restart(logger),
     });
-    running = { backup, reporter };
+    running = { backup, reporter, news };
     installBackup(backup);
     if (usable instanceof BackupError) {
       logger.error(`nothing is backed up: ${usable.message} (${usable.code})`);
@@ -60,7 +86,8 @@ export function createService(
     const { settings, policy } = usable;
     // A plugin that is only replaced finds agents at work: what waits goes on waiting for the stop.
     const atWork = gatewayRuns();
-    if (!atWork) await backup.recover();
+    if (atWork) backup.rollbacks.tellLast();
+    else await backup.recover();
     logger.info(`backing up ${settings.stateDir} to ${settings.bucket}, schedule "${policy.schedule.text}"`);
     if (!atWork) await backup.arrive(signal);
     if (signal.aborted) return;
@@ -83,9 +110,10 @@ export function createService(
     stop: async () => {
       starting.abort();
       if (running === undefined) return;
-      const { backup, reporter } = running;
+      const { backup, reporter, news } = running;
       running = undefined;
       backup.stop();
+      news.stop();
       removeBackup(backup);
       await reporter.saved();
     },
@@ -125,31 +153,29 @@ function harmless(error: unknown): BackupError {
   return new BackupError(printable(message), { code, retryable });
 }
 
-/** A session of the host. */
-interface Session {
-  readonly sessionKey?: string;
-  readonly agentId?: string;
-}
-
-function tellUser(
+/** Puts a text before the session's next turn. False when the host does not take it, or has it already. */
+function enqueue(
   api: PluginApi,
-  { config, logger }: ServiceContext,
+  logger: Logger,
   text: string,
-  wake: boolean,
-  to: Session = {},
-): void {
+  { sessionKey, agentId }: Session,
+  contextKey: string,
+): boolean {
   try {
-    const main = mainSession(config);
-    const { sessionKey = main.sessionKey, agentId = main.agentId } = to;
-    const system = api.runtime?.system;
-    system?.enqueueSystemEvent(printableText(text), {
-      sessionKey,
-      agentId,
-      contextKey: PLUGIN_ID,
-      replace: true,
-    });
-    if (wake) system?.requestHeartbeat?.({ source: 'other', intent: 'event', reason: PLUGIN_ID });
+    const options = { sessionKey, agentId, contextKey, replace: true };
+    return api.runtime?.system?.enqueueSystemEvent(text, options) ?? false;
   } catch (error) {
     logger.warn(`cannot tell the user: ${String(error)}`);
+    return false;
+  }
+}
+
+/** Has the agent pass on what waits. */
+function wakeAgent(api: PluginApi, logger: Logger): void {
+  try {
+    const request = { source: 'other', intent: 'event', reason: PLUGIN_ID };
+    api.runtime?.system?.requestHeartbeat?.(request);
+  } catch (error) {
+    logger.warn(`cannot wake the agent: ${String(error)}`);
   }
 }

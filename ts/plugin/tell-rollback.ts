@@ -10,6 +10,10 @@ const ACTIONS = [
   ['keep-live', 'Differs, and stays as it is'],
 ] as const;
 
+/** The way back where the gateway cannot help. */
+export const WITHOUT_GATEWAY =
+  'If OpenClaw does not start afterwards, run "openclaw b2-backup undo" in a shell.';
+
 /** What a rollback would do; at most `limit` paths of each kind. */
 export function tellPlan(plan: RollbackPlan, { limit }: { limit: number }): string {
   const { snapshot, entries, bytes, fetchBytes, needsRestart, warnings } = plan;
@@ -30,6 +34,7 @@ export function tellPlan(plan: RollbackPlan, { limit }: { limit: number }): stri
     ...(what.length === 0 ? [] : [`This touches ${what.join(', ')}.`]),
     needsRestart ? 'OpenClaw restarts for this.' : 'No restart is needed.',
     'A safety snapshot is made first; undo brings back what is there now.',
+    ...(needsRestart ? [WITHOUT_GATEWAY] : []),
     ...notes,
   ].join('\n');
 }
@@ -98,7 +103,9 @@ export function tellOutcome({
   const first =
     outcome === 'applied'
       ? `${what}.`
-      : `The rollback to ${printable(snapshot)} could not be finished; everything is as it was before.`;
+      : outcome === 'open'
+        ? `The rollback to ${printable(snapshot)} stands half way.`
+        : `The rollback to ${printable(snapshot)} could not be finished; everything is as it was before.`;
   return [first, ...remarks({ late, left, problem })].join('\n');
 }
 

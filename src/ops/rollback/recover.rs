@@ -57,7 +57,7 @@ impl Outcome {
 pub struct RecoverReport {
     /// What became of it.
     pub outcome: Outcome,
-    /// Its id, which is also the name of its folder.
+    /// Its id, which is also the name of its folder. Where none was open, that of the last one that was carried out.
     pub id: Option<String>,
     /// The snapshot that is restored.
     pub snapshot: Option<String>,
@@ -74,6 +74,17 @@ pub struct RecoverReport {
 }
 
 impl RecoverReport {
+    /// None was open. What is named is the last one that was carried out, for whoever does not know how one ended.
+    fn nothing(rollbacks: &Rollbacks) -> Result<Self> {
+        Ok(rollbacks.last()?.map_or_else(Self::default, |last| Self {
+            id: Some(last.id),
+            snapshot: Some(last.snapshot),
+            late: last.late,
+            left: last.left,
+            ..Self::default()
+        }))
+    }
+
     fn of(outcome: Outcome, folder: &RollbackFolder, journal: &Journal) -> Self {
         Self {
             outcome,
@@ -102,12 +113,12 @@ pub async fn recover(
     let local = Local::at(&settings.state_dir).told(&ambient.steps);
     let rollbacks = local.rollbacks();
     if rollbacks.all()?.is_empty() {
-        return Ok(RecoverReport::default());
+        return RecoverReport::nothing(&rollbacks);
     }
     let open = rollbacks.open()?.is_some();
     let lock = match local.lock() {
         // Whoever works there clears away what was left of a staging.
-        Err(Error::Locked { .. }) if !open => return Ok(RecoverReport::default()),
+        Err(Error::Locked { .. }) if !open => return RecoverReport::nothing(&rollbacks),
         lock => Arc::new(lock?),
     };
     let (settings, ambient) = (settings.clone(), ambient.clone());
@@ -125,7 +136,7 @@ pub(super) fn recover_locked(
     // Copies of databases are in it.
     rollbacks.sweep()?;
     let Some((folder, journal, phase)) = rollbacks.open()? else {
-        return Ok(RecoverReport::default());
+        return RecoverReport::nothing(&rollbacks);
     };
     if gateway == Gateway::MustBeStopped
         && needs_stop(&journal)
