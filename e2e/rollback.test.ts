@@ -122,6 +122,8 @@ function runs(): string {
 }
 
 let snapshot: string;
+/** What `openclaw doctor` finds before anything is rolled back. */
+let findings: string[];
 /** What is live, whatever is rolled back: a login that was made since, and settings of this plugin. */
 const LOGIN = `sk-ant-oat01-${'x'.repeat(90)}`;
 
@@ -151,6 +153,11 @@ beforeAll(async () => {
   await gateway.agent('SAY alpha-one');
   await (await gateway.operator()).say('SAY alpha-one', { sessionKey: 'agent:work:main' });
   await addJob('milk');
+  // The host remembers, of a database that it has opened before, that all of it is well.
+  await gateway.restart();
+  await gateway.stop();
+  gateway = await Gateway.start(home);
+  findings = await home.findings();
   await tool({ action: 'backup' });
   snapshot = (await bucket.snapshots()).at(-1)?.id ?? '';
 
@@ -200,6 +207,19 @@ async function isAsBefore(from: number): Promise<void> {
   expect(since.slice(since.lastIndexOf('http server listening'))).not.toContain('hook evil ran');
 }
 
+/** OpenClaw has started, and its agent answers. */
+async function answers(word: string): Promise<void> {
+  await gateway.until('to be ready', () => gateway.isReady(), { seconds: 120 });
+  expect(await gateway.agent(`SAY ${word}`)).toContain(word);
+}
+
+/** And its doctor finds nothing that was not there before. */
+async function isWell(word: string): Promise<void> {
+  await answers(word);
+  const found = await home.findings();
+  expect(found.filter((finding) => !findings.includes(finding))).toEqual([]);
+}
+
 describe('what an agent lost', () => {
   it('is seen in a comparison with the present', async () => {
     const text = await tool({ action: 'diff', snapshot });
@@ -245,7 +265,7 @@ describe('what an agent lost', () => {
   );
 
   it('goes on from there, and the job runs', async () => {
-    expect(await gateway.agent('SAY charlie-three')).toContain('charlie-three');
+    await isWell('charlie-three');
     expect(await said(WORDS)).toEqual(['alpha-one', 'charlie-three']);
     const [check] = await query(home.agentDatabase(), 'PRAGMA integrity_check');
     expect(check).toEqual({ integrity_check: 'ok' });
@@ -268,6 +288,7 @@ describe('what an agent lost', () => {
       expect(await job('evil')).toBeDefined();
       expect((home.readConfig() as Config).agents.defaults).toMatchObject({ timeoutSeconds: 777 });
       expect(await login()).toHaveLength(1);
+      await isWell('delta-four');
     },
     LONG_MS,
   );
@@ -294,6 +315,41 @@ it(
     await isAsBefore(0);
     await gateway.call('cron.run', { id: (await job('milk'))?.id, mode: 'force' });
     await gateway.until('to run the job', () => runs() === 'milk\nmilk\n');
+  },
+  LONG_MS,
+);
+
+it(
+  'holds as often as it is done, in one process, to snapshots made in turns',
+  async () => {
+    for (const round of [1, 2, 3]) {
+      await tool({ action: 'backup' });
+      const made = (await bucket.snapshots()).at(-1)?.id ?? '';
+      await gateway.agent(`SAY late-${round}`);
+      const preview = await tool({ action: 'preview', snapshot: made });
+      const from = gateway.log.length;
+      await tool({ action: 'restore', plan: planIn(preview) }, 'allow-once');
+      await told(/OpenClaw was rolled back to/, from);
+      expect(await said([`late-${round}`])).toEqual([]);
+      await answers(`after-${round}`);
+    }
+    await isWell('well');
+  },
+  LONG_MS,
+);
+
+/** As a rollback may yet leave it: the host does not start with such a row in a database that it has opened before. */
+it(
+  'is taken back in a shell when OpenClaw does not start',
+  async () => {
+    await gateway.restart();
+    await gateway.stop();
+    await query(home.agentDatabase(), "UPDATE session_nodes SET entry_json = entry_json || ' '");
+    await expect(Gateway.start(home)).rejects.toThrow(/requires repair/);
+    expect(await home.openclaw(['b2-backup', 'undo', '--yes'], { seconds: 300 })).toMatchObject({ code: 0 });
+    gateway = await Gateway.start(home);
+    await answers('echo-five');
+    expect(await said(['late-3'])).toEqual(['late-3']);
   },
   LONG_MS,
 );

@@ -166,6 +166,13 @@ export class Home {
     return await finish(program, { seconds });
   }
 
+  /** What `openclaw doctor` finds. */
+  async findings(): Promise<string[]> {
+    const { out } = await this.openclaw(['doctor', '--lint', '--json'], { seconds: 300 });
+    const { findings } = JSON.parse(out) as { findings: { checkId: string; message: string }[] };
+    return findings.map(({ checkId, message }) => `${checkId}: ${message}`).sort();
+  }
+
   /** As a user installs the plugin. @throws when OpenClaw says that it did not work */
   async install(registry: Registry, spec = 'npm:@openclaw/b2-backup'): Promise<Finished> {
     writeFileSync(join(this.path, '.npmrc'), registry.npmrc);
@@ -226,7 +233,7 @@ export class Gateway {
       }),
     );
     try {
-      await gateway.until('to be ready', async () => (await fetch(gateway.#url('/readyz'))).ok, { seconds });
+      await gateway.until('to be ready', () => gateway.isReady(), { seconds });
       return gateway;
     } catch (error) {
       await gateway.kill();
@@ -290,6 +297,19 @@ export class Gateway {
     const found = until(`the gateway ${what}`, probe, { ...patience, evidence: () => this.tail() });
     found.catch(() => {});
     return await Promise.race([found, alive]);
+  }
+
+  /** Whether it says that it is ready for work. */
+  async isReady(): Promise<boolean> {
+    return (await fetch(this.#url('/readyz'))).ok;
+  }
+
+  /** Has the gateway start again in its own process, as it does for a rollback. */
+  async restart(seconds = 180): Promise<void> {
+    const from = this.log.length;
+    this.#program.signal('SIGUSR2');
+    await this.says(/http server listening/, { from, seconds });
+    await this.until('to be ready again', () => this.isReady(), { seconds });
   }
 
   /** Asks the gateway to end, as a service manager does, and waits until it has. */
