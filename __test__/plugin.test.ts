@@ -312,7 +312,7 @@ describe('the user is told', () => {
     const { host, held, clock } = await gateway();
     const evil = 'a\u001b[2J\nb2-backup: all is well\u202e';
     await held.last.succeed({
-      skipped: [{ path: evil, code: 'B2_PERMISSION', message: evil }],
+      skipped: [{ path: evil, code: 'B2_PERMISSION', message: evil, failure: false, missing: true }],
       warnings: [evil],
     });
     for (let failed = 0; failed < 3; failed += 1) {
