@@ -51,7 +51,9 @@ describe('the workflows', () => {
   });
 
   it('run no scripts of packages where something is built to be published', () => {
-    const installs = [release, read('scripts/setup.mjs')].map((text) => [...text.matchAll(/install\b.*--no-save.*/g)]);
+    const installs = [release, read('scripts/setup.mjs')].map((text) => [
+      ...text.matchAll(/install\b.*--no-save.*/g),
+    ]);
     for (const [line] of installs.flat()) expect(line).toContain('--ignore-scripts');
     expect(installs.map(({ length }) => length)).toEqual([5, 1]);
     expect(release).not.toMatch(/npm ci|yarn|pnpm/);
