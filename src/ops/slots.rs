@@ -31,10 +31,9 @@ pub(super) async fn make(
     (kind, secret): (SecretKind, &Secret),
     known: bool,
 ) -> Result<SlotRecord> {
-    if kind == SecretKind::Passphrase && !known && !session.settings.weak_passphrase {
-        if let Some(weakness) = Weakness::of(secret) {
-            return Err(Error::WeakPassphrase { message: weakness.to_string() });
-        }
+    let estimated = kind == SecretKind::Passphrase && !known && !session.settings.weak_passphrase;
+    if let Some(weakness) = estimated.then(|| Weakness::of(secret)).flatten() {
+        return Err(Error::WeakPassphrase { message: weakness.to_string() });
     }
     let salt = random(&*session.ambient.entropy)?;
     let created = millis(session.ambient.clock.now()) / 1000;
