@@ -1,7 +1,16 @@
 /** The command as a user runs it: `node dist/cli.js`. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -78,6 +87,55 @@ describe.skipIf(!existsSync(CLI))('the command (needs dist/)', () => {
 });
 
 describe.skipIf(addon === undefined)('the command, with the addon', () => {
+  it.skipIf(process.platform === 'win32')(
+    'shuts others out of what it makes, whatever the umask',
+    async () => {
+      const home = join(directory, 'open');
+      const state = join(home, '.openclaw');
+      mkdirSync(state, { recursive: true });
+      writeFileSync(join(state, 'openclaw.json'), '{}');
+      const env = {
+        HOME: home,
+        B2_BUCKET: `file://${join(home, 'bucket')}`,
+        B2_BACKUP_PASSPHRASE: 'tulip granite orbit velvet mango',
+      };
+      const push = ['umask 0; exec "$0" "$@"', process.execPath, CLI, 'push', '--json'];
+      expect(await program('sh', ['-c', ...push], env)).toMatchObject({ exit: 0, err: '' });
+      const made = ['bucket', '.openclaw/b2-backup'].flatMap((top) => [
+        top,
+        ...readdirSync(join(home, top), { recursive: true, encoding: 'utf8' }).map((path) => join(top, path)),
+      ]);
+      expect(made.length).toBeGreaterThan(12);
+      for (const path of made) {
+        const { mode } = lstatSync(join(home, path));
+        expect((mode & 0o777).toString(8), path).toBe(
+          lstatSync(join(home, path)).isDirectory() ? '700' : '600',
+        );
+      }
+    },
+  );
+
+  it('encrypts nothing new with a passphrase that would be guessed', async () => {
+    const home = join(directory, 'weak');
+    mkdirSync(join(home, '.openclaw'), { recursive: true });
+    const env = {
+      HOME: home,
+      B2_BUCKET: `file://${join(home, 'bucket')}`,
+      B2_BACKUP_PASSPHRASE: 'Sommer2026!',
+    };
+    const pushed = await cli(['push', '--json'], env);
+    expect(pushed.exit).toBe(1);
+    expect(JSON.parse(pushed.out)).toMatchObject({
+      code: 'B2_WEAK_PASSPHRASE',
+      message: expect.stringMatching(/five words .* 14 random characters/),
+    });
+    expect(existsSync(join(home, 'bucket', 'openclaw-backup'))).toBe(false);
+    const examined = JSON.parse((await cli(['doctor', '--json'], env)).out) as {
+      findings: { code?: string }[];
+    };
+    expect(examined.findings.map(({ code }) => code)).toContain('B2_WEAK_PASSPHRASE');
+  });
+
   it('backs up and brings back', async () => {
     const state = join(directory, '.openclaw');
     mkdirSync(join(state, 'workspace'), { recursive: true });
@@ -139,7 +197,11 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
       mkdirSync(join(directory, 'bucket-of-lost'));
       mkdirSync(join(state, 'workspace'), { recursive: true });
       writeFileSync(join(state, 'workspace', 'MEMORY.md'), 'remember the milk\n');
-      const env = { B2_BUCKET: bucket, B2_BACKUP_PASSPHRASE: 'copper lantern walrus pebble quartz', OPENCLAW_STATE_DIR: state };
+      const env = {
+        B2_BUCKET: bucket,
+        B2_BACKUP_PASSPHRASE: 'copper lantern walrus pebble quartz',
+        OPENCLAW_STATE_DIR: state,
+      };
       expect((await cli(['push'], env)).exit).toBe(0);
       expect(await cli(['key', 'recovery', '--json'], env)).toMatchObject({ exit: 2 });
       const made = await cli(['key', 'recovery'], env);
@@ -175,7 +237,10 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
       ]);
       expect(added).toMatchObject({ exit: 0, shown: expect.stringContaining('added: passphrase') });
       expect(added.shown).not.toContain('marble cactus velvet ferry pigeon');
-      const keys = await cli(['key', 'list', '--json'], { ...blank, B2_BACKUP_PASSPHRASE: 'marble cactus velvet ferry pigeon' });
+      const keys = await cli(['key', 'list', '--json'], {
+        ...blank,
+        B2_BACKUP_PASSPHRASE: 'marble cactus velvet ferry pigeon',
+      });
       const { slots } = JSON.parse(keys.out) as {
         slots: { id: string; kind: string; opens: boolean | null }[];
       };

@@ -258,3 +258,34 @@ async fn the_status_says_what_opens_the_backups() {
     plain.settings.encrypt = false;
     assert_eq!(status(&plain).await, [""; 0]);
 }
+
+/// A weak passphrase gets no first slot. One that has a slot goes on: refusing that would lose backups and protect nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_weak_passphrase_encrypts_nothing_new() {
+    let (dir, mut machine, store) = machine();
+    machine.settings.passphrase = secret("Sommer2026!");
+    machine.settings.weak_passphrase = false;
+    for _ in 0..2 {
+        assert_eq!(machine.push().await.unwrap_err().code(), "B2_WEAK_PASSPHRASE");
+        assert_eq!(store.objects().len(), 0);
+    }
+    // Set when nobody looked.
+    machine.settings.weak_passphrase = true;
+    let first = (push(&machine).await, picture(live(&machine)));
+    machine.settings.weak_passphrase = false;
+    let second = day(&machine, 1).await;
+    let blank = machine.blank(dir.path().join("blank"));
+    for snapshot in [&first, &second] {
+        comes_back(&blank, snapshot).await;
+    }
+    // Nor after a change, nor beside another one.
+    let weak = ops::NewKey::Passphrase(Secret::new("openclaw1".into()));
+    let added = ops::add_key(&machine.session().await, &weak, Duration::ZERO).await;
+    assert_eq!(added.unwrap_err().code(), "B2_WEAK_PASSPHRASE");
+    machine.settings.passphrase = secret("Winter2026!");
+    assert_eq!(machine.push().await.unwrap_err().code(), "B2_WEAK_PASSPHRASE");
+    machine.settings.passphrase = secret("tulip granite orbit velvet mango");
+    let third = day(&machine, 2).await;
+    comes_back(&machine.blank(dir.path().join("blank")), &third).await;
+    assert_eq!(slots(&store).len(), 2);
+}
