@@ -597,7 +597,7 @@ export interface PrunedSnapshot {
   id: string
   /** When it was made by the server's clock, ISO 8601. */
   createdAt: string
-  /** Why it is kept: `newest 3`, `daily 2`, `weekly 1`, `safety`, `future`. Empty: it goes. */
+  /** Why it is kept: `newest 3`, `daily 2`, `weekly 1`, `safety`, `future`, `undo`. Empty: it goes. */
   reasons: Array<string>
 }
 

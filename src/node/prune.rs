@@ -67,7 +67,7 @@ pub struct PrunedSnapshot {
     pub id: String,
     /// When it was made by the server's clock, ISO 8601.
     pub created_at: String,
-    /// Why it is kept: `newest 3`, `daily 2`, `weekly 1`, `safety`, `future`. Empty: it goes.
+    /// Why it is kept: `newest 3`, `daily 2`, `weekly 1`, `safety`, `future`, `undo`. Empty: it goes.
     pub reasons: Vec<String>,
 }
 

@@ -63,7 +63,7 @@ pub struct PrunedSnapshot {
     pub id: String,
     /// When it was made by the server's clock, ISO 8601.
     pub created_at: String,
-    /// Why it is kept: `newest 3`, `daily 2`, `weekly 1`, `safety`, `future`. Empty: it goes.
+    /// Why it is kept: `newest 3`, `daily 2`, `weekly 1`, `safety`, `future`, `undo`. Empty: it goes.
     pub reasons: Vec<String>,
 }
 
@@ -131,6 +131,13 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
             why.push(Why::Newest(2));
         }
     }
+    // It is an ordinary one where nothing had changed before the rollback.
+    let undo = needed_for_undo(session)?;
+    for (held, why) in lineage.held.iter().zip(&mut reasons) {
+        if why.is_empty() && undo.contains(&held.id.to_string()) {
+            why.push(Why::Undo);
+        }
+    }
     let goes: Vec<bool> = reasons.iter().map(Vec::is_empty).collect();
     let mut report = PruneReport {
         snapshots: lineage.held.iter().zip(&reasons).map(describe).collect(),
@@ -152,6 +159,14 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
     }
     forget::finish(session, &newest, options.dry_run, &mut report).await?;
     Ok(report)
+}
+
+/// The snapshots of what was there before the last rollback, and before one that waits.
+fn needed_for_undo(session: &Session) -> Result<Vec<String>> {
+    let rollbacks = session.local.rollbacks();
+    let last = rollbacks.last()?.map(|last| last.safety);
+    let open = rollbacks.open()?.map(|(_, journal, _)| journal.safety);
+    Ok(last.into_iter().chain(open).collect())
 }
 
 fn describe((held, reasons): (&Held, &Vec<Why>)) -> PrunedSnapshot {

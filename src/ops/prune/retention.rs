@@ -60,6 +60,8 @@ pub(super) enum Why {
     Safety,
     /// Later than the server's clock.
     Future,
+    /// The last rollback can be undone with it.
+    Undo,
 }
 
 impl Display for Why {
@@ -70,6 +72,7 @@ impl Display for Why {
             Self::Weekly(number) => write!(f, "weekly {number}"),
             Self::Safety => f.write_str("safety"),
             Self::Future => f.write_str("future"),
+            Self::Undo => f.write_str("undo"),
         }
     }
 }
