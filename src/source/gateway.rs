@@ -1,18 +1,21 @@
-//! Whether OpenClaw runs on a state directory: its lock file says so.
+//! Whether OpenClaw runs on a state directory: its lock files say so.
 //!
 //! The gateway holds `<state>/tmp/openclaw-<uid>/gateway.state.lock` while it runs (so do its commands that
 //! work on the state without a gateway), and removes it when it ends well. After a crash the file stays, so
-//! the process in it is looked for.
+//! the process in it is looked for. One in a container is not found here, but beside that file lies an empty database,
+//! `gateway.state.lock.sqlite`, which the gateway holds locked: its lock is seen by all who share the disk.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use super::locks;
 
 /// Whoever holds the state's lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Running {
-    /// Its process.
-    pub pid: u32,
+    /// Its process; `None` where that is one of another namespace, as in a container.
+    pub pid: Option<u32>,
     /// The port that it listens on, where it says.
     pub port: Option<u16>,
 }
@@ -24,7 +27,7 @@ struct Lock {
     pid: u32,
     port: Option<u16>,
     /// The state directory that it is about.
-    state_dir: Option<std::path::PathBuf>,
+    state_dir: Option<PathBuf>,
     /// When the process started, as the system counts (Linux: clock ticks since the machine started).
     start_time: Option<u64>,
 }
@@ -38,16 +41,25 @@ pub fn running(state_dir: &Path) -> Option<Running> {
     let state_dir = state_dir.canonicalize().ok()?;
     // One folder for each user id; only one can be in use.
     let folders = std::fs::read_dir(state_dir.join("tmp")).ok()?.flatten();
-    folders
+    let folders: Vec<PathBuf> = folders
         .filter(|folder| folder.file_name().to_string_lossy().starts_with("openclaw"))
-        .filter_map(|folder| std::fs::read(folder.path().join("gateway.state.lock")).ok())
-        .filter_map(|bytes| serde_json::from_slice::<Lock>(&bytes).ok())
-        .filter(|lock| {
-            let other = |dir: &Path| dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
-            lock.state_dir.as_deref().is_none_or(|dir| other(dir) == state_dir)
-        })
+        .map(|folder| folder.path().join("gateway.state.lock"))
+        .collect();
+    let other = |dir: &Path| dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
+    let read = |path: &PathBuf| serde_json::from_slice::<Lock>(&std::fs::read(path).ok()?).ok();
+    // First, since the gateway itself is found so: closing its database here would drop its lock.
+    let named = folders
+        .iter()
+        .filter_map(read)
+        .filter(|lock| lock.state_dir.as_deref().is_none_or(|dir| other(dir) == state_dir))
         .find(|lock| lives(lock.pid, lock.start_time))
-        .map(|lock| Running { pid: lock.pid, port: lock.port })
+        .map(|lock| Running { pid: Some(lock.pid), port: lock.port });
+    named.or_else(|| {
+        folders.iter().find_map(|path| {
+            let holder = locks::writer(&path.with_extension("lock.sqlite"))?;
+            Some(Running { pid: holder.pid, port: read(path).and_then(|lock| lock.port) })
+        })
+    })
 }
 
 /// Whether the process lives, and is the one that started then: ids of processes are used again.
@@ -101,7 +113,7 @@ mod tests {
             stat.rsplit(") ").next().unwrap().split(' ').nth(19).unwrap().parse().unwrap();
         let held = |start: u64, dir: &Path| serde_json::json!({ "pid": me, "createdAt": "x", "port": 1234, "stateDir": dir, "startTime": start });
         lock(&held(started, &state));
-        assert_eq!(running(&state), Some(Running { pid: me, port: Some(1234) }));
+        assert_eq!(running(&state), Some(Running { pid: Some(me), port: Some(1234) }));
         lock(&held(started + 1, &state));
         assert_eq!(running(&state), None, "the number is another process's by now");
         lock(&held(started, Path::new("/elsewhere")));

@@ -7,6 +7,7 @@ pub mod database;
 pub mod gateway;
 pub mod host_config;
 pub(crate) mod json5;
+pub mod locks;
 pub mod place;
 pub mod policy;
 mod policy_rules;
