@@ -186,7 +186,8 @@ describe('a preview', () => {
   it('offers nothing where there is nothing to do', async () => {
     const { run } = await gateway({ plan: { entries: [entry('b2-backup', { action: 'keep-live' })] } });
     const { text } = await run({ action: 'preview', snapshot: ID });
-    expect(text).toBe(`Everything is as in ${ID} already.`);
+    expect(text).toContain(`Everything else is as in ${ID} already.`);
+    expect(text).toContain('Differs, and stays as it is (1 path):\n  b2-backup');
   });
 });
 

@@ -159,6 +159,14 @@ pub enum Error {
         /// What SQLite said.
         message: String,
     },
+    /// Somebody else keeps a database locked.
+    #[error("database {} is in use: {message}", path.display())]
+    DatabaseBusy {
+        /// The database file.
+        path: PathBuf,
+        /// By whom, as far as that is known, and for how long.
+        message: String,
+    },
     /// The host holds a database open in this very process: touching it would drop its locks.
     #[error("{} is open in this process; backups must run in a process of their own", path.display())]
     DatabaseInProcess {
@@ -321,6 +329,7 @@ impl Error {
             Self::NotAuthenticated { .. } => "B2_NOT_AUTHENTICATED",
             Self::OldFormat { .. } => "B2_OLD_FORMAT",
             Self::Database { .. } => "B2_DATABASE",
+            Self::DatabaseBusy { .. } => "B2_DATABASE_BUSY",
             Self::DatabaseInProcess { .. } => "B2_DATABASE_IN_PROCESS",
             Self::TargetNotEmpty { .. } => "B2_TARGET_NOT_EMPTY",
             Self::UnsafePath { .. } => "B2_UNSAFE_PATH",
@@ -343,6 +352,7 @@ impl Error {
             self,
             Self::Network { .. }
                 | Self::Locked { .. }
+                | Self::DatabaseBusy { .. }
                 | Self::CapExceeded { .. }
                 | Self::Clock { .. }
         )

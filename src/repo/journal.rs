@@ -22,7 +22,7 @@ pub enum Phase {
     /// It could not be finished, and what was there is put back.
     #[n(2)]
     Reverting,
-    /// All done; `old/` is kept until the next push.
+    /// All done; what is in `old/` is kept until a snapshot has it.
     #[n(3)]
     Applied,
     /// All back as it was.
@@ -112,6 +112,9 @@ pub struct Step {
     /// Its files have this name in `new/`, `old/` and `used/`.
     #[n(8)]
     pub name: u32,
+    /// Whether the live database was found to be broken, and makes room as it is.
+    #[cbor(n(9), default)]
+    pub broken: bool,
 }
 
 /// What a rollback does.
@@ -184,4 +187,16 @@ pub struct Last {
     /// Directories that should have gone, and hold something that is no part of backups.
     #[n(6)]
     pub left: Vec<String>,
+}
+
+/// What is set aside in a rollback's `old/` and no snapshot took.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Unsaved {
+    /// The settings under which that was so: under others it is tried again.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub under: Vec<u8>,
+    /// Where it was, for people.
+    #[n(1)]
+    pub files: Vec<String>,
 }

@@ -20,7 +20,7 @@ mod versions;
 
 pub use arrival::Arrival;
 pub use fetch::{PackSource, Regions};
-pub use journal::{Before, Journal, Last, Phase, Step, StepKind, Touched};
+pub use journal::{Before, Journal, Last, Phase, Step, StepKind, Touched, Unsaved};
 pub use keys::{
     KeyRing, MAX_TRIES, Secrets, SlotNames, SlotObject, StoredSlot, is_removed, read_slots,
     slot_names, slot_object, stored_slots,

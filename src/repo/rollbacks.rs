@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use minicbor::Encode;
 
 use super::files::{Disk, is_there, read_checked};
-use super::journal::{Journal, Last, Phase};
+use super::journal::{Journal, Last, Phase, Unsaved};
 use super::local::Local;
 use crate::error::{Error, Result};
 
@@ -96,14 +96,18 @@ impl Rollbacks {
         })
     }
 
-    /// Removes rollbacks that are done. Only once a push has saved what came of them.
+    /// Removes rollbacks that are done, of which nothing is set aside any more. What a new machine had is not worth
+    /// keeping. Only once a push has saved what came of them.
     ///
     /// # Errors
     /// File-system codes.
     pub fn clear_done(&self) -> Result<()> {
         self.all()?.iter().try_for_each(|folder| match folder.read()? {
             Some((_, Phase::Staged | Phase::Applying | Phase::Reverting)) => Ok(()),
-            None | Some((_, Phase::Applied | Phase::Reverted)) => folder.remove(),
+            Some((journal, _)) if journal.arrival.is_none() && !folder.old_names()?.is_empty() => {
+                Ok(())
+            }
+            None | Some(_) => folder.remove(),
         })
     }
 
@@ -200,6 +204,63 @@ impl RollbackFolder {
         }
         self.disk.rename(&prepared, &path)?;
         self.disk.sync_dir(&self.dir)
+    }
+
+    /// Names of what is set aside in `old/`.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn old_names(&self) -> Result<Vec<String>> {
+        let old = self.dir.join("old");
+        let failed = |error| Error::io("list", &old, error);
+        let entries = match fs::read_dir(&old) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let name = |entry: std::io::Result<fs::DirEntry>| {
+            entry.map(|entry| entry.file_name().to_string_lossy().into_owned()).map_err(failed)
+        };
+        entries.map(name).collect()
+    }
+
+    /// Gives something in `old/` another name, if it is there.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn rename_old(&self, from: &str, to: &str) -> Result<()> {
+        let old = self.dir.join("old");
+        if is_there(&old.join(from))? {
+            self.disk.rename(&old.join(from), &old.join(to))?;
+        }
+        Ok(())
+    }
+
+    /// Removes something that is set aside: a snapshot has it.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn remove_old(&self, path: &Path) -> Result<()> {
+        match fs::symlink_metadata(path) {
+            Ok(meta) if meta.is_dir() => self.disk.remove_tree(path),
+            _ => self.disk.remove(path),
+        }
+    }
+
+    /// What is set aside and no snapshot took.
+    ///
+    /// # Errors
+    /// `B2_IO`.
+    pub fn unsaved(&self) -> Result<Option<Unsaved>> {
+        let bytes = read_checked(&self.dir.join("unsaved"))?;
+        Ok(bytes.and_then(|bytes| minicbor::decode(&bytes).ok()))
+    }
+
+    /// Remembers it.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn save_unsaved(&self, unsaved: &Unsaved) -> Result<()> {
+        write(&self.disk, &self.dir.join("unsaved"), unsaved)
     }
 
     /// Frees the space of what was staged.

@@ -331,6 +331,15 @@ impl Spot {
         self.step("remove", || self.dir.remove_file(&self.name))
     }
 
+    /// Sets the modification time of the file that is here, nanoseconds since 1970.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn set_time(&self, mtime_ns: i64) -> Result<()> {
+        let file = self.open(true).map_err(self.failed("open"))?;
+        self.step("set time of", || set_times(&file, mtime_ns))
+    }
+
     /// Makes a directory that only its owner may enter.
     ///
     /// # Errors

@@ -61,7 +61,8 @@ pub struct Captured {
 /// copy is left behind.
 ///
 /// # Errors
-/// `B2_DATABASE` when it is locked beyond the deadline, damaged, or no database; `B2_CANCELLED`; `B2_IO`
+/// `B2_DATABASE_BUSY` when it is locked beyond the deadline; `B2_DATABASE` when it is damaged, no database, or too large
+/// for it; `B2_CANCELLED`; `B2_IO`
 /// and its like when `source` is gone, `copy` exists, or the disk is full.
 pub fn capture(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Result<Captured> {
     std::fs::metadata(source).map_err(|error| Error::io("read", source, error))?;
@@ -95,17 +96,22 @@ impl Patience<'_> {
             return Ok(());
         }
         let message = format!(
-            "could not be copied within {} ms: locked, or too large",
+            "could not be copied within {} ms: it is too large",
             self.options.deadline.as_millis()
         );
         Err(Error::Database { path: self.source.to_path_buf(), message })
     }
 
-    /// Waits before the next try.
+    /// Waits before the next try, since somebody keeps it locked.
     fn wait(&self) -> Result<()> {
-        self.check()?;
         std::thread::sleep(RETRY_PAUSE);
-        self.check()
+        self.check().map_err(|error| match error {
+            Error::Database { path, .. } => {
+                let deadline = self.options.deadline.as_millis();
+                Error::DatabaseBusy { path, message: format!("locked for more than {deadline} ms") }
+            }
+            other => other,
+        })
     }
 }
 
@@ -216,6 +222,12 @@ fn immutable_uri(path: &Path) -> Option<String> {
 fn failed(source: &Path, copy: &Path, error: rusqlite::Error) -> Error {
     if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
         return Error::DiskFull { action: "write", path: copy.to_path_buf() };
+    }
+    let busy = Some(ErrorCode::DatabaseBusy) == error.sqlite_error_code()
+        || Some(ErrorCode::DatabaseLocked) == error.sqlite_error_code();
+    if busy {
+        let message = "somebody keeps it locked".to_owned();
+        return Error::DatabaseBusy { path: source.to_path_buf(), message };
     }
     let message = match error {
         // Without the text of the statement, which is of no use to the user.

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Fingerprint;
+use super::database::is_database_name;
+use super::{EntryKind, Fingerprint, Found, RelPath};
+use crate::error::{Error, Result};
 
 /// What would tell that a file changed, by `stat` alone, for looking at a single file again.
 ///
@@ -14,6 +16,54 @@ pub fn fingerprint(path: &Path, database_name: bool) -> std::io::Result<Fingerpr
         fingerprint.log = log_of(path);
     }
     Ok(fingerprint)
+}
+
+/// What is at `place`, as if it were at `path` below a root. `None` for what is neither file, directory nor link, or gone.
+///
+/// # Errors
+/// File-system codes.
+pub fn look(root: u16, path: &RelPath, place: &Path) -> Result<Option<Found>> {
+    let meta = match std::fs::symlink_metadata(place) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        meta => meta.map_err(|error| Error::io("look at", place, error))?,
+    };
+    let kind = if meta.is_dir() {
+        EntryKind::Directory
+    } else if meta.is_symlink() {
+        EntryKind::Symlink
+    } else if meta.is_file() {
+        EntryKind::File
+    } else {
+        return Ok(None);
+    };
+    let target = (kind == EntryKind::Symlink).then(|| std::fs::read_link(place)).transpose();
+    let target = target.map_err(|error| Error::io("read", place, error))?;
+    let database_name = is_database_name(path.as_bytes());
+    let mut fingerprint = fingerprint_of(&meta);
+    if database_name {
+        fingerprint.log = log_of(place);
+    }
+    Ok(Some(Found {
+        root,
+        path: path.clone(),
+        kind,
+        mode: mode_of(&meta),
+        target: target.map(|target| bytes_of(target.as_os_str()).into_owned()),
+        fingerprint,
+        database_name,
+    }))
+}
+
+/// Names in a directory, with their paths.
+///
+/// # Errors
+/// File-system codes.
+pub fn names_in(directory: &Path) -> Result<Vec<(Vec<u8>, PathBuf)>> {
+    let failed = |error| Error::io("list", directory, error);
+    let named =
+        |entry: std::fs::DirEntry| (bytes_of(&entry.file_name()).into_owned(), entry.path());
+    let entries = std::fs::read_dir(directory).map_err(failed)?;
+    entries.map(|entry| entry.map(named).map_err(failed)).collect()
 }
 
 /// Size, mtime and inode of the log beside a database: committed rows may be only there.

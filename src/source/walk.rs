@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::database::is_database_name;
 use super::policy::{Decision, Policy};
-pub use super::stat::fingerprint;
 use super::stat::{bytes_of, fingerprint_of, log_of, mode_of, special};
+pub use super::stat::{fingerprint, look, names_in};
 use super::{EntryKind, Found, RelPath, Root, RootKind, Skipped};
 use crate::error::{Error, Result};
 

@@ -7,6 +7,12 @@
 #![expect(clippy::clone_on_ref_ptr, reason = "a store becomes a `dyn` store on the way")]
 
 mod around;
+mod aside;
+mod busy;
+#[path = "../support/clock.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
+mod clock;
 #[path = "../support/cut.rs"]
 mod cut;
 mod databases;

@@ -55,7 +55,7 @@ impl Steps for AtStep {
 }
 
 /// Does something once, at the first step after everything is staged: there is a phase.
-struct Staged {
+pub(crate) struct Staged {
     restores: PathBuf,
     act: Box<dyn Fn() + Send + Sync>,
     done: AtomicBool,
@@ -68,7 +68,7 @@ impl std::fmt::Debug for Staged {
 }
 
 impl Staged {
-    fn new(live: &Path, act: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+    pub(crate) fn new(live: &Path, act: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         let restores = live.join("b2-backup/restore");
         Arc::new(Self { restores, act: Box::new(act), done: AtomicBool::new(false) })
     }

@@ -107,9 +107,7 @@ const SIGNS: Readonly<Record<string, string>> = {
 
 function describe(plan: RollbackPlan, style: Context['style']): string[] {
   const { snapshot, createdAt, entries, bytes, fetchBytes, needsRestart } = plan;
-  if (!entries.some(({ action }) => action !== 'keep-live')) {
-    return [style.green(`Everything is as in ${printable(snapshot)} already`)];
-  }
+  if (entries.length === 0) return [style.green(`Everything is as in ${printable(snapshot)} already`)];
   const rows = entries.map(({ path, action, bytes: size, database, reason }) => {
     const facts = [...(database ? ['database'] : []), ...(reason === undefined ? [] : [printable(reason)])];
     return [
@@ -118,8 +116,12 @@ function describe(plan: RollbackPlan, style: Context['style']): string[] {
       printable(path) + (facts.length === 0 ? '' : `  (${facts.join(', ')})`),
     ];
   });
+  const listed = table([{ title: '' }, { title: 'SIZE', right: true }, { title: 'PATH' }], rows, style);
+  if (!entries.some(({ action }) => action !== 'keep-live')) {
+    return [...listed, '', style.green(`Everything else is as in ${printable(snapshot)} already`)];
+  }
   return [
-    ...table([{ title: '' }, { title: 'SIZE', right: true }, { title: 'PATH' }], rows, style),
+    ...listed,
     '',
     style.bold(`Roll back to ${printable(snapshot)} of ${printable(createdAt)}`),
     ...facts([

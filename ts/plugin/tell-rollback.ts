@@ -19,8 +19,12 @@ export function tellPlan(plan: RollbackPlan, { limit }: { limit: number }): stri
   const { snapshot, entries, bytes, fetchBytes, needsRestart, warnings } = plan;
   const changes = entries.filter(({ action }) => action !== 'keep-live');
   const notes = warnings.map((warning) => `Note: ${printable(warning)}`);
-  if (changes.length === 0)
-    return [`Everything is as in ${printable(snapshot)} already.`, ...notes].join('\n');
+  if (changes.length === 0) {
+    const [[action, meaning]] = ACTIONS.slice(-1) as [(typeof ACTIONS)[number]];
+    const stays = tellAction(entries, action, meaning, limit);
+    const what = entries.length === 0 ? 'Everything' : 'Everything else';
+    return [`${what} is as in ${printable(snapshot)} already.`, ...stays, ...notes].join('\n');
+  }
   const touched = [
     [plan.touches.configuration, 'the configuration of OpenClaw'],
     [plan.touches.hooks, 'hooks'],
@@ -120,7 +124,7 @@ function remarks({
 }): string[] {
   return [
     ...(problem === undefined ? [] : [`The reason: ${printable(problem)}`]),
-    ...late.map((path) => `Changed meanwhile, and kept beside: ${printable(path)}`),
+    ...late.map((path) => `Changed meanwhile, and kept for undo: ${printable(path)}`),
     ...left.map((path) => `Not removed, since it holds something else: ${printable(path)}`),
   ];
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::aside::Elsewhere;
 use super::frames::FramePipe;
 use crate::chunk::Cutter;
 use crate::crypto::{ChunkIds, ContentHash};
@@ -190,6 +191,10 @@ pub(super) enum ReadError {
 pub(super) struct Capture<'a, 'p> {
     pub(super) chunker: Chunker<'p>,
     pub(super) roots: &'a [Root],
+    /// What is read from somewhere else than its place.
+    pub(super) elsewhere: &'a Elsewhere,
+    /// Whether nobody can read the snapshot without a key.
+    pub(super) sealed: bool,
     pub(super) seed: u64,
     pub(super) redact: bool,
     pub(super) temporary: PathBuf,
@@ -213,9 +218,19 @@ impl Capture<'_, '_> {
         let Some(root) = self.roots.get(usize::from(found.root)) else {
             return Err(Error::internal("an entry without a root"));
         };
-        let path = absolute(&root.path, &found.path);
+        let elsewhere = self.elsewhere.get(&(found.root, found.path.clone()));
+        let path = elsewhere.cloned().unwrap_or_else(|| absolute(&root.path, &found.path));
         let result = match is_database(&path) {
-            Ok(true) => self.database(&path, &found, root),
+            Ok(true) => match self.database(&path, &found, root) {
+                // It goes if no snapshot has it: its bytes are better than nothing, where secrets may be in them.
+                Err(ReadError::Database(_))
+                    if elsewhere.is_some()
+                        && (self.sealed || host_database(&found.path, root.kind).is_none()) =>
+                {
+                    self.file(&path, &mut found)
+                }
+                result => result,
+            },
             Ok(false) => self.file(&path, &mut found),
             Err(error) => Err(ReadError::File(error)),
         };
@@ -312,7 +327,7 @@ impl Capture<'_, '_> {
         let options =
             sqlite::CaptureOptions { redact, deadline: DATABASE_DEADLINE, cancel: &cancel };
         let captured = sqlite::capture(path, &copy, &options).map_err(|error| match error {
-            Error::Database { .. } => ReadError::Database(error),
+            Error::Database { .. } | Error::DatabaseBusy { .. } => ReadError::Database(error),
             error => ReadError::Fatal(error),
         })?;
         let failed = |error| ReadError::Fatal(Error::io("read", &copy, error));

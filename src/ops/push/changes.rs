@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::aside::Elsewhere;
 use super::assemble::problems;
 use super::memory::{Memory, path_bytes};
 use super::writer::Writer;
@@ -30,6 +31,8 @@ pub(in crate::ops) struct Scan {
     pub(super) base: Option<(Manifest, Arc<Memory>)>,
     /// Whether a pack of the base was found to be damaged: what it held is stored again, even where nothing changed.
     pub(super) harmed: bool,
+    /// What is read from somewhere else than its place.
+    pub(super) elsewhere: Elsewhere,
 }
 
 /// Roots, what is in them, and what is not as it should be.
@@ -101,7 +104,8 @@ impl Scan {
         let harmed = base.as_ref().is_some_and(|(manifest, _): &(Manifest, _)| {
             manifest.packs.iter().any(|pack| bad.contains(&pack.name))
         });
-        Ok(Self { roots, walk, skipped, warnings, policy, base, harmed })
+        let elsewhere = Elsewhere::new();
+        Ok(Self { roots, walk, skipped, warnings, policy, base, harmed, elsewhere })
     }
 
     /// The newest manifest from local memory. One that does not open here (another key, damage) is no base:

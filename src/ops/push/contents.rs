@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::aside::Elsewhere;
 use super::assemble::{complete, count, packs_in_use, problems, tails};
 use super::capture::{Capture, Chunker, Draft, runs};
 use super::changes::{Changes, Scan};
@@ -150,6 +151,7 @@ pub(super) struct Owned {
     changes: Changes,
     skipped: Vec<FileProblem>,
     policy: Vec<u8>,
+    elsewhere: Elsewhere,
     old_tails: Vec<(u32, u64)>,
     old_tree: Vec<Run>,
     /// What to compare with, where this push builds on the newest snapshot.
@@ -189,6 +191,7 @@ impl Owned {
             changes,
             skipped: scan.skipped.clone(),
             policy: scan.policy.clone(),
+            elsewhere: scan.elsewhere.clone(),
         }
     }
 }
@@ -209,6 +212,8 @@ pub(super) fn read_all(
     let mut capture = Capture {
         chunker: Chunker::new(ids, known, &mut pipe, cancel),
         roots: &owned.roots,
+        elsewhere: &owned.elsewhere,
+        sealed: plan.key.is_sealed(),
         seed,
         redact: plan.redact,
         temporary: plan.temporary.clone(),

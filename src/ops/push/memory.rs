@@ -7,8 +7,9 @@ use minicbor::{Decode, Encode};
 
 use crate::entry::{EntryKind, RelPath};
 use crate::error::Result;
-use crate::format::{Entry, TreeRef};
+use crate::format::{Entry, EntryFlags, TreeRef};
 use crate::repo::LocalRepository;
+use crate::source::database::is_database_name;
 use crate::source::{Fingerprint, Found, Root};
 
 /// Entries of the newest snapshot by root and path.
@@ -123,6 +124,41 @@ impl Memory {
             entry.encode(&mut out);
         }
         out
+    }
+
+    /// Every entry as it was found then, in no order.
+    pub(super) fn found(&self) -> Vec<Found> {
+        let found = |(print, entry): &(Fingerprint, Entry)| Found {
+            root: entry.root,
+            path: entry.path.clone(),
+            kind: entry.kind,
+            mode: entry.mode,
+            target: (entry.kind == EntryKind::Symlink).then(|| entry.target.clone()),
+            fingerprint: *print,
+            database_name: is_database_name(entry.path.as_bytes()),
+        };
+        self.entries.values().map(found).collect()
+    }
+
+    /// Whether a file that was moved here is certainly the one of the newest snapshot. A copy that was made of a
+    /// database that nobody had written to has its time.
+    pub(super) fn has_moved(&self, found: &Found, database: bool) -> bool {
+        let Some((print, entry)) = self.entries.get(&(found.root, found.path.clone())) else {
+            return false;
+        };
+        let now = &found.fingerprint;
+        if database {
+            return entry.flags.has(EntryFlags::DATABASE) && print.mtime_ns == now.mtime_ns;
+        }
+        let same = match entry.kind {
+            EntryKind::File => {
+                (print.size, print.inode, print.device) == (now.size, now.inode, now.device)
+            }
+            EntryKind::Symlink => found.target.as_deref() == Some(entry.target.as_slice()),
+            EntryKind::Directory => false,
+        };
+        same && (entry.kind, entry.mode) == (found.kind, found.mode)
+            && (print.mtime_ns, print.log) == (now.mtime_ns, now.log)
     }
 
     /// How many entries there are.

@@ -4,6 +4,7 @@
 //! the spool; from then on the snapshot's content is fixed. Upload sends the spool and commits, and can be cut
 //! off anywhere: the next push goes on with it.
 
+mod aside;
 mod assemble;
 mod capture;
 mod changes;
@@ -21,6 +22,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::rollback::AsideItem;
 use super::session::Session;
 use super::{FileProblem, rollback};
 use crate::error::{Error, Result};
@@ -95,7 +97,7 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
     let open = rollback::before_push(session, &lock).await?;
     let mut report = session.cancellable(run(session, options, lock)).await?;
     report.warnings.extend(open);
-    // What a rollback set aside is of no more use: what came of it is saved.
+    // What came of a rollback is saved, and what it set aside.
     let rollbacks = session.local.rollbacks();
     if let Err(error) = Session::blocking(move || rollbacks.clear_done()).await {
         report.warnings.push(format!("the files of a rollback that is done stay: {error}"));
@@ -149,12 +151,18 @@ async fn run(session: &Session, options: PushOptions, lock: Arc<LockFile>) -> Re
     Err(Error::internal("the lineage of this machine is never its own"))
 }
 
-/// One push; `None` when this machine is a clone, which shows only late.
-async fn attempt(
-    session: &Session,
-    options: PushOptions,
-    lock: Arc<LockFile>,
-) -> Result<Option<PushReport>> {
+/// What a push begins with.
+struct Begun {
+    writer: Writer,
+    /// The snapshot of an earlier push that was committed first.
+    resumed: Option<String>,
+    /// What was set aside and is saved now.
+    told: Vec<String>,
+}
+
+/// Finishes what an earlier push began, and saves what rollbacks set aside; `None` when this machine is a clone, which
+/// shows only late.
+async fn begin(session: &Session, lock: Arc<LockFile>) -> Result<Option<Begun>> {
     let mut writer = Writer::open(session, lock).await?;
     let mut resumed = None;
     if let Some(waiting) = writer.spool.captured()? {
@@ -164,38 +172,99 @@ async fn attempt(
             Committed::Cloned => return writer.spool.give_up_captured().map(|()| None),
         }
     }
+    // Before the state is looked at: on a full disk it makes room.
+    let told = aside::save(session, &mut writer).await?;
+    Ok(told.map(|told| Begun { writer, resumed, told }))
+}
+
+/// Saves what rollbacks that are done have set aside, if anything is. Says what the user should know.
+///
+/// # Errors
+/// As [`push`].
+pub(in crate::ops) async fn save_aside(session: &Session) -> Result<Vec<String>> {
+    if rollback::set_aside(session).await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lock = Arc::new(session.local.lock()?);
+    for _ in 0..3 {
+        if let Some(begun) = session.cancellable(begin(session, Arc::clone(&lock))).await? {
+            return Ok(begun.told);
+        }
+    }
+    Err(Error::internal("the lineage of this machine is never its own"))
+}
+
+/// One push; `None` when this machine is a clone.
+async fn attempt(
+    session: &Session,
+    options: PushOptions,
+    lock: Arc<LockFile>,
+) -> Result<Option<PushReport>> {
+    let Some(Begun { mut writer, resumed, told }) = begin(session, lock).await? else {
+        return Ok(None);
+    };
+    let mut report = match snapshot(session, &mut writer, options.reason, None).await? {
+        Made::Cloned => return Ok(None),
+        Made::Nothing(report) => PushReport { resumed, ..report },
+        Made::Snapshot(captured) => finished(*captured, resumed, writer),
+    };
+    report.warnings.extend(told);
+    Ok(Some(report))
+}
+
+/// What becoming a snapshot came to.
+enum Made {
+    Snapshot(Box<Captured>),
+    /// Nothing had changed.
+    Nothing(PushReport),
+    /// This machine is a clone.
+    Cloned,
+}
+
+/// Makes a snapshot of the state as it is, or with `aside` in its places as it was at the newest one.
+async fn snapshot(
+    session: &Session,
+    writer: &mut Writer,
+    reason: Reason,
+    aside: Option<&[AsideItem]>,
+) -> Result<Made> {
     session.report(Phase::Scan, 0, None, 0);
-    let mut scan = Scan::take(session, &writer).await?;
+    let scanned = async |writer: &Writer| {
+        let mut scan = Scan::take(session, writer).await?;
+        aside.map_or(Ok(()), |items| scan.turn_back(items))?;
+        Ok::<_, Error>(scan)
+    };
+    let mut scan = scanned(writer).await?;
     // At most twice: the second time builds on nothing, so nothing can vanish under it.
     for _ in 0..2 {
-        let changes = Changes::between(&scan, session, &writer);
-        if let Some(report) = changes.none(&scan, &mut writer) {
-            return Ok(Some(PushReport { resumed, ..report }));
+        let changes = Changes::between(&scan, session, writer);
+        if let Some(report) = changes.none(&scan, writer) {
+            return Ok(Made::Nothing(report));
         }
-        let captured =
-            match capture_and_upload(session, &mut writer, &mut scan, changes, options.reason)
-                .await?
-            {
-                Outcome::Captured(captured) => *captured,
-                Outcome::Unchanged { files, counts, skipped } => {
-                    writer.local.save_files(&files)?;
-                    let report =
-                        changes::unchanged(counts.files, counts.bytes, skipped, &scan, &mut writer);
-                    return Ok(Some(PushReport { resumed, ..report }));
-                }
-            };
-        match commit::commit(session, &mut writer, &captured, false).await? {
+        let captured = match capture_and_upload(session, writer, &mut scan, changes, reason).await?
+        {
+            Outcome::Captured(captured) => captured,
+            Outcome::Unchanged { files, counts, skipped } => {
+                writer.local.save_files(&files)?;
+                let report = changes::unchanged(counts.files, counts.bytes, skipped, &scan, writer);
+                return Ok(Made::Nothing(report));
+            }
+        };
+        match commit::commit(session, writer, &captured, false).await? {
             Committed::Yes => {
                 writer.warnings.append(&mut scan.warnings);
-                return Ok(Some(finished(captured, resumed, writer)));
+                return Ok(Made::Snapshot(captured));
             }
             Committed::BaseGone => {
                 // Chunks that were taken for known have to be uploaded after all.
                 writer.spool.give_up_captured()?;
                 writer.base = None;
-                scan = Scan::take(session, &writer).await?;
+                scan = scanned(writer).await?;
             }
-            Committed::Cloned => return writer.spool.give_up_captured().map(|()| None),
+            Committed::Cloned => {
+                writer.spool.give_up_captured()?;
+                return Ok(Made::Cloned);
+            }
         }
     }
     Err(Error::internal("a push that builds on nothing lost its base"))

@@ -15,8 +15,8 @@ use crate::ambient;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::repo::{Journal, RollbackFolder, Step, StepKind};
+use crate::source::RelPath;
 use crate::source::place::{Place, Spot};
-use crate::source::{RelPath, walk};
 
 /// A rollback being carried out.
 #[derive(Debug)]
@@ -140,7 +140,6 @@ impl<'a> Apply<'a> {
                 return Err(Error::UnsafePath { path, message });
             };
             self.touch(&spots.place);
-            self.note_late(step, &spots.place)?;
             match step.kind {
                 StepKind::Remove => take_away(&spots)?,
                 StepKind::RemoveDir => self.remove_dir(step, &spots)?,
@@ -167,6 +166,7 @@ impl<'a> Apply<'a> {
                 place.finish_dir(step.mode, step.mtime_ns)?;
             }
         }
+        self.note_late()?;
         self.sync()
     }
 
@@ -241,31 +241,34 @@ impl<'a> Apply<'a> {
         self.used.sync()
     }
 
-    /// Notes a path that is not as it was when the steps were planned.
-    fn note_late(&mut self, step: &Step, place: &Spot) -> Result<()> {
-        if !self.first || matches!(step.kind, StepKind::MakeDir | StepKind::RemoveDir) {
-            return Ok(());
-        }
-        let now = place.look()?;
-        let same = match (now, step.before) {
-            (None, None) => true,
-            (Some(now), Some(before)) => {
-                let mut same = now.size == before.size
-                    && now.mtime_ns == before.mtime_ns
-                    && now.inode == before.inode;
-                if step.kind == StepKind::Database {
-                    let log = walk::fingerprint(place.path(), true).map(|print| print.log);
-                    same &= log
-                        .is_ok_and(|log| (log.0, log.1) == (before.log_size, before.log_mtime_ns));
-                }
-                same
+    /// Notes paths that were not as they had been when the steps were planned: what is in `old/` says so, whatever cut
+    /// the rollback off in between.
+    fn note_late(&mut self) -> Result<()> {
+        for step in &self.journal.steps {
+            let changes = matches!(
+                step.kind,
+                StepKind::Remove | StepKind::Place | StepKind::Database | StepKind::Config
+            );
+            if !changes {
+                continue;
             }
-            // The logs of a database that goes are not looked at beforehand.
-            (Some(_), None) => step.kind == StepKind::Remove,
-            (None, Some(_)) => false,
-        };
-        if !same {
-            self.late.push(self.shown(step));
+            let old = self.old.name(&step.name.to_string()).look()?;
+            let same = match (old, step.before) {
+                (None, None) => true,
+                // A copy that SQLite made of it, unless it was broken.
+                (Some(old), Some(before)) if step.kind == StepKind::Database => {
+                    old.mtime_ns == before.mtime_ns
+                }
+                (Some(old), Some(before)) => {
+                    (old.size, old.mtime_ns) == (before.size, before.mtime_ns)
+                }
+                // The logs of a database that goes are not looked at beforehand.
+                (Some(_), None) => step.kind == StepKind::Remove,
+                (None, Some(_)) => step.broken,
+            };
+            if !same {
+                self.late.push(self.shown(step));
+            }
         }
         Ok(())
     }

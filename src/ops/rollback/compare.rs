@@ -1,6 +1,7 @@
 //! The snapshot and the live state side by side: what is different, and what is done about it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 
 use super::arrive::Arriving;
 use super::live::Live;
@@ -16,7 +17,7 @@ use crate::ops::roots::{record, same_roots};
 use crate::ops::tree::path_for_people;
 use crate::source::gateway::Running;
 use crate::source::policy::Standing;
-use crate::source::{Found, RelPath, Root, RootKind};
+use crate::source::{Found, RelPath, Root, RootKind, absolute};
 
 /// A path that is not as in the snapshot.
 #[derive(Clone, Debug)]
@@ -73,6 +74,16 @@ impl Compared {
     pub(super) fn root_path(&self, root: u16) -> Vec<u8> {
         let root = self.roots.get(usize::from(root));
         root.map_or_else(Vec::new, |root| path_bytes(&root.path))
+    }
+
+    /// Databases that are there, and are written over or go.
+    pub(super) fn databases(&self) -> Vec<PathBuf> {
+        let changes = |item: &&Item| item.action != Action::Keep && item.database;
+        let found = self.items.iter().filter(changes).filter_map(|item| item.found.as_ref());
+        let path = |found: &Found| {
+            Some(absolute(&self.roots.get(usize::from(found.root))?.path, &found.path))
+        };
+        found.filter(|found| found.kind == EntryKind::File).filter_map(path).collect()
     }
 
     /// Whether an item is OpenClaw's configuration, or a file that it includes from elsewhere.

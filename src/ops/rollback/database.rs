@@ -13,10 +13,10 @@ use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::RootRecord;
 use crate::ops::roots;
-use crate::repo::{Journal, Step};
+use crate::repo::{Before, Journal, Step};
 use crate::source::database::{Redact, host_database};
 use crate::source::place::Spot;
-use crate::source::{RelPath, sqlite};
+use crate::source::{RelPath, sqlite, walk};
 
 /// How long a live database may be locked by others. The gateway waits no longer for its own.
 const LOCKED: Duration = Duration::from_secs(10);
@@ -44,20 +44,20 @@ impl Databases for Apply<'_> {
         }
         let raw = spots.old.beside(".raw");
         let here = spots.place.look()?.and_then(|look| look.kind);
-        if here != Some(EntryKind::File) || raw.look()?.is_some() {
+        // No connection works with one that is broken, and it is moved away as it is. That was found out when this was
+        // staged, by somebody who had the time to wait: what cannot be copied now may just be in use.
+        if here != Some(EntryKind::File) || raw.look()?.is_some() || step.broken {
             return place_database(spots, &raw);
         }
         if spots.old.look()?.is_none() {
             let part = spots.old.beside(".part");
-            match save(self, &spots.place, &part) {
-                Ok(()) => part.move_to(&spots.old)?,
-                // It is broken, or no database: no connection works with it, and it is moved away as it is.
-                Err(Error::Database { path, message }) => {
-                    tracing::warn!(path = %path.display(), message, "the live database is broken");
-                    return place_database(spots, &raw);
-                }
-                Err(error) => return Err(error),
+            let planned = is_as_planned(step, &spots.place);
+            save(self, &spots.place, &part)?;
+            if let Some(before) = planned.filter(|_| is_as_planned(step, &spots.place).is_some()) {
+                // It says that the safety snapshot has this, too.
+                part.set_time(before.mtime_ns)?;
             }
+            part.move_to(&spots.old)?;
         } else if !self.first {
             // Cut off before: what was written since is kept, too.
             let late = spots.old.beside(".late");
@@ -146,6 +146,15 @@ fn move_logs(from: &Spot, to: &Spot) -> Result<()> {
     Ok(())
 }
 
+/// What a database was when its step was planned, if nobody has written to it since.
+pub(super) fn is_as_planned(step: &Step, place: &Spot) -> Option<Before> {
+    let before = step.before?;
+    let now = walk::fingerprint(place.path(), true).ok()?;
+    let same = (now.size, now.mtime_ns, now.inode, now.log.0, now.log.1)
+        == (before.size, before.mtime_ns, before.inode, before.log_size, before.log_mtime_ns);
+    same.then_some(before)
+}
+
 /// Copies the live database, as it is at one moment, and makes the copy durable.
 fn save(apply: &Apply<'_>, live: &Spot, to: &Spot) -> Result<()> {
     to.remove()?;
@@ -163,6 +172,9 @@ pub(super) fn about<T>(result: Result<T>, live: &Spot) -> Result<T> {
     result.map_err(|error| match error {
         Error::Database { message, .. } => {
             Error::Database { path: live.path().to_path_buf(), message }
+        }
+        Error::DatabaseBusy { message, .. } => {
+            Error::DatabaseBusy { path: live.path().to_path_buf(), message }
         }
         other => other,
     })

@@ -8,6 +8,7 @@
 
 mod apply;
 mod arrive;
+mod aside;
 mod compare;
 pub(super) mod config;
 mod database;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use arrive::{ArriveOutcome, ArriveReport, arrive};
+pub(in crate::ops) use aside::{AsideItem, SetAside, set_aside};
 pub use plan::{Action, Mode, RollbackEntry, RollbackPlan, RollbackRequest, Touches};
 pub(in crate::ops) use recover::before_push;
 pub use recover::{Gateway, Outcome, RecoverReport, recover};
@@ -35,11 +37,11 @@ use arrive::Arriving;
 use compare::{Compared, compare};
 use live::Live;
 use plan::plan_of;
-use recover::{carry_out, needs_stop, recover_locked};
+use recover::{carry_out, needs_stop, recover_locked, refuse_busy};
 use scope::Scope;
 
 use super::FileProblem;
-use super::push::push_locked;
+use super::push::{push_locked, save_aside};
 use super::session::{Session, Settings};
 use super::tree::{choose, entries, incomplete};
 use crate::error::{Error, Result};
@@ -158,13 +160,18 @@ fn make_state_dir(state_dir: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Tells what undoing the last rollback would do.
+/// Tells what undoing the last rollback would do. What came late is put into a snapshot first, since an undo brings
+/// back what really was there.
 ///
 /// # Errors
-/// As [`plan_rollback`]; `B2_SNAPSHOT_NOT_FOUND` when there is nothing to undo.
+/// As [`plan_rollback`], and of a push; `B2_SNAPSHOT_NOT_FOUND` when there is nothing to undo.
 pub async fn plan_undo(session: &Session) -> Result<RollbackPlan> {
+    last(session)?;
+    let told = save_aside(session).await?;
     let wanted = Wanted::undo(&last(session)?);
-    Ok(session.cancellable(look(session, &wanted)).await?.plan)
+    let mut plan = session.cancellable(look(session, &wanted)).await?.plan;
+    plan.warnings.extend(told);
+    Ok(plan)
 }
 
 /// Rolls back as planned: safety snapshot, staging, journal; then at once, or, where OpenClaw runs and has to stop
@@ -172,7 +179,8 @@ pub async fn plan_undo(session: &Session) -> Result<RollbackPlan> {
 ///
 /// # Errors
 /// `B2_PLAN_CHANGED` when `hash` is not that of the present plan; `B2_ROLLBACK_OPEN` when another waits or could
-/// not be finished; `B2_HOST_TOO_OLD`; `B2_HOST_REFUSES`; `B2_DAMAGED` with all files that cannot be restored; those of
+/// not be finished; `B2_DATABASE_BUSY` when somebody keeps a database locked; `B2_HOST_TOO_OLD`; `B2_HOST_REFUSES`;
+/// `B2_DAMAGED` with all files that cannot be restored; those of
 /// [`plan_rollback`] and of a push. Whatever happens, the state is as before, or as planned.
 ///
 /// # Cancel safety
@@ -333,6 +341,8 @@ async fn carry(
     lock: &Arc<LockFile>,
     report: &mut RollbackReport,
 ) -> Result<()> {
+    let databases = compared.databases();
+    refuse_busy(&session.ambient, &databases).await?;
     let safety = safety_snapshot(session, lock, &mut report.warnings).await?;
     report.safety = Some(safety.clone());
     let plan = plan::hash(compared, source.snapshot(), wanted.mode);
@@ -345,6 +355,11 @@ async fn carry(
     if running.is_some() && needs_stop(&staged.journal) {
         report.outcome = Outcome::Waiting;
         return Ok(());
+    }
+    if let Err(error) = refuse_busy(&session.ambient, &databases).await {
+        // Nothing was touched, and nothing is left of it.
+        staged.folder.remove()?;
+        return Err(error);
     }
     let rollbacks = session.local.rollbacks();
     let (ambient, held) = (session.ambient.clone(), Arc::clone(lock));

@@ -1,17 +1,25 @@
 //! Finishing a rollback that is staged or was cut off, with nothing but what is on this machine.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::apply::{Apply, path_of};
 use super::arrive;
 use crate::error::{Error, Result};
 use crate::ops::session::{Ambient, Session, Settings, millis};
 use crate::repo::{
-    Arrival, Journal, Last, Local, LockFile, Phase, RollbackFolder, Rollbacks, StepKind, Touched,
+    Arrival, Journal, Last, Local, LockFile, Phase, RollbackFolder, Rollbacks, Step, StepKind,
+    Touched,
 };
 use crate::source::database::open_in_this_process;
 use crate::source::gateway::running;
-use crate::source::{RelPath, absolute};
+use crate::source::{RelPath, absolute, locks};
+
+/// How long others may keep a database locked.
+const LOCKED: Duration = Duration::from_secs(10);
+/// How often its lock is asked for.
+const LOCK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Whether a rollback may be carried out while OpenClaw runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +111,8 @@ impl RecoverReport {
 /// Makes no request. Opens databases: only for a process in which nobody else does.
 ///
 /// # Errors
-/// `B2_LOCKED`, `B2_DATABASE_IN_PROCESS`; `B2_ROLLBACK_OPEN` when the journal is damaged. When a step fails,
+/// `B2_LOCKED`, `B2_DATABASE_IN_PROCESS`; `B2_DATABASE_BUSY` when somebody keeps a database locked: it stays as it was,
+/// and can be finished later; `B2_ROLLBACK_OPEN` when the journal is damaged. When a step fails,
 /// everything is put back and the error is that of the step; what could not be put back stays open.
 pub async fn recover(
     settings: &Settings,
@@ -121,8 +130,42 @@ pub async fn recover(
         Err(Error::Locked { .. }) if !open => return RecoverReport::nothing(&rollbacks),
         lock => Arc::new(lock?),
     };
+    if let Some((_, journal, _)) = rollbacks.open()?
+        && (gateway == Gateway::Stands || running(&settings.state_dir).is_none())
+    {
+        refuse_busy(ambient, &databases(&journal)).await?;
+    }
     let (settings, ambient) = (settings.clone(), ambient.clone());
     Session::blocking(move || recover_locked(&settings, &ambient, gateway, &lock)).await
+}
+
+/// Waits until nobody writes to these databases, and keeps off them otherwise: one that is in use is not broken.
+///
+/// # Errors
+/// `B2_DATABASE_BUSY`.
+pub(super) async fn refuse_busy(ambient: &Ambient, databases: &[PathBuf]) -> Result<()> {
+    for path in databases {
+        let mut left = LOCKED;
+        while let Some(holder) = locks::writer(path) {
+            if left.is_zero() {
+                let by = holder.pid.map_or_else(String::new, |pid| format!(" by process {pid}"));
+                let message = format!("locked{by} for more than {} s", LOCKED.as_secs());
+                return Err(Error::DatabaseBusy { path: path.clone(), message });
+            }
+            ambient.clock.sleep(LOCK_INTERVAL).await;
+            left = left.saturating_sub(LOCK_INTERVAL);
+        }
+    }
+    Ok(())
+}
+
+/// The databases that a rollback writes.
+fn databases(journal: &Journal) -> Vec<PathBuf> {
+    let path = |step: &Step| {
+        let root = journal.roots.get(usize::from(step.root))?;
+        Some(absolute(&path_of(root), &RelPath::from_bytes(step.path.clone())))
+    };
+    journal.steps.iter().filter(|step| step.kind == StepKind::Database).filter_map(path).collect()
 }
 
 /// As [`recover`], for the holder of the lock. Blocks.
@@ -171,16 +214,7 @@ pub(super) fn carry_out(
     phase: Phase,
     ambient: &Ambient,
 ) -> Result<RecoverReport> {
-    let databases: Vec<_> = journal
-        .steps
-        .iter()
-        .filter(|step| step.kind == StepKind::Database)
-        .filter_map(|step| {
-            let root = journal.roots.get(usize::from(step.root))?;
-            Some(absolute(&path_of(root), &RelPath::from_bytes(step.path.clone())))
-        })
-        .collect();
-    if let Some(path) = open_in_this_process(&databases) {
+    if let Some(path) = open_in_this_process(&databases(journal)) {
         return Err(Error::DatabaseInProcess { path });
     }
     let steps = &ambient.steps;
@@ -263,6 +297,18 @@ pub(in crate::ops) async fn before_push(
 ) -> Result<Option<String>> {
     let rollbacks = session.local.rollbacks();
     let Some((folder, journal, phase)) = rollbacks.open()? else { return Ok(None) };
+    if running(&session.settings.state_dir).is_none() {
+        match refuse_busy(&session.ambient, &databases(&journal)).await {
+            // Nothing is touched yet, and what is there is worth having.
+            Err(error) if phase == Phase::Staged => {
+                return Ok(Some(format!(
+                    "a rollback to {} is ready and cannot be carried out now: {error}; this is the state before it",
+                    journal.snapshot
+                )));
+            }
+            other => other?,
+        }
+    }
     let (settings, ambient) = (session.settings.clone(), session.ambient.clone());
     let held = Arc::clone(lock);
     let report = Session::blocking(move || {

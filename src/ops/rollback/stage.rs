@@ -256,7 +256,11 @@ impl Ready {
         let mut warnings = Vec::new();
         let saved = new.name(&format!("{name}.live"));
         let saved = match live.filter(|live| live.look().is_ok_and(|look| look.is_some())) {
-            Some(live) => self.copy_live(&live, &saved, &mut warnings)?,
+            Some(live) => {
+                let saved = self.copy_live(&live, &saved, &mut warnings)?;
+                step.broken = saved.is_none();
+                saved
+            }
             None => None,
         };
         if let Some(saved) = saved.as_ref().filter(|_| kind != Redact::None) {

@@ -97,6 +97,7 @@ impl Steps {
                 .filter(|found| !staged || found.kind != EntryKind::Directory)
                 .map(before),
             name,
+            broken: false,
         });
     }
 }

@@ -32,7 +32,14 @@ pub(super) fn look(meta: &Metadata) -> Look {
         let since = since.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
         let mtime_ns = since.and_then(|time| i64::try_from(time.as_nanos()).ok());
         let mode = if meta.permissions().readonly() { 0o444 } else { 0o644 };
-        Look { kind, size: meta.len(), mode, mtime_ns: mtime_ns.unwrap_or_default(), inode: 0 }
+        Look {
+            kind,
+            size: meta.len(),
+            mode,
+            mtime_ns: mtime_ns.unwrap_or_default(),
+            inode: 0,
+            device: 0,
+        }
     }
 }
 

@@ -18,8 +18,8 @@ const PAGES_PER_STEP: i32 = 256;
 /// rest.
 ///
 /// # Errors
-/// `B2_DATABASE` when others lock it beyond the deadline, when it is damaged, or when its pages have another
-/// size; `B2_DISK_FULL`.
+/// `B2_DATABASE_BUSY` when others lock it beyond the deadline; `B2_DATABASE` when it is damaged, or when its pages have
+/// another size; `B2_DISK_FULL`.
 pub fn write_back(from: &Path, live: &Path, deadline: Duration, steps: &dyn Steps) -> Result<()> {
     let until = Instant::now() + deadline;
     let failed = |error| failed(live, live, error);
@@ -34,9 +34,8 @@ pub fn write_back(from: &Path, live: &Path, deadline: Duration, steps: &dyn Step
             StepResult::More => {}
             _ if Instant::now() < until => std::thread::sleep(RETRY_PAUSE),
             _ => {
-                let message =
-                    format!("could not be written within {} ms: locked", deadline.as_millis());
-                return Err(Error::Database { path: live.to_path_buf(), message });
+                let message = format!("locked for more than {} ms", deadline.as_millis());
+                return Err(Error::DatabaseBusy { path: live.to_path_buf(), message });
             }
         }
     }
