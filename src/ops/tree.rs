@@ -38,11 +38,18 @@ pub(super) async fn choose(
         ids.retain(|id| Some(id.machine) == this_machine);
     }
     ids.sort_by_key(SnapshotId::seconds);
-    let mut failed = None;
+    let (mut failed, mut locked) = (None, Vec::new());
     for id in ids.iter().rev() {
         match read(&*session.store, &session.ring, id).await {
             Ok(snapshot) if snapshot.key.is_sealed() || !session.settings.encrypt => {
-                return Ok((snapshot, warnings));
+                return Ok(match unlocked_since(session, &locked).await? {
+                    Some(newer) => {
+                        let passed_over = format!("{} is passed over", newer.id);
+                        warnings.retain(|warning| !warning.starts_with(&passed_over));
+                        (newer, warnings)
+                    }
+                    None => (snapshot, warnings),
+                });
             }
             Ok(_) => {
                 let error = Error::NotAuthenticated { snapshot: id.to_string() };
@@ -56,6 +63,9 @@ pub(super) async fn choose(
                 | Error::Version { .. }),
             ) => {
                 warnings.push(format!("{id} is passed over: {error}"));
+                if matches!(error, Error::WrongKey { .. }) {
+                    locked.push(id);
+                }
                 failed = failed.or(Some(error));
             }
             Err(error) => return Err(error),
@@ -65,6 +75,18 @@ pub(super) async fn choose(
         snapshot: "latest".to_owned(),
         message: format!("there are no snapshots below {}", session.store.identity()),
     }))
+}
+
+/// The first of these that opens now: a key that an older snapshot gave may open newer ones, which do not carry its slot.
+async fn unlocked_since(session: &Session, locked: &[&SnapshotId]) -> Result<Option<Snapshot>> {
+    for id in locked {
+        match read(&*session.store, &session.ring, id).await {
+            Ok(snapshot) => return Ok(Some(snapshot)),
+            Err(error) if error.is_retryable() => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 /// The content of the snapshot that the user means; see [`choose`].

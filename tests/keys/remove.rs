@@ -29,6 +29,10 @@ async fn later_manifests_do_not_carry_a_removed_slot() {
     let reader = with_code(&reader, code.code.expose());
     comes_back(&reader, &before).await;
     assert_eq!(refused(&reader, &after).await, "B2_WRONG_KEY");
+    // But the earlier one gives the key, and `latest` is the newest that opens with that.
+    let latest = reader.restore("latest", &dir.path().join("latest")).await.unwrap();
+    assert_eq!(latest.snapshot, after.0);
+    assert!(!latest.warnings.iter().any(|text| text.contains("passed over")), "{latest:?}");
     assert_eq!(warned(&machine).await, Vec::<String>::new());
 }
 
