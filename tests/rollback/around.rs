@@ -204,3 +204,21 @@ async fn a_directory_that_is_not_empty_stays() {
     assert_eq!(place.undo().await.unwrap().outcome, Outcome::Applied);
     assert!(place.live.join("workspace/project/main.rs").exists());
 }
+
+/// Whoever does not know how a rollback ended is told the last one that was carried out, also once its folder is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_one_is_named_where_none_is_open() {
+    let place = Place::in_memory();
+    write(&place.live, "workspace/MEMORY.md", "then");
+    let snapshot = place.push().await;
+    assert_eq!(place.recover(Gateway::Stands).await.unwrap().id, None);
+    write(&place.live, "workspace/MEMORY.md", "now");
+    let report = place.roll_back(&to(&snapshot)).await.unwrap();
+    applied(&report);
+    for folders in [1, 0] {
+        let found = place.recover(Gateway::Stands).await.unwrap();
+        assert_eq!((found.outcome, found.id), (Outcome::Nothing, report.id.clone()), "{folders}");
+        assert_eq!(found.snapshot.as_ref(), Some(&snapshot));
+        place.machine.push().await.unwrap();
+    }
+}
