@@ -26,6 +26,10 @@
 //! | exchange frames, footers or headers of packs | `B2_DAMAGED` | `splicing`, `tests/damage/main.rs` |
 //! | copy objects, slots too, from another prefix under the same secret | `B2_WRONG_KEY`, a push makes its own repository | `moving` |
 //! | the same, with the prefix in the slots changed, or their format | the same | `moving` |
+//! | hide a newer snapshot behind an older one, by its slots | `latest` is the newer one | `tests/keys/remove.rs` |
+//! | guess a passphrase | a weak one gets no slot | `tests/keys/rotate.rs`, `src/secret.rs` |
+//! | read or write a folder bucket as another user of the machine | 0700, 0600 | `src/store/folder/tests.rs` |
+//! | names and messages that command a terminal or forge lines of a log | escaped | `__test__/plugin.test.ts`, `__test__/tool.test.ts`, `__test__/render.test.ts`, `__test__/cli-history.test.ts` |
 //! | delete a key slot; say without the key that it was removed | the next push puts it back | `tests/keys/remove.rs` |
 //! | a key slot of one's own key for the victim's repository | does not open; nothing is lost | `splicing` |
 //! | slots that cost hours or 64 GiB, or are many | refused, bounded | `tests/keys/hostile.rs` |
