@@ -19,6 +19,7 @@ mod databases;
 mod files;
 #[path = "../support/forge.rs"]
 mod forge;
+mod grants;
 mod host;
 mod hostile;
 #[path = "../support/machine.rs"]

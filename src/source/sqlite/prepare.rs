@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::rows::{
     DROPPED_TABLES, MACHINE_SETTINGS, PATH_COLUMNS, PATH_KEY_COLUMNS, PROCESS_TABLES,
-    SECRET_SETTINGS, SETTINGS_TABLE, secret_tables,
+    SECRET_SETTINGS, SESSION_GRANTS, SETTINGS_TABLE, grant_tables, secret_tables,
 };
 use super::write_back::open_at_rest;
 use super::{failed, immutable_uri, is_plain_table, open, quoted};
@@ -146,7 +146,10 @@ pub fn keep_live(copy: &Path, live: &Path, kind: Redact, keep: Keep) -> Result<V
         connection.execute("ATTACH ?1 AS live", [uri])?;
         let transaction = connection.transaction()?;
         let mut tables = Vec::new();
-        for table in secret_tables(kind) {
+        for table in secret_tables(kind).iter().chain(grant_tables(kind)) {
+            if tables.contains(table) {
+                continue;
+            }
             tables.push(*table);
             if keep == Keep::WhatThereIs && !live_has_rows(&transaction, table)? {
                 continue;
@@ -175,11 +178,46 @@ pub fn keep_live(copy: &Path, live: &Path, kind: Redact, keep: Keep) -> Result<V
                 lost.push(format!("some rows of {SETTINGS_TABLE} could not be kept"));
             }
         }
+        if kind == Redact::Agent && keep == Keep::All {
+            keep_session_grants(&transaction)?;
+        }
         drop_orphans(&transaction, &tables)?;
         transaction.commit()?;
         connection.execute_batch("DETACH live")
     })?;
     Ok(lost)
+}
+
+/// Sessions may do what they may do now; one that is not there any more, what is configured.
+fn keep_session_grants(connection: &Connection) -> rusqlite::Result<()> {
+    if !has_column(connection, "session_nodes", "entry_json")? {
+        return Ok(());
+    }
+    let by_key = |schema| {
+        let columns = columns(connection, schema, "session_nodes")?;
+        Ok::<_, rusqlite::Error>(
+            ["entry_json", "session_key"].iter().all(|name| columns.contains(*name)),
+        )
+    };
+    let in_live = in_live(connection, "session_nodes")? && by_key("main")? && by_key("live")?;
+    for grant in SESSION_GRANTS {
+        let now = if in_live {
+            format!(
+                "(SELECT now.entry_json -> '$.{grant}' FROM live.session_nodes AS now \
+                 WHERE now.session_key = session_nodes.session_key AND json_valid(now.entry_json))"
+            )
+        } else {
+            "NULL".to_owned()
+        };
+        let sql = format!(
+            "UPDATE main.session_nodes SET entry_json = CASE WHEN {now} IS NULL \
+             THEN json_remove(entry_json, '$.{grant}') \
+             ELSE json_set(entry_json, '$.{grant}', json({now})) END \
+             WHERE json_valid(entry_json) AND (entry_json -> '$.{grant}') IS NOT {now}"
+        );
+        connection.execute(&sql, [])?;
+    }
+    Ok(())
 }
 
 /// Opens a copy for changing it in place, without a log beside it.

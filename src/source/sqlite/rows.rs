@@ -35,6 +35,35 @@ pub(super) const SECRET_SETTINGS: &[&str] = &["authProfiles*", "nodeHost*", "web
 /// Settings that are about what is installed on this machine, as GLOB patterns.
 pub(super) const MACHINE_SETTINGS: &[&str] = &["plugins.installedIndex"];
 
+/// Tables of the shared database whose rows say who may do what: a rollback gives back nothing that was taken away.
+const SHARED_GRANTS: &[&str] = &[
+    "channel_pairing_allow_entries",
+    "device_pair_setup_completions",
+    "device_pairing_pending",
+    "exec_approvals_config",
+    "operator_approvals",
+    "plugin_binding_approvals",
+    "user_profile_emails",
+    "user_profile_identities",
+    "user_profiles",
+    "web_push_approval_deliveries",
+    "worker_turn_tool_authorities",
+];
+/// The same of an agent's database.
+const AGENT_GRANTS: &[&str] = &["session_members"];
+/// What a session may do, in the JSON of its row.
+pub(super) const SESSION_GRANTS: &[&str] = &[
+    "elevatedLevel",
+    "execAsk",
+    "execHost",
+    "execNode",
+    "execSecurity",
+    "permissionMode",
+    "sandbox",
+    "sendPolicy",
+    "toolOverrides",
+];
+
 /// Leases of processes and queues of what is to be sent: of no use later, and sending it again would be wrong.
 /// The host drops them from its own backups, too.
 pub(super) const DROPPED_TABLES: &[&str] =
@@ -65,6 +94,15 @@ pub(super) const PATH_KEY_COLUMNS: &[(&str, &str)] = &[
     ("workspace_path_aliases", "workspace_key"),
     ("workspace_generated_bootstrap_hashes", "workspace_key"),
 ];
+
+/// The tables of one of the host's databases that say who may do what.
+pub(super) fn grant_tables(kind: Redact) -> &'static [&'static str] {
+    match kind {
+        Redact::None => &[],
+        Redact::Shared => SHARED_GRANTS,
+        Redact::Agent => AGENT_GRANTS,
+    }
+}
 
 /// The tables of secrets of one of the host's databases.
 pub(super) fn secret_tables(kind: Redact) -> &'static [&'static str] {
