@@ -171,7 +171,7 @@ export interface DiffEntry {
   /**
    * Why there is no text of a file whose content differs, where text was asked for: `secret` (it may hold
    * some), `database`, `too large` (more than 64 KiB on a side), `binary`, `limit` (256 KiB of text, or 16 MiB
-   * of content looked at), `unreadable`.
+   * of content looked at), `unreadable`, and, where an agent asks, `hidden` or `not in the workspace of the agent`.
    */
   textOmitted?: string
 }
@@ -188,6 +188,8 @@ export interface DiffOptions {
   text?: boolean
   /** Whether snapshots may be used that anyone with access to the bucket can have made. */
   allowUnauthenticated?: boolean
+  /** The workspace of the agent that asks, absolute: lines are told of its own plain files alone. */
+  agentWorkspace?: string
 }
 
 /** What is different. */
@@ -379,6 +381,8 @@ export interface HistoryOptions {
   text?: boolean
   /** Whether snapshots may be used that anyone with access to the bucket can have made. */
   allowUnauthenticated?: boolean
+  /** The workspace of the agent that asks, absolute: lines are told of its own plain files alone. */
+  agentWorkspace?: string
 }
 
 /** The versions of a path. */
@@ -786,6 +790,17 @@ export interface RestoreReport {
  */
 export declare function rollBack(settings: Settings, options: RollbackOptions, hash: string, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<RollbackReport>
 
+/** One thing that a rollback does beside changing files. */
+export interface RollbackEffect {
+  /**
+   * `runs` (something would run, or the agent would be told something else to do), `allows` (something would be
+   * allowed, or not any more), `secret` (a secret of the configuration changes) or `setting` (any other one).
+   */
+  weight: string
+  /** A sentence, never with a secret in it. */
+  text: string
+}
+
 /** One path of a plan. */
 export interface RollbackEntry {
   /** The path for people; outside the state directory with its root before it. */
@@ -814,6 +829,8 @@ export interface RollbackOptions {
   partial?: boolean
   /** Whether a snapshot may be used that anyone with access to the bucket can have made. */
   allowUnauthenticated?: boolean
+  /** The workspace of the agent that asks, absolute: what it needs no approval for is in there. */
+  agentWorkspace?: string
 }
 
 /** What a rollback would do. What is the same already is not in it. */
@@ -830,6 +847,13 @@ export interface RollbackPlan {
   fetchBytes: number
   /** Which places that want a second look are among them. */
   touches: RollbackTouches
+  /**
+   * What would run, what would be allowed, which secrets of the configuration change, and its other settings; in
+   * this order.
+   */
+  effects: Array<RollbackEffect>
+  /** Why the owner has to approve it when an agent asks for it; empty where nothing speaks against it. */
+  needsApproval: Array<string>
   /** Whether OpenClaw runs, and has to restart for this. */
   needsRestart: boolean
   /** Hash over all of it, which `rollBack` takes. */

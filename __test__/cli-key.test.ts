@@ -329,6 +329,8 @@ describe('a recovery code', () => {
         bytes: 1,
         fetchBytes: 1,
         touches: { configuration: false, hooks: false, skills: false },
+        effects: [],
+        needsApproval: [],
         needsRestart: false,
         hash: 'h',
         warnings: [],

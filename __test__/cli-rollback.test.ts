@@ -21,6 +21,8 @@ const PLAN: RollbackPlan = {
   bytes: 4196,
   fetchBytes: 4196,
   touches: { configuration: false, hooks: false, skills: true },
+  effects: [],
+  needsApproval: [],
   needsRestart: true,
   hash: HASH,
   warnings: ['careful'],

@@ -199,6 +199,7 @@ export class FakeHost {
       logger,
       runtime: {
         state: { resolveStateDir: () => stateDir },
+        agent: { resolveAgentWorkspaceDir: () => '/ws' },
         system: {
           enqueueSystemEvent: (text, { sessionKey }) => {
             this.events.push({ text, sessionKey });

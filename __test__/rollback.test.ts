@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { RollbackEntry, RollbackPlan, RollbackReport, SnapshotInfo } from '../index.js';
 import type { Engine } from '../ts/engine.ts';
 import { BackupError } from '../ts/errors.ts';
+import type { CommandContext, ToolCallDecision } from '../ts/plugin/api.ts';
 import { registerApproval } from '../ts/plugin/approval.ts';
 import { registerCommand } from '../ts/plugin/command.ts';
 import { registerHooks } from '../ts/plugin/hooks.ts';
@@ -13,6 +14,7 @@ import { CONFIG, FakeHost, HeldEngine, rest, TestClock, temporaryState } from '.
 
 const ID = '2026-11-22T00-00-00Z-aaaaaaaa';
 const HASH = 'ab'.repeat(32);
+const CHAT = 'agent:main:chat';
 
 const SNAPSHOT = {
   id: ID,
@@ -45,9 +47,24 @@ const PLAN: RollbackPlan = {
   bytes: 100,
   fetchBytes: 100,
   touches: { configuration: false, hooks: false, skills: false },
+  effects: [],
+  needsApproval: [],
   needsRestart: false,
   hash: HASH,
   warnings: [],
+};
+
+/** What the owner has to be asked about. */
+const ASKED = {
+  plan: {
+    needsApproval: ['workspace/x holds instructions'],
+    effects: [
+      { weight: 'runs', text: 'hook: evil comes' },
+      { weight: 'allows', text: 'exec policy: deny becomes full' },
+      { weight: 'secret', text: 'secret changes: channels.x.token' },
+      { weight: 'setting', text: 'setting: a becomes b' },
+    ],
+  },
 };
 
 const REPORT: RollbackReport = {
@@ -139,18 +156,24 @@ async function gateway({
   started.push(host);
   await host.service.start(host.context);
   await rest();
-  const tool = createTool(() => clock.now(), { sessionKey: 'agent:main:chat', agentId: 'main' });
-  const run = async (parameters: object) => {
+  const runIn = async (sessionKey: string | undefined, parameters: object) => {
+    const session = sessionKey === undefined ? {} : { sessionKey };
+    const tool = createTool(() => clock.now(), { ...session, agentId: 'main' }, '/ws');
     const { content, details } = await tool.execute('1', parameters);
     return { text: content.map(({ text }) => text).join('\n'), details: details as Record<string, unknown> };
   };
-  const decide = (params: object) =>
+  const run = (parameters: object) => runIn(CHAT, parameters);
+  const decideIn = (sessionKey: string, params: object) =>
     host.hooks
       .get('before_tool_call')
-      ?.handler({ toolName: 'b2_rollback', params: params as Record<string, unknown> }, {});
-  const type = async (args: string) =>
-    (await host.command?.handler({ args, sessionKey: 'agent:main:chat', agentId: 'main' }))?.text ?? '';
-  return { host, clock, held, restart, engine, run, decide, type, state };
+      ?.handler({ toolName: 'b2_rollback', params: params as Record<string, unknown> }, { sessionKey }) as
+      | ToolCallDecision
+      | undefined;
+  const decide = (params: object) => decideIn(CHAT, params);
+  const typeAs = async (who: Partial<CommandContext>, args: string) =>
+    (await host.command?.handler({ args, sessionKey: CHAT, agentId: 'main', ...who }))?.text ?? '';
+  const type = (args: string) => typeAs({ senderId: 'ada', senderIsOwner: true }, args);
+  return { host, clock, held, restart, engine, run, runIn, decide, decideIn, type, typeAs, state };
 }
 
 /** As the core leaves it. */
@@ -168,7 +191,7 @@ describe('a preview', () => {
     });
     expect(engine.planRollback).toHaveBeenCalledWith(
       expect.anything(),
-      { snapshot: ID, paths: ['workspace/MEMORY.md'] },
+      { snapshot: ID, paths: ['workspace/MEMORY.md'], agentWorkspace: '/ws' },
       expect.anything(),
     );
     expect(text).toContain('Becomes as it was (1 path):');
@@ -404,35 +427,129 @@ describe('the approval gate', () => {
     expect(decide({ action })).toMatchObject({ block: true });
   });
 
-  it('lets a few files of a workspace through', async () => {
+  it('lets through what the plan says needs no approval', async () => {
     const { decide, run } = await gateway();
     await run({ action: 'preview', snapshot: ID });
     expect(decide({ action: 'restore', plan: HASH })).toBeUndefined();
   });
 
-  it.each<[string, Partial<RollbackPlan>, object]>([
-    ['removes files', {}, { exact: true }],
-    ['restarts', { needsRestart: true }, {}],
-    ['touches the configuration', { touches: { configuration: true, hooks: false, skills: false } }, {}],
-    ['touches hooks', { touches: { configuration: false, hooks: true, skills: false } }, {}],
-    ['touches skills', { touches: { configuration: false, hooks: false, skills: true } }, {}],
-    ['writes a database', { entries: [entry('workspace/x.db', { database: true })] }, {}],
-    ['is about more than a workspace', { entries: [entry('cron/jobs.json')] }, {}],
-    ['is about many files', { entries: Array.from({ length: 6 }, (_, at) => entry(`workspace/${at}`)) }, {}],
-    ['removes a file', { entries: [entry('workspace/x', { action: 'delete' })] }, {}],
-    ['is in a folder that only begins so', { entries: [entry('workspace.old/../x')] }, {}],
-  ])('asks the owner where it %s', async (_what, plan, parameters) => {
-    const { decide, run } = await gateway({ plan });
-    await run({ action: 'preview', snapshot: ID, ...parameters });
-    const decision = decide({ action: 'restore', plan: HASH });
-    expect(decision).toMatchObject({
-      requireApproval: { severity: 'critical', allowedDecisions: ['allow-once', 'deny'] },
-    });
-    const { title, description } = (decision as { requireApproval: { title: string; description: string } })
-      .requireApproval;
-    expect(title.length).toBeLessThanOrEqual(80);
+  it('asks the owner for everything else, and says first what would run and be allowed', async () => {
+    const { decide, run } = await gateway(ASKED);
+    await run({ action: 'preview', snapshot: ID });
+    const asked = decide({ action: 'restore', plan: HASH })?.requireApproval;
+    expect(asked).toMatchObject({ severity: 'critical', allowedDecisions: ['allow-once', 'deny'] });
+    expect(asked?.title.length).toBeLessThanOrEqual(80);
+    expect(asked?.description).toBe(
+      'What runs: hook: evil comes. What is allowed: exec policy: deny becomes full. Secrets in the configuration: ' +
+        `secret changes: channels.x.token. Rolls back to ${ID} of 2026-11-22T00:00:00Z: coming back: 0, becoming as ` +
+        'they were: 1, removed: 0. A safety snapshot is made first.',
+    );
+  });
+
+  it('has room for it in what the host shows, and says how much more there is', async () => {
+    const effects = Array.from({ length: 60 }, (_, at) => ({ weight: 'runs', text: `program ${at} comes` }));
+    const { decide, run } = await gateway({ plan: { effects, needsApproval: ['x'] } });
+    await run({ action: 'preview', snapshot: ID });
+    const description = decide({ action: 'restore', plan: HASH })?.requireApproval?.description ?? '';
     expect(description.length).toBeLessThanOrEqual(512);
+    expect(description).toMatch(
+      /^What runs: program 0 comes; program 1 comes;.* And \d+ more changes of that kind/,
+    );
     expect(description).toContain(ID);
+    const [long] = [{ weight: 'allows', text: 'x'.repeat(600) }];
+    const other = await gateway({ plan: { effects: [long], needsApproval: ['x'] } });
+    await other.run({ action: 'preview', snapshot: ID });
+    expect(other.decide({ action: 'restore', plan: HASH })?.requireApproval?.description).toMatch(
+      /^1 change of what runs or is allowed: see the preview\. Rolls back/,
+    );
+  });
+
+  it('gives the tool a proof for one call', async () => {
+    const { decide, run, engine } = await gateway(ASKED);
+    await run({ action: 'preview', snapshot: ID });
+    decide({ action: 'restore', plan: HASH })?.requireApproval?.onResolution('allow-once');
+    expect((await run({ action: 'restore', plan: HASH })).text).toContain(`Rolled back to ${ID}.`);
+    await run({ action: 'preview', snapshot: ID });
+    await expect(run({ action: 'restore', plan: HASH })).rejects.toMatchObject({ code: 'B2_NOT_APPROVED' });
+    expect(engine.rollBack).toHaveBeenCalledTimes(1);
+  });
+
+  it('says on a host that asks nobody that it cannot ask, and how else it is done', async () => {
+    const { decide, run, engine } = await gateway(ASKED);
+    await run({ action: 'preview', snapshot: ID, exact: true, paths: ['workspace'] });
+    decide({ action: 'restore', plan: HASH });
+    await expect(run({ action: 'restore', plan: HASH })).rejects.toThrow(
+      `this OpenClaw cannot ask; then the owner does it in a shell, with "openclaw b2-backup restore ${ID} --path workspace --exact", or in a chat, with /b2 restore`,
+    );
+    expect(engine.rollBack).not.toHaveBeenCalled();
+  });
+
+  it.each(['deny', 'timeout', 'cancelled', 'allow-always', 'ALLOW-ONCE', ''])(
+    'takes "%s" for no',
+    async (decision) => {
+      const { decide, run, engine } = await gateway(ASKED);
+      await run({ action: 'preview', snapshot: ID });
+      const resolve = decide({ action: 'restore', plan: HASH })?.requireApproval?.onResolution;
+      resolve?.(decision);
+      // Nor does a second word count.
+      resolve?.('allow-once');
+      await expect(run({ action: 'restore', plan: HASH })).rejects.toMatchObject({ code: 'B2_NOT_APPROVED' });
+      expect(engine.rollBack).not.toHaveBeenCalled();
+    },
+  );
+
+  it('does not take the word for another plan, session, call or time', async () => {
+    const other = 'cd'.repeat(32);
+    const hashes = [HASH, other];
+    const made = await gateway({
+      ...ASKED,
+      planRollback: async () => ({ ...PLAN, ...ASKED.plan, hash: hashes.shift() ?? HASH }),
+    });
+    const { decide, decideIn, run, runIn, engine, clock } = made;
+    const refused = { code: 'B2_NOT_APPROVED' };
+    await run({ action: 'preview', snapshot: ID });
+    await run({ action: 'preview', snapshot: ID });
+    await runIn('agent:main:other', { action: 'preview', snapshot: ID });
+    await runIn(undefined, { action: 'preview', snapshot: ID });
+    const resolve = decide({ action: 'restore', plan: HASH })?.requireApproval?.onResolution;
+    resolve?.('allow-once');
+    await expect(run({ action: 'restore', plan: other })).rejects.toMatchObject(refused);
+    await expect(runIn('agent:main:other', { action: 'restore', plan: HASH })).rejects.toMatchObject(refused);
+    await expect(runIn(undefined, { action: 'restore', plan: HASH })).rejects.toMatchObject(refused);
+    expect(decideIn('agent:main:third', { action: 'restore', plan: HASH })).toMatchObject({ block: true });
+    // The same question again: an earlier word for it is void, also when it comes late.
+    decide({ action: 'restore', plan: HASH });
+    await expect(run({ action: 'restore', plan: HASH })).rejects.toMatchObject(refused);
+    resolve?.('allow-once');
+    await expect(run({ action: 'restore', plan: HASH })).rejects.toMatchObject(refused);
+    decide({ action: 'restore', plan: HASH })?.requireApproval?.onResolution('allow-once');
+    await clock.advance(61_000);
+    await expect(run({ action: 'restore', plan: HASH })).rejects.toMatchObject(refused);
+    expect(engine.rollBack).not.toHaveBeenCalled();
+  });
+
+  it('does not take a restore for an undo', async () => {
+    const { decide, run, engine } = await gateway();
+    await run({ action: 'preview', snapshot: ID });
+    expect(decide({ action: 'undo', plan: HASH })).toMatchObject({ block: true });
+    await expect(run({ action: 'undo', plan: HASH })).rejects.toMatchObject({ code: 'B2_USAGE' });
+    expect(engine.rollBack).not.toHaveBeenCalled();
+  });
+
+  it('asks when 20 files an hour came back unasked', async () => {
+    const entries = Array.from({ length: 5 }, (_, at) => entry(`workspace/${at}.md`));
+    const { decide, run, clock } = await gateway({ plan: { entries } });
+    for (let time = 0; time < 4; time += 1) {
+      await run({ action: 'preview', snapshot: ID });
+      expect(decide({ action: 'restore', plan: HASH })).toBeUndefined();
+      await run({ action: 'restore', plan: HASH });
+    }
+    await run({ action: 'preview', snapshot: ID });
+    expect(decide({ action: 'restore', plan: HASH })).toHaveProperty('requireApproval');
+    await expect(run({ action: 'restore', plan: HASH })).rejects.toMatchObject({ code: 'B2_NOT_APPROVED' });
+    await clock.advance(3_600_000);
+    expect(decide({ action: 'restore', plan: HASH })).toBeUndefined();
+    expect((await run({ action: 'restore', plan: HASH })).text).toContain('Rolled back');
   });
 });
 
@@ -442,14 +559,17 @@ describe('/b2', () => {
     const shown = await type('restore yesterday --path workspace/MEMORY.md —exact');
     expect(engine.planRollback).toHaveBeenCalledWith(
       expect.anything(),
-      { snapshot: ID, paths: ['workspace/MEMORY.md'], exact: true },
+      { snapshot: ID, paths: ['workspace/MEMORY.md'], exact: true, agentWorkspace: '/ws' },
       expect.anything(),
     );
     expect(shown).toContain('Becomes as it was (1 path):');
     expect(shown).toContain('+now');
     expect(shown).toContain('To do it: /b2 confirm abababab');
     expect(engine.rollBack).not.toHaveBeenCalled();
-    expect(await type('confirm ABABABAB')).toContain(`Rolled back to ${ID}.`);
+    const done = await type('confirm ABABABAB');
+    expect(done).toContain(`Rolled back to ${ID}.`);
+    expect(done).toContain('What you confirmed:\n');
+    expect(done).toContain('  workspace/MEMORY.md (100 B)');
     expect(engine.rollBack).toHaveBeenCalledWith(
       expect.anything(),
       { snapshot: ID, paths: ['workspace/MEMORY.md'], exact: true },
@@ -477,6 +597,58 @@ describe('/b2', () => {
       expect(await type(`confirm ${plan}`)).toContain('(B2_PLAN_CHANGED)');
     }
     expect(engine.rollBack).not.toHaveBeenCalled();
+  });
+
+  it('confirms only what the same sender was shown in the same session, and for the owner alone', async () => {
+    const { typeAs, type, run, engine } = await gateway();
+    await run({ action: 'preview', snapshot: ID });
+    expect(await type('confirm abababab')).toContain('(B2_PLAN_CHANGED)');
+    await type('restore yesterday');
+    for (const who of [
+      { senderId: 'eve', senderIsOwner: true },
+      { senderId: 'ada', senderIsOwner: true, sessionKey: 'agent:main:group' },
+      { senderId: 'ada', senderIsOwner: true, channel: 'telegram' },
+    ]) {
+      expect(await typeAs(who, 'confirm abababab')).toContain('(B2_PLAN_CHANGED)');
+    }
+    for (const who of [
+      { senderId: 'ada' },
+      { senderId: 'ada', senderIsOwner: false, gatewayClientScopes: ['operator.admin'] },
+      { senderId: 'ada', gatewayClientScopes: ['operator.write', 'operator.approvals'] },
+    ]) {
+      expect(await typeAs(who, 'confirm abababab')).toContain('(B2_NOT_APPROVED)');
+    }
+    const demoted = {
+      senderId: 'ada',
+      senderIsOwner: true,
+      assertOwnerCurrent: () => {
+        throw new Error('not the owner any more');
+      },
+    };
+    expect(await typeAs(demoted, 'confirm abababab')).toContain('not the owner any more');
+    // Nor is a plan that a person was shown one for the agent.
+    await expect(run({ action: 'restore', plan: 'cd'.repeat(32) })).rejects.toMatchObject({
+      code: 'B2_PLAN_CHANGED',
+    });
+    expect(engine.rollBack).not.toHaveBeenCalled();
+    const client = { senderId: 'ada', gatewayClientScopes: ['operator.admin'] };
+    expect(await typeAs(client, 'confirm abababab')).toContain('Rolled back');
+  });
+
+  it('says first what would run and be allowed', async () => {
+    const { type } = await gateway(ASKED);
+    const lines = (await type('restore yesterday')).split('\n');
+    expect(lines.slice(0, 8)).toEqual([
+      'What runs:',
+      '  hook: evil comes',
+      'What is allowed:',
+      '  exec policy: deny becomes full',
+      'Secrets in the configuration:',
+      '  secret changes: channels.x.token',
+      'Other settings:',
+      '  setting: a becomes b',
+    ]);
+    expect(lines[8]).toContain('Rolling back to');
   });
 
   it('asks which snapshot is meant, and what it does not know', async () => {

@@ -96,7 +96,7 @@ async function tool(parts: Partial<Engine> = {}, held = new HeldEngine()) {
     restart: () => {},
   });
   installBackup(installed);
-  const subject = createTool(() => clock.now());
+  const subject = createTool(() => clock.now(), {}, '/ws');
   const updates: ToolResult[] = [];
   const run = async (parameters: object, signal?: AbortSignal) => {
     const { content, details } = await subject.execute('1', parameters, signal, (part) => updates.push(part));
@@ -164,7 +164,7 @@ describe('b2_rollback', () => {
     const { text } = await run({ action: 'diff', snapshot: 'November 21st', paths: ['workspace/**'] });
     expect(diff).toHaveBeenCalledWith(
       expect.anything(),
-      { from: SNAPSHOTS[0]?.id, to: 'live', text: true, paths: ['workspace/**'] },
+      { from: SNAPSHOTS[0]?.id, to: 'live', text: true, agentWorkspace: '/ws', paths: ['workspace/**'] },
       expect.anything(),
     );
     expect(text).toContain('workspace/MEMORY.md');
@@ -177,9 +177,27 @@ describe('b2_rollback', () => {
     await run({ action: 'diff', snapshot: SNAPSHOTS[0]?.id, with: 'latest' });
     expect(diff).toHaveBeenCalledWith(
       expect.anything(),
-      { from: SNAPSHOTS[0]?.id, to: SNAPSHOTS[3]?.id, text: true },
+      { from: SNAPSHOTS[0]?.id, to: SNAPSHOTS[3]?.id, text: true, agentWorkspace: '/ws' },
       expect.anything(),
     );
+  });
+
+  it('asks for no lines where it is not known whose workspace is whose', async () => {
+    const diff = vi.fn<Engine['diff']>(async () => DIFF);
+    await tool({ diff });
+    const subject = createTool(() => clock.now(), { sessionKey: 'agent:main:main', agentId: 'main' });
+    await subject.execute('1', { action: 'diff', snapshot: 'latest' });
+    expect(diff.mock.calls[0]?.[1]).toEqual({ from: SNAPSHOTS[3]?.id, to: 'live' });
+  });
+
+  it('hides what looks like a key, in the details, too', async () => {
+    const [first] = DIFF.entries;
+    const key = `sk-ant-api03-${'a1B2'.repeat(10)}`;
+    const entries = first === undefined ? [] : [{ ...first, text: `-the key is ${key}\n+gone\n` }];
+    const { run } = await tool({ diff: async () => ({ ...DIFF, entries }) });
+    const { text, details } = await run({ action: 'diff', snapshot: 'latest' });
+    expect(text).toContain('-the key is [hidden: looks like a key]');
+    expect(JSON.stringify(details)).not.toContain(key);
   });
 
   it.each(['November 22nd', 'from before compaction yesterday', 'gibberish'])(
@@ -231,7 +249,11 @@ describe('b2_rollback', () => {
     }));
     const { run } = await tool({ history });
     const { text, details } = await run({ action: 'history', paths: ['workspace/MEMORY.md'] });
-    expect(history.mock.calls[0]?.[1]).toEqual({ path: 'workspace/MEMORY.md', text: true });
+    expect(history.mock.calls[0]?.[1]).toEqual({
+      path: 'workspace/MEMORY.md',
+      text: true,
+      agentWorkspace: '/ws',
+    });
     expect(text).toBe(`3 versions of workspace/MEMORY.md in 4 snapshots, newest first:
 - since 2026-11-22 15:00 (21 hours ago): removed, text not shown: secret; last in ${SNAPSHOTS[1]?.id}
 - since 2026-11-22 10:00 (26 hours ago): changed, 100 B, mode, 2 lines new, 1 gone; last in ${SNAPSHOTS[1]?.id}

@@ -43,6 +43,7 @@ export const WRAPPER_CODES = [
   'B2_WORKER_DIED',
   'B2_NOT_RUNNING',
   'B2_INCOMPLETE',
+  'B2_NOT_APPROVED',
   'B2_USAGE',
 ] as const;
 

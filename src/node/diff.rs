@@ -20,6 +20,8 @@ pub struct DiffOptions {
     pub text: Option<bool>,
     /// Whether snapshots may be used that anyone with access to the bucket can have made.
     pub allow_unauthenticated: Option<bool>,
+    /// The workspace of the agent that asks, absolute: lines are told of its own plain files alone.
+    pub agent_workspace: Option<String>,
 }
 
 impl From<DiffOptions> for ops::DiffOptions {
@@ -58,7 +60,7 @@ pub struct DiffEntry {
     pub text: Option<String>,
     /// Why there is no text of a file whose content differs, where text was asked for: `secret` (it may hold
     /// some), `database`, `too large` (more than 64 KiB on a side), `binary`, `limit` (256 KiB of text, or 16 MiB
-    /// of content looked at), `unreadable`.
+    /// of content looked at), `unreadable`, and, where an agent asks, `hidden` or `not in the workspace of the agent`.
     pub text_omitted: Option<String>,
 }
 

@@ -118,6 +118,8 @@ pub struct HistoryOptions {
     pub text: Option<bool>,
     /// Whether snapshots may be used that anyone with access to the bucket can have made.
     pub allow_unauthenticated: Option<bool>,
+    /// The workspace of the agent that asks, absolute: lines are told of its own plain files alone.
+    pub agent_workspace: Option<String>,
 }
 
 impl From<HistoryOptions> for ops::HistoryOptions {

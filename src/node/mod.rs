@@ -15,6 +15,8 @@ mod prune;
 mod reports;
 mod rollback;
 
+use std::path::PathBuf;
+
 use napi::bindgen_prelude::{Env, JsValue as _, PromiseRaw, Result, ToNapiValue};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Error, Status};
@@ -169,7 +171,9 @@ pub fn diff<'env>(
 ) -> Result<PromiseRaw<'env, DiffReport>> {
     let token = token(cancel);
     promise(env, async move {
-        ops::diff(&session(settings, token, on_progress).await?, &options.into()).await
+        let workspace = options.agent_workspace.clone().map(PathBuf::from);
+        let session = session(settings, token, on_progress).await?.for_agent(workspace);
+        ops::diff(&session, &options.into()).await
     })
 }
 
@@ -206,7 +210,9 @@ pub fn history<'env>(
 ) -> Result<PromiseRaw<'env, HistoryReport>> {
     let token = token(cancel);
     promise(env, async move {
-        ops::history(&session(settings, token, on_progress).await?, &options.into()).await
+        let workspace = options.agent_workspace.clone().map(PathBuf::from);
+        let session = session(settings, token, on_progress).await?.for_agent(workspace);
+        ops::history(&session, &options.into()).await
     })
 }
 
@@ -242,7 +248,8 @@ pub fn plan_rollback<'env>(
 ) -> Result<PromiseRaw<'env, RollbackPlan>> {
     let token = token(cancel);
     promise(env, async move {
-        let session = session(settings, token, None).await?;
+        let workspace = options.agent_workspace.clone().map(PathBuf::from);
+        let session = session(settings, token, None).await?.for_agent(workspace);
         if options.undo == Some(true) {
             return ops::plan_undo(&session).await;
         }

@@ -22,6 +22,8 @@ pub struct RollbackOptions {
     pub partial: Option<bool>,
     /// Whether a snapshot may be used that anyone with access to the bucket can have made.
     pub allow_unauthenticated: Option<bool>,
+    /// The workspace of the agent that asks, absolute: what it needs no approval for is in there.
+    pub agent_workspace: Option<String>,
 }
 
 impl From<RollbackOptions> for ops::RollbackRequest {
@@ -65,6 +67,17 @@ pub struct RollbackTouches {
     pub skills: bool,
 }
 
+/// One thing that a rollback does beside changing files.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct RollbackEffect {
+    /// `runs` (something would run, or the agent would be told something else to do), `allows` (something would be
+    /// allowed, or not any more), `secret` (a secret of the configuration changes) or `setting` (any other one).
+    pub weight: String,
+    /// A sentence, never with a secret in it.
+    pub text: String,
+}
+
 /// What a rollback would do. What is the same already is not in it.
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
@@ -81,6 +94,11 @@ pub struct RollbackPlan {
     pub fetch_bytes: f64,
     /// Which places that want a second look are among them.
     pub touches: RollbackTouches,
+    /// What would run, what would be allowed, which secrets of the configuration change, and its other settings; in
+    /// this order.
+    pub effects: Vec<RollbackEffect>,
+    /// Why the owner has to approve it when an agent asks for it; empty where nothing speaks against it.
+    pub needs_approval: Vec<String>,
     /// Whether OpenClaw runs, and has to restart for this.
     pub needs_restart: bool,
     /// Hash over all of it, which `rollBack` takes.
@@ -98,6 +116,10 @@ impl From<ops::RollbackPlan> for RollbackPlan {
             database: entry.database,
             reason: entry.reason,
         };
+        let effect = |effect: ops::Effect| RollbackEffect {
+            weight: effect.weight.name().to_owned(),
+            text: effect.text,
+        };
         Self {
             snapshot: plan.snapshot,
             created_at: plan.created_at,
@@ -109,6 +131,8 @@ impl From<ops::RollbackPlan> for RollbackPlan {
                 hooks: plan.touches.hooks,
                 skills: plan.touches.skills,
             },
+            effects: plan.effects.into_iter().map(effect).collect(),
+            needs_approval: plan.needs_approval,
             needs_restart: plan.needs_restart,
             hash: plan.hash,
             warnings: plan.warnings,

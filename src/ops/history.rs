@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 
 use super::Aspect;
 use super::compare::aspects;
-use super::diff::text::{MAX_READ_BYTES, MAX_TEXT_BYTES, confidential, unified, why_not};
+use super::diff::text::{MAX_READ_BYTES, MAX_TEXT_BYTES, Unshown, unified, why_not};
 use super::diff::{Change, TextOmitted};
 use super::list::time;
 use super::session::Session;
@@ -252,7 +252,7 @@ async fn add_text(
     versions: &mut [(PathVersion, Contents)],
     warnings: &mut Vec<String>,
 ) -> Result<()> {
-    let confidential = confidential(session).await?;
+    let unshown = Unshown::of(session).await?;
     let (mut read_bytes, mut text_bytes) = (0u64, 0usize);
     for (version, contents) in versions.iter_mut().rev() {
         let Contents { before, after } = contents;
@@ -268,7 +268,7 @@ async fn add_text(
             (source.snapshot().manifest.roots.get(usize::from(entry.root)), entry)
         });
         let with_roots: Vec<_> = with_roots.collect();
-        let omitted = why_not(&with_roots, &confidential)
+        let omitted = why_not(&with_roots, &unshown)
             .or((read_bytes + size > MAX_READ_BYTES).then_some(TextOmitted::Limit));
         if omitted.is_some() {
             version.text_omitted = omitted;

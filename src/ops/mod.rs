@@ -60,3 +60,4 @@ pub use undelete::{UndeleteOptions, UndeleteReport, Undeleted, undelete};
 pub use verify::{Reading, VerifyOptions, VerifyProblem, VerifyReport, verify};
 
 pub use crate::repo::Arrival;
+pub use crate::source::authority::{Effect, Weight};

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::format::{Mistyped, RecoveryCode};
 use crate::progress::{Event, Phase, Silent, Sink};
 use crate::repo::{KeyRing, Local, LocalRepository, Secrets};
+use crate::source::own::Own;
 use crate::store::as_of::AsOfStore;
 use crate::store::{ObjectStore, StoreConfig, Traffic};
 
@@ -97,6 +98,8 @@ pub struct Session {
     pub(super) warnings: Vec<String>,
     /// What had passed through the store before; only tests share one between sessions.
     pub(super) before: Traffic,
+    /// Where the agent works that asks, if one does.
+    pub(super) agent_workspace: Option<PathBuf>,
 }
 
 impl Session {
@@ -158,9 +161,31 @@ impl Session {
         let ring = Arc::new(ring);
         let local = Local::at(&settings.state_dir).told(&ambient.steps);
         let before = store.traffic();
-        let session = Self { settings, ambient, store, ring, local, warnings, before };
+        let agent_workspace = None;
+        let session =
+            Self { settings, ambient, store, ring, local, warnings, before, agent_workspace };
         session.load_local_keys()?;
         Ok(session)
+    }
+
+    /// For an agent that works in `workspace`, an absolute path: comparisons and histories tell it lines of its own
+    /// plain files alone, and plans say whether it needs somebody's word for them.
+    #[must_use]
+    pub fn for_agent(self, workspace: Option<PathBuf>) -> Self {
+        Self { agent_workspace: workspace, ..self }
+    }
+
+    /// What is the agent's own, if one asks. Looks the configuration up.
+    ///
+    /// # Errors
+    /// As [`Own::new`].
+    pub(super) async fn own(&self) -> Result<Option<Own>> {
+        let Some(workspace) = self.agent_workspace.clone() else { return Ok(None) };
+        let settings = self.settings.clone();
+        let own = Self::blocking(move || {
+            Own::new(&settings.state_dir, settings.config_path.as_deref(), &workspace)
+        });
+        own.await.map(Some)
     }
 
     /// What passed through the store since the session was opened.

@@ -27,7 +27,7 @@ impl Confidential {
     /// # Errors
     /// `B2_INTERNAL` when the rules themselves are broken.
     pub fn new(state_dir: &Path, config_path: Option<&Path>) -> Result<Self> {
-        let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let resolved = host_config::real;
         let default_config = state_dir.join("openclaw.json");
         let config = host_config::read(config_path.unwrap_or(&default_config), None);
         let broken = |error: globset::Error| Error::internal(format!("rules: {error}"));
@@ -39,7 +39,7 @@ impl Confidential {
             secrets: Policy::of_secrets()?,
             names: names.build().map_err(broken)?,
             state_dir: resolved(state_dir),
-            config: config.files.iter().map(|path| resolved(path)).collect(),
+            config: config.files.iter().chain(&config.missing).map(|path| resolved(path)).collect(),
         })
     }
 

@@ -3,6 +3,7 @@
 //! A broken configuration must not stop a backup: going back may be needed just because it is broken.
 //! So what cannot be read is a warning, and the rest is used.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,8 @@ pub struct HostConfig {
     pub value: Value,
     /// All files it was made from, the main one first, as absolute paths. Also those that are broken.
     pub files: Vec<PathBuf>,
+    /// Files that it includes and that are not there, or are none: what comes there is configuration.
+    pub missing: Vec<PathBuf>,
     /// Workspaces of agents, absolute.
     pub workspaces: Vec<PathBuf>,
     /// Directories of agents, absolute.
@@ -33,23 +36,39 @@ pub struct HostConfig {
     pub warnings: Vec<Skipped>,
 }
 
+/// What is in files that are not as they are: by their path, links resolved. `None` is no file.
+pub type Other = BTreeMap<PathBuf, Option<Vec<u8>>>;
+
 /// Reads `path` and what it includes. A file that is not there is an empty configuration.
 ///
 /// `home` is what `~` stands for; relative directories are relative to the directory of `path`.
 #[must_use]
 pub fn read(path: &Path, home: Option<&Path>) -> HostConfig {
-    let mut reader = Reader { files: Vec::new(), warnings: Vec::new() };
+    read_as(path, home, &Other::new())
+}
+
+/// As [`read`], with other content in some files.
+#[must_use]
+pub fn read_as(path: &Path, home: Option<&Path>, other: &Other) -> HostConfig {
+    let new = || Reader { files: Vec::new(), missing: Vec::new(), warnings: Vec::new(), other };
+    let mut reader = new();
     // One that cannot be looked at is not one that is not there: it may name workspaces.
-    let exists = !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == ErrorKind::NotFound);
+    let exists = match other.get(&real(path)) {
+        Some(content) => content.is_some(),
+        None => {
+            !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == ErrorKind::NotFound)
+        }
+    };
     let mut value = if exists { reader.file(path, &mut Vec::new()) } else { None };
     if exists && value.is_none() {
         // The host's own copies still know where the workspaces are.
         value = OLDER.iter().find_map(|suffix| {
             let mut older = path.as_os_str().to_owned();
             older.push(suffix);
-            let mut quiet = Reader { files: Vec::new(), warnings: Vec::new() };
+            let mut quiet = new();
             let value = quiet.file(Path::new(&older), &mut Vec::new())?;
             reader.files.append(&mut quiet.files);
+            reader.missing.append(&mut quiet.missing);
             Some(value)
         });
     }
@@ -64,39 +83,59 @@ pub fn read(path: &Path, home: Option<&Path>) -> HostConfig {
     };
     let workspaces = places(settings(&value, "workspace"));
     let agent_dirs = places(settings(&value, "agentDir"));
-    HostConfig { workspaces, agent_dirs, value, files: reader.files, warnings: reader.warnings }
+    let Reader { files, missing, warnings, .. } = reader;
+    HostConfig { value, files, missing, workspaces, agent_dirs, warnings }
 }
 
-struct Reader {
+/// Where a path leads, also where nothing is yet.
+#[must_use]
+pub fn real(path: &Path) -> PathBuf {
+    let whole = path.canonicalize().ok();
+    let parent = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    whole.or_else(parent).unwrap_or_else(|| path.to_path_buf())
+}
+
+struct Reader<'a> {
     files: Vec<PathBuf>,
+    missing: Vec<PathBuf>,
     warnings: Vec<Skipped>,
+    other: &'a Other,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// The content of a file with its includes. `above` are the files that include it.
     fn file(&mut self, path: &Path, above: &mut Vec<PathBuf>) -> Option<Value> {
         // The same file under two names must not hide a cycle.
-        let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let real = real(path);
         if above.contains(&real) {
             return self.warn(path, "it includes itself");
         }
         if above.len() > MAX_DEPTH {
             return self.warn(path, "its includes nest too deeply");
         }
-        let meta = match std::fs::metadata(path) {
-            Ok(meta) if meta.is_file() && meta.len() <= MAX_BYTES => Ok(()),
-            Ok(_) => Err("it is no file, or too large to be a configuration".to_owned()),
-            Err(error) => Err(error.to_string()),
+        let other = self.other.get(&real);
+        let meta = match (other, std::fs::metadata(path)) {
+            (Some(Some(_)), _) => Ok(()),
+            (Some(None), _) => Err("it is no file".to_owned()),
+            (None, Ok(meta)) if meta.is_file() && meta.len() <= MAX_BYTES => Ok(()),
+            (None, Ok(_)) => Err("it is no file, or too large to be a configuration".to_owned()),
+            (None, Err(error)) => Err(error.to_string()),
         };
         if let Err(message) = meta {
+            self.missing.push(path.to_path_buf());
             return self.warn(path, &message);
         }
         if !self.files.iter().any(|known| known == path) {
             self.files.push(path.to_path_buf());
         }
-        let text = match std::fs::read_to_string(path) {
+        let text = match other {
+            Some(content) => String::from_utf8(content.clone().unwrap_or_default())
+                .map_err(|error| error.to_string()),
+            None => std::fs::read_to_string(path).map_err(|error| error.to_string()),
+        };
+        let text = match text {
             Ok(text) => text,
-            Err(error) => return self.warn(path, &error.to_string()),
+            Err(message) => return self.warn(path, &message),
         };
         let value = match super::json5::parse(&text) {
             Ok(value) => value,

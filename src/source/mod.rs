@@ -1,6 +1,7 @@
 //! The state on this machine: which directories belong to it, what in them is backed up, walking them,
 //! telling what changed, and capturing databases. Knows no store and no repository.
 
+pub mod authority;
 pub mod blank;
 pub mod confidential;
 pub mod database;
@@ -8,6 +9,7 @@ pub mod gateway;
 pub mod host_config;
 pub(crate) mod json5;
 pub mod locks;
+pub mod own;
 pub mod place;
 pub mod policy;
 mod policy_rules;

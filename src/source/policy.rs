@@ -166,6 +166,16 @@ impl Policy {
         }
     }
 
+    /// Whether `path`, below a root of `kind`, lies in a workspace. A workspace does not lie in itself.
+    pub(super) fn in_workspace(&self, kind: RootKind, path: &RelPath) -> bool {
+        let path = path.as_bytes();
+        let itself = self.inside.iter().any(|inside| path == inside.path.as_bytes());
+        let (region, _) = self.region(kind, path);
+        region == Region::Workspace
+            && !itself
+            && (kind == RootKind::Workspace || path.contains(&b'/'))
+    }
+
     /// Whether nothing below the directory `path` can belong in a snapshot.
     ///
     /// A directory that is left out is entered all the same when an `include` glob may match below it.

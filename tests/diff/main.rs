@@ -13,7 +13,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use b2_backup::error::Error;
-use b2_backup::ops::{DiffEntry, DiffOptions, DiffReport};
+use b2_backup::ops::{self, DiffEntry, DiffOptions, DiffReport};
 
 #[path = "../support/gateway.rs"]
 mod gateway;

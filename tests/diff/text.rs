@@ -204,3 +204,44 @@ async fn what_is_damaged_is_said_and_costs_only_its_text() {
     let warned = |text: &String| text.contains(&first_pack) && text.contains("(B2_DAMAGED)");
     assert!(report.warnings.iter().any(warned), "{:?}", report.warnings);
 }
+
+/// An agent is told lines of plain files of its own workspace.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_told_lines_of_its_own_workspace() {
+    let (_dir, machine, _store) = plain_machine();
+    let live = state(&machine);
+    let files = [
+        ("workspace/MEMORY.md", "@@ -1 +1 @@\n-then\n+now\n"),
+        ("workspace/.private/diary.md", "omitted: hidden"),
+        ("workspace/.env", "omitted: secret"),
+        ("workspace-work/MEMORY.md", "omitted: not in the workspace of the agent"),
+        ("agents/main/sessions/a.jsonl", "omitted: not in the workspace of the agent"),
+        ("cron/jobs.json", "omitted: not in the workspace of the agent"),
+    ];
+    for (path, _) in files {
+        write(&live, path, "then\n");
+    }
+    let first = push(&machine).await;
+    for (path, _) in files {
+        write(&live, path, "now\n");
+    }
+    let session = machine.session().await.for_agent(Some(live.join("workspace")));
+    let options = DiffOptions { text: true, ..diff_options(&first, "live") };
+    let report = ops::diff(&session, &options).await.unwrap();
+    let mut found = told(&report);
+    found.sort_unstable();
+    let mut expected = files.map(|(path, told)| (path, told.to_owned()));
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    push(&machine).await;
+    for (path, expected) in files {
+        let options =
+            ops::HistoryOptions { path: path.into(), text: true, allow_unauthenticated: false };
+        let report = ops::history(&session, &options).await.unwrap();
+        let version = report.versions.last().unwrap();
+        let told = version.text.clone().unwrap_or_else(|| {
+            format!("omitted: {}", version.text_omitted.map_or("", TextOmitted::name))
+        });
+        assert_eq!(told, expected, "{path}");
+    }
+}

@@ -13,6 +13,7 @@ mod busy;
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 #[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
 mod clock;
+mod consent;
 #[path = "../support/cut.rs"]
 mod cut;
 mod databases;

@@ -1,5 +1,6 @@
 /** `b2-backup restore` over the live state, `undo`, and `restore --resume`. */
 import type { Arrival, RollbackEntry, RollbackOptions, RollbackPlan, RollbackReport } from '../../index.js';
+import { tellEffects } from '../effects.js';
 import { BackupError } from '../errors.js';
 import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
@@ -120,7 +121,9 @@ function describe(plan: RollbackPlan, style: Context['style']): string[] {
   if (!entries.some(({ action }) => action !== 'keep-live')) {
     return [...listed, '', style.green(`Everything else is as in ${printable(snapshot)} already`)];
   }
+  const effects = tellEffects(plan.effects, Number.POSITIVE_INFINITY);
   return [
+    ...(effects.length === 0 ? [] : [...effects, '']),
     ...listed,
     '',
     style.bold(`Roll back to ${printable(snapshot)} of ${printable(createdAt)}`),

@@ -60,6 +60,7 @@ export interface PluginApi {
 export interface PluginRuntime {
   readonly version?: string;
   readonly state?: { resolveStateDir(env: NodeJS.ProcessEnv): string };
+  readonly agent?: { resolveAgentWorkspaceDir?(config: HostConfig, agentId: string): string };
   readonly system?: {
     enqueueSystemEvent(text: string, options: SystemEventOptions): boolean;
     requestHeartbeat?(request: { source: string; intent: string; reason: string }): void;
@@ -87,8 +88,14 @@ export interface SystemEventOptions {
 /** A hook's handler. Which fields the event has depends on the hook and on who fires it. */
 export type HookHandler = (
   event: HookEvent,
-  context: unknown,
+  context: HookContext,
 ) => Promise<void> | ToolCallDecision | void | undefined;
+
+/** In whose turn an agent hook is fired; empty for hooks of the gateway. */
+export interface HookContext {
+  readonly sessionKey?: string;
+  readonly agentId?: string;
+}
 
 /** Fields of hook events that we look at. */
 export interface HookEvent {
@@ -112,6 +119,8 @@ export interface ApprovalRequest {
   readonly severity: 'critical';
   readonly allowedDecisions: readonly ('allow-once' | 'deny')[];
   readonly timeoutMs: number;
+  /** Told once what became of it. The host of early 2026 asks nobody, and does not call it. */
+  onResolution(decision: string): void;
 }
 
 /** A background service. */
@@ -138,6 +147,7 @@ export interface ToolContext {
   readonly sandboxed?: boolean;
   readonly sessionKey?: string;
   readonly agentId?: string;
+  readonly config?: HostConfig;
 }
 
 /** An agent's tool. */
@@ -174,6 +184,16 @@ export interface SlashCommand {
 /** Who gives a slash command, and what follows its name. */
 export interface CommandContext {
   readonly args?: string;
+  readonly channel?: string;
+  readonly accountId?: string;
+  readonly senderId?: string;
+  /** Not set where the host does not know. */
+  readonly senderIsOwner?: boolean;
+  /** Of a client that is connected to the gateway; not set for those who write in a channel. */
+  readonly gatewayClientScopes?: readonly string[];
+  readonly config?: HostConfig;
+  /** Throws when the sender is not the owner any more. */
+  assertOwnerCurrent?(): void;
   readonly sessionKey?: string;
   readonly agentId?: string;
 }

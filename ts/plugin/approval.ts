@@ -1,15 +1,15 @@
 /** Which rollbacks the owner has to approve, through the host's own gate. */
-import type { RollbackPlan } from '../../index.js';
-import { printable } from '../text.js';
-import type { ApprovalRequest, PluginApi, ToolCallDecision } from './api.js';
+import type { RollbackEffect, RollbackPlan } from '../../index.js';
+import { EFFECTS } from '../effects.js';
+import { count, printable } from '../text.js';
+import type { HookContext, PluginApi, ToolCallDecision } from './api.js';
+import type { Asker } from './rollback.js';
 import { currentBackup } from './shared.js';
 import { WITHOUT_GATEWAY } from './tell-rollback.js';
 import { TOOL } from './tool.js';
 
 /** How long the owner has to answer, in milliseconds. */
 const TIMEOUT_MS = 120_000;
-/** So many files of a workspace may come back without being asked about. */
-const FEW = 5;
 /** The host cuts what is longer. */
 const MAX_DESCRIPTION = 512;
 
@@ -17,60 +17,73 @@ const MAX_DESCRIPTION = 512;
 export function registerApproval(api: PluginApi): void {
   api.on(
     'before_tool_call',
-    ({ toolName, params }) => (toolName === TOOL ? decide(params ?? {}) : undefined),
+    ({ toolName, params }, context) => (toolName === TOOL ? decide(params ?? {}, context) : undefined),
     { matcher: [TOOL] },
   );
 }
 
-function decide(params: Readonly<Record<string, unknown>>): ToolCallDecision | undefined {
+function decide(
+  params: Readonly<Record<string, unknown>>,
+  { sessionKey }: HookContext,
+): ToolCallDecision | undefined {
   const { action, plan: hash } = params;
   if (action !== 'restore' && action !== 'undo') return undefined;
-  const planned = typeof hash === 'string' ? currentBackup()?.rollbacks.planned(hash) : undefined;
-  if (planned === undefined) {
+  const asker: Asker = { by: 'agent', sessionKey };
+  const rollbacks = currentBackup()?.rollbacks;
+  const planned = typeof hash === 'string' ? rollbacks?.planned(hash, asker) : undefined;
+  const undo = planned?.options.undo === true;
+  if (rollbacks === undefined || planned === undefined || undo !== (action === 'undo')) {
     const preview = action === 'undo' ? 'preview with undo: true' : 'preview';
     return {
       block: true,
-      blockReason: `Make a ${preview} first, show it to the user, and pass on its plan.`,
+      blockReason: `Make a ${preview} in this session first, show it to the user, and pass on its plan.`,
     };
   }
-  return isSmall(planned.plan, planned.options.exact === true)
-    ? undefined
-    : { requireApproval: request(planned.plan, planned.options.undo === true) };
+  if (rollbacks.needsApproval(planned).length === 0) return undefined;
+  const { plan } = planned;
+  return {
+    requireApproval: {
+      title: undo ? 'Undo the last rollback' : 'Roll back the state of OpenClaw',
+      description: describe(plan, undo),
+      severity: 'critical',
+      allowedDecisions: ['allow-once', 'deny'],
+      timeoutMs: TIMEOUT_MS,
+      onResolution: rollbacks.expectApproval(plan.hash, asker),
+    },
+  };
 }
 
-/** A few plain files of a workspace, put back beside what is there. */
-function isSmall(plan: RollbackPlan, exact: boolean): boolean {
-  const changes = plan.entries.filter(({ action }) => action !== 'keep-live');
-  return (
-    !exact &&
-    changes.length <= FEW &&
-    !(plan.needsRestart || plan.touches.configuration || plan.touches.hooks || plan.touches.skills) &&
-    changes.every(
-      ({ path, action, database }) =>
-        !database && action !== 'delete' && /^workspace(-[^/]+)?\/[^/]/.test(path),
-    )
-  );
-}
-
-function request(plan: RollbackPlan, undo: boolean): ApprovalRequest {
+/** What would run, be allowed or become another secret first; there is room for that as far as the rest leaves some. */
+function describe(plan: RollbackPlan, undo: boolean): string {
   const of = (action: string): number => plan.entries.filter((entry) => entry.action === action).length;
-  const touched = [
-    ...(plan.touches.configuration ? ['the configuration'] : []),
-    ...(plan.touches.hooks ? ['hooks'] : []),
-    ...(plan.touches.skills ? ['skills'] : []),
-  ];
-  const sentences = [
-    `${undo ? 'Undo the last rollback, from' : 'Roll back to'} ${printable(plan.snapshot)} of ${printable(plan.createdAt)}:`,
+  const rest = [
+    `${undo ? 'Undoes the last rollback, from' : 'Rolls back to'} ${printable(plan.snapshot)} of ${printable(plan.createdAt)}:`,
     `coming back: ${of('add')}, becoming as they were: ${of('replace')}, removed: ${of('delete')}.`,
-    ...(touched.length === 0 ? [] : [`Touches ${touched.join(', ')}.`]),
     'A safety snapshot is made first.',
     ...(plan.needsRestart ? ['OpenClaw restarts.', WITHOUT_GATEWAY] : []),
-  ];
-  return {
-    title: undo ? 'Undo the last rollback' : 'Roll back the state of OpenClaw',
-    description: sentences.join(' ').slice(0, MAX_DESCRIPTION),
-    severity: 'critical',
-    allowedDecisions: ['allow-once', 'deny'],
-    timeoutMs: TIMEOUT_MS,
-  };
+  ].join(' ');
+  const grave = plan.effects.filter(({ weight }) => EFFECTS.has(weight));
+  const told = tellEffects(grave, MAX_DESCRIPTION - rest.length - 1);
+  return told === '' ? rest : `${told} ${rest}`;
+}
+
+/** As many effects as there is room for, the gravest first, and how many more there are. */
+function tellEffects(effects: readonly RollbackEffect[], room: number): string {
+  const more = (number: number): string =>
+    ` And ${count(number, 'more change')} of that kind: see the preview.`;
+  let told = '';
+  let heading = '';
+  for (const [index, { weight, text }] of effects.entries()) {
+    const head = EFFECTS.get(weight) ?? '';
+    const next = `${head === heading ? ';' : `${told === '' ? '' : '. '}${head}:`} ${printable(text)}`;
+    const left = effects.length - index;
+    if (told.length + next.length + 1 + (left > 1 ? more(left - 1).length : 0) > room) {
+      return told === ''
+        ? `${count(left, 'change')} of what runs or is allowed: see the preview.`
+        : `${told}.${more(left)}`;
+    }
+    told += next;
+    heading = head;
+  }
+  return told === '' ? '' : `${told}.`;
 }

@@ -3,10 +3,12 @@ import { BackupError, toBackupError } from '../errors.js';
 import { printableText } from '../text.js';
 import type { CommandContext, PluginApi } from './api.js';
 import type { Backup } from './backup.js';
+import type { Asker } from './rollback.js';
 import { theBackup } from './rpc.js';
+import { workspaceOf } from './settings.js';
 import { tellList, tellPush, tellStatus } from './tell.js';
-import { tellRollback } from './tell-rollback.js';
-import { history, makePlan, planText } from './tool-rollback.js';
+import { tellPlan, tellRollback } from './tell-rollback.js';
+import { type Call, history, makePlan, planText } from './tool-rollback.js';
 import type { Parameters } from './tool-shape.js';
 
 const HELP = `/b2 list - the newest snapshots
@@ -21,6 +23,8 @@ const HELP = `/b2 list - the newest snapshots
 const LIMIT = 10;
 /** Paths of a plan shown in a chat. */
 const PLAN_LIMIT = 30;
+/** Paths of a plan that are repeated when it was confirmed. */
+const SUMMARY_LIMIT = 5;
 /** So much of a plan's hash is typed to confirm it. */
 const TYPED = 8;
 
@@ -34,7 +38,7 @@ export function registerCommand(api: PluginApi, now: () => Date = () => new Date
     requiredScopes: ['operator.admin'],
     handler: async (context) => {
       try {
-        return { text: printableText(await answer(context, now())) };
+        return { text: printableText(await answer(context, askerOf(api, context), now())) };
       } catch (error) {
         const { message, code } = toBackupError(error);
         return { text: printableText(`${message} (${code})`) };
@@ -43,7 +47,14 @@ export function registerCommand(api: PluginApi, now: () => Date = () => new Date
   });
 }
 
-async function answer(context: CommandContext, now: Date): Promise<string> {
+/** Who gives the command. Somebody else in the same chat is another one. */
+function askerOf(api: PluginApi, context: CommandContext): Asker {
+  const { sessionKey, agentId, channel, accountId, senderId } = context;
+  const sender = JSON.stringify([channel, accountId, senderId]);
+  return { by: 'person', sessionKey, agentId, workspace: workspaceOf(api, context), sender };
+}
+
+async function answer(context: CommandContext, asker: Asker, now: Date): Promise<string> {
   const [name = 'status', ...rest] = (context.args ?? '').trim().split(/\s+/).filter(Boolean);
   const backup = theBackup();
   const { timeZone } = backup;
@@ -60,16 +71,16 @@ async function answer(context: CommandContext, now: Date): Promise<string> {
       return tellPush((await backup.push()).report);
     case 'history':
       if (alone) break;
-      return asText(await history(callOf(backup, now, { paths: [rest.join(' ')], limit: LIMIT })));
+      return asText(await history(callOf(backup, asker, now, { paths: [rest.join(' ')], limit: LIMIT })));
     case 'restore':
       if (alone) break;
-      return plan(backup, now, restoreOf(rest));
+      return plan(backup, asker, now, restoreOf(rest));
     case 'undo':
       if (!alone) break;
-      return plan(backup, now, { undo: true });
+      return plan(backup, asker, now, { undo: true });
     case 'confirm':
       if (rest.length !== 1) break;
-      return confirm(backup, rest[0] ?? '', context);
+      return confirm(backup, rest[0] ?? '', asker, context);
   }
   return HELP;
 }
@@ -100,27 +111,49 @@ function restoreOf(words: readonly string[]): Partial<Parameters> {
   };
 }
 
-async function plan(backup: Backup, now: Date, parameters: Partial<Parameters>): Promise<string> {
-  const made = await makePlan(callOf(backup, now, { ...parameters, limit: PLAN_LIMIT }));
+async function plan(
+  backup: Backup,
+  asker: Asker,
+  now: Date,
+  parameters: Partial<Parameters>,
+): Promise<string> {
+  const made = await makePlan(callOf(backup, asker, now, { ...parameters, limit: PLAN_LIMIT }));
   if ('asks' in made) return asText(made.asks);
   const { text, changes } = await planText(made);
   return changes ? `${text}\nTo do it: /b2 confirm ${made.plan.hash.slice(0, TYPED)}` : text;
 }
 
-async function confirm(backup: Backup, typed: string, asker: CommandContext): Promise<string> {
+async function confirm(
+  backup: Backup,
+  typed: string,
+  asker: Asker,
+  context: CommandContext,
+): Promise<string> {
+  if (!isOwner(context)) {
+    throw new BackupError(
+      'only the owner of this OpenClaw can confirm a rollback here; in a shell it is "openclaw b2-backup restore"',
+      { code: 'B2_NOT_APPROVED' },
+    );
+  }
   const start = typed.toLowerCase();
-  const hash = start.length < TYPED ? undefined : backup.rollbacks.startingWith(start);
-  if (hash === undefined) {
-    throw new BackupError(`no plan ${typed} was shown; begin with /b2 restore or /b2 undo`, {
+  const planned = start.length < TYPED ? undefined : backup.rollbacks.startingWith(start, asker);
+  if (planned === undefined) {
+    throw new BackupError(`you were shown no plan ${typed} here; begin with /b2 restore or /b2 undo`, {
       code: 'B2_PLAN_CHANGED',
     });
   }
-  const { sessionKey, agentId } = asker;
-  return tellRollback(await backup.rollbacks.carryOut(hash, { sessionKey, agentId }));
+  context.assertOwnerCurrent?.();
+  const report = await backup.rollbacks.carryOut(planned.plan.hash, asker);
+  return `${tellRollback(report)}\n\nWhat you confirmed:\n${tellPlan(planned.plan, { limit: SUMMARY_LIMIT })}`;
 }
 
-function callOf(backup: Backup, now: Date, parameters: Partial<Parameters>) {
-  return { backup, parameters: { action: 'preview' as const, ...parameters }, now, operation: {}, asker: {} };
+/** Whether the host says that the sender is the owner, or a client with all rights. What it does not say is not so. */
+function isOwner({ senderIsOwner, gatewayClientScopes }: CommandContext): boolean {
+  return senderIsOwner ?? gatewayClientScopes?.includes('operator.admin') ?? false;
+}
+
+function callOf(backup: Backup, asker: Asker, now: Date, parameters: Partial<Parameters>): Call {
+  return { backup, parameters: { action: 'preview', ...parameters }, now, operation: {}, asker };
 }
 
 function asText({ content }: { content: readonly { text: string }[] }): string {

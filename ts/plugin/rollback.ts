@@ -5,6 +5,7 @@ import type { RollbackOptions, RollbackPlan, RollbackReport, Settings } from '..
 import type { Engine } from '../engine.js';
 import { BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
+import { printable } from '../text.js';
 import { type Clock, within } from './clock.js';
 import type { PendingRollback } from './record.js';
 import type { Reporter } from './report.js';
@@ -17,10 +18,16 @@ export interface Planned {
   readonly plan: RollbackPlan;
 }
 
-/** Whom to tell how it went. */
+/** Who asks, and whom to tell how it went. A plan that one was shown is none for another. */
 export interface Asker {
+  /** An agent, by its tool, or a person, by a slash command. */
+  readonly by: 'agent' | 'person';
   readonly sessionKey?: string | undefined;
   readonly agentId?: string | undefined;
+  /** Where the agent of the session works, absolute. Without it, nothing goes unasked, and no lines are told. */
+  readonly workspace?: string | undefined;
+  /** Of a person: whatever tells one sender from others. */
+  readonly sender?: string | undefined;
 }
 
 /** What rollbacks work with. */
@@ -40,6 +47,11 @@ export interface RollbackDeps {
 
 /** So many plans are remembered; what is older has to be looked at again. */
 const PLANS = 20;
+/** So many files an hour come back without anybody being asked. */
+const FILES_AN_HOUR = 20;
+const HOUR_MS = 3_600_000;
+/** The call that was approved follows at once; so long an approval waits for it, in milliseconds. */
+const APPROVED_MS = 60_000;
 /** How long a stopping gateway waits for a rollback, in milliseconds. What is cut off is finished at the next start. */
 const APPLY_WAIT_MS = 50_000;
 /** How long after the answer the restart is asked for, in milliseconds: the asker's turn has to end first. */
@@ -51,48 +63,91 @@ export class Rollbacks {
   readonly #plans = new Map<string, Planned>();
   /** Why one could not be finished. */
   #problem: string | undefined;
+  /** What the owner was asked last, by session; with when the word was given, in milliseconds. */
+  readonly #approvals = new Map<string, { readonly hash: string; givenAt?: number }>();
+  /** When files came back without anybody being asked. */
+  #unasked: number[] = [];
 
   constructor(deps: RollbackDeps) {
     this.#deps = deps;
   }
 
-  /** What a rollback would do. @throws {BackupError} */
-  async plan(options: RollbackOptions, operation: Operation = {}): Promise<RollbackPlan> {
-    const plan = await this.#deps.engine.planRollback(this.#deps.settings(), options, operation);
-    this.#plans.delete(plan.hash);
+  /** What a rollback would do, for `asker` to be shown. @throws {BackupError} */
+  async plan(options: RollbackOptions, asker: Asker, operation: Operation = {}): Promise<RollbackPlan> {
+    const { workspace } = asker;
+    const plan = await this.#deps.engine.planRollback(
+      this.#deps.settings(),
+      { ...options, ...(workspace === undefined ? {} : { agentWorkspace: workspace }) },
+      operation,
+    );
     // The id of what was shown: "latest" may be another one by the time that the user agrees.
     const shown = options.undo === true ? options : { ...options, snapshot: plan.snapshot };
-    this.#plans.set(plan.hash, { options: shown, plan });
-    for (const hash of this.#plans.keys()) {
+    const key = keyOf(plan.hash, asker);
+    this.#plans.delete(key);
+    this.#plans.set(key, { options: shown, plan });
+    for (const old of this.#plans.keys()) {
       if (this.#plans.size <= PLANS) break;
-      this.#plans.delete(hash);
+      this.#plans.delete(old);
     }
     return plan;
   }
 
-  /** The plan with that hash, if it was shown by this gateway. */
-  planned(hash: string): Planned | undefined {
-    return this.#plans.get(hash);
+  /** The plan with that hash, if `asker` was shown it. */
+  planned(hash: string, asker: Asker): Planned | undefined {
+    return this.#plans.get(keyOf(hash, asker));
   }
 
-  /** The hash of the one plan that starts so, if it was shown by this gateway: what a person types is short. */
-  startingWith(start: string): string | undefined {
-    const [hash, second] = [...this.#plans.keys()].filter((known) => known.startsWith(start));
-    return second === undefined ? hash : undefined;
+  /** The one plan that starts so, if `asker` was shown it: what a person types is short. */
+  startingWith(start: string, asker: Asker): Planned | undefined {
+    const [planned, second] = [...this.#plans]
+      .filter(([key, { plan }]) => plan.hash.startsWith(start) && key === keyOf(plan.hash, asker))
+      .map(([, planned]) => planned);
+    return second === undefined ? planned : undefined;
   }
 
-  /** Carries out a plan that was shown. @throws {BackupError} */
+  /** Why the owner has to approve a plan before an agent may carry it out, as things stand; empty where nothing speaks against it. */
+  needsApproval({ plan }: Planned): readonly string[] {
+    const hourAgo = this.#deps.clock.now().getTime() - HOUR_MS;
+    this.#unasked = this.#unasked.filter((at) => at > hourAgo);
+    const many = this.#unasked.length + filesOf(plan) > FILES_AN_HOUR;
+    const reason = `more than ${FILES_AN_HOUR} files in an hour came back without anybody being asked`;
+    return many ? [...plan.needsApproval, reason] : plan.needsApproval;
+  }
+
+  /**
+   * Begins to wait for the owner's word on this plan in this session. The word is for the function that is returned, and
+   * for the next call in the session; an earlier one that was not used is void.
+   */
+  expectApproval(hash: string, { sessionKey }: Asker): (decision: string) => void {
+    const approval: { readonly hash: string; givenAt?: number } = { hash };
+    if (sessionKey !== undefined) this.#approvals.set(sessionKey, approval);
+    let open = true;
+    return (decision) => {
+      if (open && decision === 'allow-once') approval.givenAt = this.#deps.clock.now().getTime();
+      open = false;
+    };
+  }
+
+  /**
+   * Carries out a plan that `asker` was shown: for a person who confirmed it; for an agent, if the owner approved it, or
+   * need not.
+   *
+   * @throws {BackupError}
+   */
   async carryOut(hash: string, asker: Asker, operation: Operation = {}): Promise<RollbackReport> {
     const { engine, clock, reporter, makeWay, restart } = this.#deps;
-    const planned = this.#plans.get(hash);
+    const key = keyOf(hash, asker);
+    const planned = this.#plans.get(key);
+    const approved = asker.by === 'person' || this.#takeApproval(hash, asker);
     if (planned === undefined) {
-      throw new BackupError('this plan is not known: make a preview first, and pass on its plan', {
+      throw new BackupError('this plan is not known here: make a preview first, and pass on its plan', {
         code: 'B2_PLAN_CHANGED',
       });
     }
+    if (!approved) this.#admitUnasked(planned);
     await makeWay();
     const report = await engine.rollBack(this.#deps.settings(), planned.options, hash, operation);
-    this.#plans.delete(hash);
+    this.#plans.delete(key);
     if (report.outcome === 'waiting' && report.id !== undefined) {
       const { sessionKey, agentId } = asker;
       await reporter.rollbackWaits({
@@ -105,6 +160,31 @@ export class Rollbacks {
       clock.after(RESTART_AFTER_MS, restart);
     }
     return report;
+  }
+
+  /** Whether the owner approved this plan in this session just now. Whatever was approved there is used up by that. */
+  #takeApproval(hash: string, { sessionKey }: Asker): boolean {
+    if (sessionKey === undefined) return false;
+    const approval = this.#approvals.get(sessionKey);
+    this.#approvals.delete(sessionKey);
+    if (approval?.givenAt === undefined || approval.hash !== hash) return false;
+    return this.#deps.clock.now().getTime() - approval.givenAt <= APPROVED_MS;
+  }
+
+  /** Lets a call through that needs no approval. @throws {BackupError} B2_NOT_APPROVED */
+  #admitUnasked(planned: Planned): void {
+    const [reason] = this.needsApproval(planned);
+    if (reason === undefined) {
+      const now = this.#deps.clock.now().getTime();
+      this.#unasked.push(...Array.from({ length: filesOf(planned.plan) }, () => now));
+      return;
+    }
+    throw new BackupError(
+      `nothing was changed: the owner did not approve this plan in this session (${reason}). Where nobody was asked, this ` +
+        `OpenClaw cannot ask; then the owner does it in a shell, with "${inShell(planned)}", or in a chat, with /b2 ` +
+        `${planned.options.undo === true ? 'undo' : 'restore'}`,
+      { code: 'B2_NOT_APPROVED' },
+    );
   }
 
   /** Whether there is a folder of a rollback; looking into it takes a process of its own. */
@@ -217,4 +297,19 @@ export class Rollbacks {
 /** Whether somebody asked for it, and nobody knows how it ended. */
 function endIsUnknown(asked: PendingRollback | undefined): asked is PendingRollback {
   return asked !== undefined && (asked.outcome === undefined || asked.outcome === 'open');
+}
+
+function keyOf(hash: string, { by, sessionKey, sender }: Asker): string {
+  return JSON.stringify([hash, by, sessionKey ?? null, sender ?? null]);
+}
+
+function filesOf({ entries }: RollbackPlan): number {
+  return entries.filter(({ action }) => action !== 'keep-live').length;
+}
+
+/** The command that does the same. Paths are for a person to read: they are quoted for no shell. */
+function inShell({ options }: Planned): string {
+  if (options.undo === true) return 'openclaw b2-backup undo';
+  const paths = (options.paths ?? []).map((path) => ` --path ${printable(path)}`);
+  return `openclaw b2-backup restore ${options.snapshot ?? 'latest'}${paths.join('')}${options.exact === true ? ' --exact' : ''}`;
 }

@@ -57,6 +57,19 @@ function version(api: PluginApi): string | undefined {
   }
 }
 
+/** Where an agent works, as the host resolves it; unknown where the host does not say. */
+export function workspaceOf(
+  api: PluginApi,
+  { agentId, config }: { readonly agentId?: string; readonly config?: HostConfig },
+): string | undefined {
+  if (agentId === undefined) return undefined;
+  try {
+    return api.runtime?.agent?.resolveAgentWorkspaceDir?.(config ?? api.config, agentId);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * The session that belongs to nobody but the owner: where the host itself speaks up. Its key always ends in
  * `main` (docs/concepts/main-session.md of the host).

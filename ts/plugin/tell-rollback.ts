@@ -1,5 +1,6 @@
 /** Plans and outcomes of rollbacks as plain text for chats and models. Pure. */
 import type { RollbackEntry, RollbackPlan, RollbackReport } from '../../index.js';
+import { tellEffects } from '../effects.js';
 import { count, formatBytes, printable } from '../text.js';
 import type { PendingRollback } from './record.js';
 
@@ -32,6 +33,7 @@ export function tellPlan(plan: RollbackPlan, { limit }: { limit: number }): stri
   ] as const;
   const what = touched.filter(([is]) => is).map(([, name]) => name);
   return [
+    ...tellEffects(plan.effects, limit),
     `Rolling back to ${printable(snapshot)}: ${count(changes.length, 'path')}, ${formatBytes(bytes)}, of which ` +
       `${formatBytes(fetchBytes)} are fetched.`,
     ...ACTIONS.flatMap(([action, meaning]) => tellAction(entries, action, meaning, limit)),

@@ -1,9 +1,10 @@
 /** The actions of `b2_rollback` that look into snapshots: diff, history, preview, restore, undo. */
-import type { RollbackOptions, RollbackPlan, SnapshotInfo } from '../../index.js';
+import type { DiffReport, RollbackOptions, RollbackPlan, SnapshotInfo } from '../../index.js';
 import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import type { ToolResult } from './api.js';
 import type { Backup } from './backup.js';
+import { hideKeys } from './hide.js';
 import type { Asker } from './rollback.js';
 import { tellList } from './tell.js';
 import { tellDiff } from './tell-diff.js';
@@ -35,14 +36,16 @@ export async function diff(call: Call): Promise<ToolResult> {
   if (typeof from === 'object') return from;
   const to = other === undefined || other === 'live' ? 'live' : choose(call, other, snapshots);
   if (typeof to === 'object') return to;
-  const report = await backup.diff({ from, to, text: true, ...only(paths) }, operation);
+  const report = withoutKeys(
+    await backup.diff({ from, to, ...lines(call.asker), ...only(paths) }, operation),
+  );
   const entries = report.entries.slice(0, limit);
   const details = { ...report, entries, omittedEntries: report.entries.length - entries.length };
   return result(tellDiff(report, { limit }), details);
 }
 
 /** Tells the versions of one file. */
-export async function history({ backup, parameters, now, operation }: Call): Promise<ToolResult> {
+export async function history({ backup, parameters, now, operation, asker }: Call): Promise<ToolResult> {
   const { paths = [], limit = VERSIONS } = parameters;
   const [path] = paths;
   if (path === undefined || paths.length > 1) {
@@ -50,7 +53,8 @@ export async function history({ backup, parameters, now, operation }: Call): Pro
       code: 'B2_USAGE',
     });
   }
-  const report = await backup.history({ path, text: true }, operation);
+  const found = await backup.history({ path, ...lines(asker) }, operation);
+  const report = { ...found, versions: found.versions.map(withoutKey) };
   const versions = report.versions.toReversed().slice(0, limit);
   const details = { ...report, versions, totalVersions: report.versions.length };
   return result(tellHistory(report, { now, timeZone: backup.timeZone, limit }), details);
@@ -72,7 +76,7 @@ export async function makePlan(call: Call): Promise<Made> {
     if (typeof id === 'object') return { asks: id };
     options = { snapshot: id, ...only(paths), ...(exact === undefined ? {} : { exact }) };
   }
-  return { call, options, plan: await backup.rollbacks.plan(options, operation) };
+  return { call, options, plan: await backup.rollbacks.plan(options, call.asker, operation) };
 }
 
 /** What a plan would do, with the lines that change in small files, and whether it would change anything. */
@@ -81,9 +85,9 @@ export async function planText({
   options,
   plan,
 }: Extract<Made, { plan: RollbackPlan }>): Promise<{ text: string; changes: boolean }> {
-  const { backup, parameters, operation } = call;
+  const { parameters } = call;
   const changes = plan.entries.some(({ action }) => action !== 'keep-live');
-  const texts = changes ? await changedText(backup, plan.snapshot, options, operation) : [];
+  const texts = changes ? await changedText(call, plan.snapshot, options) : [];
   const { limit = SHOWN } = parameters;
   return { text: [tellPlan(plan, { limit }), ...texts].join('\n'), changes };
 }
@@ -96,14 +100,22 @@ export async function preview(call: Call): Promise<ToolResult> {
   const { text, changes } = await planText(made);
   const { undo, limit = SHOWN } = call.parameters;
   const next = `To do it, when the user agrees: ${undo === true ? 'undo' : 'restore'} with plan ${plan.hash}`;
-  const details = { ...plan, entries: plan.entries.slice(0, limit), totalEntries: plan.entries.length };
+  const details = {
+    ...plan,
+    entries: plan.entries.slice(0, limit),
+    totalEntries: plan.entries.length,
+    effects: plan.effects.slice(0, limit),
+    totalEffects: plan.effects.length,
+  };
   return result(changes ? `${text}\n${next}` : text, details);
 }
 
-/** Carries out a plan that was shown. The host's gate has asked the owner where that is needed. */
+/** Carries out a plan that was shown, if the owner has approved it where that is needed. */
 export async function rollBack({ backup, parameters, operation, asker }: Call): Promise<ToolResult> {
-  const { plan } = parameters;
-  if (plan === undefined) {
+  const { plan, action } = parameters;
+  const planned = plan === undefined ? undefined : backup.rollbacks.planned(plan, asker);
+  const other = planned !== undefined && (planned.options.undo === true) !== (action === 'undo');
+  if (plan === undefined || other) {
     throw new BackupError('make a preview first, show it to the user, and pass on its plan', {
       code: 'B2_USAGE',
     });
@@ -114,14 +126,15 @@ export async function rollBack({ backup, parameters, operation, asker }: Call): 
 
 /** From the present to the snapshot, as far as it is text. */
 async function changedText(
-  backup: Backup,
+  { backup, asker, operation }: Call,
   snapshot: string,
   { paths }: RollbackOptions,
-  operation: Operation,
 ): Promise<string[]> {
   // Of everything it would be too much to read; who wants to see it names paths.
-  if (paths === undefined) return [];
-  const report = await backup.diff({ from: snapshot, to: 'live', text: true, paths }, operation);
+  if (paths === undefined || asker.workspace === undefined) return [];
+  const report = withoutKeys(
+    await backup.diff({ from: snapshot, to: 'live', ...lines(asker), paths }, operation),
+  );
   const text = report.entries.filter((entry) => entry.text !== undefined);
   return text.length === 0
     ? []
@@ -150,6 +163,20 @@ function choose(
     );
   }
   return result(lines.join('\n'), { uncertain: words, why: found.why, candidates });
+}
+
+/** Lines are told of the own files of an agent alone, and of none where it is not known which these are. */
+function lines({ workspace }: Asker): { text?: boolean; agentWorkspace?: string } {
+  return workspace === undefined ? {} : { text: true, agentWorkspace: workspace };
+}
+
+function withoutKeys(report: DiffReport): DiffReport {
+  return { ...report, entries: report.entries.map(withoutKey) };
+}
+
+/** Details are read by the model, too. */
+function withoutKey<T extends { text?: string }>(part: T): T {
+  return part.text === undefined ? part : { ...part, text: hideKeys(part.text) };
 }
 
 function only(paths: readonly string[] | undefined): { paths?: string[] } {

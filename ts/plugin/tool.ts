@@ -3,6 +3,7 @@ import { BackupError } from '../errors.js';
 import type { PluginApi, Tool, ToolContext, ToolResult } from './api.js';
 import { boundRemarks } from './record.js';
 import { theBackup } from './rpc.js';
+import { workspaceOf } from './settings.js';
 import { tellList, tellProgress, tellPush, tellStatus } from './tell.js';
 import { type Call, diff, history, preview, rollBack } from './tool-rollback.js';
 import { ACTIONS, DESCRIPTION, PARAMETERS, type Parameters, result } from './tool-shape.js';
@@ -16,12 +17,18 @@ const LISTED = 20;
 /** Registers the tool for owners outside sandboxes; for all others there is none. */
 export function registerTool(api: PluginApi, now: () => Date = () => new Date()): void {
   const create = (context: ToolContext): Tool | null =>
-    context.senderIsOwner === true && context.sandboxed !== true ? createTool(now, context) : null;
+    context.senderIsOwner === true && context.sandboxed !== true
+      ? createTool(now, context, workspaceOf(api, context))
+      : null;
   api.registerTool?.(create, { name: TOOL, optional: true });
 }
 
 /** The tool itself, for those who ask from `context`. */
-export function createTool(now: () => Date, { sessionKey, agentId }: ToolContext = {}): Tool {
+export function createTool(
+  now: () => Date,
+  { sessionKey, agentId }: ToolContext = {},
+  workspace?: string,
+): Tool {
   return {
     name: TOOL,
     label: 'Backups',
@@ -37,7 +44,7 @@ export function createTool(now: () => Date, { sessionKey, agentId }: ToolContext
           signal,
           onProgress: (event) => onUpdate?.(result(tellProgress(event), { progress: event })),
         },
-        asker: { sessionKey, agentId },
+        asker: { by: 'agent', sessionKey, agentId, workspace },
       };
       return answer(call);
     },

@@ -43,6 +43,10 @@ pub enum TextOmitted {
     Limit,
     /// One side cannot be read.
     Unreadable,
+    /// An agent asks, and a part of the path begins with a dot.
+    Hidden,
+    /// An agent asks, and it is not in its workspace.
+    Elsewhere,
 }
 
 impl TextOmitted {
@@ -56,6 +60,8 @@ impl TextOmitted {
             Self::Binary => "binary",
             Self::Limit => "limit",
             Self::Unreadable => "unreadable",
+            Self::Hidden => "hidden",
+            Self::Elsewhere => "not in the workspace of the agent",
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::ops::session::Session;
 use crate::progress::Phase;
 use crate::repo::PackSource;
 use crate::source::confidential::Confidential;
-use crate::source::{absolute, open_plain};
+use crate::source::own::{NotOwn, Own};
+use crate::source::{RelPath, absolute, open_plain};
 
 /// A file that is larger on either side is not for reading in a report.
 const MAX_FILE_BYTES: u64 = 64 << 10;
@@ -46,7 +47,7 @@ pub(super) async fn add(
     differences: &[Difference],
     report: &mut DiffReport,
 ) -> Result<()> {
-    let confidential = confidential(session).await?;
+    let unshown = Unshown::of(session).await?;
     let mut wanted = Vec::new();
     let mut read_bytes = 0u64;
     for (index, difference) in differences.iter().enumerate() {
@@ -56,7 +57,7 @@ pub(super) async fn add(
         let size: u64 = difference.sides().map(|item| item.entry.size).sum();
         let sides = difference.sides().map(|item| (places.root(item.place), &item.entry));
         let sides: Vec<_> = sides.collect();
-        let omitted = why_not(&sides, &confidential)
+        let omitted = why_not(&sides, &unshown)
             .or((read_bytes + size > MAX_READ_BYTES).then_some(TextOmitted::Limit));
         match (omitted, report.entries.get_mut(index)) {
             (Some(omitted), Some(entry)) => entry.text_omitted = Some(omitted),
@@ -108,31 +109,46 @@ pub(super) async fn add(
     Ok(())
 }
 
-/// What must not be shown.
-pub(in crate::ops) async fn confidential(session: &Session) -> Result<Confidential> {
-    let settings = session.settings.clone();
-    Session::blocking(move || {
-        Confidential::new(&settings.state_dir, settings.config_path.as_deref())
-    })
-    .await
+/// Tells what must not be shown to whoever asks.
+pub(in crate::ops) struct Unshown {
+    confidential: Confidential,
+    own: Option<Own>,
+}
+
+impl Unshown {
+    pub(in crate::ops) async fn of(session: &Session) -> Result<Self> {
+        let settings = session.settings.clone();
+        let confidential = Session::blocking(move || {
+            Confidential::new(&settings.state_dir, settings.config_path.as_deref())
+        });
+        Ok(Self { confidential: confidential.await?, own: session.own().await? })
+    }
+
+    fn why(&self, root: Option<&RootRecord>, path: &RelPath) -> Option<TextOmitted> {
+        let place = root.map(|root| root.path.as_slice()).unwrap_or_default();
+        let kind = root.and_then(roots::kind);
+        if self.confidential.is(kind, place, path) {
+            return Some(TextOmitted::Secret);
+        }
+        Some(match self.own.as_ref()?.why_not_seen(kind, place, path)? {
+            NotOwn::Confidential => TextOmitted::Secret,
+            NotOwn::Hidden => TextOmitted::Hidden,
+            NotOwn::Elsewhere => TextOmitted::Elsewhere,
+        })
+    }
 }
 
 /// Why the text of a file is left out, as far as it can be told without its content. Each side with its root.
 pub(in crate::ops) fn why_not(
     sides: &[(Option<&RootRecord>, &Entry)],
-    confidential: &Confidential,
+    unshown: &Unshown,
 ) -> Option<TextOmitted> {
-    let any = |is: &dyn Fn(Option<&RootRecord>, &Entry) -> bool| {
-        sides.iter().any(|(root, entry)| is(*root, entry))
-    };
-    if any(&|root, entry| {
-        let path = root.map(|root| root.path.as_slice()).unwrap_or_default();
-        confidential.is(root.and_then(roots::kind), path, &entry.path)
-    }) {
-        Some(TextOmitted::Secret)
-    } else if any(&|_, entry| entry.flags.has(EntryFlags::DATABASE)) {
+    let any = |is: &dyn Fn(&Entry) -> bool| sides.iter().any(|(_, entry)| is(entry));
+    if let Some(why) = sides.iter().find_map(|(root, entry)| unshown.why(*root, &entry.path)) {
+        Some(why)
+    } else if any(&|entry| entry.flags.has(EntryFlags::DATABASE)) {
         Some(TextOmitted::Database)
-    } else if any(&|_, entry| entry.size > MAX_FILE_BYTES) {
+    } else if any(&|entry| entry.size > MAX_FILE_BYTES) {
         Some(TextOmitted::TooLarge)
     } else {
         None

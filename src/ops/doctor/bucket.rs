@@ -172,6 +172,7 @@ async fn newest(session: &Session, snapshots: &[SnapshotName], chart: &mut Chart
         local: session.local.clone(),
         warnings: Vec::new(),
         before: session.before,
+        agent_workspace: None,
     };
     let (snapshot, passed_over) = match choose(&blank, "latest", false).await {
         Ok(chosen) => chosen,

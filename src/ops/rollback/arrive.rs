@@ -8,8 +8,8 @@ use super::compare::{Compared, Comparison, delete};
 use super::config::parse;
 use super::live::Live;
 use super::moves::MAX_CONFIG_BYTES;
-use super::plan::{Action, Mode};
-use super::{Wanted, look, plan, stage};
+use super::plan::Action;
+use super::{Wanted, look, stage};
 use crate::crypto::sha256;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
@@ -171,7 +171,7 @@ async fn stage_newest(session: &Session) -> Result<ArriveReport> {
     if looked.plan.is_empty() || looked.compared.arriving.is_none() {
         return Ok(ArriveReport { outcome: ArriveOutcome::NoSnapshot, ..ArriveReport::default() });
     }
-    let hash = plan::hash(&looked.compared, looked.source.snapshot(), Mode::Overlay);
+    let hash = looked.hash;
     let (compared, source) = (&looked.compared, &looked.source);
     let staged = stage::stage(session, compared, source, hash, String::new(), false).await?;
     Ok(ArriveReport {

@@ -39,6 +39,11 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// Whether it is, or becomes, a directory.
+    pub(super) fn is_directory(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.kind == EntryKind::Directory)
+    }
+
     /// Bytes of content that come.
     pub(super) fn bytes(&self) -> u64 {
         let comes = matches!(self.action, Action::Add | Action::Replace) && !self.mode_only;

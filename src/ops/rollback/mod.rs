@@ -11,7 +11,9 @@ mod arrive;
 mod aside;
 mod compare;
 pub(super) mod config;
+mod consent;
 mod database;
+mod effects;
 mod live;
 mod moves;
 pub(super) mod names;
@@ -247,6 +249,8 @@ struct Looked {
     compared: Compared,
     source: PackSource,
     plan: RollbackPlan,
+    /// That of the plan.
+    hash: [u8; 32],
 }
 
 async fn look(session: &Session, wanted: &Wanted) -> Result<Looked> {
@@ -275,8 +279,13 @@ async fn look(session: &Session, wanted: &Wanted) -> Result<Looked> {
         return Err(Error::config("--path", message));
     }
     warnings.extend(compared.warnings.iter().cloned());
-    let plan = plan_of(&compared, source.snapshot(), wanted.mode, warnings);
-    Ok(Looked { compared, source, plan })
+    let (effects, configured) = effects::of(session, &compared, &source).await?;
+    let hash = plan::hash(&compared, source.snapshot(), wanted.mode, &effects);
+    let mut plan = plan_of(&compared, source.snapshot(), hash, effects, warnings);
+    plan.touches.configuration |= configured;
+    let mut looked = Looked { compared, source, plan, hash };
+    looked.plan.needs_approval = consent::reasons(session, &looked, wanted.mode).await?;
+    Ok(looked)
 }
 
 async fn roll_back(session: &Session, wanted: &Wanted, hash: &str) -> Result<RollbackReport> {
@@ -292,19 +301,18 @@ async fn roll_back(session: &Session, wanted: &Wanted, hash: &str) -> Result<Rol
     let lock = Arc::new(session.local.lock()?);
     none_open(session, &lock).await?;
     let looked = session.cancellable(look(session, wanted)).await?;
-    let Looked { compared, source, plan } = looked;
-    if plan.hash != hash {
+    if looked.plan.hash != hash {
         let message =
             "the state, or the snapshot, is no longer what the plan was made for".to_owned();
         return Err(Error::PlanChanged { message });
     }
     let mut report = RollbackReport {
-        snapshot: plan.snapshot.clone(),
-        warnings: plan.warnings.clone(),
+        snapshot: looked.plan.snapshot.clone(),
+        warnings: looked.plan.warnings.clone(),
         ..RollbackReport::default()
     };
-    if !plan.is_empty() {
-        carry(session, wanted, &compared, &source, &lock, &mut report).await?;
+    if !looked.plan.is_empty() {
+        carry(session, wanted, &looked, &lock, &mut report).await?;
     }
     let traffic = session.traffic();
     report.downloaded_bytes = traffic.received_bytes;
@@ -336,17 +344,16 @@ async fn none_open(session: &Session, lock: &Arc<LockFile>) -> Result<()> {
 async fn carry(
     session: &Session,
     wanted: &Wanted,
-    compared: &Compared,
-    source: &PackSource,
+    looked: &Looked,
     lock: &Arc<LockFile>,
     report: &mut RollbackReport,
 ) -> Result<()> {
+    let Looked { compared, source, hash, .. } = looked;
     let databases = compared.databases();
     refuse_busy(&session.ambient, &databases).await?;
     let safety = safety_snapshot(session, lock, &mut report.warnings).await?;
     report.safety = Some(safety.clone());
-    let plan = plan::hash(compared, source.snapshot(), wanted.mode);
-    let staged = stage::stage(session, compared, source, plan, safety, wanted.partial).await?;
+    let staged = stage::stage(session, compared, source, *hash, safety, wanted.partial).await?;
     report.id = Some(staged.folder.id().to_owned());
     report.failed = staged.failed;
     report.arrival.clone_from(&staged.journal.arrival);

@@ -4,6 +4,7 @@ use crate::crypto::sha256;
 use crate::repo::Snapshot;
 
 use super::compare::{Compared, Item};
+use crate::source::authority::Effect;
 
 /// What to roll back to, and how.
 #[derive(Clone, Debug)]
@@ -97,6 +98,11 @@ pub struct RollbackPlan {
     pub fetch_bytes: u64,
     /// Which places that want a second look are among them.
     pub touches: Touches,
+    /// What would run, what would be allowed, which secrets of the configuration change, and its other settings; in
+    /// this order.
+    pub effects: Vec<Effect>,
+    /// Why the owner has to approve it when an agent asks for it; empty where nothing speaks against it.
+    pub needs_approval: Vec<String>,
     /// Whether OpenClaw runs, and has to restart for this.
     pub needs_restart: bool,
     /// Hash over all of it, hex. Staging takes it, so that what was agreed to is what happens.
@@ -123,14 +129,16 @@ impl RollbackPlan {
 pub(super) fn plan_of(
     compared: &Compared,
     snapshot: &Snapshot,
-    mode: Mode,
+    hash: [u8; 32],
+    effects: Vec<Effect>,
     warnings: Vec<String>,
 ) -> RollbackPlan {
     let mut plan = RollbackPlan {
         snapshot: snapshot.id.to_string(),
         created_at: super::super::list::time(snapshot.manifest.local_time_ms),
         warnings,
-        hash: hex::encode(hash(compared, snapshot, mode)),
+        hash: hex::encode(hash),
+        effects,
         ..RollbackPlan::default()
     };
     let mut restarts = false;
@@ -160,15 +168,20 @@ pub(super) fn plan_of(
     plan
 }
 
-/// SHA-256 over what would happen: the snapshot, the mode, and every path with its action and content. Whether a
-/// restart is needed is of the moment, and not part of it.
-pub(super) fn hash(compared: &Compared, snapshot: &Snapshot, mode: Mode) -> [u8; 32] {
+/// SHA-256 over what would happen: the snapshot, the mode, every path with its action and content, and what comes of
+/// it. Whether a restart is needed is of the moment, and not part of it.
+pub(super) fn hash(
+    compared: &Compared,
+    snapshot: &Snapshot,
+    mode: Mode,
+    effects: &[Effect],
+) -> [u8; 32] {
     let mut bytes = Vec::new();
     let mut put = |part: &[u8]| {
         bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
         bytes.extend_from_slice(part);
     };
-    put(b"b2-backup rollback plan 1");
+    put(b"b2-backup rollback plan 2");
     put(&snapshot.sha256);
     put(&[u8::from(mode == Mode::Exact)]);
     for Item { root, path, action, database, reason, entry, .. } in &compared.items {
@@ -186,6 +199,10 @@ pub(super) fn hash(compared: &Compared, snapshot: &Snapshot, mode: Mode) -> [u8;
                 put(&entry.mode.to_le_bytes());
             }
         }
+    }
+    for Effect { weight, text } in effects {
+        put(weight.name().as_bytes());
+        put(text.as_bytes());
     }
     sha256(&bytes)
 }
