@@ -243,7 +243,9 @@ describe('what an agent lost', () => {
     expect(preview).toContain('OpenClaw restarts for this.');
     expect(await tool({ action: 'restore', plan: planIn(preview) }, 'deny')).toMatch(/denied/i);
     expect(existsSync(inState('workspace/MEMORY.md'))).toBe(false);
-    expect(await tool({ action: 'restore', plan: 'made-up' })).toContain('Make a preview first');
+    expect(await tool({ action: 'restore', plan: 'made-up' })).toContain(
+      'Make a preview in this session first',
+    );
   });
 
   it(

@@ -5,7 +5,7 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 
-const { B2_E2E_OPENCLAW: host, B2_E2E_URL: url, B2_E2E_TOKEN: token } = process.env;
+const { B2_E2E_OPENCLAW: host, B2_E2E_URL: url, B2_E2E_TOKEN: token, B2_E2E_SCOPES: scopes } = process.env;
 const resolve = createRequire(pathToFileURL(`${host}/package.json`)).resolve;
 const { GatewayClient } = await import(pathToFileURL(resolve('openclaw/plugin-sdk/gateway-runtime')).href);
 
@@ -15,7 +15,7 @@ const client = new GatewayClient({
   url,
   token,
   role: 'operator',
-  scopes: ['operator.read', 'operator.write', 'operator.approvals', 'operator.admin'],
+  scopes: scopes.split(' '),
   clientName: 'gateway-client',
   clientDisplayName: 'b2-backup tests',
   mode: 'backend',

@@ -50,11 +50,18 @@ export class Operator {
     program.onNews(() => this.#readLines());
   }
 
-  static async connect(port: number, token: string, home: string): Promise<Operator> {
+  /** `scopes` are all that an operator can have, unless others are given. */
+  static async connect(
+    port: number,
+    token: string,
+    home: string,
+    scopes = ['operator.read', 'operator.write', 'operator.approvals', 'operator.admin'],
+  ): Promise<Operator> {
     const env = environment(home, {
       B2_E2E_OPENCLAW: openclawPackage,
       B2_E2E_URL: `ws://127.0.0.1:${port}`,
       B2_E2E_TOKEN: token,
+      B2_E2E_SCOPES: scopes.join(' '),
     });
     const program = new Program('operator', node24, [support('operator-client.mjs')], { env, input: true });
     const operator = new Operator(program);
