@@ -37,6 +37,7 @@ pub fn journal_seeds() -> Vec<Vec<u8>> {
         sha256: vec![9; 32],
         before: Some(before),
         name: 1,
+        broken: false,
     };
     let journal = Journal {
         snapshot: "2026-02-19T00-00-00Z-83bc2bf3".into(),
