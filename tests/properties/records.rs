@@ -303,6 +303,7 @@ fn step(draw: &mut Draw) -> Step {
             log_mtime_ns: draw.signed(),
         }),
         name: draw.small(),
+        broken: draw.flag(),
     }
 }
 
