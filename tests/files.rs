@@ -16,6 +16,16 @@ use b2_backup::progress::{Event, Phase, Progress};
 use b2_backup::store::memory::MemoryStore;
 use tempfile::{TempDir, tempdir};
 
+#[path = "support/clock.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "each test binary uses a part"
+)]
+mod clock;
+#[path = "files/foreign.rs"]
+mod foreign;
 #[path = "files/incomplete.rs"]
 mod incomplete;
 #[path = "support/machine.rs"]
@@ -34,6 +44,11 @@ fn empty_machine() -> (TempDir, Machine) {
     let mut machine = Machine::new(&live, Arc::new(MemoryStore::default()));
     machine.settings.encrypt = false;
     (dir, machine)
+}
+
+/// Paths and codes of problems.
+fn codes(problems: &[b2_backup::ops::FileProblem]) -> Vec<(&str, &str)> {
+    problems.iter().map(|one| (one.path.as_str(), one.code.as_str())).collect()
 }
 
 /// Pushes, restores on a blank machine, and compares.

@@ -34,6 +34,8 @@ impl EntryFlags {
     pub const CHANGED_WHILE_READ: Self = Self(2);
     /// Rows with secrets were removed from the captured database.
     pub const REDACTED: Self = Self(4);
+    /// `SQLite` cannot read it though it begins as a database does: its bytes, and those of its logs beside it.
+    pub const AS_BYTES: Self = Self(8);
 
     /// Whether all of `other` is set.
     #[must_use]

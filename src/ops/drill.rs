@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::list::time;
 use super::restore::{Target, Work, fetch};
 use super::session::{Session, millis};
-use super::tree::{entries, source};
+use super::tree::{entries, source, without_logs};
 use super::{FileProblem, Settings, problem};
 use crate::crypto::ContentHash;
 use crate::entry::EntryKind;
@@ -133,7 +133,7 @@ async fn run(
     has_room_for(folder.path(), manifest.counts.bytes)?;
     let target = Target::open(&folder.path().join("restored"), Arc::clone(&blank.ambient.steps))?;
     let target = Arc::new(target);
-    let all = entries(&source).await?;
+    let (all, logs) = without_logs(entries(&source).await?);
     let work = Arc::new(Work::new(blank, all, Arc::clone(&target), &source));
     fetch(blank, &source, &work, true).await?;
     let mut seen = Seen { cancel: blank.ambient.cancel.clone(), ..Seen::default() };
@@ -149,6 +149,7 @@ async fn run(
     })
     .await?;
     let mut warnings = warnings;
+    warnings.extend(logs);
     warnings.splice(0..0, blank.warnings.iter().cloned());
     let bad = seen.damaged.iter().filter_map(|number| Some(source.pack(*number).ok()?.name));
     let bad = bad.collect();

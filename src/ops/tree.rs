@@ -8,8 +8,11 @@ use super::problem;
 use super::session::Session;
 use crate::entry::{EntryKind, RelPath};
 use crate::error::{Error, Result};
-use crate::format::{Entry, RootRecord, SnapshotId, SnapshotName, TreeReader, is_bounded};
+use crate::format::{
+    Entry, EntryFlags, RootRecord, SnapshotId, SnapshotName, TreeReader, is_bounded,
+};
 use crate::repo::{PackSource, Snapshot, find, read};
+use crate::source::logs::base_of;
 
 /// Finds the snapshot that the user means: an id, or `latest`.
 ///
@@ -198,6 +201,25 @@ pub(super) fn shown(roots: &[RootRecord], root: u16, path: &RelPath) -> String {
 
 /// No snapshot holds more: what a file offset can express, so that no sum of sizes can overflow.
 const MAX_CONTENT_BYTES: u64 = i64::MAX.unsigned_abs();
+
+/// Takes out the logs of captured databases, which older versions stored beside the copies that contain them and
+/// which would spoil these. With what to say about it.
+pub(super) fn without_logs(mut entries: Vec<Entry>) -> (Vec<Entry>, Option<String>) {
+    let databases: HashSet<(u16, RelPath)> = entries
+        .iter()
+        .filter(|entry| entry.flags.has(EntryFlags::DATABASE))
+        .map(|entry| (entry.root, entry.path.clone()))
+        .collect();
+    let all = entries.len();
+    entries.retain(|entry| {
+        base_of(&entry.path).is_none_or(|base| !databases.contains(&(entry.root, base)))
+    });
+    let left = all - entries.len();
+    let said = format!(
+        "{left} logs of databases are left out: what is in them is in the databases already"
+    );
+    (entries, (left > 0).then_some(said))
+}
 
 /// All entries of a snapshot, checked: paths that stay below their root, parents that are directories, and
 /// runs that add up to the size of their file.

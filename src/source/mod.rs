@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod host_config;
 pub(crate) mod json5;
 pub mod locks;
+pub mod logs;
 pub mod own;
 pub mod place;
 pub mod policy;
@@ -61,7 +62,7 @@ pub struct Fingerprint {
     pub inode: u64,
     /// Device (0 where the system has none).
     pub device: u64,
-    /// Size, mtime and inode of `<file>-wal`, or of `<file>-journal`, or zeros.
+    /// Size, mtime and inode of `<file>-wal`, or of `<file>-journal`, whatever the file is; zeros where there is none.
     pub log: (u64, i64, u64),
 }
 
@@ -80,7 +81,7 @@ pub struct Found {
     pub target: Option<Vec<u8>>,
     /// For telling changes; `size` and `mtime_ns` are also what the snapshot records.
     pub fingerprint: Fingerprint,
-    /// Whether its name makes it a database file (`*.sqlite`, `*.sqlite3`, `*.db`).
+    /// Whether its name makes it a database file (`*.sqlite`, `*.sqlite3`, `*.db`), or a log lies beside it.
     pub database_name: bool,
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::policy_rules::{
-    Area, Class, PRIVATE_MARKER, PRIVATE_REASON, PROJECT_LOCKS, RULES, Rule,
+    Area, Class, LOG_REASON, PRIVATE_MARKER, PRIVATE_REASON, PROJECT_LOCKS, RULES, Rule,
 };
 use super::{EntryKind, RelPath, RootKind};
 use crate::error::{Error, Result};
@@ -137,6 +137,26 @@ impl Policy {
         match self.reason(kind, path.as_bytes(), entry) {
             None => Decision::Include,
             Some((reason, _)) => Decision::Exclude { reason },
+        }
+    }
+
+    /// As [`Self::decide`], for a file that has the name of a log and lies beside what is no database.
+    pub(super) fn decide_no_log(&self, kind: RootKind, path: &RelPath) -> Decision {
+        match self.decide(kind, path, EntryKind::File) {
+            Decision::Exclude { reason: LOG_REASON } => {}
+            decision => return decision,
+        }
+        let os_path = as_path(path.as_bytes());
+        let candidate = Candidate::new(&os_path);
+        let by_path = self.rule(kind, path.as_bytes(), &candidate, EntryKind::Directory);
+        if self.rules.exclude.is_match_candidate(&candidate) {
+            return Decision::Exclude { reason: USER_REASON };
+        }
+        match by_path {
+            Some(rule) if !self.rules.include.is_match_candidate(&candidate) => {
+                Decision::Exclude { reason: rule.reason }
+            }
+            _ => Decision::Include,
         }
     }
 

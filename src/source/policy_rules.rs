@@ -65,6 +65,10 @@ pub(super) const PRIVATE_REASON: &str = "marked by OpenClaw as private to an upd
 /// A file with this name makes its whole directory private.
 pub(super) const PRIVATE_MARKER: &str = ".openclaw-private-update-capture";
 
+/// Said of what lies beside a database and belongs to it. Of a file with such a name that lies beside something else,
+/// `logs.rs` decides.
+pub const LOG_REASON: &str = "log of a database, contained in its copy";
+
 /// Names that end in `.lock` and are the user's work: they pin the versions of a project.
 pub(super) const PROJECT_LOCKS: &[&str] = &[
     "Cargo.lock",
@@ -116,14 +120,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(AnyName, HostLock, "*.sqlite.generation-lock.sqlite", "lock file of OpenClaw"),
     rule(AnyName, HostLock, "*.sqlite.generation-writer.sqlite", "lock file of OpenClaw"),
     rule(AnyName, HostLock, "*.sqlite.reindex-lock.sqlite", "lock file of OpenClaw"),
-    rule(
-        AnyName,
-        HostLock,
-        "*.{sqlite,sqlite3,db}-wal",
-        "log of a database, contained in its copy",
-    ),
-    rule(AnyName, HostLock, "*.{sqlite,sqlite3,db}-shm", "shared memory of a database"),
-    rule(AnyName, HostLock, "*.{sqlite,sqlite3,db}-journal", "journal of a database"),
+    rule(AnyName, HostLock, "*.{sqlite,sqlite3,db}-{wal,shm,journal}", LOG_REASON),
     rule(
         HostName,
         HostLock,
@@ -191,3 +188,38 @@ pub(super) const RULES: &[Rule] = &[
     rule(HostName, Transient, "*.tmp.*", "temporary file"),
     rule(HostName, Transient, "*.pid", "process id"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(rule: &Rule) -> String {
+        let place = match rule.area {
+            State => "in the state directory",
+            AgentDir => "in an agent's directory",
+            HostName => "anywhere but in workspaces",
+            AnyName => "anywhere",
+            #[allow(unreachable_patterns, clippy::allow_attributes, reason = "for an area to come")]
+            _ => "elsewhere",
+        };
+        let back = match rule.class {
+            Secret => "`includeSecrets`",
+            class if class.is_hard() => "nothing",
+            _ => "`include`",
+        };
+        format!("| `{}` | {place} | {} | {back} |", rule.glob, rule.reason)
+    }
+
+    #[test]
+    fn the_documentation_has_every_rule_and_no_other() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/what-is-saved.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+        let table: Vec<String> = RULES.iter().map(row).collect();
+        assert!(
+            rows == table,
+            "the table of docs/what-is-saved.md has to be:\n{}",
+            table.join("\n")
+        );
+    }
+}

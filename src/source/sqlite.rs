@@ -38,7 +38,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(20);
 pub struct CaptureOptions<'a> {
     /// Which secrets to remove from the copy.
     pub redact: Redact,
-    /// How long to go on trying while others lock the database, and how long copying may take in all.
+    /// How long to go on trying while others lock the database. Copying itself may take as long as it does.
     pub deadline: Duration,
     /// Stops the capture.
     pub cancel: &'a CancellationToken,
@@ -61,8 +61,8 @@ pub struct Captured {
 /// copy is left behind.
 ///
 /// # Errors
-/// `B2_DATABASE_BUSY` when it is locked beyond the deadline; `B2_DATABASE` when it is damaged, no database, or too large
-/// for it; `B2_CANCELLED`; `B2_IO`
+/// `B2_DATABASE_BUSY` when it is locked beyond the deadline; `B2_DATABASE` when it is damaged, or no database;
+/// `B2_CANCELLED`; `B2_IO`
 /// and its like when `source` is gone, `copy` exists, or the disk is full.
 pub fn capture(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Result<Captured> {
     std::fs::metadata(source).map_err(|error| Error::io("read", source, error))?;
@@ -80,7 +80,7 @@ pub fn capture(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Resu
     captured
 }
 
-/// Keeps to the deadline and to the wish to stop.
+/// How long others may lock a database, and whether somebody wants to stop.
 struct Patience<'a> {
     source: &'a Path,
     until: Instant,
@@ -89,29 +89,21 @@ struct Patience<'a> {
 
 impl Patience<'_> {
     fn check(&self) -> Result<()> {
-        if self.options.cancel.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        if Instant::now() < self.until {
-            return Ok(());
-        }
-        let message = format!(
-            "could not be copied within {} ms: it is too large",
-            self.options.deadline.as_millis()
-        );
-        Err(Error::Database { path: self.source.to_path_buf(), message })
+        if self.options.cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
     /// Waits before the next try, since somebody keeps it locked.
     fn wait(&self) -> Result<()> {
+        self.check()?;
+        if Instant::now() >= self.until {
+            let message = match self.options.deadline.as_millis() {
+                0 => "somebody keeps it locked".to_owned(),
+                deadline => format!("locked for more than {deadline} ms"),
+            };
+            return Err(Error::DatabaseBusy { path: self.source.to_path_buf(), message });
+        }
         std::thread::sleep(RETRY_PAUSE);
-        self.check().map_err(|error| match error {
-            Error::Database { path, .. } => {
-                let deadline = self.options.deadline.as_millis();
-                Error::DatabaseBusy { path, message: format!("locked for more than {deadline} ms") }
-            }
-            other => other,
-        })
+        self.check()
     }
 }
 
@@ -192,6 +184,16 @@ fn open_pinned(
             _ => return Err(failed(source, copy, error)),
         }
     }
+}
+
+/// Whether SQLite makes anything of a file. One that somebody keeps locked is a database.
+#[must_use]
+pub fn is_readable(path: &Path) -> bool {
+    let opened = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY).and_then(pin);
+    !matches!(
+        opened.map_err(|error| error.sqlite_error_code()),
+        Err(Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+    )
 }
 
 fn immutable_uri(path: &Path) -> Option<String> {

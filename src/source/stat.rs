@@ -121,11 +121,14 @@ pub(super) fn mode_of(meta: &std::fs::Metadata) -> u32 {
     if meta.permissions().readonly() { 0o444 } else { 0o644 }
 }
 
+/// What [`special`] calls a socket.
+pub(super) const SOCKET: &str = "socket";
+
 #[cfg(unix)]
 pub(super) fn special(file_type: std::fs::FileType) -> &'static str {
     use std::os::unix::fs::FileTypeExt as _;
     if file_type.is_socket() {
-        "socket"
+        SOCKET
     } else if file_type.is_fifo() {
         "named pipe"
     } else {

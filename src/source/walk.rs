@@ -9,8 +9,10 @@ use jwalk::{DirEntry, Parallelism, WalkDirGeneric};
 use tokio_util::sync::CancellationToken;
 
 use super::database::is_database_name;
+use super::logs::base_of;
 use super::policy::{Decision, Policy};
-use super::stat::{bytes_of, fingerprint_of, log_of, mode_of, special};
+use super::policy_rules::LOG_REASON;
+use super::stat::{SOCKET, bytes_of, fingerprint_of, log_of, mode_of, special};
 pub use super::stat::{fingerprint, look, names_in};
 use super::{EntryKind, Found, RelPath, Root, RootKind, Skipped};
 use crate::error::{Error, Result};
@@ -35,6 +37,9 @@ pub struct Walk {
     pub excluded: Vec<Excluded>,
     /// What should be in the snapshot and could not be looked at.
     pub skipped: Vec<Skipped>,
+    /// What has the name of a log of a database, until [`super::logs::settle`] has looked at what it lies beside; then
+    /// the logs with something in them that belong to databases, by root, then by path.
+    pub logs: Vec<Found>,
 }
 
 /// What the threads find out about one entry.
@@ -44,6 +49,8 @@ enum Verdict {
     #[default]
     Nothing,
     Found(Box<Found>),
+    /// A file with the name of a log.
+    Log(Box<Found>),
     /// A directory that is left out itself, but something below it may not be.
     Passage(Box<Found>, &'static str),
     Excluded(RelPath, &'static str),
@@ -159,7 +166,14 @@ fn walk_named(context: &Context, root: &Root, walk: &mut Walk) {
     for name in &root.only {
         let path = RelPath::from_bytes(name.clone());
         let full = super::absolute(&root.path, &path);
-        let Ok(meta) = std::fs::symlink_metadata(&full) else { continue };
+        let meta = match std::fs::symlink_metadata(&full) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                walk.skipped.push(unreadable(&full, &error));
+                continue;
+            }
+        };
         let verdict = context.judge(&full, path, meta.file_type(), || Ok(meta.clone())).0;
         take(verdict, context, walk, &mut Vec::new(), &mut HashSet::new());
     }
@@ -249,6 +263,7 @@ fn take(
     match verdict {
         Verdict::Nothing => {}
         Verdict::Found(found) => walk.found.push(*found),
+        Verdict::Log(found) => walk.logs.push(*found),
         Verdict::Passage(found, reason) => passages.push((*found, reason)),
         Verdict::Private(path, reason) => {
             if context.list_excluded {
@@ -335,7 +350,7 @@ impl Context {
         } else if file_type.is_file() {
             EntryKind::File
         } else {
-            return (Verdict::Excluded(path, special(file_type)), false);
+            return (self.judge_special(full, path, special(file_type)), false);
         };
         let reason = match self.policy.decide(self.kind, &path, kind) {
             Decision::Include => None,
@@ -344,10 +359,21 @@ impl Context {
             {
                 Some(reason)
             }
+            // It may lie beside what is no database.
+            Decision::Exclude { reason: LOG_REASON } if kind == EntryKind::File => {
+                match self.policy.decide_no_log(self.kind, &path) {
+                    Decision::Include => None,
+                    Decision::Exclude { reason } => {
+                        return (Verdict::Excluded(path, reason), false);
+                    }
+                }
+            }
             Decision::Exclude { reason } => return (Verdict::Excluded(path, reason), false),
         };
+        let log = kind == EntryKind::File && base_of(&path).is_some();
         let examined = stat().and_then(|meta| self.examine(full, path, kind, &meta));
         match (examined, reason) {
+            (Ok(Some(found)), None) if log => (Verdict::Log(Box::new(found)), false),
             (Ok(Some(found)), None) => (Verdict::Found(Box::new(found)), true),
             (Ok(Some(found)), Some(reason)) => (Verdict::Passage(Box::new(found), reason), true),
             (Ok(None), _) => (Verdict::Nothing, false),
@@ -355,6 +381,19 @@ impl Context {
                 (Verdict::Nothing, false)
             }
             (Err(error), _) => (Verdict::Skipped(unreadable(full, &error)), false),
+        }
+    }
+
+    /// Decides about what is neither file nor directory nor link. A socket is there only while a process listens.
+    fn judge_special(&self, full: &Path, path: RelPath, what: &'static str) -> Verdict {
+        match self.policy.decide(self.kind, &path, EntryKind::File) {
+            Decision::Exclude { reason } => Verdict::Excluded(path, reason),
+            Decision::Include if what == SOCKET => Verdict::Excluded(path, what),
+            Decision::Include => {
+                let shown = RelPath::from_bytes(bytes_of(full.as_os_str()).into_owned()).escaped();
+                let message = format!("a {what} has no content that could be saved");
+                Verdict::Skipped(Skipped { path: shown, code: "B2_SKIPPED_SPECIAL", message })
+            }
         }
     }
 

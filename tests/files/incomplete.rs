@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use b2_backup::ops::{self, DoctorOptions, Level, ShowOptions};
 use tempfile::{TempDir, tempdir};
 
-use crate::empty_machine;
 use crate::machine::Machine;
 use crate::plain::write;
+use crate::{codes, empty_machine};
 
 /// A machine with a file and a workspace elsewhere that was not made yet.
 fn machine_with_workspace() -> (TempDir, Machine, PathBuf) {
@@ -19,10 +19,6 @@ fn machine_with_workspace() -> (TempDir, Machine, PathBuf) {
     write(&machine.settings.state_dir, "openclaw.json", config);
     write(&machine.settings.state_dir, "workspace/a.md", "a");
     (dir, machine, workspace)
-}
-
-fn codes(problems: &[ops::FileProblem]) -> Vec<(&str, &str)> {
-    problems.iter().map(|one| (one.path.as_str(), one.code.as_str())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -166,24 +166,27 @@ async fn a_damaged_journal() {
 async fn what_could_not_be_read_then_is_not_removed() {
     let place = Place::new();
     first_day(&place.live);
-    // A file that only root may read would be read here; a database that is broken cannot be.
+    // A file that only root may read would be read here; a broken database of the host's stays out where nothing is sealed.
     let mut broken = b"SQLite format 3\0".to_vec();
     broken.extend_from_slice(&noise(3, 5000));
-    write(&place.live, "memory/broken.sqlite", &broken);
+    write(&place.live, "agents/old/agent/openclaw-agent.sqlite", &broken);
     let pushed = place.machine.push().await.unwrap();
     assert_eq!(pushed.skipped.len(), 1, "{pushed:?}");
-    write(&place.live, "memory/later.md", "later");
+    write(&place.live, "workspace/later.md", "later");
     let request = exactly(&pushed.snapshot.unwrap());
     let plan = place.plan(&request).await.unwrap();
     assert_eq!(
         lines(&plan),
         [
-            "keep-live memory/broken.sqlite (could not be read when the snapshot was made)",
-            "delete memory/later.md"
+            "keep-live agents/old/agent/openclaw-agent.sqlite (could not be read when the snapshot was made)",
+            "delete workspace/later.md"
         ]
     );
     assert_eq!(place.roll_back(&request).await.unwrap().outcome, Outcome::Applied);
-    assert_eq!(fs::read(place.live.join("memory/broken.sqlite")).unwrap(), broken);
+    assert_eq!(
+        fs::read(place.live.join("agents/old/agent/openclaw-agent.sqlite")).unwrap(),
+        broken
+    );
 }
 
 /// What is no part of backups keeps the directory that it is in.

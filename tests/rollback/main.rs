@@ -18,6 +18,7 @@ mod consent;
 mod cut;
 mod databases;
 mod files;
+mod foreign;
 #[path = "../support/forge.rs"]
 mod forge;
 mod grants;

@@ -119,7 +119,7 @@ fn rollback_journal_databases_wait_for_the_lock_and_give_up() {
     writer.execute_batch("COMMIT; BEGIN EXCLUSIVE").unwrap();
     let second = dir.path().join("second");
     let error = run(&source, &second, Redact::None, 150).unwrap_err();
-    assert_eq!(error.code(), "B2_DATABASE");
+    assert_eq!(error.code(), "B2_DATABASE_BUSY");
     assert!(error.to_string().contains("old.db"), "{error}");
     assert!(!second.exists());
     std::thread::scope(|scope| {

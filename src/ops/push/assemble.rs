@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use super::capture::{Content, Draft, runs};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::format::{Counts, Entry, PackRef, Run};
+use crate::format::{Counts, Entry, EntryFlags, PackRef, Run};
 use crate::ops::roots::shown_here;
 use crate::ops::{FileProblem, problem};
 use crate::repo::PackIndex;
-use crate::source::Root;
+use crate::source::database::host_database;
+use crate::source::{Root, RootKind};
 
 /// A draft with its frames in their places.
 pub(super) fn complete(draft: Draft, places: &[(u32, u32)]) -> Result<Entry> {
@@ -51,19 +52,30 @@ pub(super) fn count(entries: &[Entry]) -> Counts {
 /// What the user should know of single files: what was skipped, and what changed while it was read.
 pub(super) fn problems<'e>(
     skipped: &[FileProblem],
-    entries: impl IntoIterator<Item = &'e Entry>,
+    entries: impl Iterator<Item = &'e Entry> + Clone,
     roots: &[Root],
 ) -> Vec<FileProblem> {
-    let changed = entries
-        .into_iter()
-        .filter(|entry| entry.flags.has(crate::format::EntryFlags::CHANGED_WHILE_READ));
+    let changed = entries.clone().filter(|entry| entry.flags.has(EntryFlags::CHANGED_WHILE_READ));
     let changed = changed.map(|entry| FileProblem {
         path: shown_here(roots, entry.root, &entry.path),
         code: "B2_CHANGED_WHILE_READ".to_owned(),
         message: "changed while it was read, twice; it is in the snapshot as it was read"
             .to_owned(),
     });
-    problem::sorted(skipped.iter().cloned().chain(changed).collect())
+    let unreadable = entries.clone().filter(|entry| entry.flags.has(EntryFlags::AS_BYTES));
+    let unreadable = unreadable.map(|entry| {
+        let kind = roots.get(usize::from(entry.root)).map_or(RootKind::State, |root| root.kind);
+        let host = host_database(&entry.path, kind).is_some();
+        let what = if host { "this database of OpenClaw" } else { "this database" };
+        FileProblem {
+            path: shown_here(roots, entry.root, &entry.path),
+            code: if host { "B2_HOST_DATABASE_AS_BYTES" } else { "B2_DATABASE_AS_BYTES" }.to_owned(),
+            message: format!(
+                "SQLite cannot read {what}: the bytes of the file and of its logs are in the snapshot as they lay on the disk"
+            ),
+        }
+    });
+    problem::sorted(skipped.iter().cloned().chain(changed).chain(unreadable).collect())
 }
 
 /// The pack table: packs of which a chunk is used, and how many bytes of their frames are.

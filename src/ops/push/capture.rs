@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::aside::Elsewhere;
 use super::frames::FramePipe;
+use super::room::Room;
+use crate::ambient::Clock;
 use crate::chunk::Cutter;
 use crate::crypto::{ChunkIds, ContentHash};
 use crate::error::{Error, Result};
@@ -28,9 +30,6 @@ use crate::source::{EntryKind, Fingerprint, Found, Root, absolute, open_plain, s
 const FRAME_BYTES: usize = 2 << 20;
 /// How much is read at once.
 const READ_BYTES: usize = 1 << 20;
-/// How long one database may take.
-const DATABASE_DEADLINE: Duration = Duration::from_mins(30);
-
 /// Where a stretch of a file's content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -197,6 +196,9 @@ pub(super) struct Capture<'a, 'p> {
     pub(super) sealed: bool,
     pub(super) seed: u64,
     pub(super) redact: bool,
+    pub(super) clock: Arc<dyn Clock>,
+    /// How long this push still waits for databases that others lock.
+    pub(super) patience: Duration,
     pub(super) temporary: PathBuf,
     pub(super) progress: Sink,
     pub(super) total_bytes: u64,
@@ -206,14 +208,16 @@ pub(super) struct Capture<'a, 'p> {
 }
 
 impl Capture<'_, '_> {
-    /// Reads one entry. `None` when it is gone, or cannot be read (then it is in `skipped`).
+    /// Reads one entry, where it takes them together with the logs beside it: 0 is the entry, 1 its first log. Empty when
+    /// it is gone, or cannot be read (then it is in `skipped`).
     pub(super) fn entry(
         &mut self,
         mut found: Found,
+        logs: Vec<Found>,
         before: Option<&Entry>,
-    ) -> Result<Option<Draft>> {
+    ) -> Result<Vec<(usize, Draft)>> {
         if found.kind != EntryKind::File {
-            return Ok(Some(Draft::Read(found, Content::default())));
+            return Ok(vec![(0, Draft::Read(found, Content::default()))]);
         }
         let Some(root) = self.roots.get(usize::from(found.root)) else {
             return Err(Error::internal("an entry without a root"));
@@ -221,7 +225,7 @@ impl Capture<'_, '_> {
         let elsewhere = self.elsewhere.get(&(found.root, found.path.clone()));
         let path = elsewhere.cloned().unwrap_or_else(|| absolute(&root.path, &found.path));
         let result = match is_database(&path) {
-            Ok(true) => match self.database(&path, &found, root) {
+            Ok(true) => match self.database_in_time(&path, &found, root) {
                 // It goes if no snapshot has it: its bytes are better than nothing, where secrets may be in them.
                 Err(ReadError::Database(_))
                     if elsewhere.is_some()
@@ -229,8 +233,16 @@ impl Capture<'_, '_> {
                 {
                     self.file(&path, &mut found)
                 }
+                Err(ReadError::Database(error)) if elsewhere.is_none() => {
+                    self.done_files += 1;
+                    return self.instead(found, logs, root, error);
+                }
                 result => result,
             },
+            Ok(false) if !logs.is_empty() && elsewhere.is_none() => {
+                self.done_files += 1;
+                return self.together(found, logs, root, EntryFlags::default());
+            }
             Ok(false) => self.file(&path, &mut found),
             Err(error) => Err(ReadError::File(error)),
         };
@@ -245,27 +257,34 @@ impl Capture<'_, '_> {
                         && entry.size == content.size
                         && entry.mode == found.mode
                 });
-                Ok(Some(match same {
+                let draft = match same {
                     Some(entry) => Draft::Same(entry.clone()),
                     None => Draft::Read(found, content),
-                }))
+                };
+                Ok(vec![(0, draft)])
             }
-            Err(ReadError::Fatal(error)) => Err(error),
-            Err(ReadError::File(error)) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(ReadError::File(error)) => {
-                let message = format!("cannot be read: {error}");
-                self.skip(&found, "B2_SKIPPED_UNREADABLE", message);
-                Ok(None)
-            }
-            Err(ReadError::Database(error)) => {
-                let code = error.code();
-                self.skip(&found, code, error.to_string());
-                Ok(None)
-            }
+            Err(error) => self.unread(&found, &path, error).map(|()| Vec::new()),
         }
     }
 
-    fn skip(&mut self, found: &Found, code: &str, message: String) {
+    /// Notes that a file could not be read, if it is still there.
+    pub(super) fn unread(&mut self, found: &Found, path: &Path, error: ReadError) -> Result<()> {
+        let (code, message) = match error {
+            ReadError::Fatal(error) => return Err(error),
+            ReadError::File(error) if error.kind() == ErrorKind::NotFound => {
+                if std::fs::symlink_metadata(path).is_err() {
+                    return Ok(());
+                }
+                ("B2_SKIPPED_UNREADABLE", "became something else while it was backed up".to_owned())
+            }
+            ReadError::File(error) => ("B2_SKIPPED_UNREADABLE", format!("cannot be read: {error}")),
+            ReadError::Database(error) => (error.code(), error.to_string()),
+        };
+        self.skip(found, code, message);
+        Ok(())
+    }
+
+    pub(super) fn skip(&mut self, found: &Found, code: &str, message: String) {
         self.skipped.push(FileProblem {
             path: shown_here(self.roots, found.root, &found.path),
             code: code.to_owned(),
@@ -273,7 +292,7 @@ impl Capture<'_, '_> {
         });
     }
 
-    fn take(
+    pub(super) fn take(
         &mut self,
         cutter: &Cutter,
         reader: &mut dyn std::io::Read,
@@ -319,16 +338,21 @@ impl Capture<'_, '_> {
     }
 
     /// Captures a database into a private copy and reads that.
-    fn database(&mut self, path: &Path, found: &Found, root: &Root) -> Result<Content, ReadError> {
-        let copy = self.temporary.join("database.sqlite");
+    pub(super) fn database(
+        &mut self,
+        path: &Path,
+        found: &Found,
+        root: &Root,
+    ) -> Result<Content, ReadError> {
+        let room = Room::for_copy(path, &self.temporary).map_err(ReadError::Database)?;
+        let copy = room.path().join("database.sqlite");
         let redact =
             host_database(&found.path, root.kind).filter(|_| self.redact).unwrap_or(Redact::None);
         let cancel = self.chunker.cancel.clone();
-        let options =
-            sqlite::CaptureOptions { redact, deadline: DATABASE_DEADLINE, cancel: &cancel };
+        let options = sqlite::CaptureOptions { redact, deadline: Duration::ZERO, cancel: &cancel };
         let captured = sqlite::capture(path, &copy, &options).map_err(|error| match error {
-            Error::Database { .. } | Error::DatabaseBusy { .. } => ReadError::Database(error),
-            error => ReadError::Fatal(error),
+            Error::Cancelled | Error::Internal { .. } => ReadError::Fatal(error),
+            error => ReadError::Database(error),
         })?;
         let failed = |error| ReadError::Fatal(Error::io("read", &copy, error));
         let mut file = File::open(&copy).map_err(failed)?;

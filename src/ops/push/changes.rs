@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::aside::Elsewhere;
 use super::assemble::problems;
 use super::memory::{Memory, path_bytes};
+use super::together;
 use super::writer::Writer;
 use super::{FileProblem, PushReport};
 use crate::error::{Error, Result};
@@ -16,7 +17,7 @@ use crate::source::database::open_in_this_process;
 use crate::source::policy::{Inside, Policy};
 use crate::source::roots::roots;
 use crate::source::walk::{Walk, walk};
-use crate::source::{EntryKind, Found, RelPath, Root, RootKind, absolute};
+use crate::source::{EntryKind, Found, RelPath, Root, RootKind, absolute, logs};
 
 /// The state as it is now.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
         let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
         let policy = policy.with_inside(found.inside.clone());
         let mut walk = walk(&found.roots, &policy, list, &cancel)?;
+        logs::settle(&found.roots, &mut walk, list);
         // A workspace that is configured and not made yet costs nothing; one that may not be read does.
         let (problems, missing): (Vec<_>, Vec<_>) = found
             .warnings
@@ -92,13 +94,16 @@ pub(in crate::ops) fn by_people(
 
 impl Scan {
     pub(super) async fn take(session: &Session, writer: &Writer) -> Result<Self> {
-        let Looked { roots, walk, skipped, warnings, .. } = look(session, false).await?;
+        let Looked { roots, mut walk, skipped, warnings, .. } = look(session, false).await?;
         let skipped = by_people(&roots, skipped);
         refuse_open_databases(&roots, &walk)?;
         let base = match &writer.base {
             None => None,
             Some(newest) => Self::base(session, writer, newest).await?,
         };
+        if let Some((_, memory)) = &base {
+            together::keep_known_logs(&mut walk, memory);
+        }
         let policy = policy_bytes(&session.settings);
         let bad = writer.local.proof()?.unwrap_or_default().bad;
         let harmed = base.as_ref().is_some_and(|(manifest, _): &(Manifest, _)| {

@@ -1,6 +1,6 @@
 //! The contents of a snapshot: everything that changed is read, and the sealed manifest left in the spool.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::aside::Elsewhere;
@@ -11,6 +11,7 @@ use super::frames::FramePipe;
 use super::memory::Memory;
 use super::sparse;
 use super::summary::summary;
+use super::together::{Logs, PATIENCE, logs_of};
 use super::writer::Writer;
 use crate::chunk::Cutter;
 use crate::error::{Error, Result};
@@ -54,6 +55,7 @@ pub(super) struct Plan {
     repository: crate::format::RepositoryId,
     slots: Vec<Vec<u8>>,
     entropy: Arc<dyn crate::ambient::Entropy>,
+    clock: Arc<dyn crate::ambient::Clock>,
     spool: crate::repo::Spool,
     temporary: std::path::PathBuf,
     redact: bool,
@@ -110,6 +112,7 @@ impl Plan {
             repository: writer.record.repository,
             slots: writer.record.for_manifest(),
             entropy: Arc::clone(&session.ambient.entropy),
+            clock: Arc::clone(&session.ambient.clock),
             spool: writer.spool.clone(),
             temporary: session.local.temporary()?,
             redact: !session.settings.include_secrets,
@@ -146,7 +149,10 @@ impl Plan {
 /// The scan's part that the capturing thread takes along.
 pub(super) struct Owned {
     roots: Vec<crate::source::Root>,
+    /// What was found, by root and path; behind it the logs of databases.
     found: Vec<Found>,
+    /// For a file in `found` the logs beside it, which are read together with it.
+    logs: Logs,
     before: Vec<Option<Entry>>,
     changes: Changes,
     skipped: Vec<FileProblem>,
@@ -179,6 +185,7 @@ impl Owned {
         Self {
             roots: scan.roots.clone(),
             before: changes.read.iter().map(before).collect(),
+            logs: logs_of(&mut scan.walk, &changes.read),
             found: std::mem::take(&mut scan.walk.found),
             old_tails: Changes::old_tree(scan).map(|tree| tree.tails.clone()).unwrap_or_default(),
             old_tree: Changes::old_tree(scan).map(|tree| tree.runs.clone()).unwrap_or_default(),
@@ -216,6 +223,8 @@ pub(super) fn read_all(
         sealed: plan.key.is_sealed(),
         seed,
         redact: plan.redact,
+        clock: Arc::clone(&plan.clock),
+        patience: PATIENCE,
         temporary: plan.temporary.clone(),
         progress,
         total_bytes: owned.changes.read_bytes,
@@ -233,7 +242,7 @@ pub(super) fn read_all(
         prints.push(print);
         indices.push(index);
     }
-    let found = problems(&capture.skipped, &entries, &owned.roots);
+    let found = problems(&capture.skipped, entries.iter(), &owned.roots);
     let same =
         |memory: &Arc<Memory>| memory.says(&entries) && problem::same(&found, &owned.remarks);
     if let Some(memory) = owned.memory.filter(same) {
@@ -261,7 +270,7 @@ pub(super) fn read_all(
     }
     let Capture { mut chunker, skipped, .. } = capture;
     // Files may have been read once more.
-    let found = problems(&skipped, &entries, &owned.roots);
+    let found = problems(&skipped, entries.iter(), &owned.roots);
     let mut tree = Vec::new();
     for entry in &entries {
         entry.encode(&mut tree);
@@ -317,14 +326,22 @@ fn drafts(
     same: Vec<(usize, Entry)>,
 ) -> Result<Vec<(usize, Draft, Fingerprint)>> {
     let mut drafts: Vec<(usize, Draft, Fingerprint)> = Vec::with_capacity(owned.found.len());
+    let mut done: HashSet<usize> = HashSet::new();
     for (index, before) in owned.changes.read.iter().zip(&owned.before) {
-        let Some(found) = owned.found.get(*index) else { continue };
-        if let Some(draft) = capture.entry(found.clone(), before.as_ref())? {
+        let Some(found) = owned.found.get(*index).filter(|_| !done.contains(index)) else {
+            continue;
+        };
+        let logs: &[usize] = owned.logs.get(index).map_or(&[], Vec::as_slice);
+        let beside = logs.iter().filter_map(|log| owned.found.get(*log)).cloned().collect();
+        for (member, draft) in capture.entry(found.clone(), beside, before.as_ref())? {
+            let index = if member == 0 { Some(index) } else { logs.get(member - 1) };
+            let Some(index) = index.copied() else { continue };
+            done.insert(index);
             let print = match &draft {
                 Draft::Read(read, _) => read.fingerprint,
                 Draft::Same(_) => found.fingerprint,
             };
-            drafts.push((*index, draft, print));
+            drafts.push((index, draft, print));
         }
     }
     let fingerprint =
@@ -332,7 +349,8 @@ fn drafts(
     drafts.extend(
         same.into_iter().map(|(index, entry)| (index, Draft::Same(entry), fingerprint(index))),
     );
-    drafts.sort_unstable_by_key(|(index, ..)| *index);
+    let place = |index: usize| owned.found.get(index).map(|found| (found.root, &found.path));
+    drafts.sort_unstable_by(|(a, ..), (b, ..)| place(*a).cmp(&place(*b)));
     Ok(drafts)
 }
 

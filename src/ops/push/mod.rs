@@ -14,8 +14,10 @@ mod contents;
 mod frames;
 pub(in crate::ops) mod memory;
 mod repository;
+mod room;
 mod sparse;
 mod summary;
+mod together;
 mod upload;
 mod writer;
 

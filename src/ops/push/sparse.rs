@@ -117,9 +117,9 @@ pub(super) fn read_again(
             continue;
         }
         let skipped = capture.skipped.len();
-        match capture.entry((*found).clone(), None)? {
-            Some(Draft::Read(found, content)) => again.push(Again { at, found, content }),
-            Some(Draft::Same(_)) | None => capture.skipped.truncate(skipped),
+        match capture.entry((*found).clone(), Vec::new(), None)?.pop() {
+            Some((_, Draft::Read(found, content))) => again.push(Again { at, found, content }),
+            Some((_, Draft::Same(_))) | None => capture.skipped.truncate(skipped),
         }
     }
     Ok(again)

@@ -12,7 +12,7 @@ use std::time::Instant;
 use futures_util::StreamExt as _;
 
 use super::session::Session;
-use super::tree::{entries, source};
+use super::tree::{entries, source, without_logs};
 use super::{FileProblem, problem};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
@@ -109,7 +109,8 @@ async fn run(
     let (source, mut warnings) =
         source(session, &options.snapshot, options.allow_unauthenticated).await?;
     warnings.splice(0..0, session.warnings.iter().cloned());
-    let all = entries(&source).await?;
+    let (all, logs) = without_logs(entries(&source).await?);
+    warnings.extend(logs);
     let whole = options.paths.is_empty();
     let chosen = paths.choose(all, &source.snapshot().manifest.roots);
     let id = source.snapshot().id.to_string();

@@ -16,6 +16,7 @@ use crate::ops::push::memory::path_bytes;
 use crate::ops::roots::{record, same_roots};
 use crate::ops::tree::path_for_people;
 use crate::source::gateway::Running;
+use crate::source::logs::{self, LOG_REASON};
 use crate::source::policy::Standing;
 use crate::source::{Found, RelPath, Root, RootKind, absolute};
 
@@ -125,8 +126,10 @@ pub(super) fn compare(
             .walk
             .found
             .iter()
+            .chain(&live.walk.logs)
             .map(|found| ((found.root, found.path.clone()), found))
             .collect(),
+        plain: HashSet::new(),
         items: BTreeMap::new(),
         named: HashSet::new(),
         collisions: Collisions::default(),
@@ -134,6 +137,15 @@ pub(super) fn compare(
         matched: false,
         live: &live,
     };
+    for entry in &entries {
+        let database = entry.flags.has(EntryFlags::DATABASE);
+        if let Some(Some(root)) = roots.get(usize::from(entry.root)).copied()
+            && entry.kind == EntryKind::File
+            && !database
+        {
+            comparison.plain.insert((root, entry.path.clone()));
+        }
+    }
     let mut elsewhere = 0u64;
     for entry in entries {
         let Some(Some(root)) = roots.get(usize::from(entry.root)).copied() else {
@@ -193,6 +205,8 @@ fn map_roots(live: &[Root], manifest: &Manifest) -> (Vec<Option<u16>>, Vec<Strin
 pub(super) struct Comparison<'a> {
     pub(super) live: &'a Live,
     pub(super) found: HashMap<(u16, RelPath), &'a Found>,
+    /// Files of the snapshot that are no captured databases.
+    plain: HashSet<(u16, RelPath)>,
     pub(super) items: BTreeMap<(u16, RelPath), Item>,
     /// Everything that the snapshot has, chosen or not.
     pub(super) named: HashSet<(u16, RelPath)>,
@@ -238,6 +252,12 @@ impl Comparison<'_> {
             entry: None,
             found,
         };
+        let standing = match logs::base_of(&entry.path) {
+            Some(base) if entry.kind == EntryKind::File => {
+                self.standing_of_log(root, &base, standing)?
+            }
+            _ => standing,
+        };
         let stays = match standing {
             Some((Standing::Never, reason)) => {
                 let path = entry.path.escaped();
@@ -264,7 +284,7 @@ impl Comparison<'_> {
                     return Ok(());
                 }
                 (item.mode_only, item.reason) = (true, Some("permissions only".to_owned()));
-            } else if !database && self.live.is_database(&found)? {
+            } else if !database && self.live.is_database(&found)? && self.live.is_usable(&found)? {
                 // A file in the place of a database that OpenClaw may have open would pull it from under it.
                 item.action = Action::Keep;
                 item.reason = Some("a database is in its place".to_owned());
@@ -299,6 +319,39 @@ impl Comparison<'_> {
         Ok(standing)
     }
 
+    /// How an entry stands that has the name of a log of `base`. Beside a database it would be played into it; where the
+    /// snapshot has something else there, they belong together.
+    fn standing_of_log(
+        &self,
+        root: u16,
+        base: &RelPath,
+        standing: Option<(Standing, &'static str)>,
+    ) -> Result<Option<(Standing, &'static str)>> {
+        let by_name = matches!(standing, Some((Standing::Never, LOG_REASON)));
+        if standing.is_some() && !by_name {
+            return Ok(standing);
+        }
+        let key = (root, base.clone());
+        let stays = self.items.get(&key).is_some_and(|item| item.action == Action::Keep);
+        if self.plain.contains(&key) {
+            let in_use = match self.found.get(&key) {
+                Some(found) => self.live.is_database(found)? && self.live.is_usable(found)?,
+                None => false,
+            };
+            return Ok((stays || in_use)
+                .then_some((Standing::Live, "the file that it belongs to stays as it is")));
+        }
+        if by_name {
+            return Ok(standing);
+        }
+        let database = self.named.contains(&key)
+            || match self.found.get(&key) {
+                Some(found) => self.live.is_database(found)?,
+                None => false,
+            };
+        Ok(database.then_some((Standing::Live, LOG_REASON)))
+    }
+
     fn same(&self, root: u16, entry: &Entry, found: &Found) -> Result<bool> {
         Ok(match entry.kind {
             EntryKind::Directory => true,
@@ -311,7 +364,8 @@ impl Comparison<'_> {
                 match self.live.known_hash(found) {
                     Some(hash) => hash == entry.sha256,
                     // Of a database the copy counts, not the file.
-                    None if database || self.live.is_database(found)? => false,
+                    None if database => false,
+                    None if self.live.is_database(found)? && self.live.is_usable(found)? => false,
                     None => self.live.hash(root, found)? == Some(entry.sha256),
                 }
             }

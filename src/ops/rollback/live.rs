@@ -10,7 +10,7 @@ use crate::source::database::is_database;
 use crate::source::gateway::{Running, running};
 use crate::source::policy::{Inside, Policy};
 use crate::source::walk::Walk;
-use crate::source::{Found, RelPath, Root, RootKind, absolute, open_plain};
+use crate::source::{Found, RelPath, Root, RootKind, absolute, open_plain, sqlite};
 
 use super::names::Naming;
 
@@ -81,6 +81,11 @@ impl Live {
     pub(super) fn is_database(&self, found: &Found) -> Result<bool> {
         let path = self.full(found)?;
         Ok(found.kind == EntryKind::File && is_database(&path).unwrap_or(found.database_name))
+    }
+
+    /// Whether SQLite makes anything of a file that begins as a database does.
+    pub(super) fn is_usable(&self, found: &Found) -> Result<bool> {
+        Ok(sqlite::is_readable(&self.full(found)?))
     }
 
     /// The hash of a file that is certainly as it was at the newest snapshot.
