@@ -279,7 +279,7 @@ impl From<ops::RecoverReport> for RollbackReport {
             safety: report.safety,
             downloaded_bytes: 0.0,
             requests: 0.0,
-            failed: Vec::new(),
+            failed: problems(report.failed),
             late: report.late,
             left: report.left,
             problem: report.problem,

@@ -6,6 +6,7 @@ pub mod blank;
 pub mod confidential;
 pub mod database;
 pub mod gateway;
+pub(crate) mod holes;
 pub mod host_config;
 pub(crate) mod json5;
 pub mod locks;

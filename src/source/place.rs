@@ -6,18 +6,20 @@
 mod system;
 
 use std::ffi::OsString;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
 
+pub(crate) use self::system::{give, owner_to_give};
 #[cfg(unix)]
-pub(crate) use self::system::set_link_time;
+pub(crate) use self::system::{give_link, set_link_time};
 use self::system::{
-    look, make_link, no_follow, open_below, private, set_mode, set_mode_at, set_times,
+    look, make_link, no_follow, open_below, private, set_mode, set_mode_at, set_owner, set_times,
 };
+use super::holes::copy_with_holes;
 use super::{EntryKind, RelPath};
 use crate::ambient::{Steps, stepped};
 use crate::error::{Error, Result};
@@ -28,6 +30,40 @@ pub struct Place {
     dir: Arc<Dir>,
     path: PathBuf,
     steps: Arc<dyn Steps>,
+    refused: Refused,
+}
+
+/// What a file system did not take of what belongs to a file beside its content: permission bits, times, owners.
+#[derive(Clone, Debug, Default)]
+pub struct Refused(Arc<Mutex<Vec<(PathBuf, String)>>>);
+
+impl Refused {
+    /// The paths, with what was refused.
+    #[must_use]
+    pub fn take(&self) -> Vec<(PathBuf, String)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes a refusal; other errors stay errors.
+    ///
+    /// # Errors
+    /// Those that are no refusal.
+    pub fn note(&self, path: &Path, action: &str, done: io::Result<()>) -> io::Result<()> {
+        match done {
+            Err(error) if is_refusal(&error) => {
+                let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                all.push((path.to_owned(), format!("cannot {action} it: {error}")));
+                Ok(())
+            }
+            done => done,
+        }
+    }
+}
+
+/// Whether an error says that a file system, or our rights, do not allow for something: trying again is of no use.
+fn is_refusal(error: &io::Error) -> bool {
+    use ErrorKind as K;
+    matches!(error.kind(), K::PermissionDenied | K::Unsupported | K::InvalidInput)
 }
 
 /// A name in an open directory, whether something is there or not.
@@ -37,6 +73,7 @@ pub struct Spot {
     name: OsString,
     path: PathBuf,
     steps: Arc<dyn Steps>,
+    refused: Refused,
 }
 
 /// What is at a spot.
@@ -52,6 +89,8 @@ pub struct Look {
     pub mtime_ns: i64,
     /// Inode (0 where the system has none).
     pub inode: u64,
+    /// User and group that it belongs to (0 where the system has none).
+    pub owner: (u32, u32),
 }
 
 impl Place {
@@ -62,7 +101,7 @@ impl Place {
     pub fn open(path: &Path, steps: Arc<dyn Steps>) -> Result<Self> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())
             .map_err(|error| Error::io("open", path, error))?;
-        Ok(Self { dir: Arc::new(dir), path: path.to_owned(), steps })
+        Ok(Self { dir: Arc::new(dir), path: path.to_owned(), steps, refused: Refused::default() })
     }
 
     /// As [`Self::open`], for a root that was resolved some time ago: a link may have come in its way since.
@@ -76,6 +115,12 @@ impl Place {
             return Err(Error::UnsafePath { path: path.display().to_string(), message });
         }
         Self::open(path, steps)
+    }
+
+    /// What was refused below it.
+    #[must_use]
+    pub fn refused(&self) -> &Refused {
+        &self.refused
     }
 
     /// The spot of a path below this directory.
@@ -97,7 +142,13 @@ impl Place {
                 Error::io("open the directory of", &full, error)
             })?);
         }
-        Ok(Spot { dir, name, path: full, steps: Arc::clone(&self.steps) })
+        Ok(Spot {
+            dir,
+            name,
+            path: full,
+            steps: Arc::clone(&self.steps),
+            refused: self.refused.clone(),
+        })
     }
 
     /// The spot of a plain name in this directory.
@@ -108,6 +159,7 @@ impl Place {
             name: name.into(),
             path: self.path.join(name),
             steps: Arc::clone(&self.steps),
+            refused: self.refused.clone(),
         }
     }
 
@@ -147,16 +199,34 @@ impl Spot {
         Self { name: with(&self.name), path: with(self.path.as_os_str()).into(), ..self.clone() }
     }
 
-    fn failed(&self, action: &'static str) -> impl Fn(std::io::Error) -> Error {
+    /// Where a file is written before it gets this name: in the same directory, under a name that is never too long.
+    fn part(&self) -> Self {
+        let hash = crate::crypto::sha256(self.name.as_encoded_bytes());
+        let name = format!(".b2-part-{}", hex::encode(hash.get(..8).unwrap_or_default()));
+        // Messages are about the file that it becomes.
+        Self { name: name.into(), ..self.clone() }
+    }
+
+    /// Removes what a move that was cut off has left here.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn clear_part(&self) -> Result<()> {
+        self.part().remove()
+    }
+
+    /// Does something that a file system may refuse.
+    fn attempt(&self, action: &'static str, work: impl FnOnce() -> io::Result<()>) -> Result<()> {
+        let done = stepped(&*self.steps, action, work);
+        self.refused.note(&self.path, action, done).map_err(self.failed(action))
+    }
+
+    fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> Error {
         let path = self.path.clone();
         move |error| Error::io(action, &path, error)
     }
 
-    fn step<T>(
-        &self,
-        action: &'static str,
-        work: impl FnOnce() -> std::io::Result<T>,
-    ) -> Result<T> {
+    fn step<T>(&self, action: &'static str, work: impl FnOnce() -> io::Result<T>) -> Result<T> {
         stepped(&*self.steps, action, work).map_err(self.failed(action))
     }
 
@@ -172,7 +242,7 @@ impl Spot {
         }
     }
 
-    fn open(&self, write: bool) -> std::io::Result<std::fs::File> {
+    fn open(&self, write: bool) -> io::Result<std::fs::File> {
         let mut options = OpenOptions::new();
         options.read(true).write(write);
         no_follow(&mut options);
@@ -188,7 +258,7 @@ impl Spot {
         let file = self.open(false).map_err(self.failed("read"))?;
         file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(self.failed("read"))?;
         if bytes.len() as u64 > max_bytes {
-            return Err(self.failed("read")(std::io::Error::from(ErrorKind::FileTooLarge)));
+            return Err(self.failed("read")(io::Error::from(ErrorKind::FileTooLarge)));
         }
         Ok(bytes)
     }
@@ -220,7 +290,7 @@ impl Spot {
         private(&mut options);
         let mut file = self.step("create", || self.dir.open_with(&self.name, &options))?.into_std();
         self.step("write", || file.write_all(content))?;
-        set_mode(&file, mode).map_err(self.failed("set mode of"))?;
+        self.attempt("set mode of", || set_mode(&file, mode))?;
         self.step("sync", || file.sync_all())
     }
 
@@ -258,16 +328,23 @@ impl Spot {
     /// Moves what is here to `to`, over what is there. On another file system a file or link is copied, made
     /// durable under another name, put in place, and removed here: whatever happens, one of both is whole.
     ///
+    /// A file that is a mount point itself can neither be moved nor replaced: it is copied, and written over.
+    ///
     /// # Errors
     /// File-system codes.
     pub fn move_to(&self, to: &Self) -> Result<()> {
-        let moved =
-            stepped(&*self.steps, "rename", || self.dir.rename(&self.name, &to.dir, &to.name));
-        match moved {
-            Err(error) if error.kind() == ErrorKind::CrossesDevices => self.copy_to(to),
-            Err(error) => Err(self.failed("move")(error)),
-            Ok(()) => Ok(()),
+        match self.rename_to(to) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::CrossesDevices | ErrorKind::ResourceBusy) =>
+            {
+                self.copy_to(to)
+            }
+            moved => moved.map_err(self.failed("move")),
         }
+    }
+
+    fn rename_to(&self, to: &Self) -> io::Result<()> {
+        stepped(&*self.steps, "rename", || self.dir.rename(&self.name, &to.dir, &to.name))
     }
 
     /// Copies a file to a new one that only its owner may read.
@@ -281,11 +358,11 @@ impl Spot {
         options.write(true).create_new(true);
         private(&mut options);
         let mut file = to.step("create", || to.dir.open_with(&to.name, &options))?.into_std();
-        to.step("write", || std::io::copy(&mut from, &mut file).map(drop))
+        to.step("write", || copy_with_holes(&mut from, &mut file))
     }
 
     fn copy_to(&self, to: &Self) -> Result<()> {
-        let part = to.beside(".b2-part");
+        let part = to.part();
         part.remove()?;
         let look = self.look()?.ok_or_else(|| self.failed("move")(ErrorKind::NotFound.into()))?;
         match look.kind {
@@ -296,28 +373,76 @@ impl Spot {
                 private(&mut options);
                 let create = || part.dir.open_with(&part.name, &options);
                 let mut file = part.step("create", create)?.into_std();
-                part.step("write", || std::io::copy(&mut from, &mut file).map(drop))?;
-                set_mode(&file, look.mode).map_err(part.failed("set mode of"))?;
-                set_times(&file, look.mtime_ns).map_err(part.failed("set time of"))?;
+                part.step("write", || copy_with_holes(&mut from, &mut file))?;
+                part.set_owner(look.owner)?;
+                part.attempt("set mode of", || set_mode(&file, look.mode))?;
+                part.attempt("set time of", || set_times(&file, look.mtime_ns))?;
                 part.step("sync", || file.sync_all())?;
             }
             Some(EntryKind::Symlink) => {
                 let target = self.dir.read_link_contents(&self.name);
                 let target = target.map_err(self.failed("read"))?;
                 part.step("link", || make_link(&part.dir, &target, &part.name))?;
+                part.set_owner(look.owner)?;
                 #[cfg(unix)]
-                set_link_time(&part.dir, &part.name, look.mtime_ns)
-                    .map_err(part.failed("set time of"))?;
+                part.attempt("set time of", || {
+                    set_link_time(&part.dir, &part.name, look.mtime_ns)
+                })?;
             }
             _ => return Err(self.failed("move")(ErrorKind::CrossesDevices.into())),
         }
         let fresh = to.look()?.is_none();
-        part.move_to(to)?;
+        match part.rename_to(to) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => to.write_over(&part, look)?,
+            moved => moved.map_err(to.failed("move"))?,
+        }
         to.sync_dir()?;
-        self.remove().inspect_err(|_| {
-            // It stays here, so it must not be there as well.
-            let _best_effort = if fresh { to.remove() } else { Ok(()) };
-        })
+        match stepped(&*self.steps, "remove", || self.dir.remove_file(&self.name)) {
+            // A mount point stays what it is.
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => Ok(()),
+            removed => removed.map_err(self.failed("remove")).inspect_err(|_| {
+                // If it stays here, it must not be there as well; if not, that is the only one.
+                if fresh && self.look().is_ok_and(|here| here.is_some()) {
+                    let _best_effort = to.remove();
+                }
+            }),
+        }
+    }
+
+    /// Writes the content of `part`, which goes, into the file that is here.
+    fn write_over(&self, part: &Self, look: Look) -> Result<()> {
+        let mut from = part.open(false).map_err(part.failed("read"))?;
+        let mut file = self.open(true).map_err(self.failed("open"))?;
+        self.step("write", || {
+            let bytes = io::copy(&mut from, &mut file)?;
+            file.set_len(bytes)
+        })?;
+        self.attempt("set mode of", || set_mode(&file, look.mode))?;
+        self.attempt("set time of", || set_times(&file, look.mtime_ns))?;
+        self.step("sync", || file.sync_all())?;
+        part.remove()
+    }
+
+    /// User and group of what is here, or else of the directory.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn owner(&self) -> Result<(u32, u32)> {
+        if let Some(here) = self.look()? {
+            return Ok(here.owner);
+        }
+        self.dir.dir_metadata().map(|meta| look(&meta).owner).map_err(self.failed("look at"))
+    }
+
+    /// Gives what is here to a user and a group, if it is not theirs.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn set_owner(&self, owner: (u32, u32)) -> Result<()> {
+        if self.look()?.is_none_or(|look| look.owner == owner) {
+            return Ok(());
+        }
+        self.attempt("set owner of", || set_owner(&self.dir, &self.name, owner))
     }
 
     /// Removes the file or link that is here, if there is one.
@@ -375,7 +500,7 @@ impl Spot {
         if self.look()?.is_none_or(|look| look.kind == Some(EntryKind::Symlink)) {
             return Ok(());
         }
-        self.step("set mode of", || set_mode_at(&self.dir, &self.name, mode))
+        self.attempt("set mode of", || set_mode_at(&self.dir, &self.name, mode))
     }
 
     /// Sets permission bits and time of the directory that is here.
@@ -386,7 +511,7 @@ impl Spot {
         let dir = open_below(&self.dir, &self.name).map_err(self.failed("open"))?;
         if let Ok(file) = dir.open(".") {
             let set = || set_times(&file.into_std(), mtime_ns);
-            self.step("set time of", set)?;
+            self.attempt("set time of", set)?;
         }
         self.set_mode(mode)
     }

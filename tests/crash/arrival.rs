@@ -100,7 +100,7 @@ async fn killed_anywhere() {
         assert_eq!(fs::read_to_string(state.join("workspace/3.md")).unwrap(), "file 3");
         assert!(!state.join("workspace/BOOTSTRAP.md").exists());
         let config: serde_json::Value =
-            serde_json::from_slice(&fs::read(state.join("openclaw.json")).unwrap()).unwrap();
+            json5::from_str(&fs::read_to_string(state.join("openclaw.json")).unwrap()).unwrap();
         let expected = serde_json::json!({ "agents": { "then": 1 }, "gateway": { "port": 2 } });
         assert_eq!(config, expected);
     };

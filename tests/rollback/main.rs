@@ -17,6 +17,7 @@ mod consent;
 #[path = "../support/cut.rs"]
 mod cut;
 mod databases;
+mod disks;
 mod files;
 mod foreign;
 #[path = "../support/forge.rs"]

@@ -99,8 +99,14 @@ export function fileProblems(
   what: string,
   style: Style,
 ): readonly string[] {
-  if (problems.length === 0) return [];
-  return [style.yellow(`${count(problems.length, 'file')} could not be ${what}:`), ...named(problems)];
+  const refused = problems.filter(({ code }) => code === 'B2_REFUSED');
+  const failed = problems.filter(({ code }) => code !== 'B2_REFUSED');
+  return [
+    ...(failed.length === 0
+      ? []
+      : [style.yellow(`${count(failed.length, 'file')} could not be ${what}:`), ...named(failed)]),
+    ...(refused.length === 0 ? [] : [style.yellow('Not all is as it was:'), ...named(refused)]),
+  ];
 }
 
 /** What is not in a snapshot, and what is in it though not as it should be. */

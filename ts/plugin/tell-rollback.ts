@@ -90,7 +90,10 @@ export function tellRollback({
   return [
     first ?? `Rollback to ${to}: ${printable(outcome)}`,
     ...(safety === undefined ? [] : [`What was there is in ${printable(safety)}; undo brings it back.`]),
-    ...failed.map(({ path, message }) => `Not restored: ${printable(path)}: ${printable(message)}`),
+    ...failed.map(
+      ({ path, code, message }) =>
+        `${code === 'B2_REFUSED' ? 'Not all as it was' : 'Not restored'}: ${printable(path)}: ${printable(message)}`,
+    ),
     ...remarks(rest),
     ...warnings.map((warning) => `Note: ${printable(warning)}`),
   ].join('\n');

@@ -21,7 +21,7 @@ use crate::progress::Phase;
 use crate::repo::PackSource;
 
 pub(in crate::ops) use select::Selection;
-pub(in crate::ops) use target::Target;
+pub(in crate::ops) use target::{Target, refused};
 pub(in crate::ops) use work::Work;
 
 use work::Piece;
@@ -55,7 +55,8 @@ pub struct RestoreReport {
     pub downloaded_bytes: u64,
     /// Requests made.
     pub requests: u64,
-    /// Files that could not be restored; nothing of them is left in the directory.
+    /// Files that could not be restored, of which nothing is left in the directory; and what is there, but not with its
+    /// permission bits, time or owner (`B2_REFUSED`).
     pub failed: Vec<FileProblem>,
     /// Whether something of the state is not in the snapshot, of what was asked for.
     pub incomplete: bool,
@@ -144,7 +145,7 @@ async fn run(
         remarks,
         files: count,
         bytes,
-        failed,
+        failed: failed.into_iter().chain(target.refused()).collect(),
         roots: target.describe(&source.snapshot().manifest.roots),
         warnings,
         ..RestoreReport::default()

@@ -1,7 +1,7 @@
 //! The directory that is restored into. All access goes through a handle of it, so that nothing can lead out.
 
 use std::fs::FileTimes;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,6 +14,9 @@ use crate::crypto::ContentHash;
 use crate::entry::RelPath;
 use crate::error::{Error, Result};
 use crate::format::{Entry, RootRecord};
+use crate::ops::FileProblem;
+use crate::source::holes::without_holes;
+use crate::source::place::{self, Refused};
 
 /// Where roots other than the state directory go, below the target.
 const OTHER_ROOTS: &str = ".b2-roots";
@@ -28,12 +31,16 @@ pub(in crate::ops) struct Target {
     /// Set once the restore was given up. Held for reading by whoever writes.
     closed: RwLock<bool>,
     steps: Arc<dyn Steps>,
+    refused: Refused,
+    /// Who gets what is restored, where that is not who runs this.
+    owner: Option<(u32, u32)>,
 }
 
 impl Target {
-    /// Creates the directory, or takes an empty one.
+    /// Creates the directory, for its owner alone, or takes an empty one.
     pub(in crate::ops) fn open(path: &Path, steps: Arc<dyn Steps>) -> Result<Self> {
-        std::fs::create_dir_all(path).map_err(|error| match error.kind() {
+        let made: Vec<&Path> = path.ancestors().take_while(|above| !is_there(above)).collect();
+        private_dirs().create(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotADirectory => {
                 Error::TargetNotEmpty { path: path.to_owned() }
             }
@@ -44,13 +51,27 @@ impl Target {
         if dir.entries().map_err(failed)?.next().is_some() {
             return Err(Error::TargetNotEmpty { path: path.to_owned() });
         }
+        let around = made.last().map_or(Some(path), |outermost| outermost.parent());
+        let around = around.filter(|around| !around.as_os_str().is_empty());
+        let owner = place::owner_to_give(around.unwrap_or(Path::new("."))).map_err(failed)?;
+        for above in owner.iter().flat_map(|_| &made) {
+            let file = std::fs::File::open(above).map_err(failed)?;
+            place::give(&file, owner).map_err(failed)?;
+        }
         Ok(Self {
             path: path.to_owned(),
             dir,
             roots: Mutex::default(),
             closed: RwLock::default(),
             steps,
+            refused: Refused::default(),
+            owner,
         })
+    }
+
+    /// What the file system did not take beside content, for people.
+    pub(in crate::ops) fn refused(&self) -> Vec<FileProblem> {
+        refused(self.refused.take())
     }
 
     /// For as long as something is written: [`Self::clear`] waits for it, and nothing is written after that.
@@ -126,12 +147,40 @@ impl Target {
     /// Makes the directories above an entry that the snapshot does not hold (a single path was asked for).
     fn make_parents(&self, place: &Path) -> Result<()> {
         match place.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => self
-                .dir
-                .create_dir_all(parent)
-                .map_err(|error| self.failed("create", parent, error)),
+            Some(parent) if !parent.as_os_str().is_empty() => {
+                let mut below = PathBuf::new();
+                parent.iter().try_for_each(|name| {
+                    below.push(name);
+                    self.private_dir(&below)
+                })
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Makes a directory that only its owner may enter, if it is not there.
+    fn private_dir(&self, place: &Path) -> Result<()> {
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        {
+            use cap_std::fs::DirBuilderExt as _;
+            builder.mode(0o700);
+        }
+        match self.dir.create_dir_with(place, &builder) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(self.failed("create", place, error)),
+            Ok(()) => {
+                let dir =
+                    self.dir.open(place).map_err(|error| self.failed("open", place, error))?;
+                self.give(&dir.into_std(), place)
+            }
+        }
+    }
+
+    fn give(&self, file: &std::fs::File, place: &Path) -> Result<()> {
+        let given = place::give(file, self.owner);
+        let given = self.refused.note(&self.path.join(place), "set the owner of", given);
+        given.map_err(|error| self.failed("set owner of", place, error))
     }
 
     /// Makes a directory that only its owner may enter until it is finished.
@@ -139,18 +188,7 @@ impl Target {
         let _writing = self.writing()?;
         let place = self.place(entry);
         self.make_parents(&place)?;
-        let mut builder = DirBuilder::new();
-        #[cfg(unix)]
-        {
-            use cap_std::fs::DirBuilderExt as _;
-            builder.mode(0o700);
-        }
-        match self.dir.create_dir_with(&place, &builder) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                Err(self.failed("create", &place, error))
-            }
-            _ => Ok(()),
-        }
+        self.private_dir(&place)
     }
 
     fn create(&self, place: &Path, fresh: bool) -> Result<std::fs::File> {
@@ -179,9 +217,12 @@ impl Target {
     pub(super) fn write_whole(&self, entry: &Entry, content: &[u8]) -> Result<()> {
         let _writing = self.writing()?;
         let place = self.place(entry);
-        let mut file = self.create(&place, true)?;
-        stepped(&*self.steps, "write", || file.write_all(content))
-            .map_err(|error| self.failed("write", &place, error))?;
+        let file = self.create(&place, true)?;
+        stepped(&*self.steps, "write", || {
+            write_at(&file, content, 0)?;
+            file.set_len(content.len() as u64)
+        })
+        .map_err(|error| self.failed("write", &place, error))?;
         self.set_meta(&file, entry, &place)
     }
 
@@ -205,6 +246,8 @@ impl Target {
             other => other.map_err(|error| self.failed("open", &place, error))?,
         };
         let mut file = file.into_std();
+        // A hole at its end was not written.
+        file.set_len(entry.size).map_err(|error| self.failed("write", &place, error))?;
         let (mut hash, mut size) = (ContentHash::default(), 0);
         let mut buffer = vec![0; 256 << 10];
         loop {
@@ -246,8 +289,9 @@ impl Target {
             self.dir
                 .symlink_contents(text, &place)
                 .map_err(|error| self.failed("link", &place, error))?;
-            set_link_time(&self.dir, &place, entry.mtime_ns)
-                .map_err(|error| self.failed("set time of", &place, error))
+            let done = set_link_meta(&self.dir, &place, entry.mtime_ns, self.owner);
+            let done = self.refused.note(&self.path.join(&place), "set the time of", done);
+            done.map_err(|error| self.failed("set time of", &place, error))
         }
         #[cfg(not(unix))]
         {
@@ -266,15 +310,55 @@ impl Target {
     }
 
     fn set_meta(&self, file: &std::fs::File, entry: &Entry, place: &Path) -> Result<()> {
-        let failed = |error| self.failed("set mode and time of", place, error);
+        let note = |action: &'static str, done| {
+            let done = self.refused.note(&self.path.join(place), action, done);
+            done.map_err(|error| self.failed(action, place, error))
+        };
+        self.give(file, place)?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            file.set_permissions(std::fs::Permissions::from_mode(entry.mode)).map_err(failed)?;
+            // Never a right to act as somebody else.
+            let mode = std::fs::Permissions::from_mode(entry.mode & 0o777);
+            let set = || file.set_permissions(mode);
+            note("set the permissions of", stepped(&*self.steps, "set mode of", set))?;
         }
         let time = time_of(entry.mtime_ns);
-        file.set_times(FileTimes::new().set_modified(time).set_accessed(time)).map_err(failed)
+        let times = FileTimes::new().set_modified(time).set_accessed(time);
+        let set = || file.set_times(times);
+        note("set the time of", stepped(&*self.steps, "set time of", set))
     }
+}
+
+fn is_there(path: &Path) -> bool {
+    path.as_os_str().is_empty() || path.symlink_metadata().is_ok()
+}
+
+fn private_dirs() -> std::fs::DirBuilder {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+/// One problem for each kind of refusal: on such a file system it is the same for all files.
+pub(in crate::ops) fn refused(all: Vec<(PathBuf, String)>) -> Vec<FileProblem> {
+    let mut kinds: std::collections::BTreeMap<String, Vec<PathBuf>> = Default::default();
+    for (path, what) in all {
+        kinds.entry(what).or_default().push(path);
+    }
+    let problem = |(what, paths): (String, Vec<PathBuf>)| {
+        let first = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+        let path = match paths.len() {
+            0 | 1 => first,
+            more => format!("{first} and {} others", more - 1),
+        };
+        let message =
+            format!("its content is in place, but the file system refuses the rest: {what}");
+        FileProblem { path, code: "B2_REFUSED".to_owned(), message }
+    };
+    kinds.into_iter().map(problem).collect()
 }
 
 fn time_of(ns: i64) -> SystemTime {
@@ -284,13 +368,20 @@ fn time_of(ns: i64) -> SystemTime {
     time.unwrap_or(UNIX_EPOCH)
 }
 
-#[cfg(unix)]
+/// Writes a part of a file, but for stretches of zeros: where nothing is written there are zeros.
 fn write_at(file: &std::fs::File, part: &[u8], offset: u64) -> std::io::Result<()> {
+    without_holes(part, offset)
+        .into_iter()
+        .try_for_each(|(offset, part)| write_all_at(file, part, offset))
+}
+
+#[cfg(unix)]
+fn write_all_at(file: &std::fs::File, part: &[u8], offset: u64) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, part, offset)
 }
 
 #[cfg(windows)]
-fn write_at(file: &std::fs::File, mut part: &[u8], mut offset: u64) -> std::io::Result<()> {
+fn write_all_at(file: &std::fs::File, mut part: &[u8], mut offset: u64) -> std::io::Result<()> {
     while !part.is_empty() {
         let wrote = std::os::windows::fs::FileExt::seek_write(file, part, offset)?;
         part = part.get(wrote..).unwrap_or_default();
@@ -300,8 +391,15 @@ fn write_at(file: &std::fs::File, mut part: &[u8], mut offset: u64) -> std::io::
 }
 
 #[cfg(unix)]
-fn set_link_time(dir: &Dir, place: &Path, ns: i64) -> std::io::Result<()> {
-    let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty());
+fn set_link_meta(
+    dir: &Dir,
+    path: &Path,
+    ns: i64,
+    owner: Option<(u32, u32)>,
+) -> std::io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.map_or_else(|| dir.try_clone(), |parent| dir.open_dir(parent))?;
-    crate::source::place::set_link_time(&parent, place.file_name().unwrap_or_default(), ns)
+    let name = path.file_name().unwrap_or_default();
+    place::give_link(&parent, name, owner)?;
+    place::set_link_time(&parent, name, ns)
 }

@@ -62,14 +62,32 @@ impl Work {
 
     /// Makes all directories and empty files.
     pub(super) fn prepare(&self) -> Result<()> {
-        for entry in &self.entries {
+        for (file, entry) in self.entries.iter().enumerate() {
             match entry.kind {
-                EntryKind::Directory => self.target.make_dir(entry)?,
-                EntryKind::File if entry.size == 0 => self.target.write_whole(entry, &[])?,
+                EntryKind::Directory => self.or_refused(file, self.target.make_dir(entry))?,
+                EntryKind::File if entry.size == 0 => {
+                    self.or_refused(file, self.target.write_whole(entry, &[]))?;
+                }
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// What a file system does not take of one file costs that file, and no other.
+    fn or_refused(&self, file: usize, done: Result<()>) -> Result<()> {
+        match done {
+            Err(error) if is_refusal(&error) => {
+                let run = Run { pack: 0, first: 0, count: 0, bytes: 0 };
+                self.fail(&[Piece { run, file, offset: 0 }], &error);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    fn has_failed(&self, file: usize) -> bool {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&file)
     }
 
     /// What is wanted of each pack.
@@ -162,7 +180,7 @@ impl Work {
                 piece.offset + skipped.iter().map(|length| u64::from(*length)).sum::<u64>();
             if part.len() as u64 == entry.size {
                 if crate::crypto::sha256(part) == entry.sha256 {
-                    self.target.write_whole(entry, part)?;
+                    self.or_refused(piece.file, self.target.write_whole(entry, part))?;
                     self.mark_complete(piece.file);
                 } else {
                     self.fail(
@@ -171,7 +189,7 @@ impl Work {
                     );
                 }
             } else {
-                self.target.write_part(entry, part, offset)?;
+                self.or_refused(piece.file, self.target.write_part(entry, part, offset))?;
             }
             self.done_bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
         }
@@ -195,10 +213,10 @@ impl Work {
             let done = entry.kind != EntryKind::File
                 || entry.size == 0
                 || complete.get(file) == Some(&true);
-            let failed =
-                self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&file);
-            if failed {
-                self.target.remove(entry)?;
+            if self.has_failed(file) {
+                if entry.kind == EntryKind::File {
+                    self.target.remove(entry)?;
+                }
             } else if !done {
                 if self.cancel.is_cancelled() {
                     return Err(Error::Cancelled);
@@ -218,13 +236,34 @@ impl Work {
                 }
             }
         }
-        for entry in self.entries.iter().filter(|entry| entry.kind == EntryKind::Symlink) {
-            self.target.make_symlink(entry)?;
+        let of = |kind: EntryKind| {
+            let all = self.entries.iter().enumerate();
+            all.filter(move |(file, entry)| entry.kind == kind && !self.has_failed(*file))
+        };
+        for (file, entry) in of(EntryKind::Symlink) {
+            self.or_refused(file, self.target.make_symlink(entry))?;
         }
         // Children before their parents, since making a child changes the parent's time.
-        for entry in self.entries.iter().rev().filter(|entry| entry.kind == EntryKind::Directory) {
+        for (_, entry) in of(EntryKind::Directory).rev() {
             self.target.finish_dir(entry)?;
         }
         Ok(())
+    }
+}
+
+/// Whether a file system will never take this file: its name, its size, its kind, or our rights.
+fn is_refusal(error: &Error) -> bool {
+    use std::io::ErrorKind as K;
+    match error {
+        Error::Permission { .. } => true,
+        Error::Io { source, .. } => matches!(
+            source.kind(),
+            K::Unsupported
+                | K::InvalidInput
+                | K::InvalidFilename
+                | K::FileTooLarge
+                | K::AlreadyExists
+        ),
+        _ => false,
     }
 }

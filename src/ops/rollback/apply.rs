@@ -14,6 +14,8 @@ use super::moves::{
 use crate::ambient;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
+use crate::ops::FileProblem;
+use crate::ops::restore::refused;
 use crate::repo::{Journal, RollbackFolder, Step, StepKind};
 use crate::source::RelPath;
 use crate::source::place::{Place, Spot};
@@ -141,18 +143,27 @@ impl<'a> Apply<'a> {
             };
             self.touch(&spots.place);
             match step.kind {
-                StepKind::Remove => take_away(&spots)?,
+                StepKind::Remove => {
+                    take_away(&spots)?;
+                    if spots.place.look()?.is_some() {
+                        // A mount point.
+                        self.left.push(self.shown(step));
+                    }
+                }
                 StepKind::RemoveDir => self.remove_dir(step, &spots)?,
                 StepKind::MakeDir => {
                     if spots.place.look()?.and_then(|look| look.kind) != Some(EntryKind::Directory)
                     {
                         take_away(&spots)?;
+                        let owner = spots.place.owner()?;
                         spots.place.make_dir()?;
+                        spots.place.set_owner(owner)?;
                     }
                 }
                 StepKind::SetMode => {
-                    if spots.place.look()?.is_some() {
-                        spots.place.set_mode(step.mode)?;
+                    if let Some(here) = spots.place.look()? {
+                        // What is more than read, write and execute is of this machine.
+                        spots.place.set_mode(here.mode & !0o777 | step.mode)?;
                     }
                 }
                 StepKind::Place => put(step, &spots)?,
@@ -170,53 +181,89 @@ impl<'a> Apply<'a> {
         self.sync()
     }
 
-    /// Puts everything back as it was.
+    /// Puts everything back as it was. What cannot be put back does not keep the rest from it.
     pub(super) fn backward(&mut self) -> Result<()> {
-        for step in self.journal.steps.iter().filter(|step| step.kind == StepKind::MakeDir) {
-            if let Some(place) = self.place(step)?
-                && place.look()?.and_then(|look| look.kind) == Some(EntryKind::Directory)
-            {
-                place.set_mode(0o700)?;
+        let mut problem = None;
+        let mut note = |done: Result<()>| {
+            if let Err(error) = done {
+                problem.get_or_insert(error);
             }
+        };
+        for step in self.journal.steps.iter().filter(|step| step.kind == StepKind::MakeDir) {
+            note(self.open_dir(step));
         }
         for step in self.journal.steps.iter().rev() {
-            let Some(spots) = self.spots(step)? else { continue };
-            self.touch(&spots.place);
-            match step.kind {
-                StepKind::Remove => put_back(&spots)?,
-                StepKind::RemoveDir => {
-                    if spots.place.look()?.is_none() {
-                        spots.place.make_dir()?;
-                    }
-                }
-                StepKind::MakeDir => {
-                    let here = spots.place.look()?.and_then(|look| look.kind);
-                    let directory = here == Some(EntryKind::Directory);
-                    if !directory || spots.place.remove_dir()? {
-                        put_back(&spots)?;
-                    }
-                }
-                StepKind::SetMode => {
-                    if let (Some(before), Some(_)) = (step.before, spots.place.look()?) {
-                        spots.place.set_mode(before.mode)?;
-                    }
-                }
-                StepKind::Place => {
-                    if spots.new.look()?.is_none() && spots.place.look()?.is_some() {
-                        spots.place.move_to(&spots.new)?;
-                    }
-                    put_back(&spots)?;
-                }
-                StepKind::Database => self.unwrite_database(&spots)?,
-                StepKind::Config => unput_config(step, &spots)?,
-            }
+            note(self.undo(step));
         }
         for step in self.journal.steps.iter().filter(|step| step.kind == StepKind::RemoveDir) {
-            if let (Some(place), Some(before)) = (self.place(step)?, step.before) {
-                place.finish_dir(before.mode, before.mtime_ns)?;
-            }
+            note(self.place(step).and_then(|place| match (place, step.before) {
+                (Some(place), Some(before)) => place.finish_dir(before.mode, before.mtime_ns),
+                _ => Ok(()),
+            }));
         }
-        self.sync()
+        match problem {
+            Some(error) => Err(error),
+            None => self.sync(),
+        }
+    }
+
+    /// Lets us into a directory that came.
+    fn open_dir(&self, step: &Step) -> Result<()> {
+        if let Some(place) = self.place(step)?
+            && place.look()?.and_then(|look| look.kind) == Some(EntryKind::Directory)
+        {
+            place.set_mode(0o700)?;
+        }
+        Ok(())
+    }
+
+    fn undo(&mut self, step: &Step) -> Result<()> {
+        let Some(spots) = self.spots(step)? else { return Ok(()) };
+        self.touch(&spots.place);
+        match step.kind {
+            StepKind::Remove => put_back(&spots)?,
+            StepKind::RemoveDir => {
+                if spots.place.look()?.is_none() {
+                    let owner = spots.place.owner()?;
+                    spots.place.make_dir()?;
+                    spots.place.set_owner(owner)?;
+                }
+            }
+            StepKind::MakeDir => {
+                let here = spots.place.look()?.and_then(|look| look.kind);
+                let directory = here == Some(EntryKind::Directory);
+                if !directory || spots.place.remove_dir()? {
+                    put_back(&spots)?;
+                }
+            }
+            StepKind::SetMode => {
+                if let (Some(before), Some(_)) = (step.before, spots.place.look()?) {
+                    spots.place.set_mode(before.mode)?;
+                }
+            }
+            StepKind::Place => {
+                if let Some(here) = spots.place.look()? {
+                    match spots.new.look()? {
+                        None => spots.place.move_to(&spots.new)?,
+                        // A copy, on another file system: what was staged could not be removed any more.
+                        Some(staged)
+                            if staged.kind == here.kind
+                                && (step.before.is_none()
+                                    || staged.kind == Some(EntryKind::File)
+                                        && spots.old.look()?.is_some())
+                                && whole(&spots.place, here, step)? =>
+                        {
+                            spots.place.remove()?;
+                        }
+                        Some(_) => {}
+                    }
+                }
+                put_back(&spots)?;
+            }
+            StepKind::Database => self.unwrite_database(&spots)?,
+            StepKind::Config => unput_config(step, &spots)?,
+        }
+        spots.place.clear_part()
     }
 
     fn touch(&mut self, place: &Spot) {
@@ -224,6 +271,12 @@ impl<'a> Apply<'a> {
         if self.seen.insert(directory.clone()) {
             self.touched.push((directory, place.clone()));
         }
+    }
+
+    /// What file systems did not take beside content, for people.
+    pub(super) fn refused(&self) -> Vec<FileProblem> {
+        let roots = self.roots.iter().flatten();
+        refused(roots.flat_map(|root| root.refused().take()).collect())
     }
 
     /// Makes all renames durable.

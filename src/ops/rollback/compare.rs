@@ -280,7 +280,10 @@ impl Comparison<'_> {
         };
         if found.kind == entry.kind {
             if self.same(root, &entry, &found)? {
-                if entry.mode == found.mode || entry.kind == EntryKind::Symlink || !cfg!(unix) {
+                if (entry.mode ^ found.mode) & 0o777 == 0
+                    || entry.kind == EntryKind::Symlink
+                    || !cfg!(unix)
+                {
                     return Ok(());
                 }
                 (item.mode_only, item.reason) = (true, Some("permissions only".to_owned()));

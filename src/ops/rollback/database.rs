@@ -123,6 +123,11 @@ impl Databases for Apply<'_> {
 
 /// Puts a database where none is, or none that can be used. Logs of another would be played into it.
 fn place_database(spots: &Spots, raw: &Spot) -> Result<()> {
+    let owner = match raw.look()? {
+        Some(old) => old.owner,
+        None => spots.place.owner()?,
+    };
+    spots.new.set_owner(owner)?;
     if spots.place.look()?.is_some() {
         let taken = raw.look()?.is_some();
         take_away_to(&spots.place, &if taken { spots.old.beside(".late") } else { raw.clone() })?;

@@ -65,7 +65,8 @@ pub struct RollbackReport {
     pub downloaded_bytes: u64,
     /// Requests made.
     pub requests: u64,
-    /// Files of the snapshot that are damaged and stay as they are (`partial`).
+    /// Files of the snapshot that are damaged and stay as they are (`partial`), and those that are in place, but not with
+    /// the permission bits, time or owner that they should have (`B2_REFUSED`).
     pub failed: Vec<FileProblem>,
     /// Paths that changed between the plan and the end; what was there is in the folder's `old/`.
     pub late: Vec<String>,
@@ -378,6 +379,7 @@ async fn carry(
     });
     let applied = applied.await?;
     report.outcome = applied.outcome;
+    report.failed.extend(applied.failed);
     report.late = applied.late;
     report.left = applied.left;
     report.warnings.extend(applied.problem);

@@ -64,9 +64,19 @@ pub(super) fn whole(spot: &Spot, look: Look, step: &Step) -> Result<bool> {
     }
 }
 
+/// Who has what is replaced, or the directory that something lands in.
+pub(super) fn owner(spots: &Spots) -> Result<(u32, u32)> {
+    match spots.old.look()? {
+        Some(old) if spots.place.look()?.is_none() => Ok(old.owner),
+        _ => spots.place.owner(),
+    }
+}
+
 /// Puts what is staged into its place.
 pub(super) fn put(step: &Step, spots: &Spots) -> Result<()> {
     let Some(staged) = spots.new.look()? else { return Ok(()) };
+    // Before it is there: nobody would know afterwards that it is not theirs yet.
+    spots.new.set_owner(owner(spots)?)?;
     match spots.place.look()? {
         // On another file system a copy was put in place, and the process ended before the rest.
         Some(look)
@@ -99,6 +109,7 @@ pub(super) fn put_config(spots: &Spots) -> Result<()> {
         if same {
             work.remove()?;
         } else {
+            work.set_owner(owner(spots)?)?;
             take_away(spots)?;
             work.move_to(&spots.place)?;
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::apply::{Apply, path_of};
 use super::arrive;
 use crate::error::{Error, Result};
+use crate::ops::FileProblem;
 use crate::ops::session::{Ambient, Session, Settings, millis};
 use crate::repo::{
     Arrival, Journal, Last, Local, LockFile, Phase, RollbackFolder, Rollbacks, Step, StepKind,
@@ -75,6 +76,8 @@ pub struct RecoverReport {
     pub late: Vec<String>,
     /// Directories that should have gone, and hold something that is no part of backups.
     pub left: Vec<String>,
+    /// What is in place, but not with the permission bits, time or owner that it should have.
+    pub failed: Vec<FileProblem>,
     /// Why it could not be finished.
     pub problem: Option<String>,
     /// Set where a machine that had nothing was given what another one had.
@@ -261,6 +264,7 @@ fn finish(
     apply: Apply<'_>,
     ambient: &Ambient,
 ) -> Result<RecoverReport> {
+    let failed = apply.refused();
     let Apply { mut late, mut left, .. } = apply;
     // Cut off right here before: what was noted then is noted.
     if let Some(before) = rollbacks.last()?.filter(|last| last.id == folder.id()) {
@@ -284,7 +288,7 @@ fn finish(
     folder.set_phase(Phase::Applied)?;
     folder.clear_staged()?;
     let report = RecoverReport::of(Outcome::Applied, folder, journal);
-    Ok(RecoverReport { late: last.late, left: last.left, ..report })
+    Ok(RecoverReport { late: last.late, left: last.left, failed, ..report })
 }
 
 /// What a push does about a rollback that is open: it never runs over one that is half done.

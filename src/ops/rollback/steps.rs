@@ -84,7 +84,7 @@ impl Steps {
             kind,
             root: item.root,
             path: item.path.as_bytes().to_vec(),
-            mode: entry.map_or(0o700, |entry| entry.mode),
+            mode: entry.map_or(0o700, |entry| entry.mode & 0o777),
             mtime_ns: entry.map_or(0, |entry| entry.mtime_ns),
             size: entry.filter(|_| staged).map_or(0, |entry| entry.size),
             sha256: entry

@@ -24,7 +24,8 @@ pub(super) fn look(meta: &Metadata) -> Look {
         use cap_std::fs::MetadataExt as _;
         let mtime_ns = meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
         let (mode, inode) = (meta.mode() & 0o7777, meta.ino());
-        Look { kind, size: meta.len(), mode, mtime_ns, inode }
+        let owner = (meta.uid(), meta.gid());
+        Look { kind, size: meta.len(), mode, mtime_ns, inode, owner }
     }
     #[cfg(not(unix))]
     {
@@ -88,6 +89,65 @@ pub(super) fn set_mode_at(dir: &Dir, name: &OsString, mode: u32) -> std::io::Res
         let _no_modes_here = (dir, name, mode);
         Ok(())
     }
+}
+
+/// Never follows a link.
+pub(super) fn set_owner(dir: &Dir, name: &OsString, owner: (u32, u32)) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{AtFlags, Gid, Uid, chownat};
+        let (user, group) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        chownat(dir, name, Some(user), Some(group), flags).map_err(std::io::Error::from)
+    }
+    #[cfg(not(unix))]
+    {
+        let _no_owners_here = (dir, name, owner);
+        Ok(())
+    }
+}
+
+/// Whom a directory's user and group are, where files made here would be somebody else's and can be given away.
+pub(crate) fn owner_to_give(directory: &Path) -> std::io::Result<Option<(u32, u32)>> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let meta = std::fs::metadata(directory)?;
+        let owner = (meta.uid(), meta.gid());
+        Ok(Some(owner).filter(|_| rustix::process::geteuid().is_root() && owner != (0, 0)))
+    }
+    #[cfg(not(unix))]
+    {
+        let _no_owners_here = directory;
+        Ok(None)
+    }
+}
+
+/// Gives an open file away.
+pub(crate) fn give(file: &std::fs::File, owner: Option<(u32, u32)>) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Gid, Uid, fchown};
+        owner.map_or(Ok(()), |(user, group)| {
+            let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+            fchown(file, Some(user), Some(group)).map_err(std::io::Error::from)
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        let _no_owners_here = (file, owner);
+        Ok(())
+    }
+}
+
+/// Gives a link itself away.
+#[cfg(unix)]
+pub(crate) fn give_link(
+    dir: &Dir,
+    name: &std::ffi::OsStr,
+    owner: Option<(u32, u32)>,
+) -> std::io::Result<()> {
+    owner.map_or(Ok(()), |owner| set_owner(dir, &name.to_owned(), owner))
 }
 
 pub(super) fn set_times(file: &std::fs::File, ns: i64) -> std::io::Result<()> {
