@@ -339,19 +339,3 @@ it(
   },
   LONG_MS,
 );
-
-/** As a rollback may yet leave it: the host does not start with such a row in a database that it has opened before. */
-it(
-  'is taken back in a shell when OpenClaw does not start',
-  async () => {
-    await gateway.restart();
-    await gateway.stop();
-    await query(home.agentDatabase(), "UPDATE session_nodes SET entry_json = entry_json || ' '");
-    await expect(Gateway.start(home)).rejects.toThrow(/requires repair/);
-    expect(await home.openclaw(['b2-backup', 'undo', '--yes'], { seconds: 300 })).toMatchObject({ code: 0 });
-    gateway = await Gateway.start(home);
-    await answers('echo-five');
-    expect(await said(['late-3'])).toEqual(['late-3']);
-  },
-  LONG_MS,
-);
