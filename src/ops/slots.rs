@@ -176,7 +176,8 @@ pub(super) async fn refresh(
         let words = KeySlot::decode(&slot.bytes).map_or_else(|_| String::new(), |s| in_words(&s));
         if was_removed {
             warnings.push(format!(
-                "a key slot was removed on another machine ({words}): snapshots from now on do not open with it"
+                "a key slot was removed ({words}), on another machine, or here and its removal was cut off: snapshots from \
+                 now on do not open with it"
             ));
         } else if is_gone && stays {
             warnings.push(format!(
