@@ -1,0 +1,130 @@
+//! Moving files, also where that takes a copy: onto another file system, and over a mount point.
+
+use std::io::{self, ErrorKind};
+
+use cap_std::fs::OpenOptions;
+
+#[cfg(unix)]
+use super::system::set_link_time;
+use super::system::{make_link, private, set_mode, set_times};
+use super::{Look, Spot};
+use crate::ambient::stepped;
+use crate::entry::EntryKind;
+use crate::error::Result;
+use crate::source::holes::copy_with_holes;
+
+impl Spot {
+    /// Where a file is written before it gets this name: in the same directory, under a name that is never too long.
+    fn part(&self) -> Self {
+        let hash = crate::crypto::sha256(self.name.as_encoded_bytes());
+        let name = format!(".b2-part-{}", hex::encode(hash.get(..8).unwrap_or_default()));
+        // Messages are about the file that it becomes.
+        Self { name: name.into(), ..self.clone() }
+    }
+
+    /// Removes what a move that was cut off has left here.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn clear_part(&self) -> Result<()> {
+        self.part().remove()
+    }
+
+    /// Moves what is here to `to`, over what is there. On another file system a file or link is copied, made
+    /// durable under another name, put in place, and removed here: whatever happens, one of both is whole.
+    ///
+    /// A file that is a mount point itself can neither be moved nor replaced: it is copied, and written over.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn move_to(&self, to: &Self) -> Result<()> {
+        match self.rename_to(to) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::CrossesDevices | ErrorKind::ResourceBusy) =>
+            {
+                self.copy_to(to)
+            }
+            moved => moved.map_err(self.failed("move")),
+        }
+    }
+
+    fn rename_to(&self, to: &Self) -> io::Result<()> {
+        stepped(&*self.steps, "rename", || self.dir.rename(&self.name, &to.dir, &to.name))
+    }
+
+    /// Copies a file to a new one that only its owner may read.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn copy_file(&self, to: &Self) -> Result<()> {
+        to.remove()?;
+        let mut from = self.open(false).map_err(self.failed("read"))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        private(&mut options);
+        let mut file = to.step("create", || to.dir.open_with(&to.name, &options))?.into_std();
+        to.step("write", || copy_with_holes(&mut from, &mut file))
+    }
+
+    fn copy_to(&self, to: &Self) -> Result<()> {
+        let part = to.part();
+        part.remove()?;
+        let look = self.look()?.ok_or_else(|| self.failed("move")(ErrorKind::NotFound.into()))?;
+        match look.kind {
+            Some(EntryKind::File) => {
+                let mut from = self.open(false).map_err(self.failed("read"))?;
+                let mut options = OpenOptions::new();
+                options.write(true).create_new(true);
+                private(&mut options);
+                let create = || part.dir.open_with(&part.name, &options);
+                let mut file = part.step("create", create)?.into_std();
+                part.step("write", || copy_with_holes(&mut from, &mut file))?;
+                part.set_owner(look.owner)?;
+                part.attempt("set mode of", || set_mode(&file, look.mode))?;
+                part.attempt("set time of", || set_times(&file, look.mtime_ns))?;
+                part.step("sync", || file.sync_all())?;
+            }
+            Some(EntryKind::Symlink) => {
+                let target = self.dir.read_link_contents(&self.name);
+                let target = target.map_err(self.failed("read"))?;
+                part.step("link", || make_link(&part.dir, &target, &part.name))?;
+                part.set_owner(look.owner)?;
+                #[cfg(unix)]
+                part.attempt("set time of", || {
+                    set_link_time(&part.dir, &part.name, look.mtime_ns)
+                })?;
+            }
+            _ => return Err(self.failed("move")(ErrorKind::CrossesDevices.into())),
+        }
+        let fresh = to.look()?.is_none();
+        match part.rename_to(to) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => to.write_over(&part, look)?,
+            moved => moved.map_err(to.failed("move"))?,
+        }
+        to.sync_dir()?;
+        match stepped(&*self.steps, "remove", || self.dir.remove_file(&self.name)) {
+            // A mount point stays what it is.
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => Ok(()),
+            removed => removed.map_err(self.failed("remove")).inspect_err(|_| {
+                // If it stays here, it must not be there as well; if not, that is the only one.
+                if fresh && self.look().is_ok_and(|here| here.is_some()) {
+                    let _best_effort = to.remove();
+                }
+            }),
+        }
+    }
+
+    /// Writes the content of `part`, which goes, into the file that is here.
+    fn write_over(&self, part: &Self, look: Look) -> Result<()> {
+        let mut from = part.open(false).map_err(part.failed("read"))?;
+        let mut file = self.open(true).map_err(self.failed("open"))?;
+        self.step("write", || {
+            let bytes = io::copy(&mut from, &mut file)?;
+            file.set_len(bytes)
+        })?;
+        self.attempt("set mode of", || set_mode(&file, look.mode))?;
+        self.attempt("set time of", || set_times(&file, look.mtime_ns))?;
+        self.step("sync", || file.sync_all())?;
+        part.remove()
+    }
+}
