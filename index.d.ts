@@ -299,7 +299,7 @@ export interface DrillReport {
 /** Every stable code that an error of this addon can carry. */
 export declare function errorCodes(): Array<string>
 
-/** Something that could not be backed up or restored. */
+/** Something that could not be backed up or restored, or not as it should be. */
 export interface FileProblem {
   /** The path; bytes that are not UTF-8 and control characters as `\xNN`. */
   path: string
@@ -689,8 +689,9 @@ export interface PushReport {
   uploadedBytes: number
   /** Requests made. */
   requests: number
+  /** Whether something of the state is not in the newest snapshot. */
   incomplete: boolean
-  /** Files that could not be backed up. */
+  /** What is not in it, or not as it should be, the worst first. Also of a push that found nothing new. */
   skipped: Array<FileProblem>
   /** What the user should know. */
   warnings: Array<string>
@@ -769,9 +770,9 @@ export interface RestoreReport {
   requests: number
   /** Files that could not be restored. */
   failed: Array<FileProblem>
-  /** Whether something of the state is not in the snapshot. */
+  /** Whether something of the state is not in the snapshot, of what was asked for. */
   incomplete: boolean
-  /** What is not in it, or not as it should be, the worst first. */
+  /** What is not in it, or not as it should be, as far as it is about what was asked for, the worst first. */
   remarks: Array<FileProblem>
   /** Where each root went, where there are several. */
   roots: Array<string>
@@ -1006,7 +1007,7 @@ export interface ShowReport {
   entries: Array<ShownEntry>
   /** Whether something of the state is not in the snapshot. */
   incomplete: boolean
-  /** What is not in it, or not as it should be, the worst first. */
+  /** What is not in it, or not as it should be, as far as it is about what is meant, the worst first. */
   remarks: Array<FileProblem>
   /** What is in the file, where the path is that of one file. */
   content?: Buffer
@@ -1056,10 +1057,11 @@ export interface SnapshotInfo {
   problemCode?: string
   /** What is new in it; not set for the first of a machine, and where it is not known. */
   changes?: SnapshotChanges
-  /** Whether something of the state is not in the snapshot. */
+  /** Whether something of the state is not in it. */
   incomplete: boolean
-  /** What is not in it, or not as it should be, the worst first. */
+  /** What is not in it, or not as it should be: at most 20, the worst first. */
   remarks: Array<FileProblem>
+  /** How many more there are. */
   moreRemarks: number
 }
 
@@ -1087,7 +1089,7 @@ export interface StatusReport {
   lastSnapshot?: string
   /** When it was made, ISO 8601. */
   lastSnapshotAt?: string
-  /** Whether something of the state is not in the snapshot. */
+  /** Whether something of the state is not in it. */
   incomplete: boolean
   /** What is not in it, or not as it should be, the worst first. */
   remarks: Array<FileProblem>

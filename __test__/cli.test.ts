@@ -142,7 +142,7 @@ describe('push', () => {
     const { exit, err } = await run('push --quiet', { push });
     expect(exit).toBe(3);
     expect(err).toBe(
-      'The snapshot is incomplete. Not in it:\n  workspace/a\\x0ab: no permission to read it (B2_PERMISSION)\n',
+      'The snapshot is incomplete. Not in it, or of no use:\n  workspace/a\\x0ab: no permission to read it (B2_PERMISSION)\n',
     );
     expect(await json('push', { push })).toMatchObject({
       exit: 3,
@@ -239,14 +239,16 @@ describe('a snapshot that lacks something', () => {
     const snapshots = [{ ...SNAPSHOT, ...lacking, moreRemarks: 2 }];
     const list: Engine['list'] = async () => ({ snapshots, warnings: [] });
     expect((await run('list', { list })).out).toContain('incomplete: lacks workspace/a\\x0ab and 2 more\n');
-    expect((await json('list', { list })).document).toMatchObject({ snapshots: [{ ...lacking, moreRemarks: 2 }] });
+    expect((await json('list', { list })).document).toMatchObject({
+      snapshots: [{ ...lacking, moreRemarks: 2 }],
+    });
   });
 
   it('is restored with exit status 3, and what it lacks is named', async () => {
     const restore: Engine['restore'] = async () => ({ ...RESTORED, ...lacking });
     const { exit, err } = await run('restore latest --to /x', { restore });
     expect(exit).toBe(3);
-    expect(err).toBe(`The snapshot is incomplete. Not in it:\n${named}`);
+    expect(err).toBe(`The snapshot is incomplete. Not in it, or of no use:\n${named}`);
     expect((await json('restore latest --to /x', { restore })).document).toMatchObject(lacking);
     // What was saved, though torn, is no lack.
     const torn = { ...PROBLEM, code: 'B2_CHANGED_WHILE_READ', missing: false };

@@ -116,7 +116,7 @@ export function remarksOf(remarks: readonly FileProblem[], style: Style): readon
   return [
     ...(missing.length === 0
       ? []
-      : [style.yellow('The snapshot is incomplete. Not in it:'), ...named(missing)]),
+      : [style.yellow('The snapshot is incomplete. Not in it, or of no use:'), ...named(missing)]),
     ...(saved.length === 0 ? [] : [style.yellow('In the snapshot, with a remark:'), ...named(saved)]),
   ];
 }
