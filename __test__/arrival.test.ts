@@ -18,6 +18,7 @@ const ARRIVAL: Arrival = {
   withSecrets: false,
   logins: ['model provider anthropic:default', 'channel whatsapp'],
   notes: ['/data/work is in the snapshot, but not configured now'],
+  runs: ['MCP server files', 'hooks/greet', 'workspace/skills/mine'],
 };
 
 const STAGED: ArriveReport = { ...NOT_NEW, outcome: 'staged', id: '1', snapshot: ID, arrival: ARRIVAL };

@@ -55,6 +55,12 @@ pub enum Error {
         /// Which bucket, and what to check.
         message: String,
     },
+    /// A bucket in which this machine stored snapshots, and that holds nothing now.
+    #[error("{message}")]
+    BucketEmpty {
+        /// What was there, and how to go on.
+        message: String,
+    },
     /// An account cap stops the work until it is raised or reset.
     #[error("account cap reached (see Caps & Alerts in your Backblaze account): {message}")]
     CapExceeded {
@@ -95,6 +101,12 @@ pub enum Error {
     #[error("{message}")]
     WrongKey {
         /// Whose snapshots these are, and the ways out.
+        message: String,
+    },
+    /// A new machine could be given several things, or something odd: somebody has to choose.
+    #[error("{message}")]
+    NeedsChoice {
+        /// What there is, and how to choose.
         message: String,
     },
     /// A recovery code that was not typed as it was printed.
@@ -264,12 +276,14 @@ pub const CODES: &[&str] = &[
     "B2_CREDENTIALS",
     "B2_CAPABILITY",
     "B2_BUCKET",
+    "B2_BUCKET_EMPTY",
     "B2_CAP_EXCEEDED",
     "B2_CLOCK",
     "B2_STORE",
     "B2_OBJECT_MISSING",
     "B2_SNAPSHOT_NOT_FOUND",
     "B2_WRONG_KEY",
+    "B2_NEEDS_CHOICE",
     "B2_RECOVERY_CODE",
     "B2_KEY_SLOT",
     "B2_WEAK_PASSPHRASE",
@@ -315,12 +329,14 @@ impl Error {
             Self::Credentials { .. } => "B2_CREDENTIALS",
             Self::Capability { .. } => "B2_CAPABILITY",
             Self::Bucket { .. } => "B2_BUCKET",
+            Self::BucketEmpty { .. } => "B2_BUCKET_EMPTY",
             Self::CapExceeded { .. } => "B2_CAP_EXCEEDED",
             Self::Clock { .. } => "B2_CLOCK",
             Self::Store { .. } => "B2_STORE",
             Self::ObjectMissing { .. } => "B2_OBJECT_MISSING",
             Self::SnapshotNotFound { .. } => "B2_SNAPSHOT_NOT_FOUND",
             Self::WrongKey { .. } => "B2_WRONG_KEY",
+            Self::NeedsChoice { .. } => "B2_NEEDS_CHOICE",
             Self::RecoveryCode { .. } => "B2_RECOVERY_CODE",
             Self::KeySlot { .. } => "B2_KEY_SLOT",
             Self::WeakPassphrase { .. } => "B2_WEAK_PASSPHRASE",

@@ -17,7 +17,7 @@ pub struct MachineInfo {
     pub snapshots: f64,
     /// The newest of them; absent where only packs are left.
     pub last_snapshot: Option<String>,
-    /// When that was made, ISO 8601, by the machine's clock.
+    /// When that was stored, ISO 8601, by the server's clock.
     pub last_snapshot_at: Option<String>,
     /// Bytes of its packs and manifests.
     pub stored_bytes: f64,

@@ -180,6 +180,8 @@ pub struct SnapshotInfo {
     pub problem: Option<String>,
     /// The stable code of the problem; `B2_WRONG_KEY` where nothing that is given opens it.
     pub problem_code: Option<String>,
+    /// What cannot be about its times: then it is never taken by itself, and `latest` says so.
+    pub doubt: Option<String>,
     /// What is new in it; not set for the first of a machine, and where it is not known.
     pub changes: Option<SnapshotChanges>,
     /// Whether something of the state is not in it.
@@ -215,6 +217,7 @@ impl From<ops::ListReport> for ListReport {
             format: info.format.into(),
             problem: info.problem,
             problem_code: info.problem_code.map(str::to_owned),
+            doubt: info.doubt,
             changes: info.changes.map(SnapshotChanges::from),
             incomplete: info.incomplete,
             remarks: problems(info.remarks),

@@ -192,6 +192,8 @@ pub struct Arrival {
     pub logins: Vec<String>,
     /// What else does not come, in sentences.
     pub notes: Vec<String>,
+    /// What of it can run, in words: hooks, skills, plugins, MCP servers, variables of the environment.
+    pub runs: Vec<String>,
 }
 
 impl From<ops::Arrival> for Arrival {
@@ -204,6 +206,7 @@ impl From<ops::Arrival> for Arrival {
             with_secrets: arrival.with_secrets,
             logins: arrival.logins,
             notes: arrival.notes,
+            runs: arrival.runs,
         }
     }
 }

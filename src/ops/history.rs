@@ -8,6 +8,7 @@ use super::Aspect;
 use super::compare::aspects;
 use super::diff::text::{MAX_READ_BYTES, MAX_TEXT_BYTES, Unshown, unified, why_not};
 use super::diff::{Change, TextOmitted};
+use super::head::read_listed;
 use super::list::time;
 use super::session::Session;
 use super::show::names;
@@ -16,7 +17,7 @@ use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags, SnapshotId, SnapshotName};
 use crate::progress::Phase;
-use crate::repo::{PackSource, find, read};
+use crate::repo::{PackSource, find};
 
 /// Trees read at the same time: each may be large.
 const PARALLEL: usize = 3;
@@ -122,7 +123,8 @@ async fn run(session: &Session, options: &HistoryOptions) -> Result<HistoryRepor
     let this_machine = session.local.machine()?;
     while let Some((id, seen)) = looking.next().await {
         match seen {
-            Ok(seen) => {
+            Ok(None) => {}
+            Ok(Some(seen)) => {
                 let other = Some(id.machine) != this_machine;
                 lineages.entry((other, id.machine.to_string())).or_default().push(seen);
                 report.snapshots += 1;
@@ -161,8 +163,12 @@ async fn run(session: &Session, options: &HistoryOptions) -> Result<HistoryRepor
     Ok(report)
 }
 
-async fn look(session: &Session, id: &SnapshotId, options: &HistoryOptions) -> Result<Seen> {
-    let snapshot = read(&*session.store, &session.ring, id).await?;
+async fn look(
+    session: &Session,
+    id: &SnapshotId,
+    options: &HistoryOptions,
+) -> Result<Option<Seen>> {
+    let Some(snapshot) = read_listed(session, id).await? else { return Ok(None) };
     let trusted = snapshot.key.is_sealed() || !session.settings.encrypt;
     if !trusted && !options.allow_unauthenticated {
         return Err(Error::NotAuthenticated { snapshot: id.to_string() });
@@ -175,7 +181,7 @@ async fn look(session: &Session, id: &SnapshotId, options: &HistoryOptions) -> R
         .filter(|entry| names(&options.path, entry, roots))
         .map(|entry| (shown(roots, entry.root, &entry.path), entry))
         .collect();
-    Ok(Seen { source, found })
+    Ok(Some(Seen { source, found }))
 }
 
 /// Where the content of a version is, and that of the one before; `None` where there is no file.

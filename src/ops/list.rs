@@ -2,14 +2,15 @@
 
 use futures_util::StreamExt as _;
 
-use super::head::Unlisted;
+use super::head::{Unlisted, read_listed};
+use super::newest::{Placed, Times, order, stored_times};
 use super::session::Session;
 use super::tree::shown;
 use super::{FileProblem, legacy, problem};
 use crate::entry::RelPath;
 use crate::error::Result;
 use crate::format::{ChangeSummary, GrownPath, RootRecord, SnapshotId, SnapshotName};
-use crate::repo::{Snapshot, find, read};
+use crate::repo::{Snapshot, find};
 
 /// Manifests read at the same time.
 const PARALLEL: usize = 6;
@@ -69,6 +70,8 @@ pub struct SnapshotInfo {
     pub problem: Option<String>,
     /// The stable code of the problem.
     pub problem_code: Option<&'static str>,
+    /// What cannot be about its times: then it is never taken by itself, and `latest` says so.
+    pub doubt: Option<String>,
     /// What is new in it; `None` for the first of a machine, and where it is not known.
     pub changes: Option<SnapshotChanges>,
     /// Whether something of the state is not in it.
@@ -82,7 +85,7 @@ pub struct SnapshotInfo {
 /// What `list` shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListReport {
-    /// Oldest first.
+    /// Oldest first: those of a machine by their number, between machines by the server's time.
     pub snapshots: Vec<SnapshotInfo>,
     /// What the user should know.
     pub warnings: Vec<String>,
@@ -101,21 +104,40 @@ async fn run(session: &Session) -> Result<ListReport> {
     let mut warnings = session.warnings.clone();
     Unlisted::find(session, &names).await?.complete(&mut names, &mut warnings);
     let this_machine = session.local.machine()?;
-    let reading = names.clone().into_iter().filter_map(|name| match name {
+    let ids = names.iter().filter_map(|name| match name {
+        SnapshotName::Current(id) => Some(id.clone()),
         SnapshotName::Legacy(_) => None,
-        SnapshotName::Current(id) => Some(async move {
-            let mine = Some(id.machine) == this_machine;
-            let snapshot = read(&*session.store, &session.ring, &id).await;
-            SnapshotInfo { this_machine: mine, ..info(&id, snapshot) }
-        }),
     });
-    let mut snapshots: Vec<SnapshotInfo> =
-        futures_util::stream::iter(reading).buffered(PARALLEL).collect().await;
+    let ids: Vec<SnapshotId> = ids.collect();
+    let stored = stored_times(session, &ids).await?;
+    let now_ms = session.server_now_ms();
+    let reading = ids.into_iter().map(|id| async move {
+        let snapshot = read_listed(session, &id).await.transpose()?;
+        Some((id, snapshot))
+    });
+    let read: Vec<_> = futures_util::stream::iter(reading).buffered(PARALLEL).collect().await;
+    let (mut placed, mut infos) = (Vec::new(), Vec::new());
+    for (id, snapshot) in read.into_iter().flatten() {
+        let manifest = snapshot.as_ref().ok().map(|snapshot| &snapshot.manifest);
+        let times = Times::new(&id, manifest, stored.get(&id).copied());
+        let sequence = manifest.map(|manifest| manifest.sequence);
+        let this_machine = Some(id.machine) == this_machine;
+        let doubt = times.doubt(now_ms);
+        infos.push(Some(SnapshotInfo { this_machine, doubt, ..info(&id, snapshot) }));
+        placed.push(Placed { id, sequence, times });
+    }
+    let in_order = order(&placed, now_ms).into_iter();
+    let mut all: Vec<(String, SnapshotInfo)> = in_order
+        .filter_map(|(at, place)| Some((time(at), infos.get_mut(place)?.take()?)))
+        .collect();
+    for (_, SnapshotInfo { id, doubt, .. }) in &all {
+        warnings.extend(doubt.as_ref().map(|doubt| format!("{id}: {doubt}")));
+    }
     let (originals, of_originals) = legacy::infos(session, &names).await?;
     warnings.extend(of_originals);
-    snapshots.extend(originals);
-    snapshots.sort_by(|a, b| (&a.created_at, &a.id).cmp(&(&b.created_at, &b.id)));
-    Ok(ListReport { snapshots, warnings })
+    all.extend(originals.into_iter().map(|info| (info.created_at.clone(), info)));
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(ListReport { snapshots: all.into_iter().map(|(_, info)| info).collect(), warnings })
 }
 
 fn info(id: &SnapshotId, snapshot: Result<Snapshot>) -> SnapshotInfo {

@@ -11,6 +11,7 @@ mod host;
 mod keys;
 mod legacy;
 mod list;
+mod newest;
 mod plan;
 #[doc(hidden)]
 pub mod probe;

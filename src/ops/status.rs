@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::head::Unlisted;
 use super::list::time;
+use super::newest::{Times, stored};
 use super::session::{Session, millis};
 use super::{FileProblem, problem, slots};
 use crate::error::{Error, Result};
@@ -24,9 +25,9 @@ pub struct MachineInfo {
     pub this_machine: bool,
     /// Its snapshots, safety snapshots among them.
     pub snapshots: u64,
-    /// The newest of them by name; `None` where only packs are left.
+    /// The one that it stored last; `None` where only packs are left.
     pub last_snapshot: Option<String>,
-    /// When that was made, ISO 8601, by the machine's clock.
+    /// When that was stored, ISO 8601, by the server's clock.
     pub last_snapshot_at: Option<String>,
     /// Bytes of its packs and manifests.
     pub stored_bytes: u64,
@@ -105,6 +106,10 @@ async fn run(session: &Session) -> Result<StatusReport> {
     let remarks = remarks(session, local.newest()?, last.as_ref()).await?;
     let now = millis(session.ambient.clock.now()) + session.store.server_offset_ms();
     let machines = machines(&objects, machine, now);
+    for (id, at) in objects.iter().filter_map(stored) {
+        let doubt = Times::new(&id, None, Some(at)).doubt(now);
+        warnings.extend(doubt.map(|doubt| format!("{id}: {doubt}")));
+    }
     for silent in machines.iter().filter(|machine| machine.silent) {
         let MachineInfo { machine, last_snapshot_at, stored_bytes, .. } = silent;
         let mib = stored_bytes.div_ceil(1 << 20);
@@ -171,9 +176,12 @@ async fn remarks(
     }
 }
 
+/// The snapshot that a machine stored last: whether its time can be, that time, and its id.
+type Last = (bool, i64, SnapshotId);
+
 /// What the objects say about each machine; `now` in milliseconds since 1970 by the server's clock.
 fn machines(objects: &[ObjectInfo], this: Option<MachineId>, now: i64) -> Vec<MachineInfo> {
-    let mut machines: BTreeMap<MachineId, (MachineInfo, Option<SnapshotId>)> = BTreeMap::new();
+    let mut machines: BTreeMap<MachineId, (MachineInfo, Option<Last>)> = BTreeMap::new();
     for object in objects {
         let mut parts = object.key.split('/');
         let (machine, snapshot) = match (parts.next(), parts.next()) {
@@ -189,20 +197,23 @@ fn machines(objects: &[ObjectInfo], this: Option<MachineId>, now: i64) -> Vec<Ma
         info.stored_bytes += object.size;
         if let Some(id) = snapshot {
             info.snapshots += 1;
-            if newest.as_ref().is_none_or(|newest| newest.seconds() < id.seconds()) {
-                *newest = Some(id);
+            // A machine stores its snapshots in the order of their numbers. Where a time cannot be, others count.
+            let times = Times::new(&id, None, object.modified.map(millis));
+            let this = (times.doubt(now).is_none(), times.by_server());
+            if newest.as_ref().is_none_or(|(possible, at, _)| (*possible, *at) <= this) {
+                *newest = Some((this.0, this.1, id));
             }
         }
     }
     let mut machines: Vec<MachineInfo> = machines
         .into_iter()
         .map(|(machine, (info, newest))| {
-            let at = newest.as_ref().and_then(SnapshotId::seconds).map(|seconds| seconds * 1000);
+            let at = newest.as_ref().map(|(_, at, _)| *at);
             let this_machine = Some(machine) == this;
             MachineInfo {
                 machine: machine.to_string(),
                 this_machine,
-                last_snapshot: newest.map(|id| id.to_string()),
+                last_snapshot: newest.map(|(.., id)| id.to_string()),
                 last_snapshot_at: at.map(time),
                 silent: !this_machine && at.is_none_or(|at| now.saturating_sub(at) >= SILENT_MS),
                 ..info

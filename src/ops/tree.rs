@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::head::Unlisted;
+use futures_util::StreamExt as _;
+
+use super::head::{Unlisted, read_listed};
+use super::newest::Heads;
 use super::problem;
 use super::session::Session;
 use crate::entry::{EntryKind, RelPath};
@@ -16,8 +19,9 @@ use crate::source::logs::base_of;
 
 /// Finds the snapshot that the user means: an id, or `latest`.
 ///
-/// `latest` is this machine's newest; on a machine without snapshots the newest of all. It never takes one
-/// that is not authenticated, unless the configuration says that nothing is encrypted.
+/// `latest` is this machine's newest by its number; on a machine without snapshots that of the machine which the server
+/// says stored one last. It never takes one that is not authenticated, unless the configuration says that nothing is
+/// encrypted. What is odd about the times of what is taken is told.
 pub(super) async fn choose(
     session: &Session,
     wanted: &str,
@@ -40,56 +44,14 @@ pub(super) async fn choose(
     if ids.iter().any(|id| Some(id.machine) == this_machine) {
         ids.retain(|id| Some(id.machine) == this_machine);
     }
-    ids.sort_by_key(SnapshotId::seconds);
-    let (mut failed, mut locked) = (None, Vec::new());
-    for id in ids.iter().rev() {
-        match read(&*session.store, &session.ring, id).await {
-            Ok(snapshot) if snapshot.key.is_sealed() || !session.settings.encrypt => {
-                return Ok(match unlocked_since(session, &locked).await? {
-                    Some(newer) => {
-                        let passed_over = format!("{} is passed over", newer.id);
-                        warnings.retain(|warning| !warning.starts_with(&passed_over));
-                        (newer, warnings)
-                    }
-                    None => (snapshot, warnings),
-                });
-            }
-            Ok(_) => {
-                let error = Error::NotAuthenticated { snapshot: id.to_string() };
-                warnings.push(format!("{id} is passed over: {error}"));
-                failed = failed.or(Some(error));
-            }
-            Err(
-                error @ (Error::Damaged { .. }
-                | Error::WrongKey { .. }
-                | Error::SnapshotNotFound { .. }
-                | Error::Version { .. }),
-            ) => {
-                warnings.push(format!("{id} is passed over: {error}"));
-                if matches!(error, Error::WrongKey { .. }) {
-                    locked.push(id);
-                }
-                failed = failed.or(Some(error));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(failed.unwrap_or_else(|| Error::SnapshotNotFound {
-        snapshot: "latest".to_owned(),
-        message: format!("there are no snapshots below {}", session.store.identity()),
-    }))
-}
-
-/// The first of these that opens now: a key that an older snapshot gave may open newer ones, which do not carry its slot.
-async fn unlocked_since(session: &Session, locked: &[&SnapshotId]) -> Result<Option<Snapshot>> {
-    for id in locked {
-        match read(&*session.store, &session.ring, id).await {
-            Ok(snapshot) => return Ok(Some(snapshot)),
-            Err(error) if error.is_retryable() => return Err(error),
-            Err(_) => {}
-        }
-    }
-    Ok(None)
+    let Some((snapshot, told)) = Heads::find(session, ids).await?.newest()? else {
+        return Err(Error::SnapshotNotFound {
+            snapshot: "latest".to_owned(),
+            message: format!("there are no snapshots below {}", session.store.identity()),
+        });
+    };
+    warnings.extend(told);
+    Ok((snapshot, warnings))
 }
 
 /// The content of the snapshot that the user means; see [`choose`].
@@ -116,52 +78,48 @@ pub(super) async fn incomplete(
     if wanted != "latest" {
         return Ok(Some(format!("{id} is incomplete: {lacks}")));
     }
-    let complete = match older_complete(session, id).await? {
-        Older::Complete(older) => format!("the newest complete one is {older}"),
-        Older::None => "no older one of this machine is complete".to_owned(),
-        Older::Unknown => format!("the {MAX_OLDER} before it are incomplete, too"),
+    let complete = match older_complete(session, snapshot).await? {
+        Some(older) => format!("the newest complete one is {older}"),
+        None => "no older one of this machine is complete".to_owned(),
     };
     Ok(Some(format!("{id} is incomplete: {lacks}; {complete}")))
 }
 
-/// So many snapshots are read to find one that is complete.
-const MAX_OLDER: usize = 30;
+/// Manifests read at the same time.
+const PARALLEL: usize = 6;
 
-/// What there is of older snapshots.
-enum Older {
-    Complete(SnapshotId),
-    None,
-    /// More than are worth reading.
-    Unknown,
-}
-
-async fn older_complete(session: &Session, than: &SnapshotId) -> Result<Older> {
-    let older = |name| match name {
-        SnapshotName::Current(id)
-            if id.machine == than.machine && !id.safety && id.seconds() < than.seconds() =>
-        {
-            Some(id)
-        }
+async fn older_complete(session: &Session, than: &Snapshot) -> Result<Option<SnapshotId>> {
+    let of_machine = |name| match name {
+        SnapshotName::Current(id) if id.machine == than.id.machine && !id.safety => Some(id),
         _ => None,
     };
-    let mut ids: Vec<SnapshotId> =
-        find(&*session.store).await?.into_iter().filter_map(older).collect();
-    ids.sort_by_key(SnapshotId::seconds);
-    for id in ids.iter().rev().take(MAX_OLDER) {
-        match read(&*session.store, &session.ring, id).await {
-            Ok(snapshot)
-                if (snapshot.key.is_sealed() || !session.settings.encrypt)
-                    && !problem::is_incomplete(&problem::of_manifest(&snapshot.manifest)) =>
-            {
-                return Ok(Older::Complete(id.clone()));
-            }
-            Ok(_) => {}
+    let ids: Vec<SnapshotId> =
+        find(&*session.store).await?.into_iter().filter_map(of_machine).collect();
+    let reading = ids.into_iter().map(|id| async move { read_listed(session, &id).await });
+    let read: Vec<_> = futures_util::stream::iter(reading).buffered(PARALLEL).collect().await;
+    let mut newest: Option<(u64, SnapshotId)> = None;
+    for snapshot in read {
+        let snapshot = match snapshot {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => continue,
             Err(Error::Cancelled) => return Err(Error::Cancelled),
-            // One that cannot be read is no advice.
-            Err(error) => tracing::debug!(%id, %error, "passed over"),
+            Err(error) => {
+                // One that cannot be read is no advice.
+                tracing::debug!(%error, "passed over");
+                continue;
+            }
+        };
+        let sequence = snapshot.manifest.sequence;
+        let trusted = snapshot.key.is_sealed() || !session.settings.encrypt;
+        if trusted
+            && sequence < than.manifest.sequence
+            && newest.as_ref().is_none_or(|(newer, _)| *newer < sequence)
+            && !problem::is_incomplete(&problem::of_manifest(&snapshot.manifest))
+        {
+            newest = Some((sequence, snapshot.id));
         }
     }
-    Ok(if ids.len() > MAX_OLDER { Older::Unknown } else { Older::None })
+    Ok(newest.map(|(_, id)| id))
 }
 
 /// The content of a snapshot that is open already.

@@ -27,4 +27,8 @@ pub struct Arrival {
     /// What else does not come, in sentences.
     #[n(6)]
     pub notes: Vec<String>,
+    /// What of it can run, in words: hooks, skills, plugins, servers, variables of the environment.
+    #[n(7)]
+    #[cbor(default)]
+    pub runs: Vec<String>,
 }

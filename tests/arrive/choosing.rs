@@ -42,7 +42,7 @@ async fn the_newest_that_is_authenticated() {
     let planted = plain.push().await.unwrap().snapshot.unwrap();
     let report = arrive(&two.new).await.unwrap();
     assert_eq!((report.outcome, report.snapshot), (ArriveOutcome::Staged, Some(sealed)));
-    // Of two machines with the same key the one that pushed last. Snapshots are a second apart.
+    // Where two machines with the same key are in use, nobody but the user knows which this one is to be.
     let other = two.dir.path().join("fay/.openclaw");
     fs::create_dir_all(&other).unwrap();
     super::used_state(&other);
@@ -54,8 +54,14 @@ async fn the_newest_that_is_authenticated() {
     fs::create_dir_all(&blank).unwrap();
     super::blank_state(&blank);
     let machine = two.new.blank(blank.clone());
-    arrived(&machine).await;
-    assert_eq!(read(&blank, "workspace/MEMORY.md"), "newer");
+    let before = settled(&blank);
+    let error = arrive(&machine).await.unwrap_err();
+    assert_eq!(error.code(), "B2_NEEDS_CHOICE");
+    assert!(error.to_string().contains("b2-backup restore SNAPSHOT"), "{error}");
+    for snapshot in machine.list().await.snapshots.iter().filter(|it| it.authenticated) {
+        assert!(error.to_string().contains(&snapshot.id), "{error}");
+    }
+    assert_same(&settled(&blank), &before, "untouched");
     // Only planted ones: nothing comes.
     let only = Arc::new(MemoryStore::default());
     for (key, body) in two.store.objects() {
@@ -136,4 +142,142 @@ async fn a_damaged_snapshot() {
     let folder = two.here().join("b2-backup/restore");
     assert!(fs::read_dir(folder).unwrap().next().is_none(), "nothing is left of it");
     assert!(two.new.push().await.unwrap().snapshot.is_some());
+}
+
+/// A clock of which only the distance to the real one matters.
+#[derive(Debug)]
+struct Off(i64);
+
+impl Off {
+    fn days(days: i64) -> Arc<Self> {
+        Arc::new(Self(days * 24 * 3600))
+    }
+}
+
+impl b2_backup::ambient::Clock for Off {
+    fn now(&self) -> std::time::SystemTime {
+        let now = std::time::SystemTime::now();
+        let distance = std::time::Duration::from_secs(self.0.unsigned_abs());
+        if self.0 < 0 { now - distance } else { now + distance }
+    }
+
+    fn sleep(&self, duration: std::time::Duration) -> futures_util::future::BoxFuture<'static, ()> {
+        b2_backup::ambient::SystemClock.sleep(duration)
+    }
+}
+
+/// A clock that is moved while it is used.
+#[derive(Debug, Default)]
+struct Moved(std::sync::atomic::AtomicI64);
+
+impl b2_backup::ambient::Clock for Moved {
+    fn now(&self) -> std::time::SystemTime {
+        Off(self.0.load(std::sync::atomic::Ordering::SeqCst)).now()
+    }
+
+    fn sleep(&self, duration: std::time::Duration) -> futures_util::future::BoxFuture<'static, ()> {
+        b2_backup::ambient::SystemClock.sleep(duration)
+    }
+}
+
+/// A machine that stored nothing for long while another one did is gone: the other one comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_long_gone_leaves_no_doubt() {
+    let two = Two::new();
+    let clock = Arc::new(Moved::default());
+    let store = Arc::new(MemoryStore::new(clock.clone()));
+    clock.0.store(-31 * 24 * 3600, std::sync::atomic::Ordering::SeqCst);
+    let third = two.dir.path().join("eve/.openclaw");
+    fs::create_dir_all(&third).unwrap();
+    super::used_state(&third);
+    write(&third, "workspace/MEMORY.md", "long ago");
+    let mut gone = two.old.blank(third).through(store.clone());
+    gone.clock = clock.clone();
+    gone.push().await.unwrap();
+    clock.0.store(0, std::sync::atomic::Ordering::SeqCst);
+    write(&two.there(), "workspace/MEMORY.md", "now");
+    two.old.through(store.clone()).push().await.unwrap();
+    arrived(&two.new.through(store)).await;
+    assert_eq!(read(&two.here(), "workspace/MEMORY.md"), "now");
+}
+
+/// A snapshot whose times cannot be never comes by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_from_the_future() {
+    let mut two = Two::new();
+    two.old.clock = Off::days(365);
+    let snapshot = two.old.push().await.unwrap().snapshot.unwrap();
+    let before = settled(&two.here());
+    let error = arrive(&two.new).await.unwrap_err();
+    assert_eq!(error.code(), "B2_NEEDS_CHOICE");
+    assert!(error.to_string().contains(&snapshot), "{error}");
+    assert!(error.to_string().contains("cannot be right"), "{error}");
+    assert_same(&settled(&two.here()), &before, "untouched");
+}
+
+/// A new machine goes on with the backups that it was restored from: what is there is not stored again. Should the old
+/// one still live, it becomes a machine of its own, and nothing of either is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_restored_is_not_stored_again() {
+    let two = Two::new();
+    for number in 0..20 {
+        let noise = super::plain::noise(number, 50_000);
+        write(&two.there(), &format!("workspace/{number}.bin"), noise);
+    }
+    let first = two.old.push().await.unwrap();
+    assert!(first.uploaded_bytes > 1_000_000);
+    let machine = |id: &str| id.rsplit('-').next().unwrap().to_owned();
+    let first = first.snapshot.unwrap();
+    // Three new machines, one after the other, each given what the last one had.
+    let mut last = first.clone();
+    let mut states = vec![two.old.clone()];
+    for number in 0..3 {
+        let state = two.dir.path().join(format!("new-{number}/.openclaw"));
+        fs::create_dir_all(&state).unwrap();
+        super::blank_state(&state);
+        let new = two.new.blank(state.clone());
+        arrived(&new).await;
+        let report = new.push().await.unwrap();
+        assert!(report.uploaded_bytes < 300_000, "{number}: {}", report.uploaded_bytes);
+        let told = report.warnings.iter().filter(|told| told.contains("goes on with the backups"));
+        assert_eq!(told.count(), 1, "{:?}", report.warnings);
+        let snapshot = report.snapshot.unwrap();
+        assert_eq!(machine(&snapshot), machine(&first), "{number}");
+        last = snapshot;
+        states.push(new);
+    }
+    // All of the old ones are alive after all.
+    for (number, old) in states.iter().enumerate() {
+        write(&old.settings.state_dir, "workspace/still.md", format!("here {number}"));
+        let report = old.push().await.unwrap();
+        let snapshot = report.snapshot.unwrap();
+        let is_last = number + 1 == states.len();
+        assert_eq!(
+            machine(&snapshot) == machine(&last),
+            is_last,
+            "{number}: {:?}",
+            report.warnings
+        );
+        let to = two.dir.path().join(format!("to-{number}"));
+        let blank = two.new.blank(two.dir.path().join(format!("blank-{number}")));
+        assert_eq!(blank.restore(&snapshot, &to).await.unwrap().failed, []);
+        assert_eq!(read(&to, "workspace/still.md"), format!("here {number}"));
+    }
+    assert_eq!(two.old.verify(true).await.problems, []);
+}
+
+/// Where the old machine has made another snapshot since, it lives: the new one begins a lineage of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_lives_keeps_its_lineage() {
+    let two = Two::new();
+    let first = two.old.push().await.unwrap().snapshot.unwrap();
+    arrived(&two.new).await;
+    write(&two.there(), "workspace/MEMORY.md", "I live");
+    let second = two.old.push().await.unwrap().snapshot.unwrap();
+    let report = two.new.push().await.unwrap();
+    let own = report.snapshot.unwrap();
+    assert_ne!(own.rsplit('-').next(), first.rsplit('-').next());
+    write(&two.there(), "workspace/MEMORY.md", "I live on");
+    let third = two.old.push().await.unwrap();
+    assert_eq!(third.warnings, Vec::<String>::new(), "{second}");
 }

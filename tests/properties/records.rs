@@ -273,6 +273,7 @@ fn arrival(draw: &mut Draw) -> Arrival {
         with_secrets: draw.flag(),
         logins: draw.list(Draw::text),
         notes: draw.list(Draw::text),
+        runs: draw.list(Draw::text),
     }
 }
 

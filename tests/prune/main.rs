@@ -21,6 +21,7 @@ use b2_backup::store::ObjectStore;
 use b2_backup::store::memory::{MemoryStore, Operation};
 use tempfile::{TempDir, tempdir};
 
+mod beside;
 #[path = "../support/calendar.rs"]
 mod calendar;
 mod clones;

@@ -78,7 +78,7 @@ async fn an_empty_or_stale_listing() {
             Operation::List => vec![Fault::StaleListing],
             _ => vec![],
         });
-        stops(&life, "not in the bucket's listing").await;
+        stops(&life, "listing is old").await;
     }
     let report = life.prune(options(3, 0, 0)).await.unwrap();
     assert_eq!(report.deleted_snapshots, 3);

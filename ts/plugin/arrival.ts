@@ -33,6 +33,7 @@ const START_WAIT_MS = 60_000;
  */
 const HOPELESS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'B2_WRONG_KEY',
+  'B2_NEEDS_CHOICE',
   'B2_NOT_AUTHENTICATED',
   'B2_DAMAGED',
   'B2_OBJECT_MISSING',

@@ -33,6 +33,7 @@ export function tellArrived(
     `This new machine now has what is in ${printable(snapshot)}, ${whose(snapshot, arrival, reader)}: ` +
       `${count(arrival.files, 'file')}.`,
     logins(arrival),
+    ...runs(arrival),
     ...arrival.notes.map((note) => `Note: ${printable(note)}`),
     'It is backed up by itself from now on. If the old machine still runs, turn it off: both would answer in the ' +
       'same chats.',
@@ -74,6 +75,12 @@ function whose(snapshot: string, { madeAt, from }: Arrival, reader: Reader): str
   const machine = snapshot.slice(snapshot.lastIndexOf('-') + 1);
   const where = from === '' ? '' : ` (its state was in ${printable(from)})`;
   return `made ${new Times(reader).tell(madeAt)} by machine ${printable(machine)}${where}`;
+}
+
+function runs({ runs: names = [] }: Partial<Arrival>): readonly string[] {
+  if (names.length === 0) return [];
+  const shown = names.map((name) => printable(name)).join(', ');
+  return [`This came with it and can run: ${shown}. Look at what you do not know.`];
 }
 
 function logins({ withSecrets, logins: names }: Arrival): string {

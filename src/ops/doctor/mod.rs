@@ -135,6 +135,9 @@ fn advice(error: &Error) -> &'static str {
         }
         Error::Capability { .. } => "Make a key with the capabilities that the message names",
         Error::Bucket { .. } => "Check the setting bucket, and which bucket the key is for",
+        Error::BucketEmpty { .. } => {
+            "Mount the disk, or correct bucket and prefix; to begin anew: b2-backup push --new-bucket"
+        }
         Error::CapExceeded { .. } => {
             "Raise the cap under Caps & Alerts in the Backblaze account, or wait until it is reset (midnight UTC)"
         }

@@ -8,6 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use super::retention::Candidate;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, SnapshotId, SnapshotName};
+use crate::ops::head::is_there;
 use crate::ops::session::Session;
 use crate::repo::{LocalRepository, Newest, Pruning, Snapshot, Spool, find, read};
 
@@ -112,10 +113,7 @@ impl Lineage {
             }
         }
         if !listed.contains(&newest_id) {
-            return Err(stopped(format!(
-                "the newest snapshot of this machine, {newest_id}, is not in the bucket's listing: it was deleted by \
-                 hand, or the bucket was set back, or the listing is old. Try again after the next push"
-            )));
+            return Err(unlisted(session, &newest_id).await?);
         }
 
         let mut asked: Vec<(SnapshotId, Shown)> =
@@ -179,6 +177,21 @@ impl Lineage {
     pub(super) fn newest_id(&self) -> &str {
         &self.newest.snapshot
     }
+}
+
+/// Why pruning stops where the newest snapshot is not listed: what else such a listing hides, nobody knows.
+async fn unlisted(session: &Session, newest: &SnapshotId) -> Result<Error> {
+    Ok(stopped(if is_there(session, newest).await? {
+        format!(
+            "the bucket's listing is old: it does not show {newest}, the newest snapshot of this machine, which is \
+             there. Try again later"
+        )
+    } else {
+        format!(
+            "the newest snapshot of this machine, {newest}, is not in the bucket: it was deleted by hand, or the \
+             bucket was set back. Try again after the next push"
+        )
+    }))
 }
 
 /// Why a manifest is asked for.

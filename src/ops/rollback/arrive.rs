@@ -9,11 +9,13 @@ use super::config::parse;
 use super::live::Live;
 use super::moves::MAX_CONFIG_BYTES;
 use super::plan::Action;
-use super::{Wanted, look, stage};
+use super::{Wanted, look, runs, stage};
 use crate::crypto::sha256;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::format::SnapshotName;
+use crate::format::{SnapshotId, SnapshotName};
+use crate::ops::list::time;
+use crate::ops::newest::{Head, Heads};
 use crate::ops::push::refuse_open_databases;
 use crate::ops::session::{Session, Settings};
 use crate::repo::{Arrival, Journal, Local, PackSource, Phase, find};
@@ -83,11 +85,12 @@ pub struct ArriveReport {
 
 /// Makes the newest snapshot ready for a machine that has nothing; [`recover`](super::recover) carries it out.
 ///
-/// It takes the newest that is authenticated, of whatever machine. A machine that was backed up or rolled back
+/// It takes the newest that is authenticated, where one machine alone stored backups lately. A machine that was backed up or rolled back
 /// before, or that has content, costs no request.
 ///
 /// # Errors
-/// `B2_LOCKED`; `B2_WRONG_KEY` when there are snapshots and none opens, `B2_NOT_AUTHENTICATED` when all that open
+/// `B2_LOCKED`; `B2_NEEDS_CHOICE` where several machines are alive, or the times of the snapshot do not agree;
+/// `B2_WRONG_KEY` when there are snapshots and none opens, `B2_NOT_AUTHENTICATED` when all that open
 /// are not sealed; `B2_HOST_TOO_OLD`, `B2_DAMAGED`, `B2_UNSAFE_PATH`, `B2_DATABASE_IN_PROCESS`, and those of the store
 /// and the file system. Whatever happens, nothing of the state is changed here.
 ///
@@ -154,7 +157,12 @@ async fn prepare(session: &Session) -> Result<ArriveReport> {
 
 async fn stage_newest(session: &Session) -> Result<ArriveReport> {
     let names = find(&*session.store).await?;
-    if !names.iter().any(|name| matches!(name, SnapshotName::Current(id) if !id.safety)) {
+    let regular = names.iter().filter_map(|name| match name {
+        SnapshotName::Current(id) if !id.safety => Some(id.clone()),
+        _ => None,
+    });
+    let regular: Vec<SnapshotId> = regular.collect();
+    if regular.is_empty() {
         let mut report =
             ArriveReport { outcome: ArriveOutcome::NoSnapshot, ..ArriveReport::default() };
         if names.iter().any(|name| matches!(name, SnapshotName::Legacy(_))) {
@@ -166,14 +174,20 @@ async fn stage_newest(session: &Session) -> Result<ArriveReport> {
         }
         return Ok(report);
     }
-    let wanted = Wanted::arrival()?;
+    let heads = Heads::find(session, regular).await?;
+    refuse_to_guess(&heads)?;
+    let Some((snapshot, warnings)) = heads.newest()? else {
+        return Ok(ArriveReport { outcome: ArriveOutcome::NoSnapshot, ..ArriveReport::default() });
+    };
+    let wanted = Wanted::arrival(&snapshot.id)?;
     let looked = look(session, &wanted).await?;
     if looked.plan.is_empty() || looked.compared.arriving.is_none() {
         return Ok(ArriveReport { outcome: ArriveOutcome::NoSnapshot, ..ArriveReport::default() });
     }
     let hash = looked.hash;
     let (compared, source) = (&looked.compared, &looked.source);
-    let staged = stage::stage(session, compared, source, hash, String::new(), false).await?;
+    let mut staged = stage::stage(session, compared, source, hash, String::new(), false).await?;
+    staged.warnings.splice(0..0, warnings);
     Ok(ArriveReport {
         outcome: ArriveOutcome::Staged,
         id: Some(staged.folder.id().to_owned()),
@@ -182,6 +196,38 @@ async fn stage_newest(session: &Session) -> Result<ArriveReport> {
         warnings: staged.warnings,
         ..ArriveReport::default()
     })
+}
+
+/// Nobody is asked before a new machine is given something: so it must be clear what.
+fn refuse_to_guess(heads: &Heads) -> Result<()> {
+    let alive: Vec<&Head> = heads.alive().collect();
+    let message = match alive[..] {
+        [Head { doubt: None, .. }] | [] => return Ok(()),
+        [Head { snapshot, doubt: Some(doubt), .. }] => format!(
+            "{}, the last snapshot of machine {}, is odd: {doubt}",
+            snapshot.id, snapshot.id.machine
+        ),
+        _ => {
+            let one = |head: &&Head| {
+                let Head { snapshot, at_ms, doubt } = head;
+                let at = at_ms.map_or_else(String::new, |at| format!(", stored {}", time(at)));
+                let doubt = doubt.as_ref().map_or_else(String::new, |doubt| format!(" ({doubt})"));
+                format!("{} of machine {}{at}{doubt}", snapshot.id, snapshot.id.machine)
+            };
+            let each: Vec<String> = alive.iter().map(one).collect();
+            format!(
+                "{} machines store backups in this bucket, and only you know which of them this one is to be. The \
+                 newest of each: {}",
+                each.len(),
+                each.join("; ")
+            )
+        }
+    };
+    let message = format!(
+        "{message}. Choose with `b2-backup restore SNAPSHOT`; if this machine replaces that one, say \
+         `b2-backup adopt MACHINE` as well"
+    );
+    Err(Error::NeedsChoice { message })
 }
 
 /// What a machine that has nothing may be given.
@@ -233,6 +279,7 @@ impl Arriving {
             with_secrets: manifest.includes_secrets,
             logins: Vec::new(),
             notes: compared.warnings.clone(),
+            runs: runs::among_files(compared),
         }
     }
 }

@@ -20,6 +20,7 @@ pub(super) mod names;
 mod plan;
 mod recover;
 mod rest;
+mod runs;
 mod scope;
 mod stage;
 mod steps;
@@ -47,7 +48,7 @@ use super::push::{push_locked, save_aside};
 use super::session::{Session, Settings};
 use super::tree::{choose, entries, incomplete};
 use crate::error::{Error, Result};
-use crate::format::Reason;
+use crate::format::{Reason, SnapshotId};
 use crate::repo::{Arrival, Journal, Last, LockFile, PackSource, Phase, Spool};
 
 /// What staging, and perhaps carrying out, came to.
@@ -105,10 +106,10 @@ impl Wanted {
         })
     }
 
-    /// Whatever is newest, for a machine that has nothing.
-    fn arrival() -> Result<Self> {
+    /// A whole snapshot, for a machine that has nothing.
+    fn arrival(snapshot: &SnapshotId) -> Result<Self> {
         Ok(Self {
-            snapshot: "latest".to_owned(),
+            snapshot: snapshot.to_string(),
             paths: Vec::new(),
             scope: Arc::new(Scope::paths(&[])?),
             mode: Mode::Overlay,

@@ -9,12 +9,12 @@ use std::time::Duration;
 use minicbor::bytes::ByteVec;
 use tokio_util::sync::CancellationToken;
 
-use super::arrive;
 use super::compare::Compared;
 use super::config::{self, Change};
 use super::moves::MAX_CONFIG_BYTES;
 use super::steps::Steps;
 use super::trial::{Present, Trial};
+use super::{arrive, runs};
 use crate::ambient::{self, announced, random};
 use crate::crypto::{ContentHash, sha256};
 use crate::error::{Error, Result};
@@ -190,7 +190,9 @@ impl Ready {
             if step.kind == StepKind::Config
                 && let Some(arrival) = &mut journal.arrival
             {
-                arrival.logins = arrive::logins(&new.name(&step.name.to_string()));
+                let config = new.name(&step.name.to_string());
+                arrival.logins = arrive::logins(&config);
+                arrival.runs.extend(runs::in_config(&config));
             }
             if self.cancel.is_cancelled() {
                 return Err(Error::Cancelled);

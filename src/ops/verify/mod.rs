@@ -12,16 +12,16 @@ use std::time::Instant;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 
-use super::head::Unlisted;
+use super::head::{Unlisted, read_listed};
 use super::session::Session;
 use super::tree::entries;
 use crate::error::{Error, Result};
 use crate::format::{
-    Entry, KeySlot, MAX_SLOT_BYTES, MachineId, PackName, PackRef, RepositoryId, SnapshotName,
-    pack_prefix, removed_slot,
+    Entry, KeySlot, MAX_SLOT_BYTES, MachineId, PackName, PackRef, RepositoryId, SnapshotId,
+    SnapshotName, pack_prefix, removed_slot,
 };
 use crate::progress::Phase;
-use crate::repo::{PackSource, find, read};
+use crate::repo::{PackSource, find};
 use crate::store::{ObjectInfo, ObjectKey};
 
 use check::{Checked, check_pack};
@@ -151,7 +151,6 @@ async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> 
         if only.is_some_and(|only| only != id.machine) {
             continue;
         }
-        report.snapshots += 1;
         let mut unreadable_by = |error: &Error| {
             unreadable.push(VerifyProblem {
                 object: error.object().map_or_else(|| id.object(), ToOwned::to_owned),
@@ -161,19 +160,28 @@ async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> 
                 paths: vec![],
             });
         };
-        let snapshot = match read(&*session.store, &session.ring, &id).await {
-            Ok(snapshot) => Arc::new(snapshot),
+        let snapshot = match read_listed(session, &id).await {
+            Ok(Some(snapshot)) => Arc::new(snapshot),
+            Ok(None) => continue,
             Err(error) if is_finding(&error) => {
+                report.snapshots += 1;
                 unreadable_by(&error);
                 continue;
             }
             Err(error) => return Err(error),
         };
+        report.snapshots += 1;
         // Without local memory: what is verified is the bucket.
         let source = PackSource::new(Arc::clone(&session.store), snapshot, None);
         match entries(&source).await {
             Ok(entries) => opened.push((source, entries)),
             Err(error) if is_finding(&error) => {
+                if matches!(error, Error::ObjectMissing { .. })
+                    && matches!(read_listed(session, &id).await, Ok(None))
+                {
+                    report.snapshots -= 1;
+                    continue;
+                }
                 unreadable_by(&error);
                 // Its packs are looked at all the same: more than one may be damaged.
                 opened.push((source, vec![]));
@@ -185,7 +193,8 @@ async fn run(session: &Session, options: VerifyOptions) -> Result<VerifyReport> 
     // What was once there says nothing about what is.
     let noted = this_machine.filter(|_| session.settings.store.as_of.is_none());
     let mut rotation = sample::Rotation::load(session, noted)?;
-    let packs = check_packs(session, &opened, options, &mut rotation, &mut report).await?;
+    let mut packs = check_packs(session, &opened, options, &mut rotation, &mut report).await?;
+    forgive_deleted(session, &opened, &mut packs).await?;
     rotation.note(&packs, bad_slots);
     report.problems.extend(consequences(unreadable, &opened, &packs));
     match rotation.failed() {
@@ -223,34 +232,43 @@ async fn check_slots(
         message: error.to_string(),
         ..VerifyProblem::default()
     };
-    for object in session.store.list("keys/", false).await?.objects {
-        if removed_slot(&object.key).is_some() {
-            continue;
-        }
-        let read = match ObjectKey::new(object.key.as_str()) {
-            Ok(key) => session.store.get(&key, MAX_SLOT_BYTES as u64).await,
-            Err(_) => continue,
-        };
-        let known = remembered
-            .iter()
-            .flat_map(|record| &record.slots)
-            .find(|slot| object.key.strip_prefix("keys/").is_some_and(|name| name == slot.name));
-        let slot = read.and_then(|bytes| {
-            let slot = KeySlot::decode(&bytes).map_err(|malformed| malformed.of(&object.key))?;
-            match known {
-                Some(known) if known.bytes != bytes => {
-                    Err(Error::damaged(&object.key, "it is not what it was"))
-                }
-                _ => Ok(slot),
+    let mut looked = BTreeSet::new();
+    // Twice where something is missing: slots may be replaced while this one looks.
+    for last in [false, true] {
+        for object in session.store.list("keys/", false).await?.objects {
+            let Ok(key) = ObjectKey::new(object.key.as_str()) else { continue };
+            if removed_slot(&object.key).is_some() || looked.contains(&object.key) {
+                continue;
             }
-        });
-        if let (Err(_), Some(known)) = (&slot, known) {
-            bad.push(known.name.clone());
+            let read = session.store.get(&key, MAX_SLOT_BYTES as u64).await;
+            if !last && matches!(read, Err(Error::ObjectMissing { .. })) {
+                continue;
+            }
+            looked.insert(object.key.clone());
+            let known = remembered.iter().flat_map(|record| &record.slots).find(|slot| {
+                object.key.strip_prefix("keys/").is_some_and(|name| name == slot.name)
+            });
+            let slot = read.and_then(|bytes| {
+                let slot =
+                    KeySlot::decode(&bytes).map_err(|malformed| malformed.of(&object.key))?;
+                match known {
+                    Some(known) if known.bytes != bytes => {
+                        Err(Error::damaged(&object.key, "it is not what it was"))
+                    }
+                    _ => Ok(slot),
+                }
+            });
+            if let (Err(_), Some(known)) = (&slot, known) {
+                bad.push(known.name.clone());
+            }
+            match slot {
+                Ok(slot) => drop(without.remove(&slot.repository())),
+                Err(error @ Error::Network { .. }) => return Err(error),
+                Err(error) => report.problems.push(problem(object.key, &error)),
+            }
         }
-        match slot {
-            Ok(slot) => drop(without.remove(&slot.repository())),
-            Err(error @ Error::Network { .. }) => return Err(error),
-            Err(error) => report.problems.push(problem(object.key, &error)),
+        if without.is_empty() {
+            break;
         }
     }
     for repository in without {
@@ -259,6 +277,40 @@ async fn check_slots(
         report.problems.push(problem(object, &error));
     }
     Ok(bad)
+}
+
+/// Forgets packs that are missing because all snapshots that name them were deleted while this one looked.
+async fn forgive_deleted(
+    session: &Session,
+    opened: &[(PackSource, Vec<Entry>)],
+    packs: &mut Packs,
+) -> Result<()> {
+    let missing = |checked: &Checked| matches!(checked.error, Some(Error::ObjectMissing { .. }));
+    let mut stays: BTreeMap<SnapshotId, bool> = BTreeMap::new();
+    for name in
+        packs.iter().filter(|(_, it)| missing(it)).map(|(name, _)| *name).collect::<Vec<_>>()
+    {
+        let mut needed = false;
+        for snapshot in opened.iter().map(|(source, _)| source.snapshot()) {
+            let names_it = snapshot.manifest.packs.iter().any(|pack| pack.name == name.1);
+            if snapshot.id.machine != name.0 || !names_it {
+                continue;
+            }
+            let there = match stays.get(&snapshot.id) {
+                Some(there) => *there,
+                None => match read_listed(session, &snapshot.id).await {
+                    Err(error) if !is_finding(&error) => return Err(error),
+                    found => !matches!(found, Ok(None)),
+                },
+            };
+            stays.insert(snapshot.id.clone(), there);
+            needed |= there;
+        }
+        if !needed {
+            packs.remove(&name);
+        }
+    }
+    Ok(())
 }
 
 type Packs = HashMap<(MachineId, PackName), Checked>;
