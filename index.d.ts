@@ -85,6 +85,8 @@ export interface Arrival {
   logins: Array<string>
   /** What else does not come, in sentences. */
   notes: Array<string>
+  /** What of it can run, in words: hooks, skills, plugins, MCP servers, variables of the environment. */
+  runs: Array<string>
 }
 
 /**
@@ -461,7 +463,7 @@ export interface MachineInfo {
   snapshots: number
   /** The newest of them; absent where only packs are left. */
   lastSnapshot?: string
-  /** When that was made, ISO 8601, by the machine's clock. */
+  /** When that was stored, ISO 8601, by the server's clock. */
   lastSnapshotAt?: string
   /** Bytes of its packs and manifests. */
   storedBytes: number
@@ -671,6 +673,11 @@ export interface PushOptions {
    * default, which fails at once with `B2_LOCKED`.
    */
   waitMs?: number
+  /**
+   * Begin anew where this machine stored snapshots and there is nothing any more (`B2_BUCKET_EMPTY`); false by
+   * default.
+   */
+  newBucket?: boolean
 }
 
 /** What a push did. */
@@ -1055,6 +1062,8 @@ export interface SnapshotInfo {
   problem?: string
   /** The stable code of the problem; `B2_WRONG_KEY` where nothing that is given opens it. */
   problemCode?: string
+  /** What cannot be about its times: then it is never taken by itself, and `latest` says so. */
+  doubt?: string
   /** What is new in it; not set for the first of a machine, and where it is not known. */
   changes?: SnapshotChanges
   /** Whether something of the state is not in it. */

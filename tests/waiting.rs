@@ -99,7 +99,8 @@ fn locked(
 
 async fn push(machine: &Machine, wait_ms: u64) -> Result<PushReport> {
     let wait = Duration::from_millis(wait_ms);
-    ops::push(&machine.session().await, PushOptions { reason: Reason::Manual, wait }).await
+    let options = PushOptions { reason: Reason::Manual, wait, new_bucket: false };
+    ops::push(&machine.session().await, options).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

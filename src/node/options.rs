@@ -178,6 +178,9 @@ pub struct PushOptions {
     /// How long to wait for another process that works on the same state directory, in milliseconds; 0 by
     /// default, which fails at once with `B2_LOCKED`.
     pub wait_ms: Option<f64>,
+    /// Begin anew where this machine stored snapshots and there is nothing any more (`B2_BUCKET_EMPTY`); false by
+    /// default.
+    pub new_bucket: Option<bool>,
 }
 
 impl TryFrom<PushOptions> for ops::PushOptions {
@@ -187,7 +190,8 @@ impl TryFrom<PushOptions> for ops::PushOptions {
         let name = options.reason.as_deref().unwrap_or("manual");
         let reason = Reason::parse(name)
             .ok_or_else(|| Error::config("reason", format!("{name:?} is no reason")))?;
-        Ok(Self { reason, wait: wait(options.wait_ms)? })
+        let new_bucket = options.new_bucket.unwrap_or_default();
+        Ok(Self { reason, wait: wait(options.wait_ms)?, new_bucket })
     }
 }
 

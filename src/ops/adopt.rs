@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
+use super::head::read_listed;
 use super::list::time;
 use super::session::Session;
 use super::slots;
@@ -11,7 +12,7 @@ use crate::crypto::RepoKey;
 use crate::error::{Error, Result};
 use crate::format::{MAX_MANIFEST_BYTES, MachineId, SnapshotId, SnapshotName};
 use crate::repo::{
-    LocalRepository, Newest, RepositoryRecord, Snapshot, Spool, find, read, stored_slots,
+    LocalRepository, LockFile, Newest, RepositoryRecord, Snapshot, Spool, find, stored_slots,
 };
 use crate::store::ObjectKey;
 
@@ -63,7 +64,6 @@ async fn run(session: &Session, wanted: &str) -> Result<AdoptReport> {
         );
         return Err(Error::RollbackOpen { message });
     }
-    let mut warnings = session.warnings.clone();
     let local = session.local_repository(session.settings.encrypt);
     local.create()?;
     let before = session.local.machine()?;
@@ -74,22 +74,10 @@ async fn run(session: &Session, wanted: &str) -> Result<AdoptReport> {
     if spool.captured()?.is_some() {
         return refused("a snapshot of this machine waits to be uploaded: push first".to_owned());
     }
-    let lineage = Lineage::read(session, machine).await?;
-    warnings.extend(lineage.warnings);
-    let newest = Newest {
-        snapshot: lineage.newest.id.to_string(),
-        sequence: lineage.newest.manifest.sequence,
-        sha256: lineage.newest.sha256,
-        next_pack: lineage.next_pack,
-        written: lineage.ids.iter().map(SnapshotId::to_string).collect(),
-        object: lineage.object,
-    };
-    // Cut off anywhere in here, the next push finds that id and memory do not fit, and starts a lineage of its own.
-    local.forget_lineage()?;
-    spool.clear()?;
-    remember_key(session, &local, &lineage.newest).await?;
-    session.local.become_machine(machine)?;
-    local.save_newest(&newest)?;
+    let mut lineage = Lineage::read(session, machine).await?;
+    let mut warnings = session.warnings.clone();
+    warnings.append(&mut lineage.warnings);
+    let newest = go_on_with(session, &local, &spool, &lineage).await?;
     Ok(AdoptReport {
         machine: machine.to_string(),
         before: before.filter(|before| *before != machine).map(|before| before.to_string()),
@@ -98,6 +86,70 @@ async fn run(session: &Session, wanted: &str) -> Result<AdoptReport> {
         last_snapshot_at: time(lineage.newest.manifest.local_time_ms),
         warnings,
     })
+}
+
+/// Makes a lineage that of this machine.
+async fn go_on_with(
+    session: &Session,
+    local: &LocalRepository,
+    spool: &Spool,
+    lineage: &Lineage,
+) -> Result<Newest> {
+    let newest = Newest {
+        snapshot: lineage.newest.id.to_string(),
+        sequence: lineage.newest.manifest.sequence,
+        sha256: lineage.newest.sha256,
+        next_pack: lineage.next_pack,
+        written: lineage.ids.iter().map(SnapshotId::to_string).collect(),
+        object: lineage.object.clone(),
+    };
+    // Cut off anywhere in here, the next push finds that id and memory do not fit, and starts a lineage of its own.
+    local.forget_lineage()?;
+    spool.clear()?;
+    remember_key(session, local, &lineage.newest).await?;
+    session.local.become_machine(lineage.newest.id.machine)?;
+    local.save_newest(&newest)?;
+    Ok(newest)
+}
+
+/// Lets a new machine go on with the lineage that it was restored from, so that nothing is stored a second time. Only
+/// where its snapshot is still the newest there: otherwise the old machine lives. Whether it is gone nobody can tell;
+/// if it is not, it becomes a machine of its own with its next push, as a copy does (docs/format.md, Push).
+///
+/// Returns what the user is told; `None` where this machine begins a lineage of its own.
+pub(super) async fn take_over(session: &Session, lock: &Arc<LockFile>) -> Result<Option<String>> {
+    if session.local.machine()?.is_some() {
+        return Ok(None);
+    }
+    // A rollback on a machine that was in use has a safety snapshot, and that made it a machine.
+    let Some(last) = session.local.rollbacks().last()?.filter(|last| last.safety.is_empty()) else {
+        return Ok(None);
+    };
+    let Some(restored) = SnapshotId::parse(&last.snapshot) else { return Ok(None) };
+    let lineage = match Lineage::read(session, restored.machine).await {
+        Ok(lineage) if lineage.newest.id == restored => lineage,
+        Ok(_) => return Ok(None),
+        Err(
+            error @ (Error::Config { .. }
+            | Error::WrongKey { .. }
+            | Error::Damaged { .. }
+            | Error::SnapshotNotFound { .. }
+            | Error::Version { .. }),
+        ) => {
+            tracing::warn!(%error, "the lineage of the old machine cannot be gone on with");
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let local = session.local_repository(session.settings.encrypt);
+    local.create()?;
+    let spool = Spool::open(&local, Arc::clone(lock))?;
+    go_on_with(session, &local, &spool, &lineage).await?;
+    Ok(Some(format!(
+        "this machine was restored from {restored}, and goes on with the backups of machine {}: what is stored already \
+         is not stored again. If that machine still runs, it goes on as a new one",
+        restored.machine
+    )))
 }
 
 /// What the bucket holds of a machine.
@@ -112,7 +164,7 @@ struct Lineage {
 
 impl Lineage {
     async fn read(session: &Session, machine: MachineId) -> Result<Self> {
-        let ids: Vec<SnapshotId> = find(&*session.store)
+        let listed: Vec<SnapshotId> = find(&*session.store)
             .await?
             .into_iter()
             .filter_map(|name| match name {
@@ -120,14 +172,17 @@ impl Lineage {
                 _ => None,
             })
             .collect();
-        let reading = ids.clone().into_iter().map(|id| async move {
-            let snapshot = read(&*session.store, &session.ring, &id).await;
-            (id, snapshot)
+        let reading = listed.into_iter().map(|id| async move {
+            let snapshot = read_listed(session, &id).await.transpose()?;
+            Some((id, snapshot))
         });
-        let mut reading = futures_util::stream::iter(reading).buffered(PARALLEL);
+        let mut reading =
+            futures_util::stream::iter(reading).buffered(PARALLEL).filter_map(std::future::ready);
         let (mut newest, mut next_pack, mut warnings) = (None::<Snapshot>, 0, Vec::new());
         let mut failed = None;
+        let mut ids = Vec::new();
         while let Some((id, snapshot)) = reading.next().await {
+            ids.push(id.clone());
             match snapshot {
                 Ok(snapshot) => {
                     let used = snapshot.manifest.packs.iter().map(|pack| pack.number).max();

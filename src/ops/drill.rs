@@ -18,7 +18,7 @@ use crate::crypto::ContentHash;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags, PackName, SnapshotId, pack_prefix};
-use crate::repo::{Drilled, LocalRepository, TrialFolder};
+use crate::repo::{Drilled, TrialFolder};
 use crate::source::sqlite;
 
 /// Free space that a drill leaves on the disk, in bytes.
@@ -92,11 +92,11 @@ pub async fn drill(session: &Session) -> Result<DrillReport> {
             let bad = SnapshotId::parse(&newest.snapshot).and_then(|id| {
                 PackName::parse(error.object()?.strip_prefix(&pack_prefix(id.machine))?)
             });
-            note_bad(&local, bad)?;
+            local.note_bad(bad)?;
             return Err(error);
         }
     };
-    note_bad(&local, bad)?;
+    local.note_bad(bad)?;
     if report.failed.is_empty() {
         let mut proof = local.proof()?.unwrap_or_default();
         let at_ms = millis(session.ambient.clock.now());
@@ -108,17 +108,6 @@ pub async fn drill(session: &Session) -> Result<DrillReport> {
     report.requests = traffic.requests;
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
-}
-
-fn note_bad(local: &LocalRepository, packs: impl IntoIterator<Item = PackName>) -> Result<()> {
-    let mut proof = local.proof()?.unwrap_or_default();
-    let bad: BTreeSet<PackName> = proof.bad.iter().copied().chain(packs).collect();
-    if bad.len() > proof.bad.len() {
-        proof.reads.retain(|read| !bad.contains(&read.name));
-        proof.bad = bad.into_iter().collect();
-        local.save_proof(&proof)?;
-    }
-    Ok(())
 }
 
 /// The report, and the packs that are lost or damaged.

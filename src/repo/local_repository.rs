@@ -1,6 +1,7 @@
 //! What this machine remembers of one bucket, prefix and kind of repository: the master key, slots, the newest manifest,
 //! files, footers, pruning, proofs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -257,6 +258,21 @@ impl LocalRepository {
     /// File-system codes.
     pub fn save_proof(&self, proof: &Proof) -> Result<()> {
         self.save("proof", proof)
+    }
+
+    /// Remembers packs that are lost or damaged.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn note_bad(&self, packs: impl IntoIterator<Item = PackName>) -> Result<()> {
+        let mut proof = self.proof()?.unwrap_or_default();
+        let bad: BTreeSet<PackName> = proof.bad.iter().copied().chain(packs).collect();
+        if bad.len() > proof.bad.len() {
+            proof.reads.retain(|read| !bad.contains(&read.name));
+            proof.bad = bad.into_iter().collect();
+            self.save_proof(&proof)?;
+        }
+        Ok(())
     }
 
     /// The footer of a pack as the bucket has it; it is checked when it is opened, like any other.

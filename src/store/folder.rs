@@ -2,19 +2,25 @@
 //!
 //! An object is a file. It is written under a temporary name, synced, renamed and its directory synced, so
 //! that a crash leaves the whole object or none. Every path is opened relative to the folder's handle
-//! (cap-std), so that no symbolic link leads out of it, and an unmounted disk is not silently recreated. Only its owner
-//! may enter what is made here (0700, 0600): who may read the folder tries passphrases, who may write to it deletes.
+//! (cap-std), so that no symbolic link leads out of it. The folder itself is made by the first write: whoever looks
+//! at it before sees that it is not there, as where its disk is not mounted. Only its owner may enter what is made here
+//! (0700, 0600): who may read the folder tries passphrases, who may write to it deletes.
+
+mod place;
+#[cfg(test)]
+mod tests;
 
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
+
+use place::{ignore_existing, private_folder, refuse_orphan, remove_stale, rename_new};
 
 use super::{Listing, ObjectInfo, ObjectKey, ObjectStore, ObjectVersion, Traffic};
 use crate::ambient::{Entropy, random};
@@ -22,8 +28,6 @@ use crate::error::{Error, Result};
 
 /// Holds unfinished files; lies beside the prefix, so that no listing sees it.
 pub(super) const TEMP_DIR: &str = ".b2-backup-tmp";
-/// Older unfinished files belong to a process that died.
-const TEMP_MAX_AGE: Duration = Duration::from_hours(24);
 
 /// A store in a folder.
 #[derive(Clone, Debug)]
@@ -33,7 +37,8 @@ pub struct FolderStore {
 
 #[derive(Debug)]
 struct Inner {
-    root: Dir,
+    /// The folder, once it is known to be there.
+    root: OnceLock<Dir>,
     path: PathBuf,
     prefix: String,
     entropy: Arc<dyn Entropy>,
@@ -43,14 +48,22 @@ struct Inner {
 }
 
 impl FolderStore {
-    /// Opens the folder, and makes it when its parent exists. `prefix` is a checked relative path.
+    /// Opens the folder; one that is not there is made by the first write, where its parent exists. `prefix` is a
+    /// checked relative path.
     ///
     /// # Errors
     /// `B2_BUCKET` when neither the folder nor its parent exists, `B2_PERMISSION`, `B2_DISK_FULL`, `B2_IO`.
     pub async fn open(path: PathBuf, prefix: String, entropy: Arc<dyn Entropy>) -> Result<Self> {
         blocking(move || {
-            let root = open_root(&path)?;
-            remove_stale(&root);
+            let root = OnceLock::new();
+            match Dir::open_ambient_dir(&path, ambient_authority()) {
+                Ok(dir) => {
+                    remove_stale(&dir);
+                    drop(root.set(dir));
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => refuse_orphan(&path)?,
+                Err(error) => return Err(Error::io("open", &path, error)),
+            }
             let (requests, sent, received) = Default::default();
             Ok(Self {
                 inner: Arc::new(Inner { root, path, prefix, entropy, requests, sent, received }),
@@ -77,57 +90,27 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| Error::internal(format!("file work: {error}")))?
 }
 
-fn open_root(path: &Path) -> Result<Dir> {
-    match Dir::open_ambient_dir(path, ambient_authority()) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        opened => return opened.map_err(|error| Error::io("open", path, error)),
-    }
-    // Only one level: a missing parent is more likely a disk that is not mounted than a wish.
-    match private_folder().create(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let message = format!(
-                "{} does not exist and neither does its parent: is the disk mounted?",
-                path.display()
-            );
-            return Err(Error::Bucket { message });
-        }
-        made => ignore_existing(made).map_err(|error| Error::io("create", path, error))?,
-    }
-    Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| Error::io("open", path, error))
-}
-
-fn private_folder() -> std::fs::DirBuilder {
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "same shape as on unix"))]
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-}
-
-fn ignore_existing(made: std::io::Result<()>) -> std::io::Result<()> {
-    match made {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
-}
-
-/// Best effort: what cannot be removed now is removed another time. Ages are compared within the file
-/// system's own clock, which on a network share is not this machine's.
-fn remove_stale(root: &Dir) {
-    let Ok(temp) = root.open_dir(TEMP_DIR) else { return };
-    let Ok(entries) = temp.entries() else { return };
-    let newest = root.metadata(TEMP_DIR).and_then(|meta| meta.modified());
-    for entry in entries.flatten() {
-        let modified = entry.metadata().and_then(|meta| meta.modified());
-        if let (Ok(newest), Ok(modified)) = (&newest, modified)
-            && newest.duration_since(modified).is_ok_and(|age| age > TEMP_MAX_AGE)
-        {
-            drop(temp.remove_file(entry.file_name()));
-        }
-    }
-}
-
 impl Inner {
+    /// The folder, if it is there.
+    fn root(&self) -> std::io::Result<&Dir> {
+        if let Some(root) = self.root.get() {
+            return Ok(root);
+        }
+        let root = Dir::open_ambient_dir(&self.path, ambient_authority())?;
+        Ok(self.root.get_or_init(|| root))
+    }
+
+    /// The folder, made where it is missing.
+    fn made_root(&self) -> std::io::Result<&Dir> {
+        match self.root() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                ignore_existing(private_folder().create(&self.path))?;
+                self.root()
+            }
+            root => root,
+        }
+    }
+
     fn relative(&self, key: &str) -> PathBuf {
         Path::new(&self.prefix).join(key)
     }
@@ -136,38 +119,48 @@ impl Inner {
         Error::io(action, &self.path.join(relative), error)
     }
 
-    fn put(&self, key: &ObjectKey, body: &[u8]) -> Result<()> {
+    /// Tells whether it was written: not where `replace` is false and there is such a file already.
+    fn put(&self, key: &ObjectKey, body: &[u8], replace: bool) -> Result<bool> {
         let target = self.relative(key.as_str());
         let temp = Path::new(TEMP_DIR).join(hex::encode(random::<16>(&*self.entropy)?));
-        let written = self.write_temp(&temp, body).and_then(|()| self.publish(&temp, &target));
+        let written =
+            self.write_temp(&temp, body).and_then(|()| self.publish(&temp, &target, replace));
         if written.is_err() {
-            drop(self.root.remove_file(&temp));
+            drop(self.root().and_then(|root| root.remove_file(&temp)));
         }
-        written.map_err(|error| self.error("write", &target, error))?;
+        match written {
+            Err(error) if !replace && error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+            written => written.map_err(|error| self.error("write", &target, error))?,
+        }
         self.sent.fetch_add(body.len() as u64, Ordering::Relaxed);
-        Ok(())
+        Ok(true)
     }
 
     fn write_temp(&self, temp: &Path, body: &[u8]) -> std::io::Result<()> {
         // Made by the first write and not when opening: a folder may be given for reading only.
+        self.made_root()?;
         ignore_existing(self.create_dir(Path::new(TEMP_DIR)))?;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = self.root.open_with(temp, &options)?;
+        let mut file = self.root()?.open_with(temp, &options)?;
         file.write_all(body)?;
         file.sync_all()
     }
 
-    fn publish(&self, temp: &Path, target: &Path) -> std::io::Result<()> {
+    fn publish(&self, temp: &Path, target: &Path, replace: bool) -> std::io::Result<()> {
         let parent = target.parent().unwrap_or(Path::new(""));
-        if let Err(error) = self.root.rename(temp, &self.root, target) {
+        let root = self.root()?;
+        let publish = || {
+            if replace { root.rename(temp, root, target) } else { rename_new(root, temp, target) }
+        };
+        if let Err(error) = publish() {
             if error.kind() != ErrorKind::NotFound {
                 return Err(error);
             }
             self.create_dirs(parent)?;
-            self.root.rename(temp, &self.root, target)?;
+            publish()?;
         }
         self.sync_dir(parent)
     }
@@ -177,7 +170,7 @@ impl Inner {
         let mut builder = DirBuilder::new();
         #[cfg(unix)]
         cap_std::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        self.root.create_dir_with(dir, &builder)
+        self.root()?.create_dir_with(dir, &builder)
     }
 
     /// Makes each missing directory below the folder and syncs the one that holds it.
@@ -197,7 +190,7 @@ impl Inner {
     #[cfg(unix)]
     fn sync_dir(&self, dir: &Path) -> std::io::Result<()> {
         let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-        match self.root.open(dir)?.sync_all() {
+        match self.root()?.open(dir)?.sync_all() {
             // Some network file systems cannot sync a directory; the rename is as durable as it gets there.
             Err(error)
                 if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) =>
@@ -218,7 +211,7 @@ impl Inner {
     fn open_object(&self, key: &ObjectKey) -> Result<(cap_std::fs::File, u64)> {
         let path = self.relative(key.as_str());
         let missing = || Error::ObjectMissing { object: key.to_string() };
-        let file = match self.root.open(&path) {
+        let file = match self.root().and_then(|root| root.open(&path)) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
             {
@@ -278,7 +271,9 @@ impl Inner {
                     }
                 } else if key.starts_with(prefix) {
                     // Deleted since the directory was read: not there.
-                    let Ok(meta) = self.root.symlink_metadata(self.relative(&key)) else {
+                    let Ok(meta) =
+                        self.root().and_then(|root| root.symlink_metadata(self.relative(&key)))
+                    else {
                         continue;
                     };
                     let modified = meta.modified().ok().map(cap_std::time::SystemTime::into_std);
@@ -293,11 +288,8 @@ impl Inner {
 
     /// Names in a directory and whether each is a directory; links and special files are no objects.
     fn entries(&self, path: &Path) -> Result<Vec<(String, bool)>> {
-        let entries = match self.root.read_dir(if path.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            path
-        }) {
+        let dir = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let entries = match self.root().and_then(|root| root.read_dir(dir)) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
             {
@@ -333,7 +325,7 @@ impl Inner {
 
     fn delete(&self, key: &ObjectKey) -> Result<()> {
         let path = self.relative(key.as_str());
-        match self.root.remove_file(&path) {
+        match self.root().and_then(|root| root.remove_file(&path)) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
             {
@@ -354,7 +346,12 @@ impl ObjectStore for FolderStore {
 
     async fn put(&self, key: &ObjectKey, body: Bytes) -> Result<()> {
         let key = key.clone();
-        self.run(move |inner| inner.put(&key, &body)).await
+        self.run(move |inner| inner.put(&key, &body, true).map(drop)).await
+    }
+
+    async fn put_new(&self, key: &ObjectKey, body: Bytes) -> Result<bool> {
+        let key = key.clone();
+        self.run(move |inner| inner.put(&key, &body, false)).await
     }
 
     async fn get(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes> {
@@ -415,6 +412,3 @@ impl ObjectStore for FolderStore {
         Traffic { requests: load(requests), sent_bytes: load(sent), received_bytes: load(received) }
     }
 }
-
-#[cfg(test)]
-mod tests;

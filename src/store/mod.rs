@@ -135,6 +135,16 @@ pub trait ObjectStore: Debug + Send + Sync {
     /// A dropped call may or may not have written the object; it never leaves a partial one.
     async fn put(&self, key: &ObjectKey, body: Bytes) -> Result<()>;
 
+    /// As [`Self::put`], but replaces nothing: `false`, and nothing is changed, where there is an object of that name.
+    /// A server is asked first, so another writer may still come between; a folder does both at once.
+    async fn put_new(&self, key: &ObjectKey, body: Bytes) -> Result<bool> {
+        match self.get_range(key, 0, 1).await {
+            Ok(_) => Ok(false),
+            Err(Error::ObjectMissing { .. }) => self.put(key, body).await.map(|()| true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads a whole object of at most `max_bytes`.
     ///
     /// # Errors

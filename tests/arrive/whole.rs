@@ -25,6 +25,7 @@ async fn a_new_machine_is_given_everything() {
     let arrival = report.arrival.clone().unwrap();
     assert_eq!(arrival.from, there.canonicalize().unwrap().display().to_string());
     assert_eq!(arrival.logins, ["model provider anthropic:default", "channel whatsapp"]);
+    assert!(arrival.runs.iter().any(|name| name == "skills/mine"), "{:?}", arrival.runs);
     assert!(arrival.by_itself && !arrival.with_secrets && arrival.files >= 8, "{arrival:?}");
     assert!(report.downloaded_bytes > 0 && report.requests > 0);
     assert_same(&settled(&here), &before, "staging touches nothing");
@@ -74,13 +75,13 @@ async fn a_new_machine_is_given_everything() {
     let profiles = config["auth"]["profiles"].as_object().unwrap();
     assert_eq!(profiles.keys().collect::<Vec<_>>(), ["anthropic:default", "mock:here"]);
 
-    // It is over, and the machine begins a life of its own.
+    // It is over, and the machine goes on with the backups that it was given.
     assert_eq!(arrive(&two.new).await.unwrap().outcome, ArriveOutcome::NotNew);
     assert_eq!(recover(&two.new).await.outcome, Outcome::Nothing);
     let undo = ops::plan_undo(&two.new.session().await).await.unwrap_err();
     assert!(undo.to_string().contains("there was nothing before"), "{undo}");
     let pushed = two.new.push().await.unwrap().snapshot.unwrap();
-    assert_ne!(pushed.rsplit('-').next(), snapshot.rsplit('-').next());
+    assert_eq!(pushed.rsplit('-').next(), snapshot.rsplit('-').next());
     assert_eq!(arrive(&two.new).await.unwrap().outcome, ArriveOutcome::NotNew);
     let restored = two.dir.path().join("restored");
     two.new.restore(&pushed, &restored).await.unwrap();

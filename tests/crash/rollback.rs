@@ -74,6 +74,7 @@ async fn set_up() -> (Trial, String, State, State) {
     let options = ops::PushOptions {
         reason: b2_backup::format::Reason::Manual,
         wait: std::time::Duration::ZERO,
+        new_bucket: false,
     };
     let pushed = ops::push(&session(&machine).await, options).await.unwrap();
     second_state(&live);
@@ -314,6 +315,7 @@ async fn a_push_never_runs_over_one_that_is_half_done() {
     let options = ops::PushOptions {
         reason: b2_backup::format::Reason::Manual,
         wait: std::time::Duration::ZERO,
+        new_bucket: false,
     };
     let gateway = super::host::running_gateway(&trial.live());
     let refused = ops::push(&session(&machine).await, options).await.unwrap_err();

@@ -20,6 +20,7 @@ mod adopting;
 mod clock;
 #[path = "../support/cut.rs"]
 mod cut;
+mod losing;
 #[path = "../support/machine.rs"]
 mod machine;
 #[path = "../support/plain.rs"]

@@ -37,6 +37,7 @@ const OPTIONS = {
   since: { type: 'string' },
   keys: { type: 'boolean' },
   write: { type: 'boolean' },
+  'new-bucket': { type: 'boolean' },
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
@@ -52,7 +53,7 @@ const EVERYWHERE: readonly OptionName[] = [
 ];
 
 const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
-  push: ['dry-run', 'list'],
+  push: ['dry-run', 'list', 'new-bucket'],
   list: ['machine', 'as-of'],
   diff: ['path', 'text', 'as-of', 'allow-unauthenticated'],
   show: ['as-of', 'allow-unauthenticated'],
@@ -153,7 +154,9 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
     case 'push': {
       const dryRun = values['dry-run'] === true;
       if (values.list === true && !dryRun) throw usage('--list goes with --dry-run', name);
-      return { name, dryRun, list: values.list === true };
+      const newBucket = values['new-bucket'] === true;
+      if (newBucket && dryRun) throw usage('--new-bucket does not go with --dry-run', name);
+      return { name, dryRun, list: values.list === true, newBucket };
     }
     case 'restore':
       return restoreOf(values, rest[0]);

@@ -18,7 +18,12 @@ interface AsOf {
 
 /** One thing to do. */
 export type Command =
-  | { readonly name: 'push'; readonly dryRun: boolean; readonly list: boolean }
+  | {
+      readonly name: 'push';
+      readonly dryRun: boolean;
+      readonly list: boolean;
+      readonly newBucket: boolean;
+    }
   | ({ readonly name: 'list'; readonly machine: string | undefined } & AsOf)
   | ({
       readonly name: 'restore';

@@ -45,7 +45,7 @@ Exit status: 0 done, 1 failed, 2 usage, 3 done but for what is listed.
 const TOPIC_TEXTS: Readonly<Record<Topic, string>> = {
   push: `Back up what has changed since the last snapshot.
 
-Usage: b2-backup push [--dry-run [--list]]
+Usage: b2-backup push [--dry-run [--list]] [--new-bucket]
 
 Each snapshot is complete: it restores alone, on a blank machine, with the
 bucket and the key. What travels is what changed. When nothing changed, no
@@ -55,6 +55,10 @@ state, this one waits for it, at most ten minutes.
 
   --dry-run   only tell what a push would back up
   --list      with --dry-run: name each file, and what is left out and why
+  --new-bucket
+              begin anew where this machine stored snapshots and there is
+              nothing any more; otherwise such a push is refused, since most
+              likely another disk, or none, is mounted there
 
 Examples:
   b2-backup push

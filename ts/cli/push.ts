@@ -15,8 +15,12 @@ import {
 /** How long a push waits for another one, in milliseconds: longer than most take. */
 const WAIT_MS = 600_000;
 
-export async function push({ engine, settings, operation, style }: Context): Promise<Outcome> {
-  const report = await engine.push(settings, { reason: 'manual', waitMs: WAIT_MS }, operation);
+export async function push(
+  { engine, settings, operation, style }: Context,
+  newBucket: boolean,
+): Promise<Outcome> {
+  const options = { reason: 'manual', waitMs: WAIT_MS, ...(newBucket ? { newBucket } : {}) };
+  const report = await engine.push(settings, options, operation);
   const {
     snapshot,
     changed,

@@ -54,7 +54,7 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
     let (settings, cancel) = (session.settings.clone(), session.ambient.cancel.clone());
     Session::blocking(move || {
         let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
-        refuse_bucket_inside(&settings, &found.roots)?;
+        refuse_inside(&settings, &found.roots)?;
         let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
         let policy = policy.with_inside(found.inside.clone());
         let mut walk = walk(&found.roots, &policy, list, &cancel)?;
@@ -146,10 +146,27 @@ pub(in crate::ops) fn refuse_open_databases(roots: &[Root], walk: &Walk) -> Resu
     }
 }
 
-/// A backup that holds itself would double with every push.
-fn refuse_bucket_inside(settings: &Settings, roots: &[Root]) -> Result<()> {
+/// A backup that holds itself would double with every push. Refused before anything is written to it.
+pub(super) async fn refuse_bucket_inside(session: &Session) -> Result<()> {
+    if session.settings.store.folder()?.is_none() {
+        return Ok(());
+    }
+    let settings = session.settings.clone();
+    Session::blocking(move || {
+        let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
+        refuse_inside(&settings, &found.roots)
+    })
+    .await
+}
+
+fn refuse_inside(settings: &Settings, roots: &[Root]) -> Result<()> {
     let Some(folder) = settings.store.folder()? else { return Ok(()) };
-    let folder = folder.canonicalize().unwrap_or(folder);
+    // One that is not there yet lies where its parent is.
+    let real = folder
+        .canonicalize()
+        .ok()
+        .or_else(|| Some(folder.parent()?.canonicalize().ok()?.join(folder.file_name()?)));
+    let folder = real.unwrap_or(folder);
     let around =
         roots.iter().find(|root| root.kind != RootKind::Config && folder.starts_with(&root.path));
     around.map_or(Ok(()), |root| {

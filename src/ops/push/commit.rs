@@ -6,8 +6,7 @@ use bytes::Bytes;
 
 use super::writer::{SecondLook, Writer};
 use crate::error::{Error, Result};
-use crate::format::{PackName, SnapshotId};
-use crate::ops::head::is_there;
+use crate::format::{MAX_MANIFEST_BYTES, PackName, SnapshotId};
 use crate::ops::session::Session;
 use crate::repo::{Captured, Snapshot};
 use crate::store::ObjectKey;
@@ -25,8 +24,27 @@ pub(super) enum Committed {
     Cloned,
 }
 
-/// Commits a captured snapshot whose packs are all in the bucket. `again` for one of an earlier run, which may
-/// be there already: its answer was lost, or the process died before it could note it.
+/// What lies under the name of a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    Nobody,
+    /// What this machine made.
+    Ours,
+    /// Something else: a copy of this machine made a snapshot in the same second.
+    Others,
+}
+
+/// Reads what lies under the name of a manifest, and compares it with the one that this machine made.
+pub(super) async fn whose(session: &Session, id: &SnapshotId, object: &[u8]) -> Result<Whose> {
+    match session.store.get(&ObjectKey::new(id.object())?, MAX_MANIFEST_BYTES).await {
+        Ok(found) if found == object => Ok(Whose::Ours),
+        Ok(_) => Ok(Whose::Others),
+        Err(Error::ObjectMissing { .. }) => Ok(Whose::Nobody),
+        Err(error) => Err(error),
+    }
+}
+
+/// Commits a captured snapshot whose packs are all in the bucket. `again` for one of an earlier run.
 pub(super) async fn commit(
     session: &Session,
     writer: &mut Writer,
@@ -34,24 +52,80 @@ pub(super) async fn commit(
     again: bool,
 ) -> Result<Committed> {
     let id = SnapshotId::try_from(captured.newest.snapshot.as_str())?;
-    if !(again && is_there(session, &id).await?) {
-        let age = session.ambient.clock.now().duration_since(writer.listed_at);
-        let fresh = age.is_ok_and(|age| age < LISTING_HOLDS) && !again;
-        if !fresh {
-            match writer.look_again(session, captured.base.as_deref()).await? {
-                SecondLook::Same => {}
-                SecondLook::BaseGone => return Ok(Committed::BaseGone),
-                SecondLook::Cloned => return Ok(Committed::Cloned),
-            }
+    let age = session.ambient.clock.now().duration_since(writer.listed_at);
+    let fresh = age.is_ok_and(|age| age < LISTING_HOLDS) && !again;
+    if !fresh {
+        match writer.look_again(session, captured.base.as_deref()).await? {
+            SecondLook::Same => {}
+            SecondLook::BaseGone => return Ok(Committed::BaseGone),
+            SecondLook::Cloned => return Ok(Committed::Cloned),
         }
-        let object = Bytes::from(captured.newest.object.clone());
-        session.store.put(&ObjectKey::new(id.object())?, object).await?;
     }
+    if !put(session, &id, &captured.newest.object).await? {
+        return Ok(Committed::Cloned);
+    }
+    committed(session, writer, captured, &id).await?;
+    Ok(Committed::Yes)
+}
+
+/// Writes the manifest, and tells whether it is there now. Not where a copy of this machine has written another one
+/// of that name: whoever comes second makes way.
+async fn put(session: &Session, id: &SnapshotId, object: &[u8]) -> Result<bool> {
+    let store = &session.store;
+    let key = ObjectKey::new(id.object())?;
+    if !store.put_new(&key, Bytes::copy_from_slice(object)).await? {
+        // Of an attempt whose answer was lost, or another's.
+        return Ok(whose(session, id, object).await? == Whose::Ours);
+    }
+    let (visible, versions) =
+        tokio::join!(whose(session, id, object), store.list_versions(key.as_str()));
+    let versions = match versions {
+        Ok(versions) => versions.unwrap_or_default(),
+        // Not every server has versions, and not every key may list them: what is visible has to do.
+        Err(Error::Capability { .. } | Error::Store { .. }) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let contents: Vec<_> =
+        versions.iter().filter(|one| one.key == key.as_str() && !one.hidden).collect();
+    let several = contents.windows(2).any(|pair| match pair {
+        [one, other] => one.size != other.size || one.etag.is_none() || one.etag != other.etag,
+        _ => false,
+    });
+    if several {
+        // Between the look and the PUT another one came: what came first is right, and is to be seen again.
+        let first = contents.last().map(|first| first.version.as_str()).unwrap_or_default();
+        if store.get_version(&key, first, MAX_MANIFEST_BYTES).await? != object {
+            for one in &contents {
+                if store.get_version(&key, &one.version, MAX_MANIFEST_BYTES).await? == object
+                    && let Err(error) = store.delete(&key, Some(&one.version)).await
+                {
+                    tracing::warn!(%error, "a manifest hides that of a copy of this machine");
+                }
+            }
+            return Ok(false);
+        }
+    }
+    match visible? {
+        Whose::Ours => Ok(true),
+        Whose::Others => Ok(false),
+        Whose::Nobody => {
+            let message = "is not there, although the server took it".to_owned();
+            Err(Error::Store { operation: "PUT", object: key.to_string(), message })
+        }
+    }
+}
+
+/// Remembers a snapshot whose manifest is in the bucket.
+pub(super) async fn committed(
+    session: &Session,
+    writer: &mut Writer,
+    captured: &Captured,
+    id: &SnapshotId,
+) -> Result<()> {
     writer.spool.committed(captured)?;
     writer.base = Some(captured.newest.clone());
     writer.lineage.clone_from(&writer.base);
-    forget_unused(session, writer, &id, captured).await?;
-    Ok(Committed::Yes)
+    forget_unused(session, writer, id, captured).await
 }
 
 /// Drops cached footers of packs that the newest snapshot does not use.

@@ -26,18 +26,18 @@ use std::time::{Duration, Instant};
 
 use super::rollback::AsideItem;
 use super::session::Session;
-use super::{FileProblem, rollback};
+use super::{FileProblem, adopt, rollback};
 use crate::error::{Error, Result};
-use crate::format::Reason;
+use crate::format::{Reason, SnapshotId};
 use crate::progress::Phase;
 use crate::repo::{Captured, LockFile};
 
 use changes::{Changes, Scan};
 pub(in crate::ops) use changes::{Looked, by_people, look, refuse_open_databases};
-use commit::Committed;
+use commit::{Committed, Whose};
 use compose::capture_and_upload;
 use contents::Outcome;
-use writer::Writer;
+use writer::{Writer, copied};
 
 /// How to push.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,8 @@ pub struct PushOptions {
     pub reason: Reason,
     /// How long to wait for another process that works on the same state directory. Zero: not at all.
     pub wait: Duration,
+    /// Begin anew where this machine stored snapshots and there is nothing any more.
+    pub new_bucket: bool,
 }
 
 /// How often the lock is tried while waiting for it. Locking with a wait in the system's hands could not be
@@ -97,8 +99,10 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
     }
     let lock = Arc::new(lock(session, options.wait).await?);
     let open = rollback::before_push(session, &lock).await?;
+    let taken_over = session.cancellable(adopt::take_over(session, &lock)).await?;
     let mut report = session.cancellable(run(session, options, lock)).await?;
     report.warnings.extend(open);
+    report.warnings.extend(taken_over);
     // What came of a rollback is saved, and what it set aside.
     let rollbacks = session.local.rollbacks();
     if let Err(error) = Session::blocking(move || rollbacks.clear_done()).await {
@@ -140,15 +144,19 @@ pub(in crate::ops) async fn push_locked(
     reason: Reason,
     lock: Arc<LockFile>,
 ) -> Result<PushReport> {
-    session.cancellable(run(session, PushOptions { reason, wait: Duration::ZERO }, lock)).await
+    let options = PushOptions { reason, wait: Duration::ZERO, new_bucket: false };
+    session.cancellable(run(session, options, lock)).await
 }
 
 async fn run(session: &Session, options: PushOptions, lock: Arc<LockFile>) -> Result<PushReport> {
     // Again where another machine turned out to go on with this lineage: then with a lineage of its own.
+    let mut told = Vec::new();
     for _ in 0..3 {
-        if let Some(report) = attempt(session, options, Arc::clone(&lock)).await? {
+        if let Some(mut report) = attempt(session, options, Arc::clone(&lock)).await? {
+            report.warnings.splice(0..0, told);
             return Ok(report);
         }
+        told.push(copied("a snapshot of this machine's lineage"));
     }
     Err(Error::internal("the lineage of this machine is never its own"))
 }
@@ -164,14 +172,15 @@ struct Begun {
 
 /// Finishes what an earlier push began, and saves what rollbacks set aside; `None` when this machine is a clone, which
 /// shows only late.
-async fn begin(session: &Session, lock: Arc<LockFile>) -> Result<Option<Begun>> {
-    let mut writer = Writer::open(session, lock).await?;
+async fn begin(session: &Session, lock: Arc<LockFile>, new_bucket: bool) -> Result<Option<Begun>> {
+    changes::refuse_bucket_inside(session).await?;
+    let mut writer = Writer::open(session, lock, new_bucket).await?;
     let mut resumed = None;
     if let Some(waiting) = writer.spool.captured()? {
         match resume(session, &mut writer, &waiting).await? {
             Committed::Yes => resumed = Some(waiting.newest.snapshot),
             Committed::BaseGone => writer.spool.give_up_captured()?,
-            Committed::Cloned => return writer.spool.give_up_captured().map(|()| None),
+            Committed::Cloned => return writer.become_another(session).map(|()| None),
         }
     }
     // Before the state is looked at: on a full disk it makes room.
@@ -189,7 +198,7 @@ pub(in crate::ops) async fn save_aside(session: &Session) -> Result<Vec<String>>
     }
     let lock = Arc::new(session.local.lock()?);
     for _ in 0..3 {
-        if let Some(begun) = session.cancellable(begin(session, Arc::clone(&lock))).await? {
+        if let Some(begun) = session.cancellable(begin(session, Arc::clone(&lock), false)).await? {
             return Ok(begun.told);
         }
     }
@@ -202,7 +211,9 @@ async fn attempt(
     options: PushOptions,
     lock: Arc<LockFile>,
 ) -> Result<Option<PushReport>> {
-    let Some(Begun { mut writer, resumed, told }) = begin(session, lock).await? else {
+    let Some(Begun { mut writer, resumed, told }) =
+        begin(session, lock, options.new_bucket).await?
+    else {
         return Ok(None);
     };
     let mut report = match snapshot(session, &mut writer, options.reason, None).await? {
@@ -264,7 +275,7 @@ async fn snapshot(
                 scan = scanned(writer).await?;
             }
             Committed::Cloned => {
-                writer.spool.give_up_captured()?;
+                writer.become_another(session)?;
                 return Ok(Made::Cloned);
             }
         }
@@ -272,8 +283,31 @@ async fn snapshot(
     Err(Error::internal("a push that builds on nothing lost its base"))
 }
 
-/// Finishes the upload of a push that was cut off.
+/// Finishes the upload of a push that was cut off. What was sent then is not there for sure now: the bucket may have
+/// been emptied, or be another one at the same place.
 async fn resume(session: &Session, writer: &mut Writer, waiting: &Captured) -> Result<Committed> {
+    let id = SnapshotId::try_from(waiting.newest.snapshot.as_str())?;
+    let whose = commit::whose(session, &id, &waiting.newest.object).await?;
+    let lost = upload::lost(session, writer, waiting).await?;
+    if whose == Whose::Others {
+        return Ok(Committed::Cloned);
+    }
+    // What only the waiting snapshot has comes with the next one, unless the waiting one is in the bucket already.
+    let (new, old): (Vec<_>, Vec<_>) = lost.iter().partition(|name| waiting.packs.contains(name));
+    if writer.base.is_some() {
+        writer.local.note_bad(old)?;
+    }
+    if whose == Whose::Ours {
+        writer.local.note_bad(new)?;
+        return commit::committed(session, writer, waiting, &id).await.map(|()| Committed::Yes);
+    }
+    if !lost.is_empty() {
+        tracing::warn!(
+            packs = lost.len(),
+            "the interrupted snapshot cannot be finished: what it needs is not in the bucket any more"
+        );
+        return Ok(Committed::BaseGone);
+    }
     match upload::upload_waiting(session, writer, waiting).await {
         Ok(()) => commit::commit(session, writer, waiting, true).await,
         // A pack of it is damaged in the spool (a power cut): the state is still here to be captured again.

@@ -1,5 +1,6 @@
 //! Sending packs from the spool.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,10 +10,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::frames::Budget;
 use super::writer::Writer;
 use crate::error::{Error, Result};
-use crate::format::{MachineId, PackRef};
+use crate::format::{MachineId, PackName, PackRef, SnapshotId, pack_prefix};
 use crate::ops::session::Session;
 use crate::progress::Phase;
-use crate::repo::{Captured, PackIndex, Spool};
+use crate::repo::{Captured, PackIndex, Snapshot, Spool};
 use crate::store::{ObjectKey, ObjectStore};
 
 /// Packs sent at the same time. A home uplink is filled by one; more only hide the latency of requests.
@@ -64,6 +65,35 @@ async fn send(
     Session::blocking(move || marking.mark_sent(&pack)).await
 }
 
+/// Packs that a waiting snapshot uses, and that are neither in the spool nor in the bucket with their size.
+///
+/// One LIST. All of them, those of its base too, where the manifest does not open any more.
+pub(super) async fn lost(
+    session: &Session,
+    writer: &Writer,
+    waiting: &Captured,
+) -> Result<Vec<PackName>> {
+    let id = SnapshotId::try_from(waiting.newest.snapshot.as_str())?;
+    let object = Bytes::from(waiting.newest.object.clone());
+    let manifest = match Snapshot::open(&session.ring, &id, &object).await {
+        Ok(snapshot) => snapshot.manifest,
+        Err(Error::WrongKey { .. }) => return Ok(waiting.packs.clone()),
+        Err(error) => return Err(error),
+    };
+    let unsent = writer.spool.packs()?.into_iter().filter(|(_, sent)| !sent);
+    let unsent: HashSet<PackName> = unsent.map(|(pack, _)| pack.name).collect();
+    if manifest.packs.iter().all(|pack| unsent.contains(&pack.name)) {
+        return Ok(Vec::new());
+    }
+    let stored = session.store.list(&pack_prefix(writer.machine), false).await?.objects;
+    let stored: HashMap<&str, u64> =
+        stored.iter().map(|object| (object.key.as_str(), object.size)).collect();
+    let needed = manifest.packs.iter().filter(|pack| !unsent.contains(&pack.name));
+    let lost = needed
+        .filter(|pack| stored.get(pack.name.object(writer.machine).as_str()) != Some(&pack.bytes));
+    Ok(lost.map(|pack| pack.name).collect())
+}
+
 /// Sends what an interrupted push left in the spool.
 ///
 /// # Errors
@@ -102,7 +132,7 @@ pub(super) async fn adopt(
     let packs = writer.spool.packs()?;
     let mut adopted = Vec::new();
     let stored = if packs.iter().any(|(_, sent)| *sent) {
-        session.store.list(&crate::format::pack_prefix(writer.machine), false).await?.objects
+        session.store.list(&pack_prefix(writer.machine), false).await?.objects
     } else {
         Vec::new()
     };

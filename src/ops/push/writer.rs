@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::repository::{self, Listed, Open};
 use crate::crypto::RepoKey;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{MachineId, SnapshotId, SnapshotName};
 use crate::ops::head::is_there;
 use crate::ops::session::Session;
@@ -68,6 +68,46 @@ fn were_switched(session: &Session, names: &[SnapshotName], machine: MachineId) 
     Ok(foreign(names, machine, lineage.as_ref(), waiting.as_ref(), &pruning).is_none())
 }
 
+/// What the user is told where another machine goes on with this lineage.
+pub(super) fn copied(what: &str) -> String {
+    format!(
+        "the bucket holds {what} which this machine did not make: the state was copied to another machine, or its \
+         local folder was restored, or a new machine took over from this one. All go on safely: this one continues as \
+         a new machine"
+    )
+}
+
+/// Refuses a bucket that shows nothing and in which this machine has stored snapshots: most likely it is another disk,
+/// or none, at the same place. A listing may be stale, so the newest is asked for by name.
+async fn refuse_emptied(session: &Session) -> Result<()> {
+    for sealed in [true, false] {
+        let Some(newest) = session.local_repository(sealed).newest()? else { continue };
+        let id = SnapshotId::try_from(newest.snapshot.as_str())?;
+        if is_there(session, &id).await? {
+            return Ok(());
+        }
+        let folder = session.settings.store.folder()?;
+        let place = folder.as_ref().map_or_else(
+            || format!("the bucket {}", session.settings.store.bucket),
+            |folder| format!("the folder {}", folder.display()),
+        );
+        let (state, ask) = match folder {
+            Some(folder) if !folder.is_dir() => ("is gone", "Is its disk mounted?"),
+            Some(_) => ("is empty", "Is its disk mounted, and is it the right one?"),
+            None => {
+                ("is empty below the prefix", "Are bucket and prefix right? Did somebody empty it?")
+            }
+        };
+        let message = format!(
+            "{place} {state}, but this machine stored {} snapshots there, the newest of them {id}. {ask} Nothing was \
+             written. To begin anew there, run `b2-backup push --new-bucket`",
+            newest.written.len()
+        );
+        return Err(Error::BucketEmpty { message });
+    }
+    Ok(())
+}
+
 /// What a second look at the bucket shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SecondLook {
@@ -83,14 +123,13 @@ impl Writer {
     /// Opens the repository for writing, making what is missing: machine id, master key, key slot.
     ///
     /// One LIST; on a machine's first push a few requests more.
-    pub(super) async fn open(session: &Session, lock: Arc<LockFile>) -> Result<Self> {
+    pub(super) async fn open(
+        session: &Session,
+        lock: Arc<LockFile>,
+        new_bucket: bool,
+    ) -> Result<Self> {
         let sealed = session.settings.encrypt;
         let local = session.local_repository(sealed);
-        local.create()?;
-        let spool = Spool::open(&local, lock)?;
-        spool.sweep()?;
-        let entropy = &*session.ambient.entropy;
-        let machine = session.local.machine()?;
         let listing = session.store.list("", true).await?;
         let listed_at = session.ambient.clock.now();
         let names: Vec<SnapshotName> = listing
@@ -98,8 +137,23 @@ impl Writer {
             .iter()
             .filter_map(|p| SnapshotName::parse(p.strip_suffix('/')?))
             .collect();
+        let empty = listing.objects.is_empty() && listing.prefixes.is_empty();
+        if empty && !new_bucket {
+            refuse_emptied(session).await?;
+        }
+        local.create()?;
+        let spool = Spool::open(&local, lock)?;
+        spool.sweep()?;
+        let entropy = &*session.ambient.entropy;
         let mut warnings = Vec::new();
+        if empty && new_bucket {
+            // What was stored at this place is somewhere else, or nowhere. Should it come back, it is another machine's.
+            session.local_repository(!sealed).forget_lineage()?;
+            local.forget_lineage()?;
+            session.local.new_machine(entropy)?;
+        }
 
+        let machine = session.local.machine()?;
         let mut lineage = local.newest()?;
         let mut waiting = spool.captured()?;
         // Packs lie below the id of their machine: what was remembered under another id (its file was lost,
@@ -134,11 +188,7 @@ impl Writer {
                              once it is not needed"
                         )
                     } else {
-                        format!(
-                            "the bucket holds snapshot {foreign} of this machine's lineage which this machine did \
-                             not make: the state was copied to another machine, or its local folder was restored. \
-                             Both go on safely: this one continues as a new machine"
-                        )
+                        copied(&format!("snapshot {foreign} of this machine's lineage"))
                     });
                     new
                 } else {
@@ -167,6 +217,13 @@ impl Writer {
             listed_at,
             warnings,
         })
+    }
+
+    /// Gives up what waits to be committed, and with it the lineage: a copy of this machine goes on with that.
+    pub(super) fn become_another(&self, session: &Session) -> Result<()> {
+        self.local.forget_lineage()?;
+        self.spool.clear()?;
+        session.local.new_machine(&*session.ambient.entropy).map(drop)
     }
 
     /// The newest manifest, if the bucket still has it.

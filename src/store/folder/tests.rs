@@ -1,3 +1,4 @@
+use super::place::TEMP_MAX_AGE;
 use super::*;
 use crate::ambient::SystemEntropy;
 
