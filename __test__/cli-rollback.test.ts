@@ -135,6 +135,7 @@ describe('restore over the live state', () => {
       withSecrets: false,
       logins: ['channel whatsapp\u001b'],
       notes: [],
+      runs: [],
     };
     const { out } = await run('restore latest --yes', { report: { arrival } });
     expect(out).toMatch(/of +\/home\/ada\/\.openclaw/);

@@ -144,6 +144,54 @@ describe('the start', () => {
   );
 });
 
+describe('a change of where or how backups are stored', () => {
+  /** The same state with other settings, after a push that went well. */
+  async function moved(config: object) {
+    const clock = new TestClock();
+    const first = await gateway({ clock });
+    await first.held.last.succeed();
+    await first.host.service?.stop(first.host.context);
+    started.splice(started.indexOf(first.host), 1);
+    const record = JSON.parse(
+      await readFile(join(first.stateDir, 'b2-backup', 'gateway.json'), 'utf8'),
+    ) as object;
+    return { record, ...(await gateway({ clock, record, config: { ...CONFIG, ...config } })) };
+  }
+
+  it('pushes at once, and forgets what is in the old bucket', async () => {
+    const { record, held, stateDir } = await moved({ bucket: 'file:///another' });
+    expect(record).toMatchObject({ lastSnapshot: expect.any(String) });
+    expect(held.pushes).toHaveLength(1);
+    await settle();
+    const text = await readFile(join(stateDir, 'b2-backup', 'gateway.json'), 'utf8');
+    expect(JSON.parse(text)).not.toHaveProperty('lastSnapshot');
+    await held.last.succeed();
+    await settle();
+    expect(await readFile(join(stateDir, 'b2-backup', 'gateway.json'), 'utf8')).not.toContain('moved');
+  });
+
+  it.each([{ passphrase: 'a new one' }, { prefix: 'other' }])('notices %j', async (config) => {
+    const { held } = await moved(config);
+    expect(held.pushes).toHaveLength(1);
+  });
+
+  it('says at once when it does not work', async () => {
+    const { held, host } = await moved({ passphrase: 'wrong' });
+    await held.last.fail(new BackupError('the key is refused', { code: 'B2_CREDENTIALS' }));
+    await settle();
+    expect(host.health.at(-1)).toBe('the key is refused');
+    expect(host.events.map(({ text }) => text).join()).toContain('the first backup since then failed');
+  });
+
+  it('does nothing where nothing changed, and keeps no secret', async () => {
+    const { held, record } = await moved({ schedule: '@weekly' });
+    expect(held.pushes).toHaveLength(0);
+    const text = JSON.stringify(record);
+    expect(text).toContain('"place":"');
+    expect(text).not.toContain(CONFIG.passphrase);
+  });
+});
+
 describe('a configuration that does not work', () => {
   it.each([
     [{}, 'bucket, keyId and applicationKey: not set'],

@@ -53,6 +53,10 @@ export interface Record {
   /** What the user was told about and that is not over yet. */
   readonly told: readonly Incident[];
   readonly rollback?: PendingRollback;
+  /** Where and how backups were stored last, as a fingerprint (place.ts). */
+  readonly place?: string;
+  /** Whether that was changed, and no push has succeeded since. */
+  readonly moved?: boolean;
   /** When snapshots were last pruned, or that was tried. */
   readonly lastPruneAt?: string;
   /** Why that failed. */
@@ -157,6 +161,8 @@ function parse(value: unknown): Record {
     ...(typeof lastSnapshot === 'string' ? { lastSnapshot } : {}),
     ...(Array.isArray(remarks) ? { remarks: remarks.filter(isFileProblem) } : {}),
     ...(isCount(moreRemarks) ? { moreRemarks } : {}),
+    ...(typeof saved['place'] === 'string' ? { place: saved['place'] } : {}),
+    ...(saved['moved'] === true ? { moved: true } : {}),
     ...(isFailure(lastFailure) ? { lastFailure } : {}),
     ...(isFailure(pruneFailure) ? { pruneFailure } : {}),
     ...proof(saved, 'verify'),

@@ -1,9 +1,17 @@
 /** Keeps the record of how pushes go, and tells the user when they do not. */
-import type { DrillReport, FileProblem, PruneReport, PushReport, VerifyReport } from '../../index.js';
+import type {
+  DrillReport,
+  FileProblem,
+  PruneReport,
+  PushReport,
+  Settings,
+  VerifyReport,
+} from '../../index.js';
 import { BackupError, type ErrorCode } from '../errors.js';
 import type { Policy } from '../policy.js';
 import type { Logger } from './api.js';
 import type { Clock } from './clock.js';
+import { fingerprint, isOf } from './place.js';
 import type { PushReason } from './pusher.js';
 import {
   boundRemarks,
@@ -85,6 +93,33 @@ export class Reporter {
     // A restart mends nothing.
     const standing = this.#standing();
     if (standing !== undefined) this.#voice.health?.reportFailure(standing);
+  }
+
+  /**
+   * Compares where and how backups are stored with what is remembered. After a change nothing that was stored before
+   * counts, and a push is due at once.
+   */
+  storesAt(settings: Settings): void {
+    const { place } = this.#record;
+    if (place !== undefined && isOf(settings, place)) return;
+    const now = fingerprint(settings);
+    if (place === undefined) {
+      this.#save({ ...this.#record, place: now });
+      return;
+    }
+    const {
+      lastRunAt: _ran,
+      lastSuccessAt: _done,
+      lastSnapshot: _id,
+      lastFailure: _why,
+      remarks: _lacks,
+      moreRemarks: _more,
+      ...rest
+    } = this.#record;
+    const told = rest.told.filter((incident) => incident === 'unproven');
+    const since = this.#clock.now().toISOString();
+    this.#save({ ...rest, since, failures: 0, told, place: now, moved: true });
+    this.say('the bucket, the key or how it is encrypted was changed: a push tries that now');
   }
 
   /** Resolves once all that is known is on disk, or could not be written. */
@@ -254,7 +289,14 @@ export class Reporter {
   }
 
   #succeeded(reason: PushReason, report: PushReport): void {
-    const { told, lastFailure: _over, remarks: before = [], moreRemarks: _more, ...rest } = this.#record;
+    const {
+      told,
+      lastFailure: _over,
+      moved: _tried,
+      remarks: before = [],
+      moreRemarks: _more,
+      ...rest
+    } = this.#record;
     const { skipped } = report;
     const lastSnapshot = report.snapshot ?? report.resumed;
     const now = this.#clock.now().toISOString();
@@ -314,7 +356,7 @@ export class Reporter {
   }
 
   #failed(reason: PushReason, error: BackupError): void {
-    const { failures, told } = this.#record;
+    const { failures, told, moved } = this.#record;
     this.#save({
       ...this.#record,
       failures: failures + 1,
@@ -322,7 +364,12 @@ export class Reporter {
     });
     this.#voice.logger.error(`${reason} push failed: ${error.message} (${error.code})`);
     this.#voice.health?.reportFailure(error);
-    if (failures + 1 >= FAILURES && !told.includes('failing')) {
+    if (moved === true && !told.includes('failing')) {
+      this.#incident(
+        'failing',
+        `The bucket, the key or how it is encrypted was changed, and the first backup since then failed.${this.#because()}`,
+      );
+    } else if (failures + 1 >= FAILURES && !told.includes('failing')) {
       this.#incident(
         'failing',
         `Backups to B2 have failed ${failures + 1} times in a row.${this.#because()}`,

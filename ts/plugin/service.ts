@@ -91,6 +91,7 @@ export function createService(
     logger.info(`backing up ${settings.stateDir} to ${settings.bucket}, schedule "${policy.schedule.text}"`);
     if (!atWork) await backup.arrive(signal);
     if (signal.aborted) return;
+    reporter.storesAt(settings);
     backup.start();
   };
 
