@@ -1,5 +1,6 @@
 //! Moving files, also where that takes a copy: onto another file system, and over a mount point.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, ErrorKind};
 
 use cap_std::fs::OpenOptions;
@@ -16,8 +17,10 @@ use crate::source::holes::copy_with_holes;
 impl Spot {
     /// Where a file is written before it gets this name: in the same directory, under a name that is never too long.
     fn part(&self) -> Self {
-        let hash = crate::crypto::sha256(self.name.as_encoded_bytes());
-        let name = format!(".b2-part-{}", hex::encode(hash.get(..8).unwrap_or_default()));
+        // The same for the same name, so that what was cut off is found again.
+        let mut hash = DefaultHasher::new();
+        self.name.hash(&mut hash);
+        let name = format!(".b2-part-{:016x}", hash.finish());
         // Messages are about the file that it becomes.
         Self { name: name.into(), ..self.clone() }
     }
