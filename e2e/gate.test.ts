@@ -110,7 +110,8 @@ async function tool(
   const options = { seconds: 120, ...(sessionKey === undefined ? {} : { sessionKey }) };
   const { text } = await operator.say(`CALL b2_rollback ${JSON.stringify(parameters)} `, options);
   await answered;
-  return { text, asked };
+  // The model repeats the answer as the JSON that it was given.
+  return { text: text.replaceAll('\\n', '\n'), asked };
 }
 
 async function preview(parameters: object, sessionKey?: string): Promise<string> {
@@ -163,7 +164,9 @@ afterAll(async () => {
 it('a `.env` where OpenClaw was started changes neither where backups go nor what is loaded', async () => {
   expect((await gateway.health()).plugins.loaded).toContain('b2-backup');
   expect(snapshot).toMatch(/^20\d\d-/);
-  expect(await gateway.call('b2-backup.status')).toMatchObject({ bucket: 'backups' });
+  const status = await gateway.call('b2-backup.status');
+  expect(status).toMatchObject({ failures: 0 });
+  expect(JSON.stringify(status)).not.toContain('evil');
 });
 
 it('somebody in the chat who is not the owner gets neither the tool nor the command', async () => {
