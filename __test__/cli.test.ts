@@ -175,7 +175,18 @@ out   5.0 MB  media  (regenerable)
 A push would back up
   state           2 files, 2.0 kB
   new or changed  1 file, 1.0 kB before compression
+What you wrote into the configuration and workspaces is in it, encrypted, with the keys and tokens there; \
+this plugin's own keys never are, logins only with includeSecrets.
 `);
+    const plain = await run(
+      'push --dry-run',
+      {
+        plan,
+        readHostConfig: async () => ({ config: { encrypt: false }, warning: null }),
+      },
+      (deps) => ({ ...deps, fileExists: () => true }),
+    );
+    expect(plain.out).toContain('Nothing is encrypted: known files of keys');
     expect((await run('push --dry-run', { plan })).out).toContain('--list');
     expect((await json('push --dry-run', { plan })).document).not.toHaveProperty('entries');
     const { document } = await json('push --dry-run --list', { plan });

@@ -262,6 +262,10 @@ describe('wrong settings', () => {
       { ...FULL, prefix: 'K004abcdefghijklmnopqrstuvwxyz1' },
       'prefix: holds what looks like an application key',
     ],
+    [
+      { ...FULL, applicationKey: '__B2_BACKUP_APPLICATION_KEY__' },
+      'applicationKey: holds what stands for it',
+    ],
     [{ ...FULL, endpoint: 's3.example.com' }, 'endpoint: must be a URL'],
     [{ ...FULL, endpoint: 'ftp://x' }, 'endpoint: must be a URL'],
     [{ ...FULL, endpoint: 'https://u:p@x' }, 'endpoint: must not hold a user or password'],

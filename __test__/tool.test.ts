@@ -126,6 +126,12 @@ describe('b2_rollback', () => {
     const { text, details } = await answer;
     expect(text).toContain('2026-11-23T12-00-00Z-aaaaaaaa');
     expect(details).toMatchObject({ uploadedBytes: 100 });
+    // The first one in a chat says what is in it.
+    expect(text).toContain('What you wrote into the configuration and workspaces is in it');
+    const second = run({ action: 'backup' });
+    await rest();
+    await held.last.succeed();
+    expect((await second).text).not.toContain('What you wrote');
   });
 
   it('lets a push go on when its own call is cancelled', async () => {
@@ -299,7 +305,9 @@ describe('/b2', () => {
     const { answer, held } = await command('backup');
     await rest();
     await held.last.succeed();
-    expect((await answer)?.text).toContain('2026-11-23T12-00-00Z-aaaaaaaa');
+    const text = (await answer)?.text;
+    expect(text).toContain('2026-11-23T12-00-00Z-aaaaaaaa');
+    expect(text).toMatch(/\nWhat you wrote into the configuration and workspaces is in it, encrypted/);
   });
 
   it('tells errors in a sentence with the code', async () => {

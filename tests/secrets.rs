@@ -25,6 +25,8 @@ mod cut;
 mod machine;
 #[path = "support/plain.rs"]
 mod plain;
+#[path = "secrets/planted.rs"]
+mod planted;
 
 use cut::{CutStore, How};
 use machine::Machine;

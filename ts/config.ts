@@ -97,6 +97,9 @@ const KNOWN: ReadonlySet<string> = new Set(SETTINGS);
 /** Application keys as B2 makes them. In the wrong field one would show in messages, and in what is sent. */
 const APPLICATION_KEY = /^K\d{3}[A-Za-z0-9+/]{20,}$/;
 
+/** What stands in snapshots where a secret was. */
+const PLACEHOLDER = /^__B2_BACKUP_\w+__$/;
+
 const DEFAULT_PREFIX = 'openclaw-backup';
 
 /**
@@ -153,6 +156,9 @@ export function checkSettings(
         ? { setting: field, ...inFile }
         : { setting: field, source: 'environment', name: variable },
     );
+    if (PLACEHOLDER.test(value)) {
+      throw wrong(field, 'holds what stands for it in a restored snapshot; write its value in its place');
+    }
     if (!KEYS.has(field) && APPLICATION_KEY.test(value)) {
       throw wrong(field, 'holds what looks like an application key, which goes into applicationKey');
     }

@@ -1,5 +1,5 @@
-/** Secrets that open backups, in words. Pure. */
-import type { StatusReport } from '../index.js';
+/** Secrets that open backups, and those that are in them, in words. Pure. */
+import type { Settings, StatusReport } from '../index.js';
 import { printable } from './text.js';
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -11,6 +11,24 @@ const WORDS: Readonly<Record<string, string>> = {
 /** The kind of a secret as people say it. */
 export function secretInWords(kind: string): string {
   return WORDS[kind] ?? printable(kind);
+}
+
+/** Which secrets a snapshot holds, in one sentence: docs/what-is-saved.md. */
+export function secretsInside({
+  encrypt,
+  includeSecrets,
+}: Pick<Settings, 'encrypt' | 'includeSecrets'>): string {
+  if (encrypt === false) {
+    return (
+      'Nothing is encrypted: known files of keys and values that OpenClaw calls secrets stay out, and whatever else ' +
+      'holds one can be read by everybody who reaches the bucket.'
+    );
+  }
+  const logins = includeSecrets === true ? 'and so are logins' : 'logins only with includeSecrets';
+  return (
+    'What you wrote into the configuration and workspaces is in it, encrypted, with the keys and tokens there; ' +
+    `this plugin's own keys never are, ${logins}.`
+  );
 }
 
 /** What to say while one lost key would be the end of all backups; nothing otherwise. `command` is what is typed. */

@@ -29,6 +29,7 @@ mod status;
 mod tree;
 mod undelete;
 mod verify;
+mod withheld;
 
 pub use adopt::{AdoptReport, adopt};
 pub use compare::Aspect;

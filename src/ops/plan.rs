@@ -48,8 +48,9 @@ pub struct PlanReport {
 /// # Errors
 /// `B2_CONFIG` and those of the file system.
 pub async fn plan(session: &Session) -> Result<PlanReport> {
-    let Looked { roots, walk, skipped, warnings, .. } =
+    let Looked { roots, walk, mut skipped, plain, warnings, .. } =
         session.cancellable(look(session, true)).await?;
+    skipped.extend(plain);
     let local = session.local_repository(session.settings.encrypt);
     let memory = Memory::load(&local)?;
     let warnings = session.warnings.iter().cloned().chain(warnings).collect();

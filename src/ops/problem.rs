@@ -19,6 +19,8 @@ const FAILURES: &[&str] =
     &["B2_SKIPPED_HOST_DATABASE", "B2_HOST_DATABASE_AS_BYTES", "B2_ROOT_GONE", "B2_ROOT_EMPTY"];
 /// Codes of what is in the snapshot all the same, byte for byte as it was read.
 const SAVED: &[&str] = &["B2_CHANGED_WHILE_READ", "B2_DATABASE_AS_BYTES"];
+/// The code of a file that stays out of a snapshot on purpose: it may hold secrets, and nothing is encrypted.
+pub(super) const WITHHELD: &str = "B2_SKIPPED_SECRET";
 /// Stands for all that a list has no room for.
 pub(super) const MORE: &str = "B2_MORE_PROBLEMS";
 
@@ -39,10 +41,10 @@ impl FileProblem {
         FAILURES.iter().find(|code| **code == self.code).copied()
     }
 
-    /// Whether the snapshot lacks something because of it. What a newer version notes is taken for that.
+    /// Whether the snapshot lacks something because of it that should be in it. What a newer version notes is taken for that.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        !SAVED.contains(&self.code.as_str())
+        !SAVED.contains(&self.code.as_str()) && self.code != WITHHELD
     }
 
     /// The worst first.

@@ -50,11 +50,16 @@ impl Confidential {
         let Some(kind) = kind.filter(|kind| *kind != RootKind::Config) else { return true };
         let bytes = path.as_bytes();
         let name = bytes.rsplit(|byte| *byte == b'/').next().unwrap_or(bytes);
-        let elsewhere = as_path(root);
-        let place: &Path = if kind == RootKind::State { &self.state_dir } else { &elsewhere };
         self.names.is_match(as_path(name).as_ref())
             || self.secrets.names(kind, path)
-            || self.config.contains(&super::absolute(place, path))
+            || self.is_config(kind, root, path)
+    }
+
+    /// Whether a file is one that the host's configuration is made of here and now.
+    pub(super) fn is_config(&self, kind: RootKind, root: &[u8], path: &RelPath) -> bool {
+        let elsewhere = as_path(root);
+        let place: &Path = if kind == RootKind::State { &self.state_dir } else { &elsewhere };
+        kind == RootKind::Config || self.config.contains(&super::absolute(place, path))
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Redact {
     Shared,
     /// Those of an agent's database, `openclaw-agent.sqlite`.
     Agent,
+    /// Those of the database of the host that its tables show it to be, wherever it lies. None where it is another.
+    BySchema,
 }
 
 /// Whether a file is a SQLite database, by its first 16 bytes. An empty file is none.

@@ -5,6 +5,8 @@ pub mod authority;
 pub mod blank;
 pub mod confidential;
 pub mod database;
+#[cfg(test)]
+mod documented;
 pub mod gateway;
 pub(crate) mod holes;
 pub mod host_config;
@@ -21,6 +23,7 @@ mod scrub;
 pub mod sqlite;
 mod stat;
 pub mod walk;
+pub mod withheld;
 
 use std::path::{Path, PathBuf};
 

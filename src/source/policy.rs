@@ -9,7 +9,8 @@ use std::sync::Arc;
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::policy_rules::{
-    Area, Class, LOG_REASON, PRIVATE_MARKER, PRIVATE_REASON, PROJECT_LOCKS, RULES, Rule,
+    Area, COPIES, Class, LOG_REASON, PLAIN_REASON, PLAIN_SECRETS, PRIVATE_MARKER, PRIVATE_REASON,
+    PROJECT_LOCKS, RULES, Rule,
 };
 use super::{EntryKind, RelPath, RootKind};
 use crate::error::{Error, Result};
@@ -49,6 +50,8 @@ pub struct Inside {
 pub struct Policy {
     rules: Arc<Rules>,
     inside: Arc<[Inside]>,
+    /// What stays out because nothing is encrypted.
+    plain: Option<Arc<GlobSet>>,
 }
 
 #[derive(Debug)]
@@ -122,13 +125,37 @@ impl Policy {
             include_bases: include.iter().map(|glob| fixed_base(clean(glob))).collect(),
             exclude: user_globs("exclude", exclude)?,
         };
-        Ok(Self { rules: Arc::new(rules), inside: Arc::default() })
+        Ok(Self { rules: Arc::new(rules), inside: Arc::default(), plain: None })
     }
 
     /// Makes these places inside the state directory follow the rules of workspaces and agents.
     #[must_use]
     pub fn with_inside(self, inside: Vec<Inside>) -> Self {
         Self { inside: inside.into(), ..self }
+    }
+
+    /// The same for snapshots that are not encrypted: files that are known to hold secrets stay out.
+    ///
+    /// # Errors
+    /// `B2_INTERNAL` when the rules themselves are broken.
+    pub fn unencrypted(self) -> Result<Self> {
+        let broken = |error: globset::Error| Error::internal(format!("rules: {error}"));
+        let mut set = GlobSetBuilder::new();
+        for text in PLAIN_SECRETS {
+            for text in [(*text).to_owned(), format!("{text}{COPIES}")] {
+                let mut glob = GlobBuilder::new(&text);
+                set.add(
+                    glob.literal_separator(true).case_insensitive(true).build().map_err(broken)?,
+                );
+            }
+        }
+        Ok(Self { plain: Some(Arc::new(set.build().map_err(broken)?)), ..self })
+    }
+
+    /// Whether a reason for leaving something out is that nothing is encrypted: the user wants to know of each.
+    #[must_use]
+    pub fn is_plain(reason: &str) -> bool {
+        reason == PLAIN_REASON
     }
 
     /// Whether `path`, below a root of `kind`, belongs in a snapshot.
@@ -232,9 +259,14 @@ impl Policy {
         if self.rules.exclude.is_match_candidate(&candidate) {
             return Some((USER_REASON, true));
         }
-        let rule = rule?;
+        let plain = self.plain.as_ref().filter(|_| entry != EntryKind::Directory);
+        let plain =
+            plain.is_some_and(|plain| plain.is_match_candidate(&candidate)) && !in_git(path);
+        let Some(rule) = rule else {
+            return plain.then_some((PLAIN_REASON, true));
+        };
         if self.rules.include.is_match_candidate(&candidate) {
-            None
+            plain.then_some((PLAIN_REASON, true))
         } else {
             Some((rule.reason, false))
         }
@@ -349,13 +381,24 @@ fn matcher(areas: &[Area], wanted: &dyn Fn(&Rule) -> bool) -> Result<Matcher> {
         };
         let whole = format!("{prefix}{}", rule.glob);
         let with_content = matches!(rule.area, Area::State | Area::AgentDir);
-        for text in
-            std::iter::once(whole.clone()).chain(with_content.then(|| format!("{whole}/**")))
-        {
-            let glob =
-                glob(&text).map_err(|error| Error::internal(format!("rule {text}: {error}")))?;
-            set.add(glob);
-            rules.push(*rule);
+        let mut globs = vec![whole.clone()];
+        if rule.class == Class::Secret {
+            let (directory, name) =
+                whole.rsplit_once('/').map_or(("", &*whole), |(above, name)| {
+                    (whole.get(..=above.len()).unwrap_or_default(), name)
+                });
+            globs.push(format!("{whole}{COPIES}"));
+            globs.push(format!("{directory}{{.{name}.sw?,.#{name},#{name}#}}"));
+        }
+        for whole in globs {
+            for text in
+                std::iter::once(whole.clone()).chain(with_content.then(|| format!("{whole}/**")))
+            {
+                let glob = glob(&text)
+                    .map_err(|error| Error::internal(format!("rule {text}: {error}")))?;
+                set.add(glob);
+                rules.push(*rule);
+            }
         }
     }
     let set = set.build().map_err(|error| Error::internal(format!("rules: {error}")))?;

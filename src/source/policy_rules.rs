@@ -107,6 +107,43 @@ pub(super) const CONFIDENTIAL_NAMES: &[&str] = &[
     ".npmrc",
 ];
 
+/// How the names of copies go on: of editors, of OpenClaw, and of people. Copies of files with secrets are secrets, too.
+pub(super) const COPIES: &str = "{~,.~*~,.bak*,.backup*,.old*,.orig*,.save*,.sw?,.copy*,.prev*,.last-good*,.disabled*,.[0-9]*,-[0-9]*,_[0-9]*}";
+
+/// Said of [`PLAIN_SECRETS`].
+pub(super) const PLAIN_REASON: &str = "may hold secrets, and nothing is encrypted";
+/// Files that are known to hold secrets and belong in a snapshot, but only in an encrypted one. Anywhere, in any case.
+pub(super) const PLAIN_SECRETS: &[&str] = &[
+    // Environments of projects.
+    "**/.env",
+    "**/.env.*",
+    "**/.envrc",
+    // Keys and certificates.
+    "**/*.{key,pem,p12,pfx,p8,jks,keystore,ppk,kdbx,kdb}",
+    "**/id_{rsa,dsa,ecdsa,ed25519,ecdsa_sk,ed25519_sk}",
+    "**/{.ssh,.gnupg,.aws,.azure,.kube,.oci}/**",
+    // Logins of git, npm and others.
+    "**/.git-credentials",
+    "**/{.,_}netrc",
+    "**/.npmrc",
+    "**/.yarnrc.yml",
+    "**/.pypirc",
+    "**/.pgpass",
+    "**/.my.cnf",
+    "**/.htpasswd",
+    "**/.s3cfg",
+    "**/.boto",
+    "**/.vault-token",
+    "**/.terraformrc",
+    "**/.docker/config.json",
+    "**/.config/{gcloud,gh,hub,rclone}/**",
+    "**/rclone.conf",
+    "**/.cargo/credentials*",
+    "**/.gem/credentials",
+    "**/{auth,credentials,client_secret*,service-account*,service_account*}.json",
+    "**/secrets.{json,json5,yaml,yml,toml,env}",
+];
+
 use Area::{AgentDir, AnyName, HostName, State};
 use Class::{HostLock, Install, Media, Ours, Private, Regenerable, Secret, Transient, Volatile};
 
@@ -191,6 +228,7 @@ pub(super) const RULES: &[Rule] = &[
 
 #[cfg(test)]
 mod tests {
+    use super::super::documented::lists;
     use super::*;
 
     fn row(rule: &Rule) -> String {
@@ -221,5 +259,13 @@ mod tests {
             "the table of docs/what-is-saved.md has to be:\n{}",
             table.join("\n")
         );
+    }
+
+    #[test]
+    fn the_page_names_every_file_of_every_class() {
+        let code =
+            |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+        lists("confidential", code(CONFIDENTIAL_NAMES));
+        lists("plain", code(PLAIN_SECRETS));
     }
 }

@@ -6,6 +6,7 @@
 
 mod content;
 mod prepare;
+mod redact;
 mod rows;
 mod write_back;
 
@@ -13,7 +14,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,8 @@ pub use content::{SharedContent, agent_was_used, shared_content};
 pub use prepare::{
     Keep, Moved, check, forget_machine, keep_live, prepare, quick_check, user_version,
 };
-use rows::{SECRET_SETTINGS, SETTINGS_TABLE, secret_tables};
+pub use redact::kind_by_schema;
+use redact::redact;
 pub use write_back::write_back;
 
 /// Pages copied between two looks at deadline and cancellation: 4 MiB at the usual page size.
@@ -51,8 +52,10 @@ pub struct Captured {
     pub page_bytes: u32,
     /// Number of pages.
     pub pages: u32,
-    /// Rows with secrets that the copy does not have.
+    /// Rows with secrets that the copy does not have, or not as they were.
     pub removed_rows: u64,
+    /// Which secrets were removed.
+    pub redacted: Redact,
 }
 
 /// Copies the database `source`, as it is at one moment, to the new file `copy` (mode 0600).
@@ -68,10 +71,14 @@ pub fn capture(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Resu
     std::fs::metadata(source).map_err(|error| Error::io("read", source, error))?;
     create_private(copy)?;
     let captured = copy_pages(source, copy, options).and_then(|()| {
+        let redacted = match options.redact {
+            Redact::BySchema => kind_by_schema(copy),
+            kind => kind,
+        };
         let removed_rows =
-            if options.redact == Redact::None { 0 } else { redact(source, copy, options.redact)? };
+            if redacted == Redact::None { 0 } else { redact(source, copy, redacted)? };
         let (page_bytes, pages) = scrub::page_count(copy)?;
-        Ok(Captured { page_bytes, pages, removed_rows })
+        Ok(Captured { page_bytes, pages, removed_rows, redacted })
     });
     if captured.is_err() {
         // The error that led here says more than one about an unfinished copy.
@@ -239,100 +246,10 @@ fn failed(source: &Path, copy: &Path, error: rusqlite::Error) -> Error {
     Error::Database { path: source.to_path_buf(), message }
 }
 
-/// Deletes the secrets from the copy, from its free pages and from the unused parts of its other pages.
-fn redact(source: &Path, copy: &Path, kind: Redact) -> Result<u64> {
-    // A database in WAL mode would be given a log as soon as it is written to.
-    let versions = scrub::replace_file_versions(copy, [1, 1])?;
-    let failed = |error| failed(source, copy, error);
-    let mut connection = open(copy, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
-    let (removed, roots) = delete_rows(&mut connection, kind).map_err(failed)?;
-    connection.close().map_err(|(_, error)| failed(error))?;
-    scrub::scrub(copy, &roots).map_err(|error| match error {
-        // The user knows the database, not our copy of it.
-        Error::Database { message, .. } => Error::Database { path: source.to_path_buf(), message },
-        other => other,
-    })?;
-    scrub::replace_file_versions(copy, versions)?;
-    Ok(removed)
-}
-
-fn delete_rows(connection: &mut Connection, kind: Redact) -> rusqlite::Result<(u64, Vec<u32>)> {
-    // Nothing in the schema may make a deletion do more than delete.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    connection.execute_batch(
-        "PRAGMA trusted_schema=OFF; PRAGMA foreign_keys=OFF; PRAGMA ignore_check_constraints=ON;
-         PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY; PRAGMA main.secure_delete=ON;",
-    )?;
-    let transaction = connection.transaction()?;
-    let mut removed = 0;
-    for table in secret_tables(kind) {
-        if is_plain_table(&transaction, table)? {
-            removed += transaction.execute(&format!("DELETE FROM main.{table}"), [])?;
-        }
-    }
-    if kind == Redact::Shared && is_plain_table(&transaction, SETTINGS_TABLE)? {
-        removed += delete_settings(&transaction)?;
-    }
-    transaction.commit()?;
-    let roots = connection
-        .prepare("SELECT rootpage FROM main.sqlite_schema WHERE rootpage > 0")?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<Vec<u32>>>()?;
-    Ok((u64::try_from(removed).unwrap_or(u64::MAX), roots))
-}
-
 /// Whether there is such a table, and it is no view and no virtual table.
 fn is_plain_table(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
     let sql = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = ?1 AND rootpage > 0";
     connection.query_row(sql, [table], |row| row.get::<_, i64>(0)).map(|count| count > 0)
-}
-
-/// Deletes the secret rows of [`SETTINGS_TABLE`]. All rows go and those that stay come back, because a
-/// deletion of single rows leaves what they were before earlier updates in the unused part of their page.
-fn delete_settings(connection: &Connection) -> rusqlite::Result<usize> {
-    let without_rowid = connection.query_row(
-        "SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'",
-        [SETTINGS_TABLE],
-        |row| row.get::<_, bool>(0),
-    )?;
-    let mut columns = connection
-        .prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid")?
-        .query_map([SETTINGS_TABLE], |row| row.get::<_, String>(0))?
-        .map(|name| name.map(|name| quoted(&name)))
-        .collect::<rusqlite::Result<Vec<String>>>()?;
-    let key = connection.query_row(
-        "SELECT name FROM pragma_table_xinfo(?1) WHERE name = 'state_key' OR pk = 1 ORDER BY name <> 'state_key'",
-        [SETTINGS_TABLE],
-        |row| row.get::<_, String>(0),
-    )?;
-    if !without_rowid {
-        columns.push("rowid".to_owned());
-    }
-    let from: Vec<String> =
-        columns.iter().enumerate().map(|(i, column)| format!("{column} AS c{i}")).collect();
-    let back: Vec<String> = (0..columns.len()).map(|i| format!("c{i}")).collect();
-    let secret: Vec<String> = SECRET_SETTINGS
-        .iter()
-        .map(|glob| format!("CAST({} AS TEXT) GLOB '{glob}'", quoted(&key)))
-        .collect();
-    // `IS NOT TRUE`: a row without a key is no secret.
-    let kept = format!(
-        "CREATE TEMP TABLE b2_kept AS SELECT {} FROM main.{SETTINGS_TABLE} WHERE ({}) IS NOT TRUE",
-        from.join(", "),
-        secret.join(" OR ")
-    );
-    connection.execute(&kept, [])?;
-    let deleted = connection.execute(&format!("DELETE FROM main.{SETTINGS_TABLE}"), [])?;
-    let insert = format!(
-        "INSERT INTO main.{SETTINGS_TABLE} ({}) SELECT {} FROM temp.b2_kept ORDER BY {}",
-        columns.join(", "),
-        back.join(", "),
-        if without_rowid { "1".to_owned() } else { format!("c{}", columns.len() - 1) }
-    );
-    let inserted = connection.execute(&insert, [])?;
-    connection.execute_batch("DROP TABLE temp.b2_kept")?;
-    Ok(deleted.saturating_sub(inserted))
 }
 
 fn quoted(name: &str) -> String {

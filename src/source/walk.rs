@@ -33,7 +33,7 @@ pub struct Excluded {
 pub struct Walk {
     /// What belongs in the snapshot, by root, then by the bytes of the path.
     pub found: Vec<Found>,
-    /// What does not, in the same order; empty unless asked for.
+    /// What does not, in the same order; unless asked for, only what stays out because nothing is encrypted.
     pub excluded: Vec<Excluded>,
     /// What should be in the snapshot and could not be looked at.
     pub skipped: Vec<Skipped>,
@@ -272,7 +272,7 @@ fn take(
             private.insert(path);
         }
         Verdict::Excluded(path, reason) => {
-            if context.list_excluded {
+            if context.list_excluded || Policy::is_plain(reason) {
                 walk.excluded.push(Excluded { root: context.root, path, reason });
             }
         }

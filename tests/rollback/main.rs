@@ -30,6 +30,7 @@ mod machine;
 #[path = "../support/plain.rs"]
 mod plain;
 mod trouble;
+mod withheld;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -225,3 +225,82 @@ fn a_damaged_database_is_an_error_and_no_panic() {
     }
     assert!(refused > 0);
 }
+
+#[test]
+fn the_host_is_known_by_its_tables_and_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let case = |name: &str, sql: &str| {
+        let source = dir.path().join(name);
+        Connection::open(&source).unwrap().execute_batch(sql).unwrap();
+        let copy = dir.path().join(format!("{name}.copy"));
+        let captured = run(&source, &copy, Redact::BySchema, 5000).unwrap();
+        (captured.redacted, contains(&copy, TOKEN))
+    };
+    let rows =
+        |table: &str| format!("CREATE TABLE {table}(v); INSERT INTO {table} VALUES ('{TOKEN}');");
+    let meta = |role: &str| {
+        format!(
+            "CREATE TABLE schema_meta(meta_key TEXT, role TEXT); INSERT INTO schema_meta VALUES ('primary', '{role}');"
+        )
+    };
+    let shared = [meta("global"), rows("device_identities")].concat();
+    assert_eq!(case("global", &shared), (Redact::Shared, false));
+    let agent = [meta("agent"), rows("auth_profile_store")].concat();
+    assert_eq!(case("agent", &agent), (Redact::Agent, false));
+    let older = [rows("device_auth_tokens"), rows("secret_store_entries")].concat();
+    assert_eq!(case("older", &older), (Redact::Shared, false));
+    let older = [rows("auth_profile_store"), rows("auth_profile_state")].concat();
+    assert_eq!(case("older-agent", &older), (Redact::Agent, false));
+    for (name, sql) in [
+        ("one-name", rows("device_identities")),
+        ("other-meta", [meta("mine"), rows("device_identities")].concat()),
+        (
+            "view",
+            "CREATE VIEW schema_meta AS SELECT 'global' AS role, 1 AS meta_key;".to_owned()
+                + &rows("t"),
+        ),
+    ] {
+        assert_eq!(case(name, &sql), (Redact::None, true), "{name}");
+    }
+}
+
+#[test]
+fn what_the_host_takes_out_of_every_backup_is_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("live.sqlite");
+    let db = wal(&source);
+    db.execute_batch(
+        "CREATE TABLE plugin_blob_entries(entry_key TEXT, blob BLOB, expires_at INTEGER);
+         CREATE TABLE exec_approvals_config(config_key TEXT PRIMARY KEY, raw_json TEXT NOT NULL, has_socket_token INTEGER);",
+    )
+    .unwrap();
+    for i in 0..40_usize {
+        let blob = format!("{TOKEN} {i}").repeat(1 + i * 40);
+        db.execute("INSERT INTO plugin_blob_entries VALUES ('x', ?1, 5)", [blob]).unwrap();
+        db.execute("INSERT INTO plugin_blob_entries VALUES ('y', 'stays', NULL)", []).unwrap();
+    }
+    let approvals =
+        format!(r#"{{"version":1,"socket":{{"path":"/s","token":"{TOKEN}"}},"agents":{{"a":1}}}}"#);
+    let none = r#"{"version":1,"agents":{}}"#;
+    for (key, json) in [("current", approvals.as_str()), ("none", none), ("broken", TOKEN)] {
+        db.execute("INSERT INTO exec_approvals_config VALUES (?1, ?2, 1)", (key, json)).unwrap();
+    }
+    let copy = dir.path().join("copy");
+    let captured = run(&source, &copy, Redact::Shared, 5000).unwrap();
+    assert_eq!(captured.removed_rows, 42);
+    assert!(!contains(&copy, TOKEN) && integrity(&copy) == "ok");
+    let copy = Connection::open(&copy).unwrap();
+    assert_eq!(count(&copy, "SELECT count(*) FROM plugin_blob_entries WHERE entry_key = 'y'"), 40);
+    let row = |key: &str| {
+        let sql =
+            "SELECT raw_json, has_socket_token FROM exec_approvals_config WHERE config_key = ?1";
+        copy.query_row(sql, [key], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))
+            .unwrap()
+    };
+    assert_eq!(
+        row("current"),
+        (r#"{"version":1,"socket":{"path":"/s"},"agents":{"a":1}}"#.to_owned(), 0)
+    );
+    assert_eq!(row("none"), (none.to_owned(), 1));
+    assert!(row("broken").0.contains(r#""security":"deny""#));
+}

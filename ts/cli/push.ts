@@ -1,5 +1,6 @@
 /** `b2-backup push`, and what it would do with `--dry-run`. */
 import type { PlanEntry } from '../../index.js';
+import { secretsInside } from '../secrets.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import {
   count,
@@ -100,6 +101,7 @@ export async function dryRun(
       ...(listEntries ? listing(entries, style) : []),
       style.bold('A push would back up'),
       ...summary,
+      secretsInside(settings),
       ...(listEntries ? [] : [style.dim('Add --list to see each file, and what is left out and why.')]),
     ],
     chatter: false,

@@ -14,6 +14,7 @@ import type { Engine } from '../engine.js';
 import { type BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import type { Policy } from '../policy.js';
+import { secretsInside } from '../secrets.js';
 import { Arrival } from './arrival.js';
 import { anyChore, Chores } from './chores.js';
 import { type Clock, within } from './clock.js';
@@ -102,6 +103,7 @@ export class Backup {
   readonly rollbacks: Rollbacks;
   #cancelTime = (): void => {};
   #lastCompaction: number | undefined;
+  #toldInside = false;
 
   constructor(deps: BackupDeps) {
     this.#deps = deps;
@@ -161,11 +163,18 @@ export class Backup {
     void this.#chores.stop();
   }
 
-  /** Pushes because somebody asks. @throws {BackupError} */
-  async push({ signal, onProgress }: Operation = {}): Promise<{ report: PushReport; joined: boolean }> {
-    this.#settings();
+  /** Pushes because somebody asks; the first time with what a snapshot holds, in words. @throws {BackupError} */
+  async push({ signal, onProgress }: Operation = {}): Promise<{
+    report: PushReport;
+    joined: boolean;
+    inside?: string;
+  }> {
+    const settings = this.#settings();
     const run = this.#pusher.request('manual', 'unseen', onProgress);
-    return { report: await untilAborted(run.done, signal), joined: run.joined };
+    const pushed = { report: await untilAborted(run.done, signal), joined: run.joined };
+    if (this.#toldInside) return pushed;
+    this.#toldInside = true;
+    return { ...pushed, inside: secretsInside(settings) };
   }
 
   /** Returns when the state before a compaction is safe on this disk, or after a while. Never fails. */

@@ -68,7 +68,7 @@ async function answer(context: CommandContext, asker: Asker, now: Date): Promise
       return tellList(await backup.list(), { now, timeZone, limit: LIMIT });
     case 'backup':
       if (!alone) break;
-      return tellPush((await backup.push()).report);
+      return pushed(await backup.push());
     case 'history':
       if (alone) break;
       return asText(await history(callOf(backup, asker, now, { paths: [rest.join(' ')], limit: LIMIT })));
@@ -83,6 +83,10 @@ async function answer(context: CommandContext, asker: Asker, now: Date): Promise
       return confirm(backup, rest[0] ?? '', asker, context);
   }
   return HELP;
+}
+
+function pushed({ report, inside }: Awaited<ReturnType<Backup['push']>>): string {
+  return [tellPush(report), ...(inside === undefined ? [] : [inside])].join('\n');
 }
 
 /** `yesterday --path workspace/MEMORY.md --exact`. Phones like to make one long dash of two. */

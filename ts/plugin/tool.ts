@@ -68,8 +68,9 @@ async function answer(call: Call): Promise<ToolResult> {
       return result(tellStatus(status, now, timeZone), { backups: status });
     }
     case 'backup': {
-      const { report, joined } = await backup.push(operation);
-      const note = joined ? ' (a backup was already running; this one is part of it)' : '';
+      const { report, joined, inside } = await backup.push(operation);
+      const part = joined ? ' (a backup was already running; this one is part of it)' : '';
+      const note = inside === undefined ? part : `${part}\n${inside}`;
       const { skipped, ...rest } = report;
       return result(`${tellPush(report)}${note}`, { ...rest, ...boundRemarks(skipped) });
     }

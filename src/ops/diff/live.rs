@@ -18,10 +18,12 @@ use crate::ops::push::{Looked, look, refuse_open_databases};
 use crate::ops::restore::select::Selection;
 use crate::ops::roots::{self, Places, same_roots};
 use crate::ops::session::Session;
+use crate::ops::withheld::withheld;
 use crate::progress::{Event, Phase, Sink};
 use crate::repo::PackSource;
 use crate::source::database::is_database;
 use crate::source::policy::{Decision, Policy};
+use crate::source::withheld::{Content, Withheld};
 use crate::source::{Found, Root, absolute, open_plain};
 
 /// How much is read at once.
@@ -49,8 +51,10 @@ impl Live {
         paths: Selection,
     ) -> Result<Self> {
         session.report(Phase::Scan, 0, None, 0);
-        let Looked { roots, walk, skipped, warnings, policy, inside: _ } =
+        let Looked { roots, walk, skipped, warnings, policy, plain: _, inside: _ } =
             look(session, false).await?;
+        let settings = session.settings.clone();
+        let withheld = Session::blocking(move || withheld(&settings)).await?;
         refuse_open_databases(&roots, &walk)?;
         let records: Vec<_> = roots.iter().map(roots::record).collect();
         let places = Places::of(&source.snapshot().manifest.roots, &records);
@@ -62,6 +66,7 @@ impl Live {
         let mut reader = Reader {
             roots,
             places,
+            withheld: Some(withheld),
             memory,
             remembered: remembered.unwrap_or_default(),
             unknown: skipped.iter().map(|problem| problem.path.clone()).collect(),
@@ -92,6 +97,8 @@ impl Live {
 struct Reader {
     roots: Vec<Root>,
     places: Places,
+    /// What snapshots do not hold.
+    withheld: Option<Withheld>,
     memory: Option<Memory>,
     /// For each root its number in memory.
     remembered: Vec<Option<usize>>,
@@ -163,6 +170,9 @@ impl Reader {
                 entry.flags = EntryFlags::DATABASE;
                 return Ok(Some((entry, true)));
             }
+            Ok(false) if old.is_some_and(|old| old.flags.has(EntryFlags::REDACTED)) => {
+                self.hash_withheld(&entry)
+            }
             // A file of another size has another content, and one that is new is compared with nothing.
             Ok(false) if old.is_none_or(|old| old.size != entry.size) => {
                 return Ok(Some((entry, true)));
@@ -191,6 +201,21 @@ impl Reader {
     fn unchanged(&self, found: &Found) -> Option<&Entry> {
         let root = self.remembered.get(usize::from(found.root)).copied().flatten()?;
         self.memory.as_ref()?.unchanged_in(u16::try_from(root).ok()?, found)
+    }
+
+    /// The hash of what a snapshot would hold of a file.
+    fn hash_withheld(&mut self, entry: &Entry) -> Result<(u64, [u8; 32]), Unread> {
+        let root = self.roots.get(usize::from(entry.root)).zip(self.withheld.as_ref());
+        let Some((root, withheld)) = root else { return Ok((0, [0; 32])) };
+        let at = absolute(&root.path, &entry.path);
+        let read = withheld.read(root.kind, &root.path, &entry.path, &at).map_err(Unread::File)?;
+        let bytes = match read {
+            Some(Content::AsItIs(bytes) | Content::Replaced(bytes)) => bytes,
+            Some(Content::Unknown) | None => return Ok((0, [0; 32])),
+        };
+        let mut hash = ContentHash::default();
+        hash.update(&bytes);
+        Ok((bytes.len() as u64, hash.finish()))
     }
 
     fn hash(&mut self, path: &Path) -> Result<(u64, [u8; 32]), Unread> {
@@ -303,6 +328,7 @@ mod tests {
         let reader = Reader {
             roots: now.iter().map(directory).collect(),
             places: Places::of(&before, &now),
+            withheld: None,
             memory: None,
             remembered: vec![],
             unknown: ["/here/a", "/ws/x.md", "/locked"].map(str::to_owned).into(),

@@ -18,11 +18,12 @@ use crate::chunk::Cutter;
 use crate::crypto::{ChunkIds, ContentHash};
 use crate::error::{Error, Result};
 use crate::format::{ChunkId, Entry, EntryFlags, Run};
-use crate::ops::FileProblem;
 use crate::ops::roots::shown_here;
+use crate::ops::{FileProblem, problem};
 use crate::progress::{Event, Phase, Sink};
 use crate::repo::Known;
 use crate::source::database::{Redact, host_database, is_database};
+use crate::source::withheld::Withheld;
 use crate::source::{EntryKind, Fingerprint, Found, Root, absolute, open_plain, sqlite, walk};
 
 /// New chunks of a file are compressed together up to this much: the ratio of large blocks, while a chunk of
@@ -182,6 +183,8 @@ pub(super) enum ReadError {
     File(std::io::Error),
     /// This database only.
     Database(Error),
+    /// This file only: it may hold secrets, and nothing is encrypted.
+    Withheld,
     /// The whole push.
     Fatal(Error),
 }
@@ -199,6 +202,7 @@ pub(super) struct Capture<'a, 'p> {
     pub(super) clock: Arc<dyn Clock>,
     /// How long this push still waits for databases that others lock.
     pub(super) patience: Duration,
+    pub(super) withheld: Arc<Withheld>,
     pub(super) temporary: PathBuf,
     pub(super) progress: Sink,
     pub(super) total_bytes: u64,
@@ -243,6 +247,9 @@ impl Capture<'_, '_> {
                 self.done_files += 1;
                 return self.together(found, logs, root, EntryFlags::default());
             }
+            Ok(false) if self.withheld.concerns(root.kind, &root.path, &found.path) => {
+                self.configuration(&path, &mut found, root)
+            }
             Ok(false) => self.file(&path, &mut found),
             Err(error) => Err(ReadError::File(error)),
         };
@@ -278,6 +285,11 @@ impl Capture<'_, '_> {
                 ("B2_SKIPPED_UNREADABLE", "became something else while it was backed up".to_owned())
             }
             ReadError::File(error) => ("B2_SKIPPED_UNREADABLE", format!("cannot be read: {error}")),
+            ReadError::Withheld => {
+                let message = "is left out: it cannot be read as configuration, so nobody can tell what in it is a \
+                    secret, and nothing is encrypted";
+                (problem::WITHHELD, message.to_owned())
+            }
             ReadError::Database(error) => (error.code(), error.to_string()),
         };
         self.skip(found, code, message);
@@ -314,7 +326,7 @@ impl Capture<'_, '_> {
     }
 
     /// Reads a plain file; once more when it changed meanwhile, and then as it is, with a remark.
-    fn file(&mut self, path: &Path, found: &mut Found) -> Result<Content, ReadError> {
+    pub(super) fn file(&mut self, path: &Path, found: &mut Found) -> Result<Content, ReadError> {
         let cutter = Cutter::file(self.seed);
         let look = |path: &Path| walk::fingerprint(path, false).map_err(ReadError::File);
         let mut before = look(path)?;
@@ -346,8 +358,8 @@ impl Capture<'_, '_> {
     ) -> Result<Content, ReadError> {
         let room = Room::for_copy(path, &self.temporary).map_err(ReadError::Database)?;
         let copy = room.path().join("database.sqlite");
-        let redact =
-            host_database(&found.path, root.kind).filter(|_| self.redact).unwrap_or(Redact::None);
+        let named = host_database(&found.path, root.kind).unwrap_or(Redact::BySchema);
+        let redact = if self.redact { named } else { Redact::None };
         let cancel = self.chunker.cancel.clone();
         let options = sqlite::CaptureOptions { redact, deadline: Duration::ZERO, cancel: &cancel };
         let captured = sqlite::capture(path, &copy, &options).map_err(|error| match error {
@@ -365,7 +377,7 @@ impl Capture<'_, '_> {
         std::fs::remove_file(&copy)
             .map_err(|error| ReadError::Fatal(Error::io("remove", &copy, error)))?;
         content.flags = EntryFlags::DATABASE;
-        if redact != Redact::None {
+        if captured.redacted != Redact::None {
             content.flags = content.flags.with(EntryFlags::REDACTED);
         }
         Ok(content)

@@ -11,12 +11,15 @@ use super::{FileProblem, PushReport};
 use crate::error::{Error, Result};
 use crate::format::{Counts, Entry, Manifest, TreeRef};
 use crate::ops::problem;
+use crate::ops::roots::shown_here;
 use crate::ops::session::{Session, Settings};
+use crate::ops::withheld::withheld;
 use crate::repo::Snapshot;
 use crate::source::database::open_in_this_process;
 use crate::source::policy::{Inside, Policy};
 use crate::source::roots::roots;
 use crate::source::walk::{Walk, walk};
+use crate::source::withheld::Withheld;
 use crate::source::{EntryKind, Found, RelPath, Root, RootKind, absolute, logs};
 
 /// The state as it is now.
@@ -28,6 +31,8 @@ pub(in crate::ops) struct Scan {
     pub(in crate::ops) warnings: Vec<String>,
     /// The settings that decide what belongs to a snapshot, as bytes to compare.
     pub(super) policy: Vec<u8>,
+    /// What the snapshot must not hold.
+    pub(super) withheld: Arc<Withheld>,
     /// The newest manifest and what was remembered with it.
     pub(super) base: Option<(Manifest, Arc<Memory>)>,
     /// Whether a pack of the base was found to be damaged: what it held is stored again, even where nothing changed.
@@ -43,6 +48,8 @@ pub(in crate::ops) struct Looked {
     pub(in crate::ops) walk: Walk,
     pub(in crate::ops) skipped: Vec<FileProblem>,
     pub(in crate::ops) warnings: Vec<String>,
+    /// Files that stay out because nothing is encrypted.
+    pub(in crate::ops) plain: Vec<FileProblem>,
     /// What belongs in a snapshot.
     pub(in crate::ops) policy: Policy,
     /// Workspaces and agents' directories inside the state directory.
@@ -56,7 +63,10 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
         let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
         refuse_inside(&settings, &found.roots)?;
         let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
-        let policy = policy.with_inside(found.inside.clone());
+        let mut policy = policy.with_inside(found.inside.clone());
+        if !settings.encrypt {
+            policy = policy.unencrypted()?;
+        }
         let mut walk = walk(&found.roots, &policy, list, &cancel)?;
         logs::settle(&found.roots, &mut walk, list);
         // A workspace that is configured and not made yet costs nothing; one that may not be read does.
@@ -65,7 +75,15 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
             .into_iter()
             .partition(|problem| std::path::Path::new(&problem.path).exists());
         let skipped = problems.into_iter().chain(std::mem::take(&mut walk.skipped));
+        let plain = walk.excluded.iter().filter(|excluded| Policy::is_plain(excluded.reason));
+        let plain = plain.map(|excluded| FileProblem {
+            path: shown_here(&found.roots, excluded.root, &excluded.path),
+            code: problem::WITHHELD.to_owned(),
+            message: format!("is left out: it {}", excluded.reason),
+        });
+        let plain = plain.collect();
         Ok(Looked {
+            plain,
             roots: found.roots,
             walk,
             skipped: skipped.map(FileProblem::from).collect(),
@@ -94,9 +112,13 @@ pub(in crate::ops) fn by_people(
 
 impl Scan {
     pub(super) async fn take(session: &Session, writer: &Writer) -> Result<Self> {
-        let Looked { roots, mut walk, skipped, warnings, .. } = look(session, false).await?;
+        let Looked { roots, mut walk, mut skipped, plain, warnings, .. } =
+            look(session, false).await?;
+        skipped.extend(plain);
         let skipped = by_people(&roots, skipped);
         refuse_open_databases(&roots, &walk)?;
+        let settings = session.settings.clone();
+        let withheld = Session::blocking(move || withheld(&settings)).await?;
         let base = match &writer.base {
             None => None,
             Some(newest) => Self::base(session, writer, newest).await?,
@@ -104,13 +126,14 @@ impl Scan {
         if let Some((_, memory)) = &base {
             together::keep_known_logs(&mut walk, memory);
         }
-        let policy = policy_bytes(&session.settings);
+        let policy = policy_bytes(&session.settings, withheld.print());
         let bad = writer.local.proof()?.unwrap_or_default().bad;
         let harmed = base.as_ref().is_some_and(|(manifest, _): &(Manifest, _)| {
             manifest.packs.iter().any(|pack| bad.contains(&pack.name))
         });
+        let withheld = Arc::new(withheld);
         let elsewhere = Elsewhere::new();
-        Ok(Self { roots, walk, skipped, warnings, policy, base, harmed, elsewhere })
+        Ok(Self { roots, walk, skipped, warnings, policy, withheld, base, harmed, elsewhere })
     }
 
     /// The newest manifest from local memory. One that does not open here (another key, damage) is no base:
@@ -181,9 +204,11 @@ fn refuse_inside(settings: &Settings, roots: &[Root]) -> Result<()> {
     })
 }
 
-fn policy_bytes(settings: &Settings) -> Vec<u8> {
-    let parts =
-        (&settings.include, &settings.exclude, settings.include_secrets, env!("CARGO_PKG_VERSION"));
+/// With the print of our secrets: a file that did not change may hold the new one.
+fn policy_bytes(settings: &Settings, secrets: [u8; 4]) -> Vec<u8> {
+    let version = env!("CARGO_PKG_VERSION");
+    let Settings { include, exclude, include_secrets, encrypt, .. } = settings;
+    let parts = (include, exclude, include_secrets, encrypt, secrets, version);
     format!("{parts:?}").into_bytes()
 }
 

@@ -21,6 +21,7 @@ use crate::format::{
 use crate::ops::session::{Session, millis};
 use crate::ops::{FileProblem, problem, roots};
 use crate::repo::{Captured, Known, Newest, PackIndex, Snapshot};
+use crate::source::withheld::Withheld;
 use crate::source::{Fingerprint, Found};
 
 /// What is known before the first file is read.
@@ -158,6 +159,7 @@ pub(super) struct Owned {
     skipped: Vec<FileProblem>,
     policy: Vec<u8>,
     elsewhere: Elsewhere,
+    withheld: Arc<Withheld>,
     old_tails: Vec<(u32, u64)>,
     old_tree: Vec<Run>,
     /// What to compare with, where this push builds on the newest snapshot.
@@ -199,6 +201,7 @@ impl Owned {
             skipped: scan.skipped.clone(),
             policy: scan.policy.clone(),
             elsewhere: scan.elsewhere.clone(),
+            withheld: Arc::clone(&scan.withheld),
         }
     }
 }
@@ -225,6 +228,7 @@ pub(super) fn read_all(
         redact: plan.redact,
         clock: Arc::clone(&plan.clock),
         patience: PATIENCE,
+        withheld: Arc::clone(&owned.withheld),
         temporary: plan.temporary.clone(),
         progress,
         total_bytes: owned.changes.read_bytes,

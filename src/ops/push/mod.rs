@@ -19,6 +19,7 @@ mod sparse;
 mod summary;
 mod together;
 mod upload;
+mod withhold;
 mod writer;
 
 use std::sync::Arc;

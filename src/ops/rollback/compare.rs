@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::arrive::Arriving;
 use super::live::Live;
@@ -18,6 +19,7 @@ use crate::ops::tree::path_for_people;
 use crate::source::gateway::Running;
 use crate::source::logs::{self, LOG_REASON};
 use crate::source::policy::Standing;
+use crate::source::withheld::Withheld;
 use crate::source::{Found, RelPath, Root, RootKind, absolute};
 
 /// A path that is not as in the snapshot.
@@ -66,6 +68,8 @@ pub(super) struct Compared {
     pub(super) arriving: Option<Arriving>,
     /// Whether what was asked for is in the snapshot or in the state.
     pub(super) matched: bool,
+    /// What snapshots do not hold.
+    pub(super) withheld: Arc<Withheld>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -181,8 +185,8 @@ pub(super) fn compare(
             .iter()
             .any(|found| scope.matches(live.root_path(found.root), &found.path));
     let items = comparison.items.into_values().collect();
-    let Live { roots, config, running, .. } = live;
-    Ok(Compared { items, roots, config, running, old_state, arriving, matched, warnings })
+    let Live { roots, config, running, withheld, .. } = live;
+    Ok(Compared { items, roots, config, running, old_state, arriving, matched, withheld, warnings })
 }
 
 /// The live root of each root of the snapshot. The state directory is the state directory wherever it is; all
@@ -361,7 +365,8 @@ impl Comparison<'_> {
             EntryKind::Symlink => found.target.as_deref() == Some(entry.target.as_slice()),
             EntryKind::File => {
                 let database = entry.flags.has(EntryFlags::DATABASE);
-                if !database && entry.size != found.fingerprint.size {
+                let withheld = !database && entry.flags.has(EntryFlags::REDACTED);
+                if !database && !withheld && entry.size != found.fingerprint.size {
                     return Ok(false);
                 }
                 match self.live.known_hash(found) {
@@ -369,6 +374,7 @@ impl Comparison<'_> {
                     // Of a database the copy counts, not the file.
                     None if database => false,
                     None if self.live.is_database(found)? && self.live.is_usable(found)? => false,
+                    None if withheld => self.live.hash_withheld(root, found)? == Some(entry.sha256),
                     None => self.live.hash(root, found)? == Some(entry.sha256),
                 }
             }

@@ -68,7 +68,10 @@ impl Databases for Apply<'_> {
         }
         let work = spots.new.beside(".work");
         spots.new.copy_file(&work)?;
-        let kind = kind_of(self.journal, step);
+        let kind = match kind_of(self.journal, step) {
+            Redact::None => sqlite::kind_by_schema(work.path()),
+            kind => kind,
+        };
         let keep = arrive::keep(self.journal.arrival.is_some());
         if sqlite::quick_check(spots.old.path()).is_ok() {
             let kept = announced(&*self.steps, "keep rows", work.path(), || {

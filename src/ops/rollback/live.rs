@@ -1,15 +1,19 @@
 //! The state as it is now, as far as a rollback has to know it.
 
+use std::sync::Arc;
+
 use crate::crypto::ContentHash;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::ops::push::memory::{Memory, path_bytes};
 use crate::ops::push::{Looked, look, refuse_open_databases};
 use crate::ops::session::{Session, Settings};
+use crate::ops::withheld::withheld;
 use crate::source::database::is_database;
 use crate::source::gateway::{Running, running};
 use crate::source::policy::{Inside, Policy};
 use crate::source::walk::Walk;
+use crate::source::withheld::{Content, Withheld};
 use crate::source::{Found, RelPath, Root, RootKind, absolute, open_plain, sqlite};
 
 use super::names::Naming;
@@ -25,6 +29,8 @@ pub(super) struct Live {
     pub(super) config: Option<(u16, RelPath)>,
     pub(super) running: Option<Running>,
     pub(super) inside: Vec<Inside>,
+    /// What snapshots do not hold.
+    pub(super) withheld: Arc<Withheld>,
     memory: Option<Memory>,
     pub(super) warnings: Vec<String>,
 }
@@ -36,8 +42,10 @@ impl Live {
     /// `B2_DATABASE_IN_PROCESS`, `B2_CONFIG` and those of the file system.
     pub(super) async fn look(session: &Session) -> Result<Self> {
         // The policy of backups is not the one here: secrets stay live even where they are backed up.
-        let Looked { roots, walk, skipped, warnings, inside, policy: _ } =
+        let Looked { roots, walk, skipped, warnings, inside, plain: _, policy: _ } =
             look(session, false).await?;
+        let settings = session.settings.clone();
+        let withheld = Session::blocking(move || withheld(&settings)).await?;
         refuse_open_databases(&roots, &walk)?;
         let memory = Memory::load(&session.local_repository(session.settings.encrypt))?;
         let memory = memory.filter(|memory| memory.same_roots(&roots));
@@ -50,6 +58,7 @@ impl Live {
             config: config_place(&session.settings, &roots),
             running: running(&state),
             inside,
+            withheld: Arc::new(withheld),
             memory,
             root_paths,
             roots,
@@ -93,6 +102,21 @@ impl Live {
         self.memory.as_ref()?.unchanged(found).map(|entry| entry.sha256)
     }
 
+    /// The hash of what a snapshot would hold of a file. `None` when it cannot be read.
+    pub(super) fn hash_withheld(&self, root: u16, found: &Found) -> Result<Option<[u8; 32]>> {
+        let place = self.root(root)?;
+        let at = absolute(&place.path, &found.path);
+        let read = self.withheld.read(place.kind, &place.path, &found.path, &at);
+        Ok(match read.ok().flatten() {
+            Some(Content::AsItIs(bytes) | Content::Replaced(bytes)) => {
+                let mut hash = ContentHash::default();
+                hash.update(&bytes);
+                Some(hash.finish())
+            }
+            Some(Content::Unknown) | None => None,
+        })
+    }
+
     /// Reads a file, which must be no database, for its hash. `None` when it cannot be read.
     pub(super) fn hash(&self, root: u16, found: &Found) -> Result<Option<[u8; 32]>> {
         use std::io::Read as _;
@@ -131,7 +155,9 @@ impl Live {
 /// Secrets stay with the machine even where they are backed up, but for a machine that has none.
 fn policy(settings: &Settings, inside: &[Inside], secrets: bool) -> Result<Policy> {
     let policy = Policy::new(&settings.include, &settings.exclude, secrets)?;
-    Ok(policy.with_inside(inside.to_vec()))
+    let policy = policy.with_inside(inside.to_vec());
+    // What such a snapshot cannot have stays, too.
+    if settings.encrypt { Ok(policy) } else { policy.unencrypted() }
 }
 
 /// Root and path of OpenClaw's configuration: where its content is, if it is a link.

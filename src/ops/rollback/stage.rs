@@ -1,7 +1,7 @@
 //! Staging: everything that comes is fetched, checked and made ready beside the state, and written down in the
 //! journal, before anything of the state is touched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -18,13 +18,14 @@ use super::{arrive, runs};
 use crate::ambient::{self, announced, random};
 use crate::crypto::{ContentHash, sha256};
 use crate::error::{Error, Result};
-use crate::format::{Entry, RootRecord};
+use crate::format::{Entry, EntryFlags, RootRecord};
 use crate::ops::restore::{Target, Work, fetch};
 use crate::ops::session::{Session, millis};
 use crate::ops::{FileProblem, roots};
 use crate::repo::{Journal, PackSource, Phase, RollbackFolder, Step, StepKind};
 use crate::source::database::{Redact, host_database};
 use crate::source::place::{Place, Spot};
+use crate::source::withheld::Withheld;
 use crate::source::{RelPath, Root, sqlite};
 
 /// How long copying a live database may take.
@@ -94,7 +95,12 @@ async fn fill(
         steps.retain(|step| !lost.contains(&step.name));
     }
     let failed = failed.into_iter().map(|(_, problem)| problem).collect();
+    let redacted = wanted.iter().filter(|(_, Entry { flags, .. })| {
+        flags.has(EntryFlags::REDACTED) && !flags.has(EntryFlags::DATABASE)
+    });
     let ready = Ready {
+        redacted: redacted.map(|(name, _)| *name).collect(),
+        withheld: Arc::clone(&compared.withheld),
         folder: folder.clone(),
         roots: compared.roots.clone(),
         old_state: compared.old_state.clone(),
@@ -167,6 +173,9 @@ struct Ready {
     openclaw: Vec<String>,
     /// The host's configuration, where it is not in the state directory.
     config: Option<PathBuf>,
+    /// Steps whose files have placeholders for what is withheld.
+    redacted: HashSet<u32>,
+    withheld: Arc<Withheld>,
     steps: Arc<dyn ambient::Steps>,
     cancel: CancellationToken,
 }
@@ -180,6 +189,8 @@ impl Ready {
         for step in &mut journal.steps {
             if step.kind == StepKind::Database {
                 warnings.append(&mut self.database(step, &new, &mut trial)?);
+            } else if self.redacted.contains(&step.name) {
+                warnings.extend(self.put_back(step, &new)?);
             }
             if step.kind == StepKind::Config {
                 self.try_config(step, &new, &mut trial)?;
@@ -236,6 +247,34 @@ impl Ready {
         Ok(())
     }
 
+    /// Puts what is here in place of the placeholders in a file.
+    fn put_back(&self, step: &mut Step, new: &Place) -> Result<Option<String>> {
+        let staged = new.name(&step.name.to_string());
+        let Some(look) = staged.look()? else { return Ok(None) };
+        let path = RelPath::from_bytes(step.path.clone());
+        let live = match self.roots.get(usize::from(step.root)) {
+            Some(root) => Place::open(&root.path, Arc::clone(&self.steps))?.spot(&path).ok(),
+            None => None,
+        };
+        let live = live.and_then(|live| live.read(MAX_CONFIG_BYTES).ok());
+        let before = staged.read(MAX_CONFIG_BYTES)?;
+        let (after, [ours, others]) = self.withheld.put_back(&before, live.as_deref());
+        let part = staged.beside(".part");
+        part.write(&after, look.mode)?;
+        part.set_time(step.mtime_ns)?;
+        part.move_to(&staged)?;
+        (step.size, step.sha256) = (after.len() as u64, sha256(&after).to_vec());
+        // Our own settings in the configuration stay as they are here.
+        let ours = if step.kind == StepKind::Config { 0 } else { ours };
+        Ok((ours + others > 0).then(|| {
+            format!(
+                "{path}: {} of its secrets are neither in the snapshot nor here; placeholders stand in their place \
+                 (`__B2_BACKUP_...__`)",
+                ours + others
+            )
+        }))
+    }
+
     /// Makes one database fit to be written into the live one, and tries that on copies.
     fn database(&self, step: &mut Step, new: &Place, host: &mut Trial) -> Result<Vec<String>> {
         let name = step.name.to_string();
@@ -285,8 +324,10 @@ impl Ready {
         let keep = arrive::keep(self.arriving);
         let trial = new.name(&format!("{name}.trial"));
         copy.copy_file(&trial)?;
+        // A copy under another name has no secrets in the snapshot, either.
+        let kept = if kind == Redact::None { sqlite::kind_by_schema(copy.path()) } else { kind };
         if let Some(saved) = saved {
-            let lost = sqlite::keep_live(trial.path(), saved.path(), kind, keep).map_err(shown)?;
+            let lost = sqlite::keep_live(trial.path(), saved.path(), kept, keep).map_err(shown)?;
             warnings.extend(lost.into_iter().map(|lost| format!("{path}: {lost}")));
             sqlite::check(trial.path()).map_err(shown)?;
             if kind == Redact::Shared {

@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::rows::{
-    DROPPED_TABLES, MACHINE_SETTINGS, PATH_COLUMNS, PATH_KEY_COLUMNS, PROCESS_TABLES,
+    DROPPED_TABLES, EXPIRING, MACHINE_SETTINGS, PATH_COLUMNS, PATH_KEY_COLUMNS, PROCESS_TABLES,
     SECRET_SETTINGS, SESSION_GRANTS, SETTINGS_TABLE, grant_tables, secret_tables,
 };
 use super::write_back::open_at_rest;
@@ -164,6 +164,15 @@ pub fn keep_live(copy: &Path, live: &Path, kind: Redact, keep: Keep) -> Result<V
             for table in PROCESS_TABLES {
                 // Of another version's form they are of no use.
                 take_rows(&transaction, table, "TRUE", "TRUE")?;
+            }
+            for (table, column) in EXPIRING {
+                let expiring = format!("{column} IS NOT NULL");
+                if columns(&transaction, "live", table)?.contains(*column)
+                    && has_column(&transaction, table, column)?
+                    && !take_rows(&transaction, table, &expiring, &expiring)?
+                {
+                    lost.push(format!("some rows of {table} could not be kept"));
+                }
             }
             let (secret, machine) = (fits(SECRET_SETTINGS), fits(MACHINE_SETTINGS));
             let comes = format!("({secret} OR {machine})");

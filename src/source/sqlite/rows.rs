@@ -32,6 +32,12 @@ pub(super) const AGENT_TABLES: &[&str] =
 pub(super) const SETTINGS_TABLE: &str = "config_machine_state";
 /// The secret ones, as GLOB patterns of SQL.
 pub(super) const SECRET_SETTINGS: &[&str] = &["authProfiles*", "nodeHost*", "webPush.vapidKeys*"];
+/// Tables of the shared database with a column that says when a row expires; those that do are copies of private data.
+pub(super) const EXPIRING: &[(&str, &str)] = &[("plugin_blob_entries", "expires_at")];
+/// What the agents may run without asking, and a token with it, as JSON in `raw_json`.
+pub(super) const APPROVALS_TABLE: &str = "exec_approvals_config";
+/// Approvals that allow nothing, as the host writes them for those that it cannot read.
+pub(super) const CLOSED_APPROVALS: &str = r#"{"version":1,"defaults":{"security":"deny","ask":"off","askFallback":"deny","autoAllowSkills":false},"agents":{}}"#;
 /// Settings that are about what is installed on this machine, as GLOB patterns.
 pub(super) const MACHINE_SETTINGS: &[&str] = &["plugins.installedIndex"];
 
@@ -98,7 +104,7 @@ pub(super) const PATH_KEY_COLUMNS: &[(&str, &str)] = &[
 /// The tables of one of the host's databases that say who may do what.
 pub(super) fn grant_tables(kind: Redact) -> &'static [&'static str] {
     match kind {
-        Redact::None => &[],
+        Redact::None | Redact::BySchema => &[],
         Redact::Shared => SHARED_GRANTS,
         Redact::Agent => AGENT_GRANTS,
     }
@@ -107,8 +113,29 @@ pub(super) fn grant_tables(kind: Redact) -> &'static [&'static str] {
 /// The tables of secrets of one of the host's databases.
 pub(super) fn secret_tables(kind: Redact) -> &'static [&'static str] {
     match kind {
-        Redact::None => &[],
+        Redact::None | Redact::BySchema => &[],
         Redact::Shared => SHARED_TABLES,
         Redact::Agent => AGENT_TABLES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::documented::lists;
+
+    #[test]
+    fn the_page_names_every_table() {
+        let whole =
+            |tables: &[&str]| tables.iter().map(|table| format!("`{table}`")).collect::<Vec<_>>();
+        let mut shared = whole(SHARED_TABLES);
+        shared
+            .extend(SECRET_SETTINGS.iter().map(|key| format!("`{SETTINGS_TABLE}`, keys `{key}`")));
+        shared.extend(
+            EXPIRING.iter().map(|(table, column)| format!("`{table}`, rows with `{column}`")),
+        );
+        shared.push(format!("`{APPROVALS_TABLE}`, `socket.token`"));
+        lists("shared", shared);
+        lists("agent", whole(AGENT_TABLES));
     }
 }
