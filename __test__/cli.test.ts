@@ -151,6 +151,21 @@ describe('push', () => {
     expect((await run('push', { push })).out).toMatch(/^Snapshot 2026\S+, which is incomplete\n/);
   });
 
+  it('does not say of what is left out on purpose that it is in the snapshot', async () => {
+    const message = 'is left out: it may hold secrets, and nothing is encrypted';
+    const left = {
+      path: 'workspace/.env',
+      code: 'B2_SKIPPED_SECRET',
+      message,
+      missing: false,
+      failure: false,
+    };
+    const push: Engine['push'] = async () => ({ ...PUSHED, skipped: [left] });
+    const { err } = await run('push', { push });
+    expect(err).toContain(`Left out on purpose:\n  workspace/.env: ${message}`);
+    expect(err).not.toContain('In the snapshot');
+  });
+
   it('only plans with --dry-run', async () => {
     const plan: Engine['plan'] = async () => ({
       files: 2,

@@ -1,5 +1,5 @@
 /** Secrets that open backups, and those that are in them, in words. Pure. */
-import type { Settings, StatusReport } from '../index.js';
+import type { FileProblem, Settings, StatusReport } from '../index.js';
 import { printable } from './text.js';
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -41,4 +41,9 @@ export function onlyApplicationKey(
     'only the B2 application key opens these backups: if it is lost together with this machine, nobody can read ' +
       `them again. "${command} key recovery" makes a recovery code to print and keep`,
   ];
+}
+
+/** Whether a file stays out of snapshots on purpose: it may hold secrets, and nothing is encrypted. */
+export function isLeftOut({ code }: Pick<FileProblem, 'code'>): boolean {
+  return code === 'B2_SKIPPED_SECRET';
 }

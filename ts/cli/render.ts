@@ -1,5 +1,6 @@
 /** Text for terminals: tables, colour. Pure. */
 import type { FileProblem } from '../../index.js';
+import { isLeftOut } from '../secrets.js';
 import { count, formatCount, printable, printableText } from '../text.js';
 
 export { count, formatBytes, formatCount, formatDuration, formatTime, lacks, printable } from '../text.js';
@@ -112,11 +113,13 @@ export function fileProblems(
 /** What is not in a snapshot, and what is in it though not as it should be. */
 export function remarksOf(remarks: readonly FileProblem[], style: Style): readonly string[] {
   const missing = remarks.filter((remark) => remark.missing);
-  const saved = remarks.filter((remark) => !remark.missing);
+  const out = remarks.filter(isLeftOut);
+  const saved = remarks.filter((remark) => !remark.missing && !isLeftOut(remark));
   return [
     ...(missing.length === 0
       ? []
       : [style.yellow('The snapshot is incomplete. Not in it, or of no use:'), ...named(missing)]),
+    ...(out.length === 0 ? [] : [style.yellow('Left out on purpose:'), ...named(out)]),
     ...(saved.length === 0 ? [] : [style.yellow('In the snapshot, with a remark:'), ...named(saved)]),
   ];
 }

@@ -9,6 +9,7 @@ import type {
 } from '../../index.js';
 import { BackupError, type ErrorCode } from '../errors.js';
 import type { Policy } from '../policy.js';
+import { isLeftOut } from '../secrets.js';
 import type { Logger } from './api.js';
 import type { Clock } from './clock.js';
 import { fingerprint, isOf } from './place.js';
@@ -315,7 +316,8 @@ export class Reporter {
     const { logger } = this.#voice;
     logger.info(`${reason} push: ${tellPush(report)}`);
     for (const { path, code, message, missing } of skipped.slice(0, 5)) {
-      const what = missing ? 'not backed up' : 'backed up with a remark';
+      const out = missing || isLeftOut({ code });
+      const what = out ? 'not backed up' : 'backed up with a remark';
       logger.warn(`${what}: ${JSON.stringify(path)}: ${message} (${code})`);
     }
     if (skipped.length > 5)

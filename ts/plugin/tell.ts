@@ -10,7 +10,7 @@ import type {
 } from '../../index.js';
 import { progressInWords } from '../cli/progress-line.js';
 import { BackupError } from '../errors.js';
-import { onlyApplicationKey } from '../secrets.js';
+import { isLeftOut, onlyApplicationKey } from '../secrets.js';
 import { count, formatBytes, formatCount, formatDuration, lacks, printable } from '../text.js';
 import type { GatewayStatus } from './backup.js';
 import { byTime, isOurs, madeAt, reasonInWords, reasonOf } from './snapshots.js';
@@ -52,7 +52,8 @@ export function tellPush(report: PushReport): string {
   const what = `${count(files, 'file')}, ${formatBytes(bytes)}`;
   const took = formatDuration(durationMs);
   const missing = lacks(skipped);
-  const saved = skipped.filter((remark) => !remark.missing).length;
+  const out = skipped.filter(isLeftOut).length;
+  const saved = skipped.filter((remark) => !remark.missing).length - out;
   const text =
     snapshot === undefined
       ? `Nothing has changed since the last snapshot (${took})`
@@ -61,6 +62,7 @@ export function tellPush(report: PushReport): string {
     text,
     ...(resumed === undefined ? [] : [`finished ${printable(resumed)}, which had been cut off`]),
     ...(missing === undefined ? [] : [`incomplete: it lacks ${missing}`]),
+    ...(out === 0 ? [] : [`${count(out, 'file')} with secrets left out, because nothing is encrypted`]),
     ...(saved === 0 ? [] : [`${count(saved, 'file')} saved with a remark`]),
   ].join('; ');
 }
