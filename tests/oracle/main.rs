@@ -184,7 +184,8 @@ impl World {
         let mut found = self.told_again(&pushed, &report).await;
         // What a restore of everything names counts as told, too.
         let mut said = said;
-        said.problems.extend(report.failed.iter().map(|problem| problem.path.clone()));
+        let restored = report.failed.iter().chain(&report.remarks);
+        said.problems.extend(restored.map(|problem| problem.path.clone()));
         found.extend(losses(&state, None, &to, &said, &|path| precious(path)));
         for (path, picture) in outside {
             let place = place_of(&report, &path);
@@ -245,10 +246,25 @@ impl World {
         })
     }
 
-    /// What the push named, the list of snapshots and the restore name, too.
-    async fn told_again(&self, pushed: &PushReport, _restored: &RestoreReport) -> Vec<String> {
-        let _ = pushed;
-        Vec::new()
+    /// What a push names as missing stands in the list and in the restore, too, whoever asks later.
+    async fn told_again(&self, pushed: &PushReport, restored: &RestoreReport) -> Vec<String> {
+        let list = self.machine.list().await;
+        let info = list.snapshots.iter().find(|info| Some(&info.id) == self.newest.as_ref());
+        let listed = info.is_some_and(|info| info.incomplete);
+        let missing = ops::is_incomplete(&pushed.skipped);
+        let mut found = Vec::new();
+        if missing && !restored.incomplete {
+            found.push(format!(
+                "a push lacks something, and the restore does not say so: {:?}",
+                pushed.skipped
+            ));
+        }
+        if restored.incomplete != listed {
+            found.push(
+                "the list and the restore do not agree whether a snapshot is incomplete".into(),
+            );
+        }
+        found
     }
 }
 
