@@ -46,7 +46,7 @@ impl Disk {
     fn close(&self, path: &Path) -> Result<()> {
         use std::os::unix::fs::PermissionsExt as _;
         let meta = fs::metadata(path).map_err(|error| Error::io("look at", path, error))?;
-        if meta.permissions().mode() & 0o077 == 0 {
+        if meta.permissions().mode() & 0o777 & !0o700 == 0 {
             return Ok(());
         }
         self.step("close", path, || fs::set_permissions(path, fs::Permissions::from_mode(0o700)))

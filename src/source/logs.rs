@@ -93,8 +93,7 @@ fn look(root: &Root, base: &RelPath) -> Base {
     }
     match is_database(&path) {
         Ok(true) => Base::Database,
-        Ok(false) => Base::Other,
         Err(_) if is_database_name(base.as_bytes()) => Base::Database,
-        Err(_) => Base::Other,
+        Ok(false) | Err(_) => Base::Other,
     }
 }

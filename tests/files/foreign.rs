@@ -239,7 +239,7 @@ async fn a_locked_database_is_waited_for_a_moment_and_named() {
     let (_dir, mut machine) = empty_machine();
     let live = machine.settings.state_dir.clone();
     let clock = TestClock::ahead(0);
-    machine.clock = clock.clone();
+    machine.clock = std::sync::Arc::<TestClock>::clone(&clock);
     write(&live, "workspace/a.md", "a");
     let names_of = ["state/openclaw.sqlite", "workspace/a.sqlite", "workspace/b.sqlite"];
     let mut children = Vec::new();

@@ -89,8 +89,8 @@ async fn a_machine_whose_clock_is_ahead_is_not_the_newest() {
     tokio::time::sleep(Duration::from_millis(5)).await;
     let last = push(&other).await;
     assert_eq!(latest(&other).await, (last.clone(), vec![]));
-    let list = ahead.list().await;
-    assert_eq!(list.snapshots.last().unwrap().id, last);
+    let all = ahead.list().await;
+    assert_eq!(all.snapshots.last().unwrap().id, last);
 }
 
 /// Stored again much later than it was made: somebody copied it, or puts an old one in the place of a new one.

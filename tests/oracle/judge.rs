@@ -1,7 +1,8 @@
 //! The judge: what is in the live state and did not come back, and was not named either, is a loss.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
 
 use crate::dump;
 use crate::tree::{self, Item, Kind, Tree};
@@ -21,27 +22,19 @@ pub(crate) struct Said {
     pub(crate) left_out: BTreeSet<String>,
 }
 
-/// A live root and where a restore put it. `name` is what reports say before paths in it.
-#[derive(Clone, Debug)]
-pub(crate) struct Pair {
-    pub(crate) name: Option<PathBuf>,
-    pub(crate) live: PathBuf,
-    pub(crate) restored: PathBuf,
-}
-
 /// A copy of what was live, taken when a snapshot was made.
 #[derive(Clone, Debug)]
 pub(crate) struct Picture {
     tree: Tree,
     /// Content of databases, as SQL.
-    dumps: std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
+    dumps: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Picture {
     /// Looks at a directory.
     pub(crate) fn of(root: &Path) -> Self {
         let tree = tree::read(root, &OURS);
-        let mut dumps = std::collections::BTreeMap::new();
+        let mut dumps = BTreeMap::new();
         for (path, item) in &tree {
             let on_disk = tree::on_disk(root, path);
             if matches!(item.kind, Kind::File { .. })
@@ -78,8 +71,10 @@ pub(crate) fn losses(
             continue;
         }
         let Some(what) = difference(live, &back, path, item) else { continue };
+        // Sockets go with their process: the policy may leave them out wherever they are.
+        let may_stay_out = item.kind == Kind::Special || !precious(path);
         let told = named(&said.problems, name, path)
-            || (named(&said.left_out, name, path) && !precious(path));
+            || (may_stay_out && named(&said.left_out, name, path));
         if !told {
             losses.push(format!("{}: {what}", escaped(path)));
         }
@@ -147,12 +142,12 @@ pub(crate) fn escaped(path: &[u8]) -> String {
         for c in part.valid().chars() {
             match c {
                 '\\' => text.push_str("\\\\"),
-                c if c.is_ascii_control() => text.push_str(&format!("\\x{:02x}", c as u32)),
+                c if c.is_ascii_control() => write!(text, "\\x{:02x}", c as u32).unwrap(),
                 c => text.push(c),
             }
         }
         for byte in part.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            write!(text, "\\x{byte:02x}").unwrap();
         }
     }
     text

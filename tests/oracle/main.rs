@@ -7,7 +7,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::panic,
+    clippy::print_stderr,
     reason = "helpers may panic as the tests do"
 )]
 
@@ -25,12 +25,17 @@ use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 
 #[path = "../support/campaign.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#[allow(clippy::print_stderr, clippy::must_use_candidate, reason = "for tests only")]
+#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
 mod campaign;
 mod dump;
 mod judge;
 #[path = "../support/machine.rs"]
 mod machine;
 #[path = "../support/state/rng.rs"]
+#[allow(dead_code, reason = "each test binary uses a part")]
+#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
 mod rng;
 mod tree;
 mod wild;

@@ -323,7 +323,7 @@ async fn job_with_a_mounted_file() {
             .unwrap();
         match done {
             Err(_) if read("openclaw.json").contains("tools") => {
-                assert_same(&contents(&place.live), &now, "back")
+                assert_same(&contents(&place.live), &now, "back");
             }
             _ => applied(&place.undo().await.unwrap()),
         }

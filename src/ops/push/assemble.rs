@@ -62,7 +62,7 @@ pub(super) fn problems<'e>(
         message: "changed while it was read, twice; it is in the snapshot as it was read"
             .to_owned(),
     });
-    let unreadable = entries.clone().filter(|entry| entry.flags.has(EntryFlags::AS_BYTES));
+    let unreadable = entries.filter(|entry| entry.flags.has(EntryFlags::AS_BYTES));
     let unreadable = unreadable.map(|entry| {
         let kind = roots.get(usize::from(entry.root)).map_or(RootKind::State, |root| root.kind);
         let host = host_database(&entry.path, kind).is_some();

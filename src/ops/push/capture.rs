@@ -239,7 +239,7 @@ impl Capture<'_, '_> {
                 }
                 Err(ReadError::Database(error)) if elsewhere.is_none() => {
                     self.done_files += 1;
-                    return self.instead(found, logs, root, error);
+                    return self.instead(found, logs, root, &error);
                 }
                 result => result,
             },
@@ -356,8 +356,8 @@ impl Capture<'_, '_> {
         found: &Found,
         root: &Root,
     ) -> Result<Content, ReadError> {
-        let room = Room::for_copy(path, &self.temporary).map_err(ReadError::Database)?;
-        let copy = room.path().join("database.sqlite");
+        let space = Room::for_copy(path, &self.temporary).map_err(ReadError::Database)?;
+        let copy = space.path().join("database.sqlite");
         let named = host_database(&found.path, root.kind).unwrap_or(Redact::BySchema);
         let redact = if self.redact { named } else { Redact::None };
         let cancel = self.chunker.cancel.clone();

@@ -206,6 +206,20 @@ impl Owned {
     }
 }
 
+/// The bytes of the tree. There is no snapshot rather than one that no restore would take.
+fn encoded(entries: &[Entry]) -> Result<Vec<u8>> {
+    let mut tree = Vec::new();
+    for entry in entries {
+        entry.encode(&mut tree);
+    }
+    if is_bounded(&tree) {
+        return Ok(tree);
+    }
+    let message =
+        format!("there is too much to back up in one snapshot: {} entries", entries.len());
+    Err(Error::config("exclude", message))
+}
+
 /// Reads everything that changed and leaves packs and the sealed manifest in the spool. Blocks.
 pub(super) fn read_all(
     mut plan: Plan,
@@ -275,17 +289,7 @@ pub(super) fn read_all(
     let Capture { mut chunker, skipped, .. } = capture;
     // Files may have been read once more.
     let found = problems(&skipped, entries.iter(), &owned.roots);
-    let mut tree = Vec::new();
-    for entry in &entries {
-        entry.encode(&mut tree);
-    }
-    if !is_bounded(&tree) {
-        // No snapshot rather than one that no restore would take.
-        return Err(Error::config(
-            "exclude",
-            format!("there is too much to back up in one snapshot: {} entries", entries.len()),
-        ));
-    }
+    let tree = encoded(&entries)?;
     // Where much is new, a whole new tree costs next to nothing, and a restore finds it in one place.
     if chunker.new_bytes / 16 > tree.len() as u64 {
         chunker.known = Known::default();

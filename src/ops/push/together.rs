@@ -109,7 +109,7 @@ impl Capture<'_, '_> {
         found: Found,
         logs: Vec<Found>,
         root: &Root,
-        error: Error,
+        error: &Error,
     ) -> Result<Vec<(usize, Draft)>> {
         let path = absolute(&root.path, &found.path);
         if std::fs::symlink_metadata(&path).is_err() {
@@ -143,7 +143,7 @@ impl Capture<'_, '_> {
         let path = absolute(&root.path, &found.path);
         let cutter = Cutter::file(self.seed);
         let members: Vec<Found> = std::iter::once(found).chain(logs).collect();
-        let mut before = self.stamps(root, &members);
+        let mut before = Self::stamps(root, &members);
         let mut again = true;
         let skipped = self.skipped.len();
         loop {
@@ -162,7 +162,7 @@ impl Capture<'_, '_> {
                     return Ok(Vec::new());
                 }
             }
-            let after = self.stamps(root, &members);
+            let after = Self::stamps(root, &members);
             let whole = read.iter().all(|(at, _, content)| {
                 after.get(*at).copied().flatten().is_some_and(|now| now.size == content.size)
             });
@@ -188,7 +188,7 @@ impl Capture<'_, '_> {
         }
     }
 
-    fn stamps(&self, root: &Root, members: &[Found]) -> Vec<Option<Fingerprint>> {
+    fn stamps(root: &Root, members: &[Found]) -> Vec<Option<Fingerprint>> {
         let look =
             |found: &Found| walk::fingerprint(&absolute(&root.path, &found.path), false).ok();
         members.iter().map(look).collect()

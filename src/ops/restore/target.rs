@@ -344,7 +344,7 @@ fn private_dirs() -> std::fs::DirBuilder {
 
 /// One problem for each kind of refusal: on such a file system it is the same for all files.
 pub(in crate::ops) fn refused(all: Vec<(PathBuf, String)>) -> Vec<FileProblem> {
-    let mut kinds: std::collections::BTreeMap<String, Vec<PathBuf>> = Default::default();
+    let mut kinds = std::collections::BTreeMap::<String, Vec<PathBuf>>::new();
     for (path, what) in all {
         kinds.entry(what).or_default().push(path);
     }

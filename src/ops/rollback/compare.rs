@@ -284,7 +284,8 @@ impl Comparison<'_> {
         };
         if found.kind == entry.kind {
             if self.same(root, &entry, &found)? {
-                if (entry.mode ^ found.mode) & 0o777 == 0
+                let bits = |mode: u32| mode & 0o777;
+                if bits(entry.mode) == bits(found.mode)
                     || entry.kind == EntryKind::Symlink
                     || !cfg!(unix)
                 {

@@ -80,7 +80,7 @@ async fn only_the_owner_may_enter_what_it_makes() {
     let root = dir.path().join("new");
     let store = open(&root).await.unwrap();
     store.put(&key("a/b"), Bytes::from_static(b"x")).await.unwrap();
-    let made = ["", TEMP_DIR, "p", "p/q", "p/q/a", "p/q/a/b"];
+    let names = ["", TEMP_DIR, "p", "p/q", "p/q/a", "p/q/a/b"];
     let mode = |name: &str| root.join(name).metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!(made.map(mode), [0o700, 0o700, 0o700, 0o700, 0o700, 0o600]);
+    assert_eq!(names.map(mode), [0o700, 0o700, 0o700, 0o700, 0o700, 0o600]);
 }
