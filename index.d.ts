@@ -678,6 +678,11 @@ export interface PushOptions {
    * default.
    */
   newBucket?: boolean
+  /**
+   * Directories that are gone or empty, and right so: each as the problem `B2_ROOT_GONE` or `B2_ROOT_EMPTY` names
+   * it.
+   */
+  acceptMissing?: Array<string>
 }
 
 /** What a push did. */

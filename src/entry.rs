@@ -21,6 +21,19 @@ impl RelPath {
         &self.0
     }
 
+    /// The path of what is at `below`, seen from where this path begins.
+    #[must_use]
+    pub fn join(&self, below: &Self) -> Self {
+        Self([self.as_bytes(), b"/", below.as_bytes()].concat())
+    }
+
+    /// Whether this is `place`, or lies below it.
+    #[must_use]
+    pub fn is_in(&self, place: &Self) -> bool {
+        let rest = self.0.strip_prefix(place.as_bytes());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    }
+
     /// The directories above, from the outermost to the nearest.
     #[must_use]
     pub fn above(&self) -> impl DoubleEndedIterator<Item = Self> {

@@ -54,7 +54,7 @@ fn other_roots_have_their_own_rules() {
     );
     assert!(included(RootKind::Workspace, "b2-backup/x") && included(RootKind::Workspace, ".env"));
     assert!(
-        !included(RootKind::Workspace, "a.lock")
+        !included(RootKind::Workspace, ".git/index.lock")
             && !included(RootKind::Workspace, "auth-profiles.json")
     );
     assert!(included(RootKind::AgentDir, "models.json") && included(RootKind::AgentDir, "cache/x"));

@@ -13,7 +13,7 @@ use b2_backup::source::{EntryKind, RelPath, Root, RootKind};
 use tokio_util::sync::CancellationToken;
 
 fn root(kind: RootKind, path: &Path) -> Root {
-    Root { kind, path: path.to_path_buf(), only: Vec::new() }
+    Root::new(kind, path.to_path_buf())
 }
 
 fn run(roots: &[Root], policy: &Policy) -> Walk {
@@ -84,6 +84,8 @@ fn odd_names_links_and_modes() {
 fn sockets_pipes_and_private_directories_are_left_out() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "workspace/a", "");
+    write(dir.path(), "workspace/hidden/.openclaw-private-update-capture", "");
+    write(dir.path(), "workspace/hidden/x", "");
     write(dir.path(), "updates/one/.openclaw-private-update-capture", "");
     write(dir.path(), "updates/one/sub/x", "");
     write(dir.path(), "updates/two/x", "");
@@ -97,7 +99,16 @@ fn sockets_pipes_and_private_directories_are_left_out() {
         let walk = run(&[root(RootKind::State, dir.path())], &policy);
         assert_eq!(
             found(&walk),
-            ["0:updates", "0:updates/two", "0:updates/two/x", "0:workspace", "0:workspace/a"]
+            [
+                "0:updates",
+                "0:updates/two",
+                "0:updates/two/x",
+                "0:workspace",
+                "0:workspace/a",
+                "0:workspace/hidden",
+                "0:workspace/hidden/.openclaw-private-update-capture",
+                "0:workspace/hidden/x"
+            ]
         );
         assert_eq!(
             excluded(&walk),
@@ -168,7 +179,9 @@ fn includes_open_directories_that_are_left_out() {
 #[test]
 fn several_roots_in_order_and_named_files_only() {
     let dir = tempfile::tempdir().unwrap();
-    for name in ["state/openclaw.json", "ws/cache/a", "ws/b.tmp", "etc/more.json5", "etc/passwd"] {
+    for name in
+        ["state/openclaw.json", "ws/cache/a", "ws/.git/index.lock", "etc/more.json5", "etc/passwd"]
+    {
         write(dir.path(), name, "");
     }
     let mut config = root(RootKind::Config, &dir.path().join("etc"));
@@ -180,8 +193,8 @@ fn several_roots_in_order_and_named_files_only() {
         root(RootKind::Workspace, &dir.path().join("missing")),
     ];
     let walk = run(&roots, &plain());
-    assert_eq!(found(&walk), ["0:openclaw.json", "1:more.json5", "2:cache", "2:cache/a"]);
-    assert_eq!(excluded(&walk), ["2:b.tmp temporary file"]);
+    assert_eq!(found(&walk), ["0:openclaw.json", "1:more.json5", "2:.git", "2:cache", "2:cache/a"]);
+    assert_eq!(excluded(&walk), ["2:.git/index.lock lock file of git"]);
     assert_eq!(walk.skipped.len(), 1, "{:?}", walk.skipped);
 }
 

@@ -99,7 +99,8 @@ fn locked(
 
 async fn push(machine: &Machine, wait_ms: u64) -> Result<PushReport> {
     let wait = Duration::from_millis(wait_ms);
-    let options = PushOptions { reason: Reason::Manual, wait, new_bucket: false };
+    let (reason, accept_missing) = (Reason::Manual, vec![]);
+    let options = PushOptions { reason, wait, new_bucket: false, accept_missing };
     ops::push(&machine.session().await, options).await
 }
 

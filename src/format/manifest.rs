@@ -6,6 +6,7 @@ use super::{
     Header, KeySlot, MAX_FOOTER_BYTES, MAX_PACK_BYTES, Malformed, ObjectKind, PackName, Run, cbor,
     deflate, has_few_lists, inflate,
 };
+use crate::entry::RelPath;
 
 /// Why a snapshot was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -98,12 +99,15 @@ pub struct TreeRef {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct RootRecord {
-    /// 0 state directory, 1 workspace, 2 agent directory, 3 configuration files.
+    /// 0 state directory, 1 workspace, 2 agent directory, 3 configuration files, 4 only there because a link leads to it.
     #[n(0)]
     pub kind: u8,
     /// Absolute path there.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub path: Vec<u8>,
+    /// Path of a link in the state directory that leads to it.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub at: Option<Vec<u8>>,
 }
 
 /// What a snapshot holds.
@@ -137,6 +141,38 @@ pub struct Remark {
     /// A sentence.
     #[n(2)]
     pub message: String,
+}
+
+/// A directory that was whole in an earlier snapshot, and is gone or empty in this one: a disk that was not mounted, say.
+/// The user has not said that it is right so.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct MissingRecord {
+    /// Path of the root, as in [`RootRecord`]; empty for the state directory.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub root: Vec<u8>,
+    /// As in [`RootRecord`].
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub at: Option<Vec<u8>>,
+    /// Path below the root; `None` is the whole root.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub path: Option<Vec<u8>>,
+    /// Files and links that it held.
+    #[n(3)]
+    pub files: u64,
+    /// The last snapshot that holds it. Pruning keeps that one.
+    #[n(4)]
+    pub snapshot: String,
+}
+
+impl MissingRecord {
+    /// The path for people: below the state directory as it is, of another root with that root before it.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let parts = [Some(self.root.clone()).filter(|root| !root.is_empty()), self.path.clone()];
+        let parts: Vec<Vec<u8>> = parts.into_iter().flatten().collect();
+        RelPath::from_bytes(parts.join(b"/".as_slice())).escaped()
+    }
 }
 
 /// A file that has much new content.
@@ -221,6 +257,9 @@ pub struct Manifest {
     /// What is new in it; `None` in the first of a lineage, and where the previous one was not known.
     #[n(13)]
     pub changes: Option<ChangeSummary>,
+    /// What is missing as a whole; `None` where nothing is.
+    #[n(14)]
+    pub missing: Option<Vec<MissingRecord>>,
 }
 
 /// No manifest object is larger.

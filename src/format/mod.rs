@@ -12,8 +12,8 @@ mod tree;
 
 pub use header::{FORMAT_VERSION, HEADER_BYTES, Header, ObjectKind};
 pub use manifest::{
-    ChangeSummary, Counts, GrownPath, MAX_MANIFEST_BYTES, Manifest, PackRef, Parts, Reason, Remark,
-    RootRecord, TreeRef,
+    ChangeSummary, Counts, GrownPath, MAX_MANIFEST_BYTES, Manifest, MissingRecord, PackRef, Parts,
+    Reason, Remark, RootRecord, TreeRef,
 };
 pub use names::{
     ChunkId, MachineId, PackName, RepositoryId, SnapshotId, SnapshotName, pack_prefix,

@@ -214,6 +214,7 @@ fn empty_manifest() -> Manifest {
         tree: TreeRef { bytes: 0, sha256: [0; 32], runs: vec![], tails: vec![] },
         remarks: vec![],
         changes: None,
+        missing: None,
     }
 }
 

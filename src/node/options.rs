@@ -181,6 +181,9 @@ pub struct PushOptions {
     /// Begin anew where this machine stored snapshots and there is nothing any more (`B2_BUCKET_EMPTY`); false by
     /// default.
     pub new_bucket: Option<bool>,
+    /// Directories that are gone or empty, and right so: each as the problem `B2_ROOT_GONE` or `B2_ROOT_EMPTY` names
+    /// it.
+    pub accept_missing: Option<Vec<String>>,
 }
 
 impl TryFrom<PushOptions> for ops::PushOptions {
@@ -191,7 +194,8 @@ impl TryFrom<PushOptions> for ops::PushOptions {
         let reason = Reason::parse(name)
             .ok_or_else(|| Error::config("reason", format!("{name:?} is no reason")))?;
         let new_bucket = options.new_bucket.unwrap_or_default();
-        Ok(Self { reason, wait: wait(options.wait_ms)?, new_bucket })
+        let accept_missing = options.accept_missing.unwrap_or_default();
+        Ok(Self { reason, wait: wait(options.wait_ms)?, new_bucket, accept_missing })
     }
 }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::list::time;
 use super::restore::{Target, Work, fetch};
+use super::roots::{in_place_of_links, put_in_place};
 use super::session::{Session, millis};
 use super::tree::{entries, source, without_logs};
 use super::{FileProblem, Settings, problem};
@@ -123,6 +124,8 @@ async fn run(
     let target = Target::open(&folder.path().join("restored"), Arc::clone(&blank.ambient.steps))?;
     let target = Arc::new(target);
     let (all, logs) = without_logs(entries(&source).await?);
+    let places = in_place_of_links(&manifest.roots, &all, |_| true);
+    let all = put_in_place(all, &manifest.roots, &places);
     let work = Arc::new(Work::new(blank, all, Arc::clone(&target), &source));
     fetch(blank, &source, &work, true).await?;
     let mut seen = Seen { cancel: blank.ambient.cancel.clone(), ..Seen::default() };

@@ -59,7 +59,8 @@ pub async fn plan(session: &Session) -> Result<PlanReport> {
     let shown = |root: u16, path: &crate::entry::RelPath| shown_here(&roots, root, path);
     let mut entries = BTreeMap::new();
     for found in &walk.found {
-        let changed = memory.as_ref().and_then(|memory| memory.unchanged(found)).is_none();
+        let changed =
+            memory.as_ref().and_then(|memory| memory.seems_unchanged(found.root, found)).is_none();
         let bytes = if found.kind == EntryKind::File { found.fingerprint.size } else { 0 };
         if found.kind == EntryKind::File {
             report.files += 1;

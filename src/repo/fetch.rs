@@ -334,6 +334,7 @@ mod tests {
             tree,
             remarks: vec![],
             changes: None,
+            missing: None,
         };
         let id = SnapshotId::new(0, machine, false);
         let snapshot = Snapshot { id, repository, key, manifest, sha256: [0; 32] };

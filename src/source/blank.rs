@@ -3,6 +3,7 @@
 //! A state is never literally empty: installing the plugin made `openclaw.json` and the shared database, and setting
 //! OpenClaw up made a workspace with files that the host writes into every new one.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
@@ -74,17 +75,13 @@ pub fn look(
     if content.has_jobs {
         return Ok(Content::Used(shared));
     }
-    let kind = |found: &Found| {
-        roots.get(usize::from(found.root)).map_or(RootKind::State, |root| root.kind)
-    };
     let git = used_repositories(walk);
     let mut bootstrap = Bootstrap::default();
     for found in walk.found.iter().filter(|found| found.kind != EntryKind::Directory) {
-        let host_made = match region(kind(found), inside, &found.path) {
+        let (kind, path) = judged(roots, found);
+        let host_made = match region(kind, inside, &path) {
             Region::Host => continue,
-            Region::Agent(below) => {
-                agent_is_new(found, kind(found), below, &place(found)?, scratch)?
-            }
+            Region::Agent(below) => agent_is_new(found, kind, below, &place(found)?, scratch)?,
             Region::Workspace(below) => {
                 let in_git = below.strip_prefix(b".git/".as_slice()).is_some();
                 let ours = if in_git {
@@ -105,6 +102,12 @@ pub fn look(
     Ok(Content::Blank(bootstrap))
 }
 
+/// What rules hold for what was found, and its path as these see it.
+fn judged<'f>(roots: &[Root], found: &'f Found) -> (RootKind, Cow<'f, RelPath>) {
+    let root = roots.get(usize::from(found.root));
+    root.map_or((RootKind::State, Cow::Borrowed(&found.path)), |root| root.judged(&found.path))
+}
+
 /// Where a path is, with what of it lies below that place.
 enum Region<'a> {
     Workspace(&'a [u8]),
@@ -118,7 +121,7 @@ fn region<'a>(kind: RootKind, inside: &[Inside], path: &'a RelPath) -> Region<'a
         RootKind::Workspace => return Region::Workspace(bytes),
         RootKind::AgentDir => return Region::Agent(bytes),
         RootKind::Config => return Region::Host,
-        RootKind::State => {}
+        RootKind::State | RootKind::Linked => {}
     }
     let below = |above: &[u8]| bytes.strip_prefix(above)?.strip_prefix(b"/");
     for place in inside {
@@ -142,7 +145,8 @@ fn region<'a>(kind: RootKind, inside: &[Inside], path: &'a RelPath) -> Region<'a
 
 /// What is above `below`.
 fn top(path: &RelPath, below: &[u8]) -> Vec<u8> {
-    let above = path.as_bytes().len() - below.len();
+    // Of a linked root the path may be the shorter one.
+    let above = path.as_bytes().len().saturating_sub(below.len());
     path.as_bytes().get(..above).unwrap_or_default().to_vec()
 }
 

@@ -66,9 +66,13 @@ pub fn host_database(path: &RelPath, kind: RootKind) -> Option<Redact> {
         (RootKind::State, [b"state", name]) if name.starts_with(b"openclaw.sqlite") => {
             Some(Redact::Shared)
         }
+        // Links in workspaces are not followed: this is where the host's own files are.
+        (RootKind::Linked, [.., name]) if name.starts_with(b"openclaw.sqlite") => {
+            Some(Redact::Shared)
+        }
         (RootKind::State, [top, ..]) if top.starts_with(b"workspace") => None,
         // An agent's directory can be configured to be anywhere.
-        (RootKind::State | RootKind::AgentDir, [.., name])
+        (RootKind::State | RootKind::AgentDir | RootKind::Linked, [.., name])
             if name.starts_with(b"openclaw-agent.sqlite") =>
         {
             Some(Redact::Agent)

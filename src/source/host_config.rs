@@ -28,7 +28,7 @@ pub struct HostConfig {
     pub files: Vec<PathBuf>,
     /// Files that it includes and that are not there, or are none: what comes there is configuration.
     pub missing: Vec<PathBuf>,
-    /// Workspaces of agents, absolute.
+    /// Where agents work: workspaces, and what holds their sandboxes and checkouts, absolute.
     pub workspaces: Vec<PathBuf>,
     /// Directories of agents, absolute.
     pub agent_dirs: Vec<PathBuf>,
@@ -81,8 +81,10 @@ pub fn read_as(path: &Path, home: Option<&Path>, other: &Other) -> HostConfig {
         places.dedup();
         places
     };
-    let workspaces = places(settings(&value, "workspace"));
-    let agent_dirs = places(settings(&value, "agentDir"));
+    let worktrees = value.get("worktreeRoot").and_then(Value::as_str);
+    let workspaces = ["/workspace", "/sandbox/workspaceRoot"].map(|field| settings(&value, field));
+    let workspaces = places(workspaces.into_iter().flatten().chain(worktrees).collect());
+    let agent_dirs = places(settings(&value, "/agentDir"));
     let Reader { files, missing, warnings, .. } = reader;
     HostConfig { value, files, missing, workspaces, agent_dirs, warnings }
 }
@@ -212,7 +214,7 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-/// All places where a directory of an agent can be configured, in all versions of the host.
+/// All places where a directory of an agent can be configured, in all versions of the host. `field` is a JSON pointer.
 fn settings<'a>(config: &'a Value, field: &str) -> Vec<&'a str> {
     let agents = config.get("agents");
     let list = agents.and_then(|agents| agents.get("list")).and_then(Value::as_array);
@@ -221,7 +223,7 @@ fn settings<'a>(config: &'a Value, field: &str) -> Vec<&'a str> {
     let one = [config.get("agent"), defaults].into_iter().flatten();
     one.chain(list.into_iter().flatten())
         .chain(entries.into_iter().flat_map(Map::values))
-        .filter_map(|agent| agent.get(field)?.as_str())
+        .filter_map(|agent| agent.pointer(field)?.as_str())
         .collect()
 }
 
@@ -266,19 +268,27 @@ mod tests {
             agents: {
               defaults: { workspace: '~/ws' },
               list: [{ id: 'a', workspace: 'rel', agentDir: '/dirs/a' }],
-              entries: { b: { agentDir: '~' , workspace: '' }, c: { workspace: '/old' } },
+              entries: { b: { agentDir: '~' , workspace: '' }, c: { workspace: '/old' },
+                d: { sandbox: { workspaceRoot: '/sandboxes' } } },
             },
+            worktreeRoot: '/worktrees',
         }";
         write(dir.path(), "openclaw.json", text);
         let config = read(&dir.path().join("openclaw.json"), Some(Path::new("/home/x")));
         assert_eq!(
             config.workspaces,
-            [PathBuf::from("/home/x/ws"), "/old".into(), dir.path().join("rel")]
-                .iter()
-                .cloned()
-                .collect::<std::collections::BTreeSet<_>>()
-                .into_iter()
-                .collect::<Vec<_>>()
+            [
+                PathBuf::from("/home/x/ws"),
+                "/old".into(),
+                "/sandboxes".into(),
+                dir.path().join("rel"),
+                "/worktrees".into()
+            ]
+            .iter()
+            .cloned()
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
         );
         assert_eq!(config.agent_dirs, [PathBuf::from("/dirs/a"), "/home/x".into()]);
         assert!(config.warnings.is_empty());

@@ -11,13 +11,16 @@ pub mod gateway;
 pub(crate) mod holes;
 pub mod host_config;
 pub(crate) mod json5;
+pub mod links;
 pub mod locks;
 pub mod logs;
+mod mounts;
 pub mod own;
 pub mod place;
 pub mod policy;
 mod policy_rules;
 mod private_copy;
+mod resolve;
 pub mod roots;
 mod scrub;
 pub mod sqlite;
@@ -25,6 +28,7 @@ mod stat;
 pub mod walk;
 pub mod withheld;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 pub use crate::entry::{EntryKind, RelPath};
@@ -40,6 +44,8 @@ pub enum RootKind {
     AgentDir,
     /// The directory of configuration files outside the state directory; only the named files belong.
     Config,
+    /// A directory elsewhere, which a link in the state directory leads to. The rules of that place hold for it.
+    Linked,
 }
 
 /// A directory that belongs to the state.
@@ -51,6 +57,28 @@ pub struct Root {
     pub path: PathBuf,
     /// For `RootKind::Config`: only these file names in it. Empty for all other kinds: everything in it.
     pub only: Vec<Vec<u8>>,
+    /// The path of a link in the state directory that leads here. A link below another such root counts as the path
+    /// that leads to it from the state directory.
+    pub at: Option<RelPath>,
+}
+
+impl Root {
+    /// A root that everything in it belongs to.
+    #[must_use]
+    pub fn new(kind: RootKind, path: PathBuf) -> Self {
+        Self { kind, path, only: Vec::new(), at: None }
+    }
+
+    /// What rules hold for a path below this root, and the path as these rules see it.
+    #[must_use]
+    pub fn judged<'p>(&self, path: &'p RelPath) -> (RootKind, Cow<'p, RelPath>) {
+        match &self.at {
+            Some(at) if self.kind == RootKind::Linked => {
+                (RootKind::State, Cow::Owned(at.join(path)))
+            }
+            _ => (self.kind, Cow::Borrowed(path)),
+        }
+    }
 }
 
 /// Tells without opening a file whether it may have changed. For a database the `-wal` beside it belongs to it.

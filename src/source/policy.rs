@@ -10,7 +10,7 @@ use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::policy_rules::{
     Area, COPIES, Class, LOG_REASON, PLAIN_REASON, PLAIN_SECRETS, PRIVATE_MARKER, PRIVATE_REASON,
-    PROJECT_LOCKS, RULES, Rule,
+    RULES, Rule,
 };
 use super::{EntryKind, RelPath, RootKind};
 use crate::error::{Error, Result};
@@ -60,6 +60,7 @@ struct Rules {
     agent_dir: Matcher,
     host_names: Matcher,
     any_names: Matcher,
+    git_names: Matcher,
     include: GlobSet,
     /// The fixed directories that the `include` globs begin with.
     include_bases: Vec<Vec<u8>>,
@@ -121,6 +122,7 @@ impl Policy {
             agent_dir: matcher(&[Area::AgentDir])?,
             host_names: matcher(&[Area::AnyName, Area::HostName])?,
             any_names: matcher(&[Area::AnyName])?,
+            git_names: matcher(&[Area::GitName])?,
             include: user_globs("include", include)?,
             include_bases: include.iter().map(|glob| fixed_base(clean(glob))).collect(),
             exclude: user_globs("exclude", exclude)?,
@@ -235,10 +237,28 @@ impl Policy {
         }
     }
 
-    /// Whether a file of this name makes its directory private: it is never backed up, whatever the user says.
+    /// Whether a link in the state directory is followed. Not in workspaces: an agent in a sandbox could bring into
+    /// backups, and by a restore into its workspace, what it must not read.
     #[must_use]
-    pub fn marks_private(name: &[u8]) -> Option<&'static str> {
-        (name == PRIVATE_MARKER.as_bytes()).then_some(PRIVATE_REASON)
+    pub fn follows(&self, link: &RelPath) -> bool {
+        let Some(above) = link.above().next_back() else { return true };
+        let holds_some = [b"workspaces".as_slice(), b"worktrees", b"sandboxes"];
+        holds_some.contains(&above.as_bytes())
+            || self.region(RootKind::State, above.as_bytes()).0 != Region::Workspace
+    }
+
+    /// Whether a file of this name makes the directory private: it is never backed up, whatever the user says. Not in
+    /// workspaces: there an agent could hide things from backups with it.
+    #[must_use]
+    pub fn marks_private(
+        &self,
+        kind: RootKind,
+        directory: &[u8],
+        name: &[u8],
+    ) -> Option<&'static str> {
+        let marks = name == PRIVATE_MARKER.as_bytes()
+            && self.region(kind, directory).0 != Region::Workspace;
+        marks.then_some(PRIVATE_REASON)
     }
 
     /// Why an entry is left out, and whether no `include` can change that.
@@ -296,18 +316,14 @@ impl Policy {
 
     fn rule_of_name(&self, region: Region, path: &[u8]) -> Option<Rule> {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-        if PROJECT_LOCKS.iter().any(|lock| lock.as_bytes() == name) {
-            return None;
-        }
-        let names = if region == Region::Workspace {
+        let names = if in_git(path) {
+            &self.rules.git_names
+        } else if region == Region::Workspace || is_written_by_users(path) {
             &self.rules.any_names
         } else {
             &self.rules.host_names
         };
-        let rule = names.first(&Candidate::new(&as_path(name)))?;
-        // Any name may be the name of a branch, and so of a file, but for `*.lock`, which git forbids.
-        let ignored = in_git(path) && rule.glob != "*.lock";
-        (!ignored).then_some(rule)
+        names.first(&Candidate::new(&as_path(name)))
     }
 
     /// The rules that hold for a path, and the path below the place they begin at.
@@ -316,7 +332,7 @@ impl Policy {
             RootKind::Workspace => return (Region::Workspace, path),
             RootKind::AgentDir => return (Region::AgentDir, path),
             RootKind::Config => return (Region::Config, path),
-            RootKind::State => {}
+            RootKind::State | RootKind::Linked => {}
         }
         for inside in self.inside.iter() {
             // The place itself is an entry of its parent, but must not fall to a rule there.
@@ -329,8 +345,11 @@ impl Policy {
             }
         }
         let top = path.split(|byte| *byte == b'/').next().unwrap_or(path);
-        let workspace =
-            top == b"workspace" || top == b"workspaces" || top.starts_with(b"workspace-");
+        // Agents work in checkouts and sandboxes as they do in workspaces.
+        let workspace = [b"workspace".as_slice(), b"workspaces", b"worktrees", b"sandboxes"]
+            .contains(&top)
+            || top.starts_with(b"workspace-");
+        let workspace = workspace && !path.starts_with(b"worktrees/.templates");
         (if workspace { Region::Workspace } else { Region::Host }, path)
     }
 
@@ -356,6 +375,11 @@ fn in_git(path: &[u8]) -> bool {
     let mut parts = path.rsplit(|byte| *byte == b'/');
     parts.next();
     parts.any(|part| part.ends_with(b".git"))
+}
+
+/// Whether a path of the state directory is in a part of it that users write, beside workspaces.
+fn is_written_by_users(path: &[u8]) -> bool {
+    path.starts_with(b"skills/") || path.starts_with(b"hooks/")
 }
 
 #[cfg(unix)]

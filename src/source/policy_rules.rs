@@ -41,10 +41,12 @@ pub(super) enum Area {
     /// A path relative to an agent's directory (`agents/*/agent`, or configured elsewhere), with
     /// everything below it.
     AgentDir,
-    /// The name of a file anywhere but in workspaces.
+    /// The name of a file anywhere but in workspaces and in `skills` and `hooks`, which users write.
     HostName,
-    /// The name of a file anywhere, workspaces included; in git directories only `*.lock`.
+    /// The name of a file anywhere, workspaces included; not in git directories.
     AnyName,
+    /// The name of a file in a git directory: any other name there may be that of a branch.
+    GitName,
 }
 
 /// One line of the table.
@@ -68,27 +70,6 @@ pub(super) const PRIVATE_MARKER: &str = ".openclaw-private-update-capture";
 /// Said of what lies beside a database and belongs to it. Of a file with such a name that lies beside something else,
 /// `logs.rs` decides.
 pub const LOG_REASON: &str = "log of a database, contained in its copy";
-
-/// Names that end in `.lock` and are the user's work: they pin the versions of a project.
-pub(super) const PROJECT_LOCKS: &[&str] = &[
-    "Cargo.lock",
-    "Gemfile.lock",
-    "Pipfile.lock",
-    "Podfile.lock",
-    "bun.lock",
-    "composer.lock",
-    "deno.lock",
-    "devenv.lock",
-    "flake.lock",
-    "mix.lock",
-    "pdm.lock",
-    "pixi.lock",
-    "poetry.lock",
-    "pubspec.lock",
-    "pylock.toml",
-    "uv.lock",
-    "yarn.lock",
-];
 
 /// Names of files that may hold secrets and are backed up all the same, in whatever directory.
 pub(super) const CONFIDENTIAL_NAMES: &[&str] = &[
@@ -144,7 +125,7 @@ pub(super) const PLAIN_SECRETS: &[&str] = &[
     "**/secrets.{json,json5,yaml,yml,toml,env}",
 ];
 
-use Area::{AgentDir, AnyName, HostName, State};
+use Area::{AgentDir, AnyName, GitName, HostName, State};
 use Class::{HostLock, Install, Media, Ours, Private, Regenerable, Secret, Transient, Volatile};
 
 /// The table. The first line that fits gives the reason.
@@ -173,8 +154,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(State, Regenerable, "dev", "development checkout of OpenClaw"),
     rule(State, Regenerable, "plugin-skills", "links that OpenClaw generates"),
     rule(State, Regenerable, "sandbox/skills-workspaces", "copies that OpenClaw generates"),
-    rule(State, Regenerable, "sandboxes", "sandboxes, made again when needed"),
-    rule(State, Regenerable, "worktrees", "checkouts that OpenClaw manages"),
+    rule(State, Regenerable, "worktrees/.templates", "copies that OpenClaw generates"),
     rule(State, Regenerable, "models", "downloaded models"),
     rule(State, Regenerable, "debug-proxy", "recordings for debugging"),
     rule(State, Regenerable, "browser/*/user-data", "browser profile"),
@@ -218,10 +198,12 @@ pub(super) const RULES: &[Rule] = &[
     rule(State, Secret, "agents/*/copilot/**/auth.json", "secret: logins of providers"),
     rule(AnyName, Secret, "auth-profiles.json*", "secret: logins of providers"),
     // Exists only while a process works with it.
-    rule(AnyName, Transient, "*.lock", "lock file"),
-    rule(AnyName, Transient, "*.tmp", "temporary file"),
-    rule(AnyName, Transient, "*.sock", "socket"),
+    rule(AnyName, Transient, ".fs-safe-{atomic,write}-*.lock", "lock file of OpenClaw"),
+    rule(GitName, Transient, "*.lock", "lock file of git"),
     rule(AnyName, Transient, "Singleton{Cookie,Lock,Socket}", "lock of a browser"),
+    rule(HostName, Transient, "*.lock", "lock file"),
+    rule(HostName, Transient, "*.tmp", "temporary file"),
+    rule(HostName, Transient, "*.sock", "socket"),
     rule(HostName, Transient, "*.tmp.*", "temporary file"),
     rule(HostName, Transient, "*.pid", "process id"),
 ];

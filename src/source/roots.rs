@@ -1,9 +1,11 @@
 //! Which directories belong to the state: the state directory first, then what is configured elsewhere.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::policy::Inside;
-use super::{RelPath, Root, RootKind, Skipped, host_config};
+use super::resolve::resolve;
+use super::{RelPath, Root, RootKind, Skipped, host_config, mounts};
 use crate::error::{Error, Result};
 
 /// The roots of a state.
@@ -16,6 +18,10 @@ pub struct Roots {
     pub inside: Vec<Inside>,
     /// What is configured and cannot be used, and why.
     pub warnings: Vec<Skipped>,
+    /// Where directories that are configured would be: nothing is there, or nothing answers.
+    pub away: Vec<PathBuf>,
+    /// Places of file systems that do not answer.
+    pub hanging: Arc<[PathBuf]>,
 }
 
 /// Finds the roots. `config_path` is `<state_dir>/openclaw.json` unless given.
@@ -25,10 +31,10 @@ pub struct Roots {
 /// # Errors
 /// `B2_CONFIG` for the field `stateDir` when it does not exist or is no directory.
 pub fn roots(state_dir: &Path, config_path: Option<&Path>) -> Result<Roots> {
-    roots_with_home(state_dir, config_path, std::env::home_dir().as_deref())
+    roots_with_home(state_dir, config_path, std::env::home_dir().as_deref(), mounts::hanging())
 }
 
-/// As [`roots`], for a given home directory.
+/// As [`roots`], for a given home directory, and where file systems are that do not answer.
 ///
 /// # Errors
 /// As [`roots`].
@@ -36,6 +42,7 @@ pub fn roots_with_home(
     state_dir: &Path,
     config_path: Option<&Path>,
     home: Option<&Path>,
+    hanging: Vec<PathBuf>,
 ) -> Result<Roots> {
     let wrong = |message: String| Error::config("stateDir", message);
     let state = state_dir.canonicalize().map_err(|error| {
@@ -57,15 +64,16 @@ pub fn roots_with_home(
         found: Vec::new(),
         inside: Vec::new(),
         warnings: config.warnings,
+        away: Vec::new(),
+        hanging: hanging.into(),
     };
-    for workspace in config.workspaces.iter().chain(&finder.linked_workspaces()) {
+    for workspace in &config.workspaces {
         finder.directory(RootKind::Workspace, workspace);
     }
     for agent_dir in &config.agent_dirs {
         finder.directory(RootKind::AgentDir, agent_dir);
     }
-    let mut roots =
-        vec![Root { kind: RootKind::State, path: finder.state.clone(), only: Vec::new() }];
+    let mut roots = vec![Root::new(RootKind::State, finder.state.clone())];
     roots.append(&mut without_nested(std::mem::take(&mut finder.found)));
     for file in &config.files {
         finder.config_file(file, &mut roots);
@@ -75,7 +83,8 @@ pub fn roots_with_home(
     }
     finder.inside.sort_by(|a, b| a.path.cmp(&b.path));
     finder.inside.dedup();
-    Ok(Roots { roots, inside: finder.inside, warnings: finder.warnings })
+    let Finder { inside, warnings, away, hanging, .. } = finder;
+    Ok(Roots { roots, inside, warnings, away, hanging })
 }
 
 struct Finder {
@@ -86,37 +95,27 @@ struct Finder {
     found: Vec<Root>,
     inside: Vec<Inside>,
     warnings: Vec<Skipped>,
+    away: Vec<PathBuf>,
+    hanging: Arc<[PathBuf]>,
 }
 
 impl Finder {
-    /// Workspaces that are links in the state directory to somewhere else: the walk follows no links.
-    fn linked_workspaces(&self) -> Vec<PathBuf> {
-        let Ok(entries) = std::fs::read_dir(&self.state) else { return Vec::new() };
-        let mut linked: Vec<PathBuf> = entries
-            .flatten()
-            .filter(|entry| {
-                let name = entry.file_name();
-                let name = name.to_string_lossy();
-                (name == "workspace" || name.starts_with("workspace-"))
-                    && entry.file_type().is_ok_and(|kind| kind.is_symlink())
-                    && entry.path().is_dir()
-            })
-            .map(|entry| entry.path())
-            .collect();
-        linked.sort();
-        linked
-    }
-
     fn directory(&mut self, kind: RootKind, configured: &Path) {
-        let path = match configured.canonicalize() {
+        let path = match resolve(configured, &self.hanging) {
             Ok(path) => path,
-            // A workspace inside the state directory that was not made yet needs no warning.
-            Err(_)
-                if configured.starts_with(&self.state) || configured.starts_with(&self.given) =>
-            {
+            Err(away) => {
+                let inside = |path: &Path| path.starts_with(&self.state);
+                // A workspace inside the state directory that was not made yet needs no warning.
+                let unmade = match away.place() {
+                    Some(place) => inside(place),
+                    None => inside(configured) || configured.starts_with(&self.given),
+                };
+                self.away.extend(away.place().map(Path::to_path_buf));
+                if !unmade {
+                    self.warn(configured, &away.to_string());
+                }
                 return;
             }
-            Err(error) => return self.warn(configured, &error.to_string()),
         };
         if !path.is_dir() {
             return self.warn(configured, "it is no directory");
@@ -132,18 +131,10 @@ impl Finder {
             }
             return;
         }
-        let refused = if path.parent().is_none() {
-            "it is the whole file system"
-        } else if self.home.as_ref() == Some(&path) {
-            "it is the home directory"
-        } else if self.home.as_ref().is_some_and(|home| home.starts_with(&path)) {
-            "the home directory lies in it"
-        } else if self.state.starts_with(&path) {
-            "the state directory lies in it"
-        } else {
-            return self.found.push(Root { kind, path, only: Vec::new() });
-        };
-        self.warn(configured, refused);
+        match too_much(&path, &self.state, self.home.as_deref()) {
+            Some(reason) => self.warn(configured, reason),
+            None => self.found.push(Root::new(kind, path)),
+        }
     }
 
     /// A file of configuration outside all roots makes a root of its directory, for the named files only.
@@ -167,6 +158,7 @@ impl Finder {
                 kind: RootKind::Config,
                 path: directory.to_path_buf(),
                 only: vec![name],
+                at: None,
             }),
         }
     }
@@ -175,6 +167,21 @@ impl Finder {
         let path = path.display().to_string();
         let message = format!("{path} is configured but not backed up: {message}");
         self.warnings.push(Skipped { path, code: "B2_SKIPPED_ROOT", message });
+    }
+}
+
+/// Why a directory that is not in the state directory is too much to belong to it.
+pub(super) fn too_much(path: &Path, state: &Path, home: Option<&Path>) -> Option<&'static str> {
+    if path.parent().is_none() {
+        Some("it is the whole file system")
+    } else if home == Some(path) {
+        Some("it is the home directory")
+    } else if home.is_some_and(|home| home.starts_with(path)) {
+        Some("the home directory lies in it")
+    } else if state.starts_with(path) {
+        Some("the state directory lies in it")
+    } else {
+        None
     }
 }
 
@@ -198,7 +205,7 @@ fn is_usual_agent_dir(path: &RelPath) -> bool {
     matches!(parts.as_slice(), [b"agents", _, b"agent"])
 }
 
-fn relative(path: &Path) -> RelPath {
+pub(super) fn relative(path: &Path) -> RelPath {
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStrExt as _;
@@ -215,21 +222,16 @@ mod tests {
     use super::*;
 
     fn find(state: &Path, home: &Path) -> Result<Roots> {
-        roots_with_home(state, None, Some(home))
+        roots_with_home(state, None, Some(home), Vec::new())
     }
 
     #[test]
     fn outside_places_are_roots_and_inside_ones_are_not() {
         let temp = tempfile::tempdir().unwrap();
         let base = temp.path().canonicalize().unwrap();
-        for dir in [
-            "home/.openclaw/workspace",
-            "home/.openclaw/tools/ws",
-            "ws/inner",
-            "agents/a",
-            "etc",
-            "linked",
-        ] {
+        for dir in
+            ["home/.openclaw/workspace", "home/.openclaw/tools/ws", "ws/inner", "agents/a", "etc"]
+        {
             std::fs::create_dir_all(base.join(dir)).unwrap();
         }
         let (home, state) = (base.join("home"), base.join("home/.openclaw"));
@@ -245,7 +247,6 @@ mod tests {
         .unwrap();
         std::fs::write(base.join("etc/more.json"), "{ x: { $include: 'deep.json' } }").unwrap();
         std::fs::write(base.join("etc/deep.json"), "{").unwrap();
-        std::os::unix::fs::symlink(base.join("linked"), state.join("workspace-x")).unwrap();
         let roots = find(&state, &home).unwrap();
         let listed: Vec<(RootKind, &Path)> =
             roots.roots.iter().map(|root| (root.kind, root.path.as_path())).collect();
@@ -255,7 +256,6 @@ mod tests {
                 (RootKind::State, state.as_path()),
                 (RootKind::AgentDir, &base.join("agents/a")),
                 (RootKind::Config, &base.join("etc")),
-                (RootKind::Workspace, &base.join("linked")),
                 (RootKind::Workspace, &base.join("ws")),
             ]
         );

@@ -72,14 +72,27 @@ pub fn walk(
     list_excluded: bool,
     cancel: &CancellationToken,
 ) -> Result<Walk> {
+    walk_from(0, roots, policy, &Arc::default(), list_excluded, cancel)
+}
+
+/// As [`walk`], for those of the roots that are behind the `first` ones. What is in `hanging`, places of file systems
+/// that do not answer, is not touched.
+pub(super) fn walk_from(
+    first: usize,
+    roots: &[Root],
+    policy: &Policy,
+    hanging: &Arc<[PathBuf]>,
+    list_excluded: bool,
+    cancel: &CancellationToken,
+) -> Result<Walk> {
     let mut walk = Walk::default();
-    for (index, root) in roots.iter().enumerate() {
+    for (index, root) in roots.iter().enumerate().skip(first) {
         let index = u16::try_from(index).map_err(|_| Error::internal("more than 65535 roots"))?;
         let context = Context {
             root: index,
-            kind: root.kind,
-            base: root.path.clone(),
+            place: root.clone(),
             policy: policy.clone(),
+            hanging: Arc::clone(hanging),
             list_excluded,
             cancel: cancel.clone(),
         };
@@ -104,9 +117,9 @@ pub fn walk(
 /// What the threads need to know.
 struct Context {
     root: u16,
-    kind: RootKind,
-    base: PathBuf,
+    place: Root,
     policy: Policy,
+    hanging: Arc<[PathBuf]>,
     list_excluded: bool,
     cancel: CancellationToken,
 }
@@ -180,10 +193,10 @@ fn walk_named(context: &Context, root: &Root, walk: &mut Walk) {
 }
 
 fn walk_tree(context: Context, walk: &mut Walk) -> Result<Passages> {
-    let base = context.base.clone();
+    let base = context.place.path.clone();
     // A root that is gone or unreadable is an error of its own, not an empty snapshot.
     if let Err(error) = std::fs::read_dir(&base) {
-        if context.kind == RootKind::State {
+        if context.place.kind == RootKind::State {
             return Err(Error::io("read", &base, error));
         }
         walk.skipped.push(unreadable(&base, &error));
@@ -280,6 +293,13 @@ fn take(
     }
 }
 
+/// What is said of a file system that does not answer.
+pub(super) fn does_not_answer(path: &Path) -> Skipped {
+    let shown = RelPath::from_bytes(bytes_of(path.as_os_str()).into_owned()).escaped();
+    let message = format!("{shown} is left out: its file system does not answer");
+    Skipped { message, path: shown, code: "B2_SKIPPED_HANGS" }
+}
+
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Skipped {
     let shown = RelPath::from_bytes(bytes_of(path.as_os_str()).into_owned()).escaped();
     Skipped {
@@ -298,10 +318,19 @@ impl Context {
             children.clear();
             return;
         }
-        let relative = directory.strip_prefix(&self.base).unwrap_or(directory);
+        let relative = directory.strip_prefix(&self.place.path).unwrap_or(directory);
         let relative = bytes_of(relative.as_os_str());
+        let (kind, seen) = match &self.place.at {
+            Some(at) if relative.is_empty() => (RootKind::State, at.as_bytes().to_vec()),
+            _ => {
+                let path = RelPath::from_bytes(relative.to_vec());
+                let (kind, seen) = self.place.judged(&path);
+                (kind, seen.as_bytes().to_vec())
+            }
+        };
         let marker = children.iter_mut().flatten().find_map(|child| {
-            Policy::marks_private(&bytes_of(&child.file_name))
+            self.policy
+                .marks_private(kind, &seen, &bytes_of(&child.file_name))
                 .map(|reason| (&mut child.client_state, reason))
         });
         if let Some((state, reason)) = marker
@@ -325,6 +354,11 @@ impl Context {
             }
             path.extend_from_slice(&name);
             let full = child.path();
+            if self.hanging.contains(&full) {
+                child.read_children = None;
+                child.client_state = Verdict::Skipped(does_not_answer(&full));
+                continue;
+            }
             let stat = || std::fs::symlink_metadata(&full);
             let (verdict, enter) =
                 self.judge(&full, RelPath::from_bytes(path), child.file_type, stat);
@@ -352,16 +386,17 @@ impl Context {
         } else {
             return (self.judge_special(full, path, special(file_type)), false);
         };
-        let reason = match self.policy.decide(self.kind, &path, kind) {
+        let (rules, seen) = self.place.judged(&path);
+        let reason = match self.policy.decide(rules, &seen, kind) {
             Decision::Include => None,
             Decision::Exclude { reason }
-                if kind == EntryKind::Directory && !self.policy.prunes(self.kind, &path) =>
+                if kind == EntryKind::Directory && !self.policy.prunes(rules, &seen) =>
             {
                 Some(reason)
             }
             // It may lie beside what is no database.
             Decision::Exclude { reason: LOG_REASON } if kind == EntryKind::File => {
-                match self.policy.decide_no_log(self.kind, &path) {
+                match self.policy.decide_no_log(rules, &seen) {
                     Decision::Include => None,
                     Decision::Exclude { reason } => {
                         return (Verdict::Excluded(path, reason), false);
@@ -386,7 +421,8 @@ impl Context {
 
     /// Decides about what is neither file nor directory nor link. A socket is there only while a process listens.
     fn judge_special(&self, full: &Path, path: RelPath, what: &'static str) -> Verdict {
-        match self.policy.decide(self.kind, &path, EntryKind::File) {
+        let (rules, seen) = self.place.judged(&path);
+        match self.policy.decide(rules, &seen, EntryKind::File) {
             Decision::Exclude { reason } => Verdict::Excluded(path, reason),
             Decision::Include if what == SOCKET => Verdict::Excluded(path, what),
             Decision::Include => {

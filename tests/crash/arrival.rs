@@ -74,7 +74,7 @@ async fn killed_anywhere() {
     other.settings.store = StoreConfig { bucket, prefix: "p".into(), ..StoreConfig::default() };
     let session = super::killed::session(&other).await;
     let options = super::machine::push_options(b2_backup::format::Reason::Manual);
-    ops::push(&session, options).await.unwrap();
+    ops::push(&session, options.clone()).await.unwrap();
     let blank = origin.join("state");
     small(&blank, "INSERT INTO config_machine_state VALUES ('plugins.installedIndex', 'new')", &[]);
     write(&blank, "openclaw.json", "{ gateway: { port: 2 } }");
@@ -119,7 +119,7 @@ async fn killed_anywhere() {
         }
         whole();
         let session = super::killed::session(&machine).await;
-        let pushed = ops::push(&session, options).await.unwrap();
+        let pushed = ops::push(&session, options.clone()).await.unwrap();
         assert!(pushed.snapshot.is_some(), "killed at {at} of {steps}");
     }
     assert!(anew > 50 && gone_on > 50, "{anew} {gone_on}");

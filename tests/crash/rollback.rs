@@ -75,6 +75,7 @@ async fn set_up() -> (Trial, String, State, State) {
         reason: b2_backup::format::Reason::Manual,
         wait: std::time::Duration::ZERO,
         new_bucket: false,
+        accept_missing: vec![],
     };
     let pushed = ops::push(&session(&machine).await, options).await.unwrap();
     second_state(&live);
@@ -316,9 +317,10 @@ async fn a_push_never_runs_over_one_that_is_half_done() {
         reason: b2_backup::format::Reason::Manual,
         wait: std::time::Duration::ZERO,
         new_bucket: false,
+        accept_missing: vec![],
     };
     let gateway = super::host::running_gateway(&trial.live());
-    let refused = ops::push(&session(&machine).await, options).await.unwrap_err();
+    let refused = ops::push(&session(&machine).await, options.clone()).await.unwrap_err();
     assert_eq!(refused.code(), "B2_ROLLBACK_OPEN");
     assert!(refused.to_string().contains("restart OpenClaw"), "{refused}");
     assert_eq!(recover(&machine).await, Outcome::Waiting);

@@ -271,7 +271,8 @@ async fn what_has_no_content_is_named_unless_it_goes_with_its_process() {
     let live = machine.settings.state_dir.clone();
     write(&live, "workspace/a.md", "a");
     make_fifo(&live.join("workspace/pipe"));
-    make_fifo(&live.join("workspace/pipe.tmp"));
+    write(&live, "workspace/.git/HEAD", "ref: refs/heads/main");
+    make_fifo(&live.join("workspace/.git/pipe.lock"));
     let _socket = std::os::unix::net::UnixListener::bind(live.join("workspace/s")).unwrap();
     let report = machine.push().await.unwrap();
     assert_eq!(codes(&report.skipped), [("workspace/pipe", "B2_SKIPPED_SPECIAL")]);
@@ -279,7 +280,7 @@ async fn what_has_no_content_is_named_unless_it_goes_with_its_process() {
     let out = plan.entries.iter().filter(|entry| !entry.included);
     let out: Vec<_> = out.map(|entry| (entry.path.as_str(), entry.reason.as_deref())).collect();
     assert!(out.contains(&("workspace/s", Some("socket"))), "{out:?}");
-    assert!(out.contains(&("workspace/pipe.tmp", Some("temporary file"))), "{out:?}");
+    assert!(out.contains(&("workspace/.git/pipe.lock", Some("lock file of git"))), "{out:?}");
 }
 
 fn make_fifo(path: &Path) {

@@ -124,7 +124,11 @@ async fn roots_that_lead_out() {
     let place = plain();
     for name in ["/", "/..", "/a/..", "..", "", "/etc", "/x\0y", "/\u{1b}[2J", "//"] {
         let named = |manifest: &mut b2_backup::format::Manifest| {
-            manifest.roots.push(b2_backup::format::RootRecord { kind: 1, path: name.into() });
+            manifest.roots.push(b2_backup::format::RootRecord {
+                kind: 1,
+                path: name.into(),
+                at: None,
+            });
         };
         let twist: Twist<'_> = &named;
         let entries = [b2_backup::format::Entry { root: 1, ..file("planted.md") }];

@@ -97,7 +97,12 @@ async fn a_snapshot_that_is_there_and_lost_its_packs() {
 }
 
 async fn push_anew(machine: &Machine) -> Result<PushReport> {
-    let options = PushOptions { reason: Reason::Manual, wait: Duration::ZERO, new_bucket: true };
+    let options = PushOptions {
+        reason: Reason::Manual,
+        wait: Duration::ZERO,
+        new_bucket: true,
+        accept_missing: vec![],
+    };
     ops::push(&machine.session().await, options).await
 }
 

@@ -6,8 +6,9 @@ use b2_backup::crypto::{MasterKey, RepoKey, sha256};
 use b2_backup::entry::{EntryKind, RelPath};
 use b2_backup::format::{
     ChangeSummary, ChunkId, Counts, Entry, EntryFlags, Footer, FrameEntry, GrownPath, HEADER_BYTES,
-    Header, KeySlot, MachineId, Manifest, ObjectKind, PackName, PackRef, Reason, RecoveryCode,
-    Remark, RepositoryId, RootRecord, Run, SnapshotId, SnapshotName, TreeReader, TreeRef,
+    Header, KeySlot, MachineId, Manifest, MissingRecord, ObjectKind, PackName, PackRef, Reason,
+    RecoveryCode, Remark, RepositoryId, RootRecord, Run, SnapshotId, SnapshotName, TreeReader,
+    TreeRef,
 };
 use b2_backup::repo::{
     Arrival, Before, Captured, Drilled, Forgotten, Journal, KeyRing, Last, Newest, PackRead, Phase,
@@ -77,7 +78,11 @@ fn manifest(draw: &mut Draw) -> Manifest {
         host_version: draw.maybe(Draw::text),
         program_version: draw.text(),
         includes_secrets: draw.flag(),
-        roots: draw.list(|draw| RootRecord { kind: draw.small() as u8, path: draw.bytes() }),
+        roots: draw.list(|draw| RootRecord {
+            kind: draw.small() as u8,
+            path: draw.bytes(),
+            at: draw.maybe(Draw::bytes),
+        }),
         counts: counts(draw),
         packs: numbers.into_iter().map(|number| pack(draw, number)).collect(),
         tree: tree_ref(draw),
@@ -92,6 +97,15 @@ fn manifest(draw: &mut Draw) -> Manifest {
                 path: draw.bytes(),
                 bytes: draw.word(),
             }),
+        }),
+        missing: draw.maybe(|draw| {
+            draw.list(|draw| MissingRecord {
+                root: draw.bytes(),
+                at: draw.maybe(Draw::bytes),
+                path: draw.maybe(Draw::bytes),
+                files: draw.word(),
+                snapshot: draw.text(),
+            })
         }),
     }
 }

@@ -35,6 +35,7 @@ mod guarded;
 mod lost;
 #[path = "../support/machine.rs"]
 mod machine;
+mod missing;
 #[path = "../support/plain.rs"]
 mod plain;
 #[path = "../support/s3_server.rs"]

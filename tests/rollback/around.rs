@@ -196,13 +196,13 @@ async fn a_directory_that_is_not_empty_stays() {
     first_day(&place.live);
     let snapshot = place.push().await;
     write(&place.live, "workspace/project/main.rs", "fn main() {}");
-    write(&place.live, "workspace/project/held.lock", "held");
+    write(&place.live, "workspace/project/.fs-safe-write-1.lock", "held");
     let report = place.roll_back(&exactly(&snapshot)).await.unwrap();
     assert_eq!(
         (report.outcome, &report.left[..]),
         (Outcome::Applied, &["workspace/project".to_owned()][..])
     );
-    assert!(place.live.join("workspace/project/held.lock").exists());
+    assert!(place.live.join("workspace/project/.fs-safe-write-1.lock").exists());
     assert!(!place.live.join("workspace/project/main.rs").exists());
     assert_eq!(place.undo().await.unwrap().outcome, Outcome::Applied);
     assert!(place.live.join("workspace/project/main.rs").exists());

@@ -153,7 +153,7 @@ async fn a_root_that_is_named_twice() {
     write(&place.live, "openclaw.json", config.to_string());
     place.push().await;
     let entries = [Entry { root: 1, ..file("a.md") }, Entry { root: 2, ..file("b.md") }];
-    let named = RootRecord { kind: 1, path: outside.to_str().unwrap().into() };
+    let named = RootRecord { kind: 1, path: outside.to_str().unwrap().into(), at: None };
     let twice = |manifest: &mut Manifest| manifest.roots.extend([named.clone(), named.clone()]);
     let snapshot = forge(&place.store, &place.live, &tree(&entries), &twice);
     let plan = place.plan(&to(&snapshot)).await.unwrap();

@@ -25,6 +25,7 @@ mod forge;
 mod grants;
 mod host;
 mod hostile;
+mod links;
 #[path = "../support/machine.rs"]
 mod machine;
 #[path = "../support/plain.rs"]

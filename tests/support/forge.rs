@@ -54,6 +54,7 @@ pub(crate) fn forge(store: &MemoryStore, live: &Path, tree: &[u8], twist: Twist<
         roots: vec![RootRecord {
             kind: 0,
             path: live.canonicalize().unwrap().to_str().unwrap().into(),
+            at: None,
         }],
         counts: Counts::default(),
         packs: vec![pack.reference],
@@ -65,6 +66,7 @@ pub(crate) fn forge(store: &MemoryStore, live: &Path, tree: &[u8], twist: Twist<
         },
         remarks: vec![],
         changes: None,
+        missing: None,
     };
     twist(&mut manifest);
     let id = SnapshotId::new(1_700_000_000 + i64::try_from(count).unwrap(), machine, false);

@@ -158,7 +158,7 @@ pub(crate) fn diff_options(from: &str, to: &str) -> DiffOptions {
 
 /// Options of a push that does not wait for another.
 pub(crate) fn push_options(reason: Reason) -> PushOptions {
-    PushOptions { reason, wait: Duration::ZERO, new_bucket: false }
+    PushOptions { reason, wait: Duration::ZERO, new_bucket: false, accept_missing: vec![] }
 }
 
 /// Restores a whole snapshot with an open session: many restores on one blank machine unlock the key once.

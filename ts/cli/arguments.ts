@@ -38,6 +38,7 @@ const OPTIONS = {
   keys: { type: 'boolean' },
   write: { type: 'boolean' },
   'new-bucket': { type: 'boolean' },
+  'accept-missing': { type: 'string', multiple: true },
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
@@ -53,7 +54,7 @@ const EVERYWHERE: readonly OptionName[] = [
 ];
 
 const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
-  push: ['dry-run', 'list', 'new-bucket'],
+  push: ['dry-run', 'list', 'new-bucket', 'accept-missing'],
   list: ['machine', 'as-of'],
   diff: ['path', 'text', 'as-of', 'allow-unauthenticated'],
   show: ['as-of', 'allow-unauthenticated'],
@@ -156,7 +157,12 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
       if (values.list === true && !dryRun) throw usage('--list goes with --dry-run', name);
       const newBucket = values['new-bucket'] === true;
       if (newBucket && dryRun) throw usage('--new-bucket does not go with --dry-run', name);
-      return { name, dryRun, list: values.list === true, newBucket };
+      const acceptMissing = values['accept-missing'] ?? [];
+      if (acceptMissing.includes('')) throw usage('--accept-missing needs a path', name);
+      if (acceptMissing.length > 0 && dryRun) {
+        throw usage('--accept-missing does not go with --dry-run', name);
+      }
+      return { name, dryRun, list: values.list === true, newBucket, acceptMissing };
     }
     case 'restore':
       return restoreOf(values, rest[0]);

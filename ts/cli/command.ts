@@ -23,6 +23,7 @@ export type Command =
       readonly dryRun: boolean;
       readonly list: boolean;
       readonly newBucket: boolean;
+      readonly acceptMissing: readonly string[];
     }
   | ({ readonly name: 'list'; readonly machine: string | undefined } & AsOf)
   | ({

@@ -45,7 +45,7 @@ Exit status: 0 done, 1 failed, 2 usage, 3 done but for what is listed.
 const TOPIC_TEXTS: Readonly<Record<Topic, string>> = {
   push: `Back up what has changed since the last snapshot.
 
-Usage: b2-backup push [--dry-run [--list]] [--new-bucket]
+Usage: b2-backup push [--dry-run [--list]] [--new-bucket] [--accept-missing PATH]...
 
 Each snapshot is complete: it restores alone, on a blank machine, with the
 bucket and the key. What travels is what changed. When nothing changed, no
@@ -59,6 +59,10 @@ state, this one waits for it, at most ten minutes.
               begin anew where this machine stored snapshots and there is
               nothing any more; otherwise such a push is refused, since most
               likely another disk, or none, is mounted there
+  --accept-missing PATH
+              a workspace, or another directory that was whole in an earlier
+              snapshot, is gone or empty, and right so. Else each push names
+              it, and pruning keeps the last snapshot that has it
 
 Examples:
   b2-backup push

@@ -147,7 +147,7 @@ function moved({ movedFrom }: GlobalOptions): { movedFrom?: string } {
 function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
   switch (command.name) {
     case 'push':
-      return command.dryRun ? dryRun(context, command.list) : push(context, command.newBucket);
+      return command.dryRun ? dryRun(context, command.list) : push(context, command);
     case 'list':
       return list(context, command.machine);
     case 'diff':

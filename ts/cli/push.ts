@@ -18,9 +18,14 @@ const WAIT_MS = 600_000;
 
 export async function push(
   { engine, settings, operation, style }: Context,
-  newBucket: boolean,
+  { newBucket, acceptMissing }: { newBucket: boolean; acceptMissing: readonly string[] },
 ): Promise<Outcome> {
-  const options = { reason: 'manual', waitMs: WAIT_MS, ...(newBucket ? { newBucket } : {}) };
+  const options = {
+    reason: 'manual',
+    waitMs: WAIT_MS,
+    ...(newBucket ? { newBucket } : {}),
+    ...(acceptMissing.length > 0 ? { acceptMissing: [...acceptMissing] } : {}),
+  };
   const report = await engine.push(settings, options, operation);
   const {
     snapshot,

@@ -51,8 +51,7 @@ impl Live {
         paths: Selection,
     ) -> Result<Self> {
         session.report(Phase::Scan, 0, None, 0);
-        let Looked { roots, walk, skipped, warnings, policy, plain: _, inside: _ } =
-            look(session, false).await?;
+        let Looked { roots, walk, skipped, warnings, policy, .. } = look(session, false).await?;
         let settings = session.settings.clone();
         let withheld = Session::blocking(move || withheld(&settings)).await?;
         refuse_open_databases(&roots, &walk)?;
@@ -258,9 +257,10 @@ impl Reader {
     }
 
     fn belongs(&self, item: &Item, policy: &Policy) -> bool {
-        let kind = self.places.root(item.place).and_then(roots::kind);
-        kind.is_none_or(|kind| {
-            policy.decide(kind, &item.entry.path, item.entry.kind) == Decision::Include
+        let root = self.places.root(item.place);
+        let kind = root.and_then(|root| roots::judged(root, &item.entry.path));
+        kind.is_none_or(|(kind, path)| {
+            policy.decide(kind, &path, item.entry.kind) == Decision::Include
         })
     }
 
@@ -317,13 +317,12 @@ mod tests {
     /// Root reads everything, so no test can make a directory that is not readable for everybody.
     #[test]
     fn what_could_not_be_looked_at_was_not_removed() {
-        let root = |kind, path: &str| RootRecord { kind, path: path.as_bytes().to_vec() };
+        let root = |kind, path: &str| RootRecord { kind, path: path.into(), at: None };
         let now = [root(0, "/here"), root(1, "/ws")];
         let before = [root(0, "/there"), root(1, "/ws"), root(1, "/gone"), root(1, "/locked")];
-        let directory = |root: &RootRecord| Root {
-            kind: roots::kind(root).unwrap(),
-            path: PathBuf::from(std::str::from_utf8(&root.path).unwrap()),
-            only: vec![],
+        let directory = |root: &RootRecord| {
+            let path = PathBuf::from(std::str::from_utf8(&root.path).unwrap());
+            Root::new(roots::kind(root).unwrap(), path)
         };
         let reader = Reader {
             roots: now.iter().map(directory).collect(),

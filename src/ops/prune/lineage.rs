@@ -22,6 +22,8 @@ pub(super) struct Held {
     pub(super) sequence: u64,
     pub(super) server_ms: i64,
     pub(super) packs: Vec<PackName>,
+    /// Snapshots that alone have what was missing as a whole when this one was made.
+    pub(super) last_with: Vec<String>,
 }
 
 impl Held {
@@ -31,6 +33,13 @@ impl Held {
             sequence: snapshot.manifest.sequence,
             server_ms: snapshot.manifest.server_time_ms,
             packs: snapshot.manifest.packs.iter().map(|pack| pack.name).collect(),
+            last_with: snapshot
+                .manifest
+                .missing
+                .iter()
+                .flatten()
+                .map(|missing| missing.snapshot.clone())
+                .collect(),
         }
     }
 

@@ -63,7 +63,8 @@ pub struct PrunedSnapshot {
     pub id: String,
     /// When it was made by the server's clock, ISO 8601.
     pub created_at: String,
-    /// Why it is kept: `newest 3`, `daily 2`, `weekly 1`, `safety`, `future`, `undo`. Empty: it goes.
+    /// Why it is kept: `newest 3`, `daily 2`, `weekly 1`, `safety`, `future`, `undo`, `last with what is missing`. Empty:
+    /// it goes.
     pub reasons: Vec<String>,
 }
 
@@ -129,6 +130,14 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
     for (_, why) in newest.filter(|(held, _)| held.id.to_string() == lineage.newest_id()) {
         if why.is_empty() {
             why.push(Why::Newest(2));
+        }
+    }
+    // The user has not said yet that what is missing may be.
+    if let Some(newest) = lineage.held.last() {
+        for (held, why) in lineage.held.iter().zip(&mut reasons) {
+            if newest.last_with.contains(&held.id.to_string()) {
+                why.push(Why::Missing);
+            }
         }
     }
     // It is an ordinary one where nothing had changed before the rollback.

@@ -62,6 +62,8 @@ pub(super) enum Why {
     Future,
     /// The last rollback can be undone with it.
     Undo,
+    /// The last one with a directory that is gone or empty now.
+    Missing,
 }
 
 impl Display for Why {
@@ -73,6 +75,7 @@ impl Display for Why {
             Self::Safety => f.write_str("safety"),
             Self::Future => f.write_str("future"),
             Self::Undo => f.write_str("undo"),
+            Self::Missing => f.write_str("last with what is missing"),
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn save(session: &Session, writer: &mut Writer) -> Result<Optio
         }
         let before = Memory::load(&writer.local)?.unwrap_or_default();
         let warnings = std::mem::take(&mut writer.warnings);
-        let made = snapshot(session, writer, Reason::Safety, Some(&aside.items)).await;
+        let made = snapshot(session, writer, Reason::Safety, &[], Some(&aside.items)).await;
         let new = std::mem::replace(&mut writer.warnings, warnings);
         let made = match made? {
             Made::Cloned => return Ok(None),
@@ -161,6 +161,7 @@ impl Scan {
         let Places { found, elsewhere } = places;
         self.walk.found = found.into_values().collect();
         self.elsewhere = elsewhere;
+        self.turned_back = true;
         Ok(())
     }
 }

@@ -1,26 +1,28 @@
 //! What the state looks like now, and what of it has to be read.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::aside::Elsewhere;
 use super::assemble::problems;
 use super::memory::{Memory, path_bytes};
+use super::missing::{self, Before, Missing};
 use super::together;
 use super::writer::Writer;
 use super::{FileProblem, PushReport};
 use crate::error::{Error, Result};
-use crate::format::{Counts, Entry, Manifest, TreeRef};
+use crate::format::{Counts, Entry, Manifest, MissingRecord, TreeRef};
 use crate::ops::problem;
 use crate::ops::roots::shown_here;
-use crate::ops::session::{Session, Settings};
+use crate::ops::session::{Session, Settings, millis};
 use crate::ops::withheld::withheld;
 use crate::repo::Snapshot;
 use crate::source::database::open_in_this_process;
 use crate::source::policy::{Inside, Policy};
 use crate::source::roots::roots;
-use crate::source::walk::{Walk, walk};
+use crate::source::walk::Walk;
 use crate::source::withheld::Withheld;
-use crate::source::{EntryKind, Found, RelPath, Root, RootKind, absolute, logs};
+use crate::source::{EntryKind, Found, RelPath, Root, RootKind, absolute, links, logs};
 
 /// The state as it is now.
 #[derive(Debug)]
@@ -33,12 +35,19 @@ pub(in crate::ops) struct Scan {
     pub(super) policy: Vec<u8>,
     /// What the snapshot must not hold.
     pub(super) withheld: Arc<Withheld>,
+    /// When it began by the clock of this machine, nanoseconds since 1970.
+    pub(super) began_ns: i64,
     /// The newest manifest and what was remembered with it.
     pub(super) base: Option<(Manifest, Arc<Memory>)>,
-    /// Whether a pack of the base was found to be damaged: what it held is stored again, even where nothing changed.
-    pub(super) harmed: bool,
+    /// What is missing as a whole.
+    pub(super) missing: Vec<MissingRecord>,
+    /// Whether there is a new snapshot even where nothing changed: a pack of the base was found to be damaged, and what
+    /// it held is stored again; or something else is missing than before.
+    pub(super) anew: bool,
     /// What is read from somewhere else than its place.
     pub(super) elsewhere: Elsewhere,
+    /// Whether it is of the time of the newest snapshot: what is in its places by now says nothing.
+    pub(super) turned_back: bool,
 }
 
 /// Roots, what is in them, and what is not as it should be.
@@ -54,26 +63,27 @@ pub(in crate::ops) struct Looked {
     pub(in crate::ops) policy: Policy,
     /// Workspaces and agents' directories inside the state directory.
     pub(in crate::ops) inside: Vec<Inside>,
+    /// Where directories that are configured, or linked to, would be: nothing is there, or nothing answers.
+    pub(in crate::ops) away: Vec<PathBuf>,
 }
 
 /// Walks the state.
 pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked> {
     let (settings, cancel) = (session.settings.clone(), session.ambient.cancel.clone());
     Session::blocking(move || {
-        let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
-        refuse_inside(&settings, &found.roots)?;
+        let mut found = roots(&settings.state_dir, settings.config_path.as_deref())?;
+        let bucket = bucket_folder(&settings)?;
+        refuse_inside(bucket.as_deref(), &found.roots)?;
         let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
         let mut policy = policy.with_inside(found.inside.clone());
         if !settings.encrypt {
             policy = policy.unencrypted()?;
         }
-        let mut walk = walk(&found.roots, &policy, list, &cancel)?;
+        let mut walk = links::walk(&mut found, &policy, bucket.as_deref(), list, &cancel)?;
         logs::settle(&found.roots, &mut walk, list);
         // A workspace that is configured and not made yet costs nothing; one that may not be read does.
-        let (problems, missing): (Vec<_>, Vec<_>) = found
-            .warnings
-            .into_iter()
-            .partition(|problem| std::path::Path::new(&problem.path).exists());
+        let (problems, missing): (Vec<_>, Vec<_>) =
+            found.warnings.into_iter().partition(|problem| Path::new(&problem.path).exists());
         let skipped = problems.into_iter().chain(std::mem::take(&mut walk.skipped));
         let plain = walk.excluded.iter().filter(|excluded| Policy::is_plain(excluded.reason));
         let plain = plain.map(|excluded| FileProblem {
@@ -90,6 +100,7 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
             warnings: missing.into_iter().map(|problem| problem.message).collect(),
             policy,
             inside: found.inside,
+            away: found.away,
         })
     })
     .await
@@ -111,18 +122,38 @@ pub(in crate::ops) fn by_people(
 }
 
 impl Scan {
-    pub(super) async fn take(session: &Session, writer: &Writer) -> Result<Self> {
-        let Looked { roots, mut walk, mut skipped, plain, warnings, .. } =
-            look(session, false).await?;
-        skipped.extend(plain);
-        let skipped = by_people(&roots, skipped);
-        refuse_open_databases(&roots, &walk)?;
+    /// `accepted` are directories that are gone or empty, and right so.
+    pub(super) async fn take(
+        session: &Session,
+        writer: &Writer,
+        accepted: &[String],
+    ) -> Result<Self> {
+        let began_ns = millis(session.ambient.clock.now()).saturating_mul(1_000_000);
+        let mut looked = look(session, false).await?;
+        refuse_open_databases(&looked.roots, &looked.walk)?;
         let settings = session.settings.clone();
         let withheld = Session::blocking(move || withheld(&settings)).await?;
-        let base = match &writer.base {
+        // Even where the newest manifest was lost, what it says of the state still holds.
+        let newest = writer.base.as_ref().or(writer.lineage.as_ref());
+        let previous = match newest {
             None => None,
             Some(newest) => Self::base(session, writer, newest).await?,
         };
+        let missing = match (&previous, newest) {
+            (Some((manifest, memory)), Some(newest)) => {
+                let before = Before { id: &newest.snapshot, manifest, memory };
+                missing::look(before, &looked, accepted)
+            }
+            _ => Missing::default(),
+        };
+        let known = previous.iter().flat_map(|(manifest, _)| &manifest.missing).flatten();
+        let anew = !known.eq(&missing.records);
+        let base = previous.filter(|_| writer.base.is_some());
+        looked.skipped.extend(missing.problems);
+        looked.warnings.extend(missing.warnings);
+        looked.skipped.append(&mut looked.plain);
+        let Looked { roots, mut walk, skipped, warnings, .. } = looked;
+        let skipped = by_people(&roots, skipped);
         if let Some((_, memory)) = &base {
             together::keep_known_logs(&mut walk, memory);
         }
@@ -131,9 +162,24 @@ impl Scan {
         let harmed = base.as_ref().is_some_and(|(manifest, _): &(Manifest, _)| {
             manifest.packs.iter().any(|pack| bad.contains(&pack.name))
         });
+        let anew = anew || harmed;
+        let missing = missing.records;
         let withheld = Arc::new(withheld);
         let elsewhere = Elsewhere::new();
-        Ok(Self { roots, walk, skipped, warnings, policy, withheld, base, harmed, elsewhere })
+        Ok(Self {
+            roots,
+            walk,
+            skipped,
+            warnings,
+            policy,
+            withheld,
+            began_ns,
+            base,
+            missing,
+            anew,
+            elsewhere,
+            turned_back: false,
+        })
     }
 
     /// The newest manifest from local memory. One that does not open here (another key, damage) is no base:
@@ -177,19 +223,24 @@ pub(super) async fn refuse_bucket_inside(session: &Session) -> Result<()> {
     let settings = session.settings.clone();
     Session::blocking(move || {
         let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
-        refuse_inside(&settings, &found.roots)
+        refuse_inside(bucket_folder(&settings)?.as_deref(), &found.roots)
     })
     .await
 }
 
-fn refuse_inside(settings: &Settings, roots: &[Root]) -> Result<()> {
-    let Some(folder) = settings.store.folder()? else { return Ok(()) };
+/// The folder that holds the backups, links resolved, if it is one.
+fn bucket_folder(settings: &Settings) -> Result<Option<PathBuf>> {
+    let Some(folder) = settings.store.folder()? else { return Ok(None) };
     // One that is not there yet lies where its parent is.
     let real = folder
         .canonicalize()
         .ok()
         .or_else(|| Some(folder.parent()?.canonicalize().ok()?.join(folder.file_name()?)));
-    let folder = real.unwrap_or(folder);
+    Ok(Some(real.unwrap_or(folder)))
+}
+
+fn refuse_inside(folder: Option<&Path>, roots: &[Root]) -> Result<()> {
+    let Some(folder) = folder else { return Ok(()) };
     let around =
         roots.iter().find(|root| root.kind != RootKind::Config && folder.starts_with(&root.path));
     around.map_or(Ok(()), |root| {
@@ -234,8 +285,16 @@ impl Changes {
             memory.filter(|memory| memory.policy == scan.policy && memory.same_roots(&scan.roots));
         let mut changes = Self::default();
         for (index, found) in scan.walk.found.iter().enumerate() {
-            match memory.and_then(|memory| memory.unchanged(found)) {
-                Some(entry) => changes.same.push((index, entry.clone())),
+            let unchanged = |memory: &'_ Arc<Memory>| {
+                let entry = if scan.turned_back {
+                    memory.seems_unchanged(found.root, found)
+                } else {
+                    memory.unchanged(found)
+                };
+                entry.cloned()
+            };
+            match memory.and_then(unchanged) {
+                Some(entry) => changes.same.push((index, entry)),
                 None => {
                     changes.read.push(index);
                     if found.kind == EntryKind::File {
@@ -254,7 +313,7 @@ impl Changes {
         changes.any = memory.is_none_or(|memory| {
             memory.len() != scan.walk.found.len() || changes.read.iter().any(counts)
         });
-        changes.any |= scan.harmed;
+        changes.any |= scan.anew;
         // What the manifest says about files has to be what is so now.
         changes.problems =
             problems(&scan.skipped, changes.same.iter().map(|(_, entry)| entry), &scan.roots);

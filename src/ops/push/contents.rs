@@ -107,6 +107,7 @@ impl Plan {
             tree: TreeRef { bytes: 0, sha256: [0; 32], runs: vec![], tails: vec![] },
             remarks: vec![],
             changes: None,
+            missing: Some(scan.missing.clone()).filter(|missing| !missing.is_empty()),
         };
         Ok(Self {
             key: writer.key.clone(),
@@ -160,6 +161,8 @@ pub(super) struct Owned {
     policy: Vec<u8>,
     elsewhere: Elsewhere,
     withheld: Arc<Withheld>,
+    /// When the scan began, nanoseconds since 1970.
+    began_ns: i64,
     old_tails: Vec<(u32, u64)>,
     old_tree: Vec<Run>,
     /// What to compare with, where this push builds on the newest snapshot.
@@ -193,7 +196,7 @@ impl Owned {
             old_tree: Changes::old_tree(scan).map(|tree| tree.runs.clone()).unwrap_or_default(),
             // What says the same but lies in a lost pack still needs a new snapshot.
             memory: memory
-                .filter(|memory| builds_on && !scan.harmed && memory.all(&usable))
+                .filter(|memory| builds_on && !scan.anew && memory.all(&usable))
                 .map(Arc::clone),
             previous: memory.filter(|memory| builds_on && memory.tree.is_some()).map(Arc::clone),
             remarks: scan.base.as_ref().map(|(base, _)| base.remarks.clone()).unwrap_or_default(),
@@ -202,22 +205,9 @@ impl Owned {
             policy: scan.policy.clone(),
             elsewhere: scan.elsewhere.clone(),
             withheld: Arc::clone(&scan.withheld),
+            began_ns: scan.began_ns,
         }
     }
-}
-
-/// The bytes of the tree. There is no snapshot rather than one that no restore would take.
-fn encoded(entries: &[Entry]) -> Result<Vec<u8>> {
-    let mut tree = Vec::new();
-    for entry in entries {
-        entry.encode(&mut tree);
-    }
-    if is_bounded(&tree) {
-        return Ok(tree);
-    }
-    let message =
-        format!("there is too much to back up in one snapshot: {} entries", entries.len());
-    Err(Error::config("exclude", message))
 }
 
 /// Reads everything that changed and leaves packs and the sealed manifest in the spool. Blocks.
@@ -270,7 +260,14 @@ pub(super) fn read_all(
         let old = entries.iter().map(|entry| memory.at(entry.root, &entry.path).unwrap_or(entry));
         let base = plan.base.as_deref().unwrap_or_default();
         let tree = memory.tree.as_ref().ok_or_else(|| Error::internal("memory without a tree"))?;
-        let files = Memory::encode(base, &owned.policy, &owned.roots, tree, prints.iter().zip(old));
+        let files = Memory::encode(
+            owned.began_ns,
+            base,
+            &owned.policy,
+            &owned.roots,
+            tree,
+            prints.iter().zip(old),
+        );
         return Ok(Outcome::Unchanged { files, counts: count(&entries), skipped });
     }
     // There is a new snapshot: now is the time to leave packs of which little is used.
@@ -289,7 +286,7 @@ pub(super) fn read_all(
     let Capture { mut chunker, skipped, .. } = capture;
     // Files may have been read once more.
     let found = problems(&skipped, entries.iter(), &owned.roots);
-    let tree = encoded(&entries)?;
+    let tree = tree_of(&entries)?;
     // Where much is new, a whole new tree costs next to nothing, and a restore finds it in one place.
     if chunker.new_bytes / 16 > tree.len() as u64 {
         chunker.known = Known::default();
@@ -318,6 +315,7 @@ pub(super) fn read_all(
         TreeRef { bytes: content.size, sha256: content.sha256, runs: tree_runs, tails };
     plan.describe(&entries, found, owned.previous.as_deref(), &indexes)?;
     let files = Memory::encode(
+        owned.began_ns,
         &plan.id.to_string(),
         &owned.policy,
         &owned.roots,
@@ -325,6 +323,21 @@ pub(super) fn read_all(
         prints.iter().zip(&entries),
     );
     seal(&plan, end.next_pack, &files).map(|captured| Outcome::Captured(Box::new(captured)))
+}
+
+fn tree_of(entries: &[Entry]) -> Result<Vec<u8>> {
+    let mut tree = Vec::new();
+    for entry in entries {
+        entry.encode(&mut tree);
+    }
+    if !is_bounded(&tree) {
+        // No snapshot rather than one that no restore would take.
+        return Err(Error::config(
+            "exclude",
+            format!("there is too much to back up in one snapshot: {} entries", entries.len()),
+        ));
+    }
+    Ok(tree)
 }
 
 /// Reads what has to be read. Every entry in order, with its place in the walk and what to know it by next time.

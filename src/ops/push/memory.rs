@@ -1,7 +1,7 @@
 //! What the state looked like at the newest snapshot: each entry with its fingerprint, so that an unchanged
 //! file is not read again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use minicbor::{Decode, Encode};
 
@@ -12,10 +12,18 @@ use crate::repo::LocalRepository;
 use crate::source::database::is_database_name;
 use crate::source::{Fingerprint, Found, Root};
 
+/// File systems tell times to the nanosecond, or to two seconds: what was written twice within this time may look the
+/// same, and be of the same size. Nanoseconds.
+const TICK_NS: i64 = 2_000_000_000;
+/// Times further ahead than this are wrong, and do not come again soon. Nanoseconds.
+const SOON_NS: i64 = 24 * 3600 * 1_000_000_000;
+
 /// Entries of the newest snapshot by root and path.
 #[derive(Debug, Default)]
 pub(in crate::ops) struct Memory {
     entries: HashMap<(u16, RelPath), (Fingerprint, Entry)>,
+    /// Files that may have been written since, and look the same: see [`Memory::encode`].
+    young: HashSet<(u16, RelPath)>,
     /// Settings that decide what belongs to a snapshot; when they change, every entry is looked at again.
     pub(super) policy: Vec<u8>,
     /// Paths of the roots.
@@ -56,6 +64,8 @@ struct Print {
     log_mtime_ns: i64,
     #[n(7)]
     log_inode: u64,
+    #[n(8)]
+    young: Option<bool>,
 }
 
 impl Memory {
@@ -74,6 +84,7 @@ impl Memory {
         }
         let mut memory = Self {
             entries: HashMap::new(),
+            young: HashSet::new(),
             policy: head.policy,
             roots: head.roots.into_iter().map(Vec::from).collect(),
             tree: Some(head.tree),
@@ -89,13 +100,18 @@ impl Memory {
                 device: p.device,
                 log: (p.log_size, p.log_mtime_ns, p.log_inode),
             };
+            if p.young == Some(true) {
+                memory.young.insert((entry.root, entry.path.clone()));
+            }
             memory.entries.insert((entry.root, entry.path.clone()), (print, entry));
         }
         Some(memory)
     }
 
-    /// The bytes to remember.
+    /// The bytes to remember. A file that was written within a tick of `began_ns`, when the scan began (since 1970),
+    /// or that seems to be written later, may be written again and look the same: it is read again next time.
     pub(super) fn encode<'e>(
+        began_ns: i64,
         snapshot: &str,
         policy: &[u8],
         roots: &[Root],
@@ -119,6 +135,7 @@ impl Memory {
                 log_size: f.log.0,
                 log_mtime_ns: f.log.1,
                 log_inode: f.log.2,
+                young: Some(entry.kind == EntryKind::File && is_young(f, began_ns)),
             };
             let _infallible = minicbor::encode(&print, &mut out);
             entry.encode(&mut out);
@@ -159,6 +176,49 @@ impl Memory {
         };
         same && (entry.kind, entry.mode) == (found.kind, found.mode)
             && (print.mtime_ns, print.log) == (now.mtime_ns, now.log)
+    }
+
+    /// How many files and links lie in a root, or at and below a path in it.
+    pub(super) fn files_in(&self, root: u16, path: Option<&RelPath>) -> u64 {
+        let files = self.entries.iter().filter(|((of, it), (_, entry))| {
+            *of == root
+                && entry.kind != EntryKind::Directory
+                && path.is_none_or(|path| it.is_in(path))
+        });
+        files.count() as u64
+    }
+
+    /// What lies directly in the state directory.
+    pub(super) fn tops(&self) -> impl Iterator<Item = RelPath> {
+        let tops = self.entries.keys().filter(|(root, path)| *root == 0 && is_top(path));
+        tops.map(|(_, path)| path.clone())
+    }
+
+    /// The device of a directory. Of a root it is that of a file in it: a directory in it may be another file system.
+    pub(super) fn device(&self, root: u16, path: Option<&RelPath>) -> Option<u64> {
+        if let Some(path) = path {
+            return self.entries.get(&(root, path.clone())).map(|(print, _)| print.device);
+        }
+        let tops = self.entries.iter().filter(|((of, path), _)| *of == root && is_top(path));
+        let files = tops.clone().filter(|(_, (_, entry))| entry.kind != EntryKind::Directory);
+        files.chain(tops).map(|(_, (print, _))| print.device).next()
+    }
+
+    /// Directories of a root that are another file system than what is around them.
+    pub(super) fn mounts(&self, root: u16) -> Vec<RelPath> {
+        let around = self.device(root, None);
+        let directories = self
+            .entries
+            .iter()
+            .filter(|((of, _), (_, entry))| *of == root && entry.kind == EntryKind::Directory);
+        let mounted = directories.filter(|((_, path), (print, _))| {
+            let outside = match path.above().next_back() {
+                Some(above) => self.device(root, Some(&above)),
+                None => around,
+            };
+            outside.is_some_and(|outside| outside != print.device)
+        });
+        mounted.map(|((_, path), _)| path.clone()).collect()
     }
 
     /// How many entries there are.
@@ -216,13 +276,23 @@ impl Memory {
         self.entries.len() == entries.len() && entries.iter().all(same)
     }
 
-    /// The entry of a file that is certainly the same: kind, mode and fingerprint agree.
+    /// The entry of a file that is certainly the same: kind, mode and fingerprint agree, and that of a file that is
+    /// written again would not.
     pub(in crate::ops) fn unchanged(&self, found: &Found) -> Option<&Entry> {
-        self.unchanged_in(found.root, found)
+        let young = self.young.contains(&(found.root, found.path.clone()));
+        self.seems_unchanged(found.root, found).filter(|_| !young)
     }
 
-    /// The same where the root of the file has another number here.
+    /// The same for comparing with a snapshot, where the root of the file has another number here. What is in a
+    /// database cannot be read for that: how it looks has to do.
     pub(in crate::ops) fn unchanged_in(&self, root: u16, found: &Found) -> Option<&Entry> {
+        let young = self.young.contains(&(root, found.path.clone()));
+        let entry = self.seems_unchanged(root, found)?;
+        (!young || entry.flags.has(EntryFlags::DATABASE)).then_some(entry)
+    }
+
+    /// The entry of a file that looks the same.
+    pub(in crate::ops) fn seems_unchanged(&self, root: u16, found: &Found) -> Option<&Entry> {
         let (print, entry) = self.entries.get(&(root, found.path.clone()))?;
         let same_target = entry.target == found.target.as_deref().unwrap_or_default();
         (entry.kind == found.kind
@@ -231,6 +301,16 @@ impl Memory {
             && same_target)
             .then_some(entry)
     }
+}
+
+/// Whether what was written after a fingerprint was taken may have the same one.
+fn is_young(print: &Fingerprint, began_ns: i64) -> bool {
+    let span = began_ns.saturating_sub(TICK_NS)..=began_ns.saturating_add(SOON_NS);
+    [print.mtime_ns, print.ctime_ns, print.log.1].iter().any(|time| span.contains(time))
+}
+
+fn is_top(path: &RelPath) -> bool {
+    !path.as_bytes().contains(&b'/')
 }
 
 /// A path as bytes.

@@ -13,6 +13,7 @@ mod compose;
 mod contents;
 mod frames;
 pub(in crate::ops) mod memory;
+mod missing;
 mod repository;
 mod room;
 mod sparse;
@@ -41,7 +42,7 @@ use contents::Outcome;
 use writer::{Writer, copied};
 
 /// How to push.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PushOptions {
     /// Why; is recorded in the snapshot.
     pub reason: Reason,
@@ -49,6 +50,8 @@ pub struct PushOptions {
     pub wait: Duration,
     /// Begin anew where this machine stored snapshots and there is nothing any more.
     pub new_bucket: bool,
+    /// Directories that are gone or empty, and right so: each as the problem `B2_ROOT_GONE` or `B2_ROOT_EMPTY` names it.
+    pub accept_missing: Vec<String>,
 }
 
 /// How often the lock is tried while waiting for it. Locking with a wait in the system's hands could not be
@@ -101,7 +104,7 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
     let lock = Arc::new(lock(session, options.wait).await?);
     let open = rollback::before_push(session, &lock).await?;
     let taken_over = session.cancellable(adopt::take_over(session, &lock)).await?;
-    let mut report = session.cancellable(run(session, options, lock)).await?;
+    let mut report = session.cancellable(run(session, &options, lock)).await?;
     report.warnings.extend(open);
     report.warnings.extend(taken_over);
     // What came of a rollback is saved, and what it set aside.
@@ -145,11 +148,12 @@ pub(in crate::ops) async fn push_locked(
     reason: Reason,
     lock: Arc<LockFile>,
 ) -> Result<PushReport> {
-    let options = PushOptions { reason, wait: Duration::ZERO, new_bucket: false };
-    session.cancellable(run(session, options, lock)).await
+    let options =
+        PushOptions { reason, wait: Duration::ZERO, new_bucket: false, accept_missing: Vec::new() };
+    session.cancellable(run(session, &options, lock)).await
 }
 
-async fn run(session: &Session, options: PushOptions, lock: Arc<LockFile>) -> Result<PushReport> {
+async fn run(session: &Session, options: &PushOptions, lock: Arc<LockFile>) -> Result<PushReport> {
     // Again where another machine turned out to go on with this lineage: then with a lineage of its own.
     let mut told = Vec::new();
     for _ in 0..3 {
@@ -209,7 +213,7 @@ pub(in crate::ops) async fn save_aside(session: &Session) -> Result<Vec<String>>
 /// One push; `None` when this machine is a clone.
 async fn attempt(
     session: &Session,
-    options: PushOptions,
+    options: &PushOptions,
     lock: Arc<LockFile>,
 ) -> Result<Option<PushReport>> {
     let Some(Begun { mut writer, resumed, told }) =
@@ -217,7 +221,15 @@ async fn attempt(
     else {
         return Ok(None);
     };
-    let mut report = match snapshot(session, &mut writer, options.reason, None).await? {
+    let mut report = match snapshot(
+        session,
+        &mut writer,
+        options.reason,
+        &options.accept_missing,
+        None,
+    )
+    .await?
+    {
         Made::Cloned => return Ok(None),
         Made::Nothing(report) => PushReport { resumed, ..report },
         Made::Snapshot(captured) => finished(*captured, resumed, writer),
@@ -240,11 +252,12 @@ async fn snapshot(
     session: &Session,
     writer: &mut Writer,
     reason: Reason,
+    accepted: &[String],
     aside: Option<&[AsideItem]>,
 ) -> Result<Made> {
     session.report(Phase::Scan, 0, None, 0);
     let scanned = async |writer: &Writer| {
-        let mut scan = Scan::take(session, writer).await?;
+        let mut scan = Scan::take(session, writer, accepted).await?;
         aside.map_or(Ok(()), |items| scan.turn_back(items))?;
         Ok::<_, Error>(scan)
     };

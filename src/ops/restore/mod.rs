@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 
+use super::roots::{in_place_of_links, put_in_place};
 use super::session::Session;
 use super::tree::{entries, source, without_logs};
 use super::{FileProblem, problem};
@@ -113,7 +114,9 @@ async fn run(
     let (all, logs) = without_logs(entries(&source).await?);
     warnings.extend(logs);
     let whole = options.paths.is_empty();
-    let chosen = paths.choose(all, &source.snapshot().manifest.roots);
+    let roots = &source.snapshot().manifest.roots;
+    let places = in_place_of_links(roots, &all, |_| true);
+    let chosen = put_in_place(paths.choose(all, roots), roots, &places);
     let id = source.snapshot().id.to_string();
     if chosen.is_empty() && !whole {
         return Err(Error::config(
@@ -146,7 +149,7 @@ async fn run(
         files: count,
         bytes,
         failed: failed.into_iter().chain(target.refused()).collect(),
-        roots: target.describe(&source.snapshot().manifest.roots),
+        roots: target.describe(&source.snapshot().manifest.roots, &places),
         warnings,
         ..RestoreReport::default()
     })

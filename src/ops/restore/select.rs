@@ -8,6 +8,7 @@ use crate::entry::{EntryKind, RelPath};
 use crate::error::{Error, Result};
 use crate::format::{Entry, RootRecord};
 use crate::ops::FileProblem;
+use crate::ops::roots::seen;
 
 /// Paths and globs: below any root, or from `/` on, as other places than the state directory are shown to people.
 #[derive(Clone, Debug)]
@@ -62,6 +63,7 @@ impl Selection {
     pub(in crate::ops) fn wants_entry(&self, entry: &Entry, roots: &[RootRecord]) -> bool {
         let root = roots.get(usize::from(entry.root)).map(|root| root.path.as_slice());
         self.wants(root.unwrap_or_default(), &entry.path)
+            || seen(roots, entry).is_some_and(|path| self.matches(path.as_bytes()))
     }
 
     /// Those of the problems, of a snapshot with these roots, that may be about what is wanted: it, something in it,
@@ -169,8 +171,8 @@ mod tests {
     fn problems_concern_what_is_wanted() {
         let concerns = |wanted: &str, path: &str| {
             let roots = [
-                RootRecord { kind: 0, path: b"/state".to_vec() },
-                RootRecord { kind: 1, path: b"/ws".to_vec() },
+                RootRecord { kind: 0, path: b"/state".to_vec(), at: None },
+                RootRecord { kind: 1, path: b"/ws".to_vec(), at: None },
             ];
             Selection::new(&[wanted.into()]).unwrap().concerns(path, &roots)
         };

@@ -116,16 +116,25 @@ impl Target {
     }
 
     /// `original path -> directory` of each root, where there are several.
-    pub(super) fn describe(&self, records: &[RootRecord]) -> Vec<String> {
+    /// What `places` says came in the place of a link in the state directory.
+    pub(super) fn describe(
+        &self,
+        records: &[RootRecord],
+        places: &[Option<RelPath>],
+    ) -> Vec<String> {
         let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = |(record, place): (&RootRecord, &PathBuf)| {
+        let text = |(index, (record, root)): (usize, (&RootRecord, &PathBuf))| {
             let original = RelPath::from_bytes(record.path.clone()).escaped();
-            format!("{original} -> {}", self.path.join(place).display())
+            let place = match places.get(index) {
+                Some(Some(place)) => crate::source::absolute(&self.path, place),
+                _ => self.path.join(root),
+            };
+            format!("{original} -> {}", place.display())
         };
         if records.len() < 2 {
             Vec::new()
         } else {
-            records.iter().zip(roots.iter()).map(text).collect()
+            records.iter().zip(roots.iter()).enumerate().map(text).collect()
         }
     }
 

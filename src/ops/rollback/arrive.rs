@@ -21,11 +21,11 @@ use crate::ops::session::{Session, Settings};
 use crate::repo::{Arrival, Journal, Local, PackSource, Phase, find};
 use crate::source::blank::{self, Bootstrap, Content};
 use crate::source::database::{Redact, host_database};
+use crate::source::links;
 use crate::source::place::Spot;
 use crate::source::policy::Policy;
 use crate::source::roots::roots;
 use crate::source::sqlite::Keep;
-use crate::source::walk::walk;
 
 /// What became of looking for something to give to this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -380,10 +380,11 @@ pub(super) fn no_longer_blank(settings: &Settings, journal: &Journal) -> Result<
     }
     let local = Local::at(&settings.state_dir);
     local.temporary()?;
-    let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
+    let mut found = roots(&settings.state_dir, settings.config_path.as_deref())?;
     let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
     let policy = policy.with_inside(found.inside.clone());
-    let walked = walk(&found.roots, &policy, false, &tokio_util::sync::CancellationToken::new())?;
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let walked = links::walk(&mut found, &policy, None, false, &cancel)?;
     refuse_open_databases(&found.roots, &walked)?;
     let scratch = local.temporary_path("look");
     match blank::look(&found.roots, &found.inside, &walked, &scratch, hex_sha256) {

@@ -168,9 +168,9 @@ fn join_logs(folder: &RollbackFolder, journal: &Journal) -> Result<()> {
 fn root_of(journal: &Journal, step: &Step) -> Option<Root> {
     let at = usize::from(step.root);
     let path = journal.roots.get(at)?;
-    let record = RootRecord { kind: *journal.root_kinds.get(at)?, path: path.to_vec() };
+    let record = RootRecord { kind: *journal.root_kinds.get(at)?, path: path.to_vec(), at: None };
     let kind = roots::kind(&record)?;
-    Some(Root { kind, path: path_of(path), only: Vec::new() })
+    Some(Root::new(kind, path_of(path)))
 }
 
 /// Where something in `old/` was: the place of its step, or one beside that. A log keeps another name: no rollback

@@ -14,7 +14,7 @@ use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags, Manifest, RootRecord};
 use crate::ops::push::memory::path_bytes;
-use crate::ops::roots::{record, same_roots};
+use crate::ops::roots::{in_place_of_links, put_in_place, record, same_records};
 use crate::ops::tree::path_for_people;
 use crate::source::gateway::Running;
 use crate::source::logs::{self, LOG_REASON};
@@ -118,6 +118,18 @@ pub(super) fn compare(
     arriving: Option<Arriving>,
 ) -> Result<Compared> {
     let (roots, mut warnings) = map_roots(&live.roots, manifest);
+    let elsewhere = |root: usize| roots.get(root).copied().flatten().is_none();
+    let places = in_place_of_links(&manifest.roots, &entries, elsewhere);
+    let entries = put_in_place(entries, &manifest.roots, &places);
+    for (root, place) in manifest.roots.iter().zip(&places) {
+        if let Some(place) = place {
+            let path = RelPath::from_bytes(root.path.clone());
+            warnings.retain(|warning| *warning != stays(&path));
+            warnings.push(format!(
+                "{place} was a link to {path}, which is not so here: what was there comes into {place} itself"
+            ));
+        }
+    }
     let old_state = manifest
         .roots
         .first()
@@ -192,17 +204,17 @@ pub(super) fn compare(
 /// The live root of each root of the snapshot. The state directory is the state directory wherever it is; all
 /// others have to be where they were, and still be configured: a snapshot does not choose where it is written.
 fn map_roots(live: &[Root], manifest: &Manifest) -> (Vec<Option<u16>>, Vec<String>) {
-    let paths = |of: &[RootRecord]| of.iter().map(|root| root.path.clone()).collect::<Vec<_>>();
     let here: Vec<RootRecord> = live.iter().map(record).collect();
-    let mapped = same_roots(&paths(&manifest.roots), &paths(&here));
+    let mapped = same_records(&manifest.roots, &here);
     let gone = manifest.roots.iter().zip(&mapped).filter(|(_, place)| place.is_none());
-    let warnings = gone.map(|(root, _)| {
-        let path = RelPath::from_bytes(root.path.clone());
-        format!("{path} is in the snapshot, but not configured now: it stays as it is")
-    });
+    let warnings = gone.map(|(root, _)| stays(&RelPath::from_bytes(root.path.clone())));
     let warnings = warnings.collect();
     let place = |place: Option<usize>| place.and_then(|place| u16::try_from(place).ok());
     (mapped.into_iter().map(place).collect(), warnings)
+}
+
+fn stays(path: &RelPath) -> String {
+    format!("{path} is in the snapshot, but not configured now: it stays as it is")
 }
 
 /// A comparison under way.
@@ -292,6 +304,9 @@ impl Comparison<'_> {
                     return Ok(());
                 }
                 (item.mode_only, item.reason) = (true, Some("permissions only".to_owned()));
+            } else if entry.kind == EntryKind::Symlink && self.leads_to_a_root(root, &entry.path)? {
+                item.action = Action::Keep;
+                item.reason = Some("leads to where its content is on this machine".to_owned());
             } else if !database && self.live.is_database(&found)? && self.live.is_usable(&found)? {
                 // A file in the place of a database that OpenClaw may have open would pull it from under it.
                 item.action = Action::Keep;
@@ -313,7 +328,10 @@ impl Comparison<'_> {
     /// How an entry stands with the policy, under its name and under the one that the file system gives it.
     fn standing(&mut self, root: u16, entry: &Entry) -> Result<Option<(Standing, &'static str)>> {
         let place = self.live.root(root)?;
-        let decide = |path: &RelPath| self.live.policy.standing(place.kind, path, entry.kind);
+        let decide = |path: &RelPath| {
+            let (kind, path) = place.judged(path);
+            self.live.policy.standing(kind, &path, entry.kind)
+        };
         let mut standing = decide(&entry.path);
         if let Some(folded) = self.live.naming.check(&place.path, &entry.path)? {
             standing =
@@ -322,7 +340,8 @@ impl Comparison<'_> {
         }
         // What is no directory takes the place of all that could be below it.
         if standing.is_none() && entry.kind != EntryKind::Directory {
-            standing = self.live.policy.standing(place.kind, &entry.path, EntryKind::Directory);
+            let (kind, path) = place.judged(&entry.path);
+            standing = self.live.policy.standing(kind, &path, EntryKind::Directory);
         }
         Ok(standing)
     }
@@ -358,6 +377,16 @@ impl Comparison<'_> {
                 None => false,
             };
         Ok(database.then_some((Standing::Live, LOG_REASON)))
+    }
+
+    /// Whether the live link at a path leads to a root.
+    fn leads_to_a_root(&self, root: u16, path: &RelPath) -> Result<bool> {
+        let seen = match (root, &self.live.root(root)?.at) {
+            (0, _) => path.clone(),
+            (_, Some(at)) => at.join(path),
+            (_, None) => return Ok(false),
+        };
+        Ok(self.live.roots.iter().any(|root| root.at.as_ref() == Some(&seen)))
     }
 
     fn same(&self, root: u16, entry: &Entry, found: &Found) -> Result<bool> {

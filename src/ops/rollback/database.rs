@@ -26,7 +26,8 @@ const COPYING: Duration = Duration::from_mins(5);
 /// Which of the host's databases a step is about.
 pub(super) fn kind_of(journal: &Journal, step: &Step) -> Redact {
     let root = journal.root_kinds.get(usize::from(step.root));
-    let kind = root.and_then(|kind| roots::kind(&RootRecord { kind: *kind, path: Vec::new() }));
+    let kind =
+        root.and_then(|kind| roots::kind(&RootRecord { kind: *kind, path: Vec::new(), at: None }));
     let path = RelPath::from_bytes(step.path.clone());
     kind.and_then(|kind| host_database(&path, kind)).unwrap_or(Redact::None)
 }

@@ -42,8 +42,7 @@ impl Live {
     /// `B2_DATABASE_IN_PROCESS`, `B2_CONFIG` and those of the file system.
     pub(super) async fn look(session: &Session) -> Result<Self> {
         // The policy of backups is not the one here: secrets stay live even where they are backed up.
-        let Looked { roots, walk, skipped, warnings, inside, plain: _, policy: _ } =
-            look(session, false).await?;
+        let Looked { roots, walk, skipped, warnings, inside, .. } = look(session, false).await?;
         let settings = session.settings.clone();
         let withheld = Session::blocking(move || withheld(&settings)).await?;
         refuse_open_databases(&roots, &walk)?;
@@ -99,7 +98,7 @@ impl Live {
 
     /// The hash of a file that is certainly as it was at the newest snapshot.
     pub(super) fn known_hash(&self, found: &Found) -> Option<[u8; 32]> {
-        self.memory.as_ref()?.unchanged(found).map(|entry| entry.sha256)
+        self.memory.as_ref()?.unchanged_in(found.root, found).map(|entry| entry.sha256)
     }
 
     /// The hash of what a snapshot would hold of a file. `None` when it cannot be read.

@@ -1,6 +1,7 @@
 //! What follows from a comparison: what the snapshot does not have goes, where that was asked for, and what comes
 //! gets the directories that it needs.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::compare::{Comparison, Item, delete};
@@ -66,12 +67,15 @@ impl Comparison<'_> {
             }
             let place = self.live.roots.get(usize::from(found.root));
             let other = (found.root > 0).then(|| self.live.root_path(found.root));
-            let kind = place.map_or(RootKind::State, |place| place.kind);
+            let (kind, path) = place.map_or_else(
+                || (RootKind::State, Cow::Borrowed(&found.path)),
+                |place| place.judged(&found.path),
+            );
             let mut item = delete(found.clone());
             item.database =
                 found.kind == EntryKind::File && self.live.is_database(found).unwrap_or(true);
             let config = self.live.config.as_ref();
-            let standing = self.live.policy.standing(kind, &found.path, found.kind);
+            let standing = self.live.policy.standing(kind, &path, found.kind);
             let keep = if let Some((_, reason)) = standing {
                 Some(reason)
             } else if config

@@ -7,8 +7,8 @@ use b2_backup::crypto::{Domain, MasterKey, RepoKey, sha256};
 use b2_backup::entry::{EntryKind, RelPath};
 use b2_backup::format::{
     ChangeSummary, Counts, Entry, EntryFlags, Footer, GrownPath, HEADER_BYTES, Header, KeySlot,
-    MachineId, Manifest, ObjectKind, PackName, PackRef, Reason, Remark, RepositoryId, RootRecord,
-    Run, SnapshotId, TreeReader, TreeRef,
+    MachineId, Manifest, MissingRecord, ObjectKind, PackName, PackRef, Reason, Remark,
+    RepositoryId, RootRecord, Run, SnapshotId, TreeReader, TreeRef,
 };
 use b2_backup::ops::probe;
 use b2_backup::repo::{KeyRing, Secrets, Snapshot};
@@ -181,7 +181,7 @@ pub fn sample() -> Manifest {
         host_version: Some("2026.9.6".into()),
         program_version: "0.1.0".into(),
         includes_secrets: true,
-        roots: vec![RootRecord { kind: 0, path: b"/home/me/.openclaw".to_vec() }],
+        roots: vec![RootRecord { kind: 0, path: b"/home/me/.openclaw".to_vec(), at: None }],
         counts: Counts { files: 1, directories: 2, symlinks: 3, bytes: 4 },
         packs: [3, 9]
             .map(|number| PackRef {
@@ -201,11 +201,19 @@ pub fn sample() -> Manifest {
             stored_bytes: 4,
             most: vec![GrownPath { root: 0, path: b"a/b".to_vec(), bytes: 5 }],
         }),
+        missing: Some(vec![MissingRecord {
+            root: b"/ws".to_vec(),
+            at: Some(b"workspace".to_vec()),
+            path: Some(b"data".to_vec()),
+            files: 6,
+            snapshot: "2026-02-19T00-00-00Z-0123456789abcdef".into(),
+        }]),
     }
 }
 
 pub fn manifest_seeds() -> Vec<Vec<u8>> {
-    let bare = Manifest { previous: None, host_version: None, changes: None, ..sample() };
+    let bare =
+        Manifest { previous: None, host_version: None, changes: None, missing: None, ..sample() };
     vec![unpacked(&sample().encode()), unpacked(&bare.encode())]
 }
 

@@ -103,7 +103,7 @@ pub fn selection(data: &[u8]) {
 }
 
 fn roots() -> Vec<RootRecord> {
-    let root = |kind, path: &str| RootRecord { kind, path: path.into() };
+    let root = |kind, path: &str| RootRecord { kind, path: path.into(), at: None };
     vec![root(0, "/home/me/.openclaw"), root(1, "/ws")]
 }
 
@@ -163,8 +163,9 @@ pub fn policy(data: &[u8]) {
             assert_ne!(decision, Decision::Include, "{path}");
         }
         let _prunes = policy.prunes(root, &path);
+        let _reason =
+            policy.marks_private(root, path.as_bytes(), b".openclaw-private-update-capture");
     }
-    let _reason = Policy::marks_private(path.as_bytes());
 }
 
 pub fn policy_seeds() -> Vec<Vec<u8>> {
