@@ -8,6 +8,7 @@ pub mod database;
 #[cfg(test)]
 mod documented;
 pub mod gateway;
+mod globs;
 pub(crate) mod holes;
 pub mod host_config;
 pub(crate) mod json5;
@@ -16,6 +17,7 @@ pub mod locks;
 pub mod logs;
 mod mounts;
 pub mod own;
+mod passages;
 pub mod place;
 pub mod policy;
 mod policy_rules;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
+use super::globs::{clean, fixed_base, glob, user_globs};
 use super::policy_rules::{
     Area, COPIES, Class, LOG_REASON, PLAIN_REASON, PLAIN_SECRETS, PRIVATE_MARKER, PRIVATE_REASON,
     RULES, Rule,
@@ -427,39 +428,4 @@ fn matcher(areas: &[Area], wanted: &dyn Fn(&Rule) -> bool) -> Result<Matcher> {
     }
     let set = set.build().map_err(|error| Error::internal(format!("rules: {error}")))?;
     Ok(Matcher { set, rules })
-}
-
-fn glob(text: &str) -> std::result::Result<globset::Glob, globset::Error> {
-    GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build()
-}
-
-fn user_globs(field: &str, globs: &[String]) -> Result<GlobSet> {
-    let wrong = |text: &str, message: &str| {
-        Error::config(field, format!("the glob {text:?} cannot be used: {message}"))
-    };
-    let mut set = GlobSetBuilder::new();
-    for text in globs {
-        let cleaned = clean(text);
-        if cleaned.is_empty() {
-            return Err(wrong(text, "it is empty; write `**` for everything"));
-        }
-        for text_with_content in [cleaned.to_owned(), format!("{cleaned}/**")] {
-            set.add(
-                glob(&text_with_content).map_err(|error| wrong(text, &error.kind().to_string()))?,
-            );
-        }
-    }
-    set.build().map_err(|error| Error::config(field, error.to_string()))
-}
-
-/// People write `./docs/` and `/docs` for `docs`.
-fn clean(glob: &str) -> &str {
-    glob.trim_start_matches("./").trim_matches('/')
-}
-
-/// The directories before the first component that is not plain text.
-fn fixed_base(glob: &str) -> Vec<u8> {
-    let plain = |part: &&str| !part.contains(['*', '?', '[', ']', '{', '}', '\\', '!']);
-    let parts: Vec<&str> = glob.split('/').take_while(plain).collect();
-    parts.join("/").into_bytes()
 }

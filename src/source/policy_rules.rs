@@ -219,8 +219,7 @@ mod tests {
             AgentDir => "in an agent's directory",
             HostName => "anywhere but in workspaces",
             AnyName => "anywhere",
-            #[allow(unreachable_patterns, clippy::allow_attributes, reason = "for an area to come")]
-            _ => "elsewhere",
+            GitName => "in a git directory",
         };
         let back = match rule.class {
             Secret => "`includeSecrets`",

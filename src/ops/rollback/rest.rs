@@ -51,6 +51,16 @@ impl Unread {
 }
 
 impl Comparison<'_> {
+    /// Whether the live link at a path leads to a root.
+    pub(super) fn leads_to_a_root(&self, root: u16, path: &RelPath) -> Result<bool> {
+        let seen = match (root, &self.live.root(root)?.at) {
+            (0, _) => path.clone(),
+            (_, Some(at)) => at.join(path),
+            (_, None) => return Ok(false),
+        };
+        Ok(self.live.roots.iter().any(|root| root.at.as_ref() == Some(&seen)))
+    }
+
     /// Plans to remove what the snapshot does not have.
     pub(super) fn delete_the_rest(
         &mut self,
