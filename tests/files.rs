@@ -318,7 +318,7 @@ async fn what_was_written_just_now_is_read_again_once() {
     write(&live, "workspace/future.md", noise(2, 100));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let now = i64::try_from(now).unwrap();
-    let future = SystemTime::now() + Duration::from_secs(400 * 24 * 3600);
+    let future = SystemTime::now() + Duration::from_hours(9600);
     let file = File::options().write(true).open(live.join("workspace/future.md")).unwrap();
     file.set_modified(future).unwrap();
     machine.push().await.unwrap();
@@ -367,7 +367,7 @@ async fn files_that_turn_into_something_else() {
     let named: Vec<&str> = report.skipped.iter().map(|problem| problem.path.as_str()).collect();
     let changed =
         ["z-dir", "z-fifo", "z-fifo.sqlite", "z-link"].map(|it| format!("workspace/{it}"));
-    assert_eq!(named, changed);
+    assert_eq!(told, changed);
     let to = dir.path().join("restored");
     machine.restore("latest", &to).await.unwrap();
     assert_eq!(fs::read(to.join("workspace/z-stays")).unwrap(), b"read last");

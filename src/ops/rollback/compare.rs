@@ -379,16 +379,6 @@ impl Comparison<'_> {
         Ok(database.then_some((Standing::Live, LOG_REASON)))
     }
 
-    /// Whether the live link at a path leads to a root.
-    fn leads_to_a_root(&self, root: u16, path: &RelPath) -> Result<bool> {
-        let seen = match (root, &self.live.root(root)?.at) {
-            (0, _) => path.clone(),
-            (_, Some(at)) => at.join(path),
-            (_, None) => return Ok(false),
-        };
-        Ok(self.live.roots.iter().any(|root| root.at.as_ref() == Some(&seen)))
-    }
-
     fn same(&self, root: u16, entry: &Entry, found: &Found) -> Result<bool> {
         Ok(match entry.kind {
             EntryKind::Directory => true,
