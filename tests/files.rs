@@ -364,7 +364,7 @@ async fn files_that_turn_into_something_else() {
     });
     let report = machine.push().await.unwrap();
     assert_eq!(report.files, 2, "{report:?}");
-    let named: Vec<&str> = report.skipped.iter().map(|problem| problem.path.as_str()).collect();
+    let told: Vec<&str> = report.skipped.iter().map(|problem| problem.path.as_str()).collect();
     let changed =
         ["z-dir", "z-fifo", "z-fifo.sqlite", "z-link"].map(|it| format!("workspace/{it}"));
     assert_eq!(told, changed);
