@@ -45,7 +45,8 @@ Exit status: 0 done, 1 failed, 2 usage, 3 done but for what is listed.
 const TOPIC_TEXTS: Readonly<Record<Topic, string>> = {
   push: `Back up what has changed since the last snapshot.
 
-Usage: b2-backup push [--dry-run [--list]] [--new-bucket] [--accept-missing PATH]...
+Usage: b2-backup push [--dry-run [--list]] [--new-bucket]
+                      [--accept-missing PATH]...
 
 Each snapshot is complete: it restores alone, on a blank machine, with the
 bucket and the key. What travels is what changed. When nothing changed, no

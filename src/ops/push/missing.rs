@@ -86,7 +86,7 @@ fn problem(record: &MissingRecord, now: Now) -> FileProblem {
         files => format!("It had {files} files"),
     };
     let message = format!(
-        "{path} {what}. {held} in {}, which is kept. Is its disk mounted? If it is right so, run \
+        "{what}. {held} in {}, which is kept. Is its disk mounted? If it is right so, run \
          `b2-backup push --accept-missing {path}`",
         record.snapshot
     );
