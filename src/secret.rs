@@ -78,7 +78,7 @@ mod tests {
             "swordfish",
             "Sommer2026!",
             "correct horse",
-            "openclaw-backup-2026",
+            "openclaw-backup",
             "qwertyuiop1234567890",
             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         ] {

@@ -9,13 +9,13 @@ fn header(kind: ObjectKind) -> Header {
 #[test]
 fn header_is_96_golden_bytes() {
     let bytes = header(ObjectKind::Pack).encode();
-    assert_eq!(hex::encode(&bytes[..16]), "4f434c4157423200020202010000000000"[..32].to_owned());
+    assert_eq!(hex::encode(&bytes[..16]), "4f434c4157423200030202010000000000"[..32].to_owned());
     assert_eq!(Header::decode(&bytes, ObjectKind::Pack).unwrap().0, header(ObjectKind::Pack));
     assert!(Header::decode(&bytes, ObjectKind::Manifest).is_err());
     assert!(Header::decode(&bytes[..95], ObjectKind::Pack).is_err());
     let mut newer = bytes;
-    newer[9] = 3;
-    assert_eq!(Header::decode(&newer, ObjectKind::Pack), Err(Malformed::Version(3)));
+    newer[9] = 4;
+    assert_eq!(Header::decode(&newer, ObjectKind::Pack), Err(Malformed::Version(4)));
 }
 
 #[test]
@@ -244,7 +244,24 @@ fn a_manifest_carries_the_newest_slots() {
     let slots: Vec<Vec<u8>> = (0..70u8)
         .map(|n| {
             let mut slot = header(ObjectKind::Slot).encode().to_vec();
-            slot.extend_from_slice(&[0xa6, 0, 0, 1, 17, 2, 8, 3, 1, 4, n & 15, 5, 0x40]);
+            slot.extend_from_slice(&[
+                0xa7,
+                0,
+                0,
+                1,
+                17,
+                2,
+                8,
+                3,
+                1,
+                4,
+                n & 15,
+                5,
+                0x40,
+                6,
+                0x61,
+                b'p',
+            ]);
             slot[16] = n;
             slot
         })

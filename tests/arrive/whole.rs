@@ -66,7 +66,7 @@ async fn a_new_machine_is_given_everything() {
         assert!(!here.join(gone).exists(), "{gone}");
     }
     assert_eq!(read(&here, "openclaw.json.bak"), "{ before: 1 }");
-    let config: serde_json::Value = serde_json::from_str(&read(&here, "openclaw.json")).unwrap();
+    let config: serde_json::Value = json5::from_str(&read(&here, "openclaw.json")).unwrap();
     let path = |below: &str| format!("{}/{below}", root.display());
     assert_eq!(config["gateway"], serde_json::json!({ "port": 2, "auth": { "token": "new" } }));
     assert_eq!(config["plugins"]["entries"]["b2-backup"]["config"]["bucket"], "new");
@@ -174,8 +174,7 @@ async fn by_hand() {
         assert_eq!(said(&state, "work"), said(&two.there(), "work"));
         assert!(!state.join("workspace/BOOTSTRAP.md").exists());
         let root = state.canonicalize().unwrap();
-        let config: serde_json::Value =
-            serde_json::from_str(&read(&state, "openclaw.json")).unwrap();
+        let config: serde_json::Value = json5::from_str(&read(&state, "openclaw.json")).unwrap();
         let workspace = format!("{}/workspace", root.display());
         assert_eq!(config["agents"]["defaults"]["workspace"], workspace);
         // What is installed on the other machine is not installed here.
