@@ -156,7 +156,13 @@ describe('restore over the live state', () => {
   });
 
   it('names what stays where nothing else differs', async () => {
-    const stays = { path: 'memory/notes.sqlite', action: 'keep-live', bytes: 0, database: true, reason: 'why' };
+    const stays = {
+      path: 'memory/notes.sqlite',
+      action: 'keep-live',
+      bytes: 0,
+      database: true,
+      reason: 'why',
+    };
     const { out } = await run('restore latest', { plan: { entries: [stays] } });
     expect(out).toMatch(/keep +memory\/notes\.sqlite {2}\(database, why\)/);
     expect(out).toContain(`Everything else is as in ${ID} already`);

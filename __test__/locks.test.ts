@@ -47,7 +47,11 @@ describe.skipIf(addon === undefined || sqlite === undefined)(
       directory = mkdtempSync(join(tmpdir(), 'b2-locks-'));
       const stateDir = join(directory, 'state');
       mkdirSync(join(directory, 'bucket'));
-      settings = { stateDir, bucket: `file://${join(directory, 'bucket')}`, passphrase: 'tulip granite orbit velvet mango' };
+      settings = {
+        stateDir,
+        bucket: `file://${join(directory, 'bucket')}`,
+        passphrase: 'tulip granite orbit velvet mango',
+      };
       databases = ['state', 'agents/main/agent'].map((folder) => {
         mkdirSync(join(stateDir, folder), { recursive: true });
         const name = folder === 'state' ? 'openclaw.sqlite' : 'openclaw-agent.sqlite';

@@ -17,7 +17,14 @@ export async function installPackages() {
   console.log('setup: installing the npm packages (build tools only)');
   // Not `npm ci`: it refuses a lock file without the optional packages of every other platform, and not every
   // registry mirror has them all. This installs what the lock file says, too, and leaves that file alone.
-  await run('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
+  await run('npm', [
+    'install',
+    '--no-save',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+  ]);
 }
 
 /** The addon and its generated loader. Cargo decides what is to be done. */

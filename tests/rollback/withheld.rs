@@ -86,3 +86,25 @@ async fn without_encryption_all_secrets_of_the_configuration_come_from_here() {
     assert!(!lines(&plan).iter().any(|line| line.contains(".env")), "{:?}", lines(&plan));
     assert_eq!(read("workspace/.env"), "TOKEN=secret-env");
 }
+
+/// Without encryption a snapshot has a placeholder for it, so the file that was set aside is the last that has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_only_the_replaced_configuration_has_stays() {
+    let place = Place::new();
+    let token = "secret-that-is-nowhere-else";
+    write(&place.live, "openclaw.json", "{ a: 1 }");
+    let snapshot = place.push().await;
+    let later = format!("{{ a: 2, channels: {{ telegram: {{ botToken: '{token}' }} }} }}");
+    write(&place.live, "openclaw.json", &later);
+    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
+    for _ in 0..2 {
+        let report = place.machine.push().await.unwrap();
+        let told = report.warnings.iter().find(|told| told.contains("openclaw.json"));
+        let told = told.unwrap_or_else(|| panic!("{:?}", report.warnings));
+        let (_, rest) = told.split_once("stays in ").unwrap();
+        let (old, _) = rest.split_once(": openclaw.json").unwrap();
+        let kept = fs::read_dir(old).unwrap().map(|entry| entry.unwrap().path());
+        let kept: Vec<String> = kept.filter_map(|path| fs::read_to_string(path).ok()).collect();
+        assert!(kept.contains(&later), "{kept:?}");
+    }
+}

@@ -14,8 +14,10 @@ use crate::format::{Entry, EntryFlags, Reason};
 use crate::ops::rollback::{self, AsideItem, SetAside};
 use crate::ops::session::Session;
 use crate::ops::tree::path_for_people;
+use crate::ops::withheld::withheld;
 use crate::repo::Unsaved;
-use crate::source::{EntryKind, Fingerprint, Found, RelPath, walk};
+use crate::source::withheld::{Content, Withheld};
+use crate::source::{EntryKind, Fingerprint, Found, RelPath, absolute, walk};
 
 /// So many paths are named; the rest is counted.
 const NAMED: usize = 10;
@@ -49,8 +51,11 @@ pub(super) async fn save(session: &Session, writer: &mut Writer) -> Result<Optio
             continue;
         };
         let after = Memory::load(&writer.local)?.unwrap_or_default();
+        let withheld = withheld(&session.settings)?;
         let (have, lack): (Vec<_>, Vec<_>) =
-            aside.items.iter().cloned().partition(|item| has(&after, item));
+            aside.items.iter().cloned().partition(|item| {
+                has(&after, item) && !is_last_with_a_secret(&after, item, &withheld)
+            });
         if let Some(id) = made {
             let same = |item: &&AsideItem| match (entry(&before, item), entry(&after, item)) {
                 (Some(before), Some(after)) => {
@@ -109,6 +114,19 @@ fn has(memory: &Memory, item: &AsideItem) -> bool {
         !item.counts && of.is_some_and(|of| of.flags.has(EntryFlags::DATABASE))
     });
     is_shm || read_with || entry(memory, item).is_some()
+}
+
+/// Whether the snapshot has a file with placeholders for values that are in no other place than this file.
+fn is_last_with_a_secret(memory: &Memory, item: &AsideItem, withheld: &Withheld) -> bool {
+    let flags = entry(memory, item).map(|entry| entry.flags).unwrap_or_default();
+    if !flags.has(EntryFlags::REDACTED) || flags.has(EntryFlags::DATABASE) {
+        return false;
+    }
+    let read = |at: &Path| withheld.read(item.root.kind, &item.root.path, &item.path, at);
+    let Ok(Some(Content::Replaced(replaced))) = read(&item.source) else { return true };
+    let live = std::fs::read(absolute(&item.root.path, &item.path)).ok();
+    let (_, [ours, others]) = withheld.put_back(&replaced, live.as_deref());
+    ours + others > 0
 }
 
 fn shown(memory: &Memory, item: &AsideItem) -> String {
