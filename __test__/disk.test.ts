@@ -60,7 +60,7 @@ describe.skipIf(addon === undefined || !allowed)(
     it('a read-only bucket is refused for writing and restores all the same', () => {
       const [first, refused, restored] = within(`
         mount -t tmpfs -o size=50m x bucket
-        b2 push
+        b2 push --new-bucket
         mount -o remount,ro bucket
         echo new > state/new
         b2 push
@@ -73,7 +73,7 @@ describe.skipIf(addon === undefined || !allowed)(
     it('a restore to a full disk says so', () => {
       const [first, full] = within(`
         mount -t tmpfs -o size=50m x bucket
-        b2 push
+        b2 push --new-bucket
         mount -t tmpfs -o size=1m y small
         b2 restore latest --to small/restored`);
       expect(first).toMatchObject({ ok: true });

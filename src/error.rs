@@ -292,6 +292,7 @@ pub const CODES: &[&str] = &[
     "B2_NOT_AUTHENTICATED",
     "B2_OLD_FORMAT",
     "B2_DATABASE",
+    "B2_DATABASE_BUSY",
     "B2_DATABASE_IN_PROCESS",
     "B2_TARGET_NOT_EMPTY",
     "B2_UNSAFE_PATH",

@@ -7,7 +7,7 @@ import type {
   Settings,
   VerifyReport,
 } from '../../index.js';
-import { BackupError, type ErrorCode } from '../errors.js';
+import { BackupError } from '../errors.js';
 import type { Policy } from '../policy.js';
 import { isLeftOut } from '../secrets.js';
 import type { Logger } from './api.js';
@@ -23,7 +23,7 @@ import {
   type Record,
   type RecordFile,
 } from './record.js';
-import { incomplete, tellPrune, tellPush } from './tell.js';
+import { incomplete, standingFailure, tellPrune, tellPush } from './tell.js';
 import { tellDamage, tellDrill, tellTooLarge, tellVerify, unproven } from './tell-proof.js';
 
 /** So many failures in a row reach the user. */
@@ -92,7 +92,7 @@ export class Reporter {
       ...(finished ? { lastRunAt } : {}),
     };
     // A restart mends nothing.
-    const standing = this.#standing();
+    const standing = standingFailure(this.#record);
     if (standing !== undefined) this.#voice.health?.reportFailure(standing);
   }
 
@@ -341,20 +341,9 @@ export class Reporter {
 
   /** The host shows one failure: the gravest that holds. */
   #showHealth(): void {
-    const standing = this.#standing();
+    const standing = standingFailure(this.#record);
     if (standing === undefined) this.#voice.health?.clearFailure();
     else this.#voice.health?.reportFailure(standing);
-  }
-
-  #standing(): BackupError | undefined {
-    const { failures, lastFailure, remarks = [], verify, drill, told } = this.#record;
-    const failed = failures > 0 ? lastFailure : undefined;
-    const damaged = (verify?.found ?? []).length > 0 ? verify?.failure : undefined;
-    const lost = told.includes('unproven') ? drill?.failure : undefined;
-    const remembered = failed ?? damaged ?? lost;
-    if (remembered === undefined) return incomplete(remarks);
-    const { message, code, retryable } = remembered;
-    return new BackupError(message, { code: code as ErrorCode, retryable });
   }
 
   #failed(reason: PushReason, error: BackupError): void {

@@ -9,10 +9,11 @@ import type {
   SnapshotInfo,
 } from '../../index.js';
 import { progressInWords } from '../cli/progress-line.js';
-import { BackupError } from '../errors.js';
+import { BackupError, type ErrorCode } from '../errors.js';
 import { isLeftOut, onlyApplicationKey } from '../secrets.js';
 import { count, formatBytes, formatCount, formatDuration, lacks, printable } from '../text.js';
 import type { GatewayStatus } from './backup.js';
+import type { Record } from './record.js';
 import { byTime, isOurs, madeAt, reasonInWords, reasonOf } from './snapshots.js';
 import { type Reader, Times } from './times.js';
 
@@ -77,6 +78,18 @@ export function incomplete(skipped: readonly FileProblem[]): BackupError | undef
     `The backups to B2 are incomplete. ${named.join('; ')}${more > 0 ? `; and ${formatCount(more)} more` : ''}. All else is backed up.`,
     { code: 'B2_INCOMPLETE' },
   );
+}
+
+/** The gravest failure that holds: a push that failed, damage, a trial that lost something, then what backups lack. */
+export function standingFailure(record: Record): BackupError | undefined {
+  const { failures, lastFailure, remarks = [], verify, drill, told } = record;
+  const failed = failures > 0 ? lastFailure : undefined;
+  const damaged = (verify?.found ?? []).length > 0 ? verify?.failure : undefined;
+  const lost = told.includes('unproven') ? drill?.failure : undefined;
+  const remembered = failed ?? damaged ?? lost;
+  if (remembered === undefined) return incomplete(remarks);
+  const { message, code, retryable } = remembered;
+  return new BackupError(message, { code: code as ErrorCode, retryable });
 }
 
 /** What was pruned, in one line; nothing where nothing was. */
