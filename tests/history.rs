@@ -130,7 +130,7 @@ async fn what_may_hold_secrets_is_not_shown() {
     let report = history(&machine, "openclaw.json").await.unwrap();
     assert_eq!(
         lines(&report),
-        ["added file 2 in 1", "changed file 16 in 2 (content): no text, secret"]
+        ["added file 2 in 1", "changed file 48 in 2 (content): no text, secret"]
     );
     let large = history(&machine, "workspace/notes/a b.md").await.unwrap();
     assert_eq!(

@@ -28,7 +28,7 @@ fn of_object(body: &Bytes, places: &[(&'static str, usize)]) -> Vec<(&'static st
     let mut all: Vec<_> = cuts(body).into_iter().map(|(n, b)| (n, b.map(Bytes::from))).collect();
     all.extend(places.iter().map(|&(name, at)| (name, Some(Bytes::from(flipped(body, at))))));
     let mut future = body.to_vec();
-    (future[8], future[9]) = (3, 3);
+    (future[8], future[9]) = (4, 4);
     all.push(("future version", Some(future.into())));
     all
 }
@@ -232,7 +232,9 @@ async fn a_bucket_that_was_emptied() {
     let gone = |text: &String| text.contains(&whole.days[1].0) && text.contains("is gone");
     assert!(restored.warnings.iter().any(gone), "{restored:?}");
     // The next push uploads everything again; what was made before stays lost.
-    assert!(repository.machine.push().await.unwrap().snapshot.is_some());
+    let refused = repository.machine.push().await.unwrap_err();
+    assert_eq!(refused.code(), "B2_BUCKET_EMPTY");
+    assert!(repository.machine.push_to_new_bucket().await.unwrap().snapshot.is_some());
     let mut bad = repository.machine.verify(true).await.problems;
     bad.retain(|problem| !repository.days.iter().any(|(id, _)| problem.snapshots == [id.as_str()]));
     assert_eq!(bad, []);

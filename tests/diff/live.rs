@@ -53,7 +53,9 @@ fn these<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_may_have_changed_is_read() {
-    let (_dir, machine, _store) = plain_machine();
+    let (_dir, mut machine, _store) = plain_machine();
+    // What was written within two seconds before a push is read again.
+    machine.clock = super::clock::TestClock::ahead(60);
     let live = state(&machine);
     write(&live, "workspace/same size.md", "abc");
     write(&live, "workspace/between.md", "first");
@@ -196,7 +198,9 @@ async fn push_and_back(machine: &Machine, first: &str) -> Vec<String> {
 /// A machine that is compared with the snapshot of another one.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_snapshot_of_another_machine() {
-    let (dir, machine, _store) = plain_machine();
+    let (dir, mut machine, _store) = plain_machine();
+    // What was written within two seconds before a push is read again.
+    machine.clock = super::clock::TestClock::ahead(60);
     let first = push(&machine).await;
     let other = machine.blank(dir.path().join("other"));
     first_day(&other.settings.state_dir);

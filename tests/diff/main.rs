@@ -15,6 +15,10 @@ use std::path::{Path, PathBuf};
 use b2_backup::error::Error;
 use b2_backup::ops::{self, DiffEntry, DiffOptions, DiffReport};
 
+#[path = "../support/clock.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
+mod clock;
 #[path = "../support/gateway.rs"]
 mod gateway;
 mod live;
@@ -35,7 +39,10 @@ fn state(machine: &Machine) -> PathBuf {
 }
 
 async fn push(machine: &Machine) -> String {
-    let report = machine.push().await.unwrap();
+    let mut report = machine.push().await.unwrap();
+    // Nothing is encrypted here, and a directory with one file in it may lose that.
+    let expected = ["B2_SKIPPED_SECRET", "B2_ROOT_EMPTY"];
+    report.skipped.retain(|problem| !expected.contains(&problem.code.as_str()));
     assert_eq!(report.skipped, []);
     report.snapshot.unwrap()
 }
@@ -90,6 +97,7 @@ fn change_everything(live: &Path) {
 }
 
 fn before_changes(live: &Path) {
+    write(live, "agents/main/agent/stays.md", "so that the directory is not emptied");
     let workspace = live.join("workspace");
     write(live, "workspace/notes/same size.md", "abc");
     write(live, "workspace/old/deep/file.md", "old");

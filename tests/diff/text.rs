@@ -208,7 +208,9 @@ async fn what_is_damaged_is_said_and_costs_only_its_text() {
 /// An agent is told lines of plain files of its own workspace.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_is_told_lines_of_its_own_workspace() {
-    let (_dir, machine, _store) = plain_machine();
+    let (_dir, mut machine, _store) = plain_machine();
+    // Without encryption `.env` is in no snapshot.
+    machine.settings.encrypt = true;
     let live = state(&machine);
     let files = [
         ("workspace/MEMORY.md", "@@ -1 +1 @@\n-then\n+now\n"),

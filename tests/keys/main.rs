@@ -19,6 +19,10 @@ use b2_backup::secret::Secret;
 use b2_backup::store::memory::MemoryStore;
 use tempfile::{TempDir, tempdir};
 
+#[path = "../support/clock.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
+mod clock;
 mod code;
 #[path = "../support/cut.rs"]
 mod cut;

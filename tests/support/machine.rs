@@ -81,6 +81,12 @@ impl Machine {
         ops::push(&self.session().await, push_options(Reason::Manual)).await
     }
 
+    /// Begins anew in a bucket that is empty.
+    pub(crate) async fn push_to_new_bucket(&self) -> Result<PushReport> {
+        let options = PushOptions { new_bucket: true, ..push_options(Reason::Manual) };
+        ops::push(&self.session().await, options).await
+    }
+
     pub(crate) async fn list(&self) -> ListReport {
         ops::list(&self.session().await).await.unwrap()
     }
