@@ -26,9 +26,7 @@ const SYSTEM: &[&str] = &[
     "/lib",
     "/lib64",
     "/nix",
-    "/opt",
     "/proc",
-    "/run",
     "/sbin",
     "/snap",
     "/sys",
@@ -160,7 +158,9 @@ impl Links {
             }
             return Judged::Nothing;
         }
-        let system = SYSTEM.iter().any(|system| target.starts_with(system));
+        // Shared memory is no device: people put directories there.
+        let system = SYSTEM.iter().any(|system| target.starts_with(system))
+            && !target.starts_with("/dev/shm");
         if roots.iter().any(|root| holds(root, &target)) || system {
             return Judged::Nothing;
         }

@@ -1,8 +1,10 @@
 //! The judge: what is in the live state and did not come back, and was not named either, is a loss.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use crate::dump;
 use crate::tree::{self, Item, Kind, Tree};
@@ -28,23 +30,23 @@ pub(crate) struct Picture {
     tree: Tree,
     /// Content of databases, as SQL.
     dumps: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Files that say they are databases, readable or not.
+    claims: BTreeSet<Vec<u8>>,
 }
 
 impl Picture {
     /// Looks at a directory.
     pub(crate) fn of(root: &Path) -> Self {
         let tree = tree::read(root, &OURS);
-        let mut dumps = BTreeMap::new();
+        let (mut dumps, mut claims) = (BTreeMap::new(), BTreeSet::new());
         for (path, item) in &tree {
             let on_disk = tree::on_disk(root, path);
-            if matches!(item.kind, Kind::File { .. })
-                && dump::says_so(&on_disk)
-                && let Some(dump) = dump::dump(&on_disk)
-            {
-                dumps.insert(path.clone(), dump);
+            if matches!(item.kind, Kind::File { .. }) && dump::says_so(&on_disk) {
+                claims.insert(path.clone());
+                dumps.extend(dump::dump(&on_disk).map(|dump| (path.clone(), dump)));
             }
         }
-        Self { tree, dumps }
+        Self { tree, dumps, claims }
     }
 
     /// Whether a path is the log of a database that can be read: then its content is the database's.
@@ -66,13 +68,33 @@ pub(crate) fn losses(
 ) -> Vec<String> {
     let back = Picture::of(restored);
     let mut losses = Vec::new();
+    // A link to a directory may come back as what it led to, in its place.
+    let mut filled: Vec<&[u8]> = Vec::new();
     for (path, item) in &live.tree {
         if live.is_log(path) {
             continue;
         }
         let Some(what) = difference(live, &back, path, item) else { continue };
+        if let (Kind::Link(target), Some(Item { kind: Kind::Directory, .. })) =
+            (&item.kind, back.tree.get(path))
+        {
+            let target = Path::new(OsStr::from_bytes(target));
+            let name = name.map_or_else(PathBuf::new, Path::to_path_buf);
+            let name = name.join(OsStr::from_bytes(path));
+            let inside = Picture::of(target);
+            let place = tree::on_disk(restored, path);
+            // Reports name what is in it by the link, or by where it is.
+            let by = |name: &Path| self::losses(&inside, Some(name), &place, said, &|_| false);
+            let elsewhere = by(target);
+            let both = by(&name).into_iter().filter(|loss| elsewhere.contains(loss));
+            losses.extend(both.map(|loss| format!("{}/{loss}", escaped(path))));
+            filled.push(path);
+            continue;
+        }
         // Sockets go with their process: the policy may leave them out wherever they are.
-        let may_stay_out = item.kind == Kind::Special || !precious(path);
+        // So may what SQLite's processes share in memory: it says nothing of a database.
+        let is_shared = path.strip_suffix(b"-shm").is_some_and(|base| live.claims.contains(base));
+        let may_stay_out = item.kind == Kind::Special || is_shared || !precious(path);
         let told = named(&said.problems, name, path)
             || (may_stay_out && named(&said.left_out, name, path));
         if !told {
@@ -80,7 +102,9 @@ pub(crate) fn losses(
         }
     }
     for (path, item) in &back.tree {
-        let known = live.tree.contains_key(path) && !live.is_log(path);
+        let below =
+            |dir: &&[u8]| path.strip_prefix(*dir).is_some_and(|rest| rest.starts_with(b"/"));
+        let known = live.tree.contains_key(path) && !live.is_log(path) || filled.iter().any(below);
         if !known && item.kind != Kind::Directory {
             losses.push(format!("{}: came back and was not there", escaped(path)));
         }

@@ -195,13 +195,16 @@ impl World {
         for (path, picture) in outside {
             let place = place_of(&report, &path);
             match place {
-                Some(place) => {
-                    let more = losses(&picture, Some(&path), &place, &said, &|_| true);
+                Some(place) if place.is_dir() => {
+                    let precious = path == self.wild.base.join("out/ws");
+                    let more = losses(&picture, Some(&path), &place, &said, &|_| precious);
                     found
                         .extend(more.into_iter().map(|loss| format!("{}: {loss}", path.display())));
                 }
-                None if self.is_named(&said, &path) => {}
-                None => found.push(format!("{}: no root came back", path.display())),
+                // What a link leads to is looked at in the link's place.
+                _ if path != self.wild.base.join("out/ws") && self.in_place(&to, &path) => {}
+                _ if self.is_named(&said, &path) => {}
+                _ => found.push(format!("{}: no root came back", path.display())),
             }
         }
         std::fs::remove_dir_all(&to).unwrap();
@@ -235,6 +238,17 @@ impl World {
         outside.sort();
         outside.dedup();
         outside
+    }
+
+    /// Whether a link of the state that leads to a directory came back as a directory.
+    fn in_place(&self, restored: &Path, outside: &Path) -> bool {
+        let state = self.wild.state();
+        tree::read(&state, &["b2-backup"]).iter().any(|(path, item)| {
+            matches!(item.kind, tree::Kind::Link(_))
+                && tree::on_disk(&state, path).canonicalize().is_ok_and(|real| real == outside)
+                && std::fs::symlink_metadata(tree::on_disk(restored, path))
+                    .is_ok_and(|meta| meta.is_dir())
+        })
     }
 
     /// Whether a directory outside is named, or a link that leads to it.
@@ -276,8 +290,7 @@ impl World {
 /// No policy may leave out what the user or an agent made. What may be left out by rule alone is what stands in the
 /// documentation of what is saved: caches, media, locks of OpenClaw.
 fn precious(path: &[u8]) -> bool {
-    let inside = |dir: &[u8]| path.starts_with(dir);
-    inside(b"workspace/") || inside(b"mine/") || inside(b"memory/")
+    path.starts_with(b"workspace/")
 }
 
 /// Where a restore put a root, as its report says.

@@ -88,7 +88,7 @@ async fn all_of_it_is_saved_where_the_bucket_was_emptied() {
     for key in place.store.objects().into_keys() {
         place.store.raw_remove(&key);
     }
-    let pushed = place.machine.push().await.unwrap();
+    let pushed = place.machine.push_to_new_bucket().await.unwrap();
     let safety = snapshots(&place).await.into_iter().find(|id| id.starts_with("safety-"));
     let restored = place.dir.path().join("restored");
     place.machine.restore(&safety.unwrap(), &restored).await.unwrap();

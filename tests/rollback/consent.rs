@@ -21,7 +21,9 @@ async fn asked(
     spoil: impl FnOnce(&Place),
     request: impl FnOnce(&str) -> RollbackRequest,
 ) -> String {
-    let place = Place::in_memory();
+    let mut place = Place::in_memory();
+    // Without encryption `site.pem` is in no snapshot.
+    place.machine.settings.encrypt = true;
     databases(&place.live);
     let config =
         "{ tools: { $include: './workspace/settings.md' }, agents: { list: [{ id: 'main' },

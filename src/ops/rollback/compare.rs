@@ -184,7 +184,7 @@ pub(super) fn compare(
     }
     if mode == Mode::Exact || scope.is_undo() {
         let mapped: HashSet<u16> = roots.iter().flatten().copied().collect();
-        comparison.delete_the_rest(scope, &mapped, &Unread::of(manifest));
+        comparison.delete_the_rest(scope, &mapped, &Unread::of(manifest, scope.is_undo()));
     }
     if let Some(arriving) = &arriving {
         comparison.arrive(arriving)?;

@@ -22,7 +22,8 @@ pub(super) struct Unread {
 }
 
 impl Unread {
-    pub(super) fn of(manifest: &Manifest) -> Self {
+    /// An undo removes what the rollback brought also where a whole directory was gone before it.
+    pub(super) fn of(manifest: &Manifest, undo: bool) -> Self {
         let state = manifest.roots.first().map(|root| root.path.clone()).unwrap_or_default();
         let state = RelPath::from_bytes(state).escaped();
         let path = |remark: &Remark| {
@@ -30,7 +31,7 @@ impl Unread {
             inside.unwrap_or(&remark.path).to_owned()
         };
         Self {
-            paths: manifest.remarks.iter().map(path).collect(),
+            paths: manifest.remarks.iter().filter(|it| !undo || !is_gone(it)).map(path).collect(),
             more: manifest.remarks.iter().any(|remark| remark.code == problem::MORE),
         }
     }
@@ -48,6 +49,10 @@ impl Unread {
                     self.paths.contains(&RelPath::from_bytes(root.to_vec()).escaped())
                 }))
     }
+}
+
+fn is_gone(remark: &Remark) -> bool {
+    ["B2_ROOT_GONE", "B2_ROOT_EMPTY"].contains(&remark.code.as_str())
 }
 
 impl Comparison<'_> {
