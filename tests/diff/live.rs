@@ -55,7 +55,7 @@ fn these<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
 async fn only_what_may_have_changed_is_read() {
     let (_dir, mut machine, _store) = plain_machine();
     // What was written within two seconds before a push is read again.
-    machine.clock = super::clock::TestClock::ahead(60);
+    machine.clock = clock::TestClock::ahead(60);
     let live = state(&machine);
     write(&live, "workspace/same size.md", "abc");
     write(&live, "workspace/between.md", "first");
@@ -200,7 +200,7 @@ async fn push_and_back(machine: &Machine, first: &str) -> Vec<String> {
 async fn with_a_snapshot_of_another_machine() {
     let (dir, mut machine, _store) = plain_machine();
     // What was written within two seconds before a push is read again.
-    machine.clock = super::clock::TestClock::ahead(60);
+    machine.clock = clock::TestClock::ahead(60);
     let first = push(&machine).await;
     let other = machine.blank(dir.path().join("other"));
     first_day(&other.settings.state_dir);

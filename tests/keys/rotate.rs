@@ -29,7 +29,7 @@ async fn a_lost_answer_makes_no_second_slot() {
 async fn a_rotated_key_gets_its_slot_although_nothing_has_changed() {
     let (dir, mut machine, store) = machine();
     // What was written within two seconds before a push is read again by the next.
-    machine.clock = super::clock::TestClock::ahead(60);
+    machine.clock = clock::TestClock::ahead(60);
     let first = (push(&machine).await, picture(live(&machine)));
     machine.settings.store.application_key = secret("K001new");
     let report = machine.push().await.unwrap();
