@@ -112,9 +112,9 @@ describe('the plugin manifest', () => {
     for (const field of ['applicationKey', 'passphrase']) expect(plugin.uiHints[field]?.sensitive).toBe(true);
   });
 
-  it('is explained in the README, setting by setting', () => {
-    const readme = read('README.md');
-    expect(SETTINGS.filter((field) => !readme.includes(`\`${field}\``))).toEqual([]);
+  it('is explained in docs/settings.md, setting by setting', () => {
+    const page = read('docs/settings.md');
+    expect(SETTINGS.filter((field) => !page.includes(`\`${field}\``))).toEqual([]);
   });
 
   it('has an entry that is built and packed', () => {
