@@ -74,7 +74,7 @@ fn capabilities(facts: &KeyFacts, chart: &mut Chart) {
     let too_much: Vec<&str> = TOO_MUCH.into_iter().filter(|name| facts.may(name)).collect();
     if !too_much.is_empty() {
         let message = format!("the key may do more than backups need: {}", too_much.join(", "));
-        chart.note("capabilities", message, "Make a key that has only what the README lists");
+        chart.note("capabilities", message, "Make a key that has only what docs/bucket.md lists");
     }
 }
 

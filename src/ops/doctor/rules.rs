@@ -8,7 +8,7 @@ use crate::store::{LifecycleRule, ObjectLock, Setting};
 
 /// With fewer days there is little time to notice that somebody hid or overwrote things.
 const SHORT_DAYS: u32 = 7;
-/// What the README recommends.
+/// What docs/bucket.md recommends.
 const RECOMMENDED: &str = "Set this lifecycle rule for the bucket: fileNamePrefix \"PREFIX/\", \
                            daysFromHidingToDeleting 30, daysFromUploadingToHiding empty. It frees what is hidden, \
                            and leaves 30 days to notice and undelete";
