@@ -6,7 +6,7 @@ import type { Operation } from '../operation.js';
 import type { Ask } from './deps.js';
 import type { Style } from './render.js';
 
-/** Exit statuses, as documented in the README. */
+/** Exit statuses, as documented in docs/commands.md. */
 export const EXIT = {
   done: 0,
   failed: 1,
