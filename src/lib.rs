@@ -10,8 +10,8 @@
 //! - **key slot**: the master key, sealed under a secret of the user's.
 //!
 //! # Floors
-//! `node → ops → {repo, source, legacy} → {store, chunk, format, crypto} → {error, progress, ambient, secret}`.
-//! A floor uses those below it, never one above, and no neighbour's insides.
+//! `node → ops → {repo, source, legacy} → format → {crypto, chunk, store} → {error, progress, ambient, cpu, secret, ...}`.
+//! A floor uses those below it, never one above, and no neighbour's insides: docs/architecture.md.
 
 pub mod ambient;
 pub mod chunk;

@@ -1,6 +1,6 @@
 //! Sealing, key derivation and chunk ids. Pure: no I/O, no clock; randomness is handed in.
 //!
-//! Every construction here is specified in `docs/format.md`, sections Keys and Sealing.
+//! Every construction here is specified in `docs/format.md`, sections Keys and Seals.
 
 mod cipher;
 mod kdf;
