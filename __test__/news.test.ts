@@ -104,6 +104,22 @@ describe('news', () => {
     expect(carried).toHaveBeenCalledTimes(2);
   });
 
+  it('that stand before the next turn already, as after a reload, are not told once more', async () => {
+    for (const speaks of [true, false]) {
+      const { news, told, turn } = host({ speaks });
+      news.tell('done', TO, vi.fn());
+      news.stop();
+      const carried = vi.fn();
+      news.tell('done', TO, carried);
+      await rest();
+      expect(carried).toHaveBeenCalledTimes(speaks ? 0 : 1);
+      await turn('stop');
+      news.again();
+      expect(carried).toHaveBeenCalledOnce();
+      expect(told).toEqual(['done']);
+    }
+  });
+
   it('wait for the next start when the gateway stops', async () => {
     const { news, turn, listens } = host();
     const carried = vi.fn();

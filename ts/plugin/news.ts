@@ -42,16 +42,25 @@ export class News {
     this.#item = item;
     this.#end ??= this.#deps.updates((update) => void this.#heard(update));
     this.again();
-    // Such a host says nothing of turns: what it took counts.
-    if (this.#end === undefined && item.accepted) this.#done(item);
   }
 
   /** Tries again where the host did not take it. To be called now and then. */
   again(): void {
     const item = this.#item;
     if (item === undefined || item.accepted) return;
-    item.accepted = this.#deps.tell(item.text, item.to);
-    if (this.#end === undefined && item.accepted) this.#done(item);
+    if (this.#deps.tell(item.text, item.to)) this.#accepted(item);
+    else void this.#standsAlready(item);
+  }
+
+  /** The host takes nothing that it has: what was told before a reload of the plugin still stands before the next turn. */
+  async #standsAlready(item: Item): Promise<void> {
+    if ((await this.#deps.waits(item.text, item.to)) === true && this.#item === item) this.#accepted(item);
+  }
+
+  #accepted(item: Item): void {
+    item.accepted = true;
+    // Such a host says nothing of turns: what it took counts.
+    if (this.#end === undefined) this.#done(item);
   }
 
   /** Stops listening; what was not carried is told at the next start. */
