@@ -1,5 +1,5 @@
 /** Where the OpenClaw is that a rollback asks. */
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { findOpenClaw } from '../ts/openclaw.ts';
@@ -30,4 +30,10 @@ it('is the one that this process is, with its Node, or the one in the PATH', asy
   const found = process.platform === 'win32' ? [] : [join(bin, 'openclaw')];
   expect(findOpenClaw({ program: other, node: 'node', path: `:${bin}` })).toEqual(found);
   expect(findOpenClaw({ program: join(folder, 'gone.js'), node: 'node', path: '' })).toEqual([]);
+  // As npm makes it: a script for the Node in the PATH, which a worker has not.
+  await rm(join(bin, 'openclaw'));
+  await symlink(join(packaged, 'openclaw.mjs'), join(bin, 'openclaw'));
+  await writeFile(join(packaged, 'openclaw.mjs'), '#!/usr/bin/env node\n');
+  const linked = process.platform === 'win32' ? [] : own;
+  expect(findOpenClaw({ program: other, node: '/usr/bin/node', path: bin })).toEqual(linked);
 });

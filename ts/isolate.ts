@@ -17,7 +17,7 @@ const TAIL_CHARS = 2_000;
 /**
  * The only variables a worker sees: what finding the home, the temporary directory, certificates and proxies takes.
  * OpenClaw takes no home, certificates and proxies from a `.env`. Settings, secrets, and what has Node or the loader run
- * other code stay behind; a worker starts no program, so it needs no `PATH`.
+ * other code stay behind, and so does `PATH`: the one program that a worker starts, OpenClaw, is named in full (openclaw.ts).
  */
 const INHERITED: readonly string[] = [
   'HOME',

@@ -15,7 +15,7 @@ export interface Surroundings {
 
 /**
  * How OpenClaw is called, program and first arguments: the one that this process is, with the Node that it runs on, or the
- * one in the `PATH`. Empty when there is none.
+ * one in the `PATH`, with that Node, too: a worker has no `PATH`, in which a script would find one. Empty when there is none.
  */
 export function findOpenClaw({
   program = process.argv[1],
@@ -28,7 +28,9 @@ export function findOpenClaw({
   if (process.platform === 'win32') return [];
   for (const folder of (path ?? '').split(delimiter)) {
     const found = join(folder, 'openclaw');
-    if (folder !== '' && existsSync(found)) return [found];
+    if (folder === '' || !existsSync(found)) continue;
+    const entry = entryOf(found);
+    return entry === undefined ? [found] : [node, entry];
   }
   return [];
 }
