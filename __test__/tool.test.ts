@@ -145,6 +145,22 @@ describe('b2_rollback', () => {
     await held.last.succeed();
   });
 
+  it('fails in words that are no commands to a terminal, and no lines of their own', async () => {
+    const evil = 'no route\u001b[2J\nall is well\u202e';
+    const list = () => Promise.reject(new BackupError(evil, { code: 'B2_NETWORK', retryable: true }));
+    const { run } = await tool({ list });
+    await expect(run({ action: 'list' })).rejects.toMatchObject({
+      message: 'no route\\x1b[2J\\x0aall is well\\u202e',
+      code: 'B2_NETWORK',
+      retryable: true,
+    });
+    // What the host itself cut the call off with stays what it is.
+    const reason = new Error('enough');
+    await expect(
+      (await tool({ list: () => Promise.reject(reason) })).run({ action: 'list' }, AbortSignal.abort(reason)),
+    ).rejects.toBe(reason);
+  });
+
   it('says that it joined', async () => {
     const { run, held } = await tool();
     const answers = [run({ action: 'backup' }), run({ action: 'backup' })];

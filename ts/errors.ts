@@ -1,4 +1,5 @@
 /** The one error class of the package, its codes, and the one place where foreign errors become it. */
+import { printable } from './text.js';
 
 /** Codes of the core: `CODES` in `src/error.rs`. */
 export const CORE_CODES = [
@@ -101,6 +102,12 @@ export function toBackupError(error: unknown): BackupError {
     code: 'B2_INTERNAL',
     cause: error,
   });
+}
+
+/** The same with a message that a host may log and a model may read: no line of its own, no command to a terminal. */
+export function printableError(error: unknown): BackupError {
+  const { message, code, retryable } = toBackupError(error);
+  return new BackupError(printable(message), { code, retryable });
 }
 
 function describe(error: unknown): { message: string; code: unknown; retryable: boolean } {

@@ -1,5 +1,5 @@
 /** RPCs of the gateway for operators and user interfaces. */
-import { BackupError, toBackupError } from '../errors.js';
+import { BackupError, printableError } from '../errors.js';
 import type { GatewayMethod, PluginApi } from './api.js';
 import type { Backup } from './backup.js';
 import { currentBackup } from './shared.js';
@@ -25,7 +25,7 @@ function method(
       const given = (typeof params === 'object' && params !== null ? params : {}) as Record<string, unknown>;
       respond(true, await answer(theBackup(), given));
     } catch (error) {
-      const { code, message } = toBackupError(error);
+      const { code, message } = printableError(error);
       respond(false, undefined, { code, message });
     }
   };

@@ -1,5 +1,5 @@
 /** The agent's tool `b2_rollback`: its shape, and who carries each action out. */
-import { BackupError } from '../errors.js';
+import { BackupError, printableError } from '../errors.js';
 import type { PluginApi, Tool, ToolContext, ToolResult } from './api.js';
 import { boundRemarks } from './record.js';
 import { theBackup } from './rpc.js';
@@ -35,18 +35,23 @@ export function createTool(
     description: DESCRIPTION,
     parameters: PARAMETERS,
     execute: async (_callId, given, signal, onUpdate) => {
-      const parameters = given as Parameters;
-      const call: Call = {
-        backup: theBackup(),
-        parameters,
-        now: now(),
-        operation: {
-          signal,
-          onProgress: (event) => onUpdate?.(result(tellProgress(event), { progress: event })),
-        },
-        asker: { by: 'agent', sessionKey, agentId, workspace },
-      };
-      return answer(call);
+      try {
+        const call: Call = {
+          backup: theBackup(),
+          parameters: given as Parameters,
+          now: now(),
+          operation: {
+            signal,
+            onProgress: (event) => onUpdate?.(result(tellProgress(event), { progress: event })),
+          },
+          asker: { by: 'agent', sessionKey, agentId, workspace },
+        };
+        return await answer(call);
+      } catch (error) {
+        // The host knows its own reason to cut a call off.
+        if (signal?.aborted === true && error === signal.reason) throw error;
+        throw printableError(error);
+      }
     },
   };
 }
