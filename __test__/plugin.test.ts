@@ -175,6 +175,33 @@ describe('a change of where or how backups are stored', () => {
     expect(held.pushes).toHaveLength(1);
   });
 
+  it('forgets what was proven of the old bucket, and what was told of that', async () => {
+    const clock = new TestClock();
+    const first = await gateway({ clock });
+    await first.held.last.succeed();
+    await settle();
+    const path = join(first.stateDir, 'b2-backup', 'gateway.json');
+    const { place } = JSON.parse(await readFile(path, 'utf8')) as { place: string };
+    const at = new Date(clock.now().getTime() - DAY).toISOString();
+    const failure = { at, code: 'B2_DAMAGED', message: 'one is damaged', retryable: false };
+    const record = {
+      ...recently(clock),
+      place,
+      told: ['unproven'],
+      verify: { doneAt: at, triedAt: at, found: ['packs/a'], failure },
+      drill: { doneAt: at, triedAt: at, failure },
+    };
+    const same = await gateway({ clock, record });
+    expect(same.host.health).toEqual(['one is damaged']);
+    const other = await gateway({ clock, record, config: { ...CONFIG, bucket: 'file:///another' } });
+    const status = await other.host.call('b2-backup.status', { bucket: false });
+    for (const known of ['verifyProblem', 'drillProblem', 'lastVerifyAt', 'lastDrillAt'])
+      expect(status).not.toHaveProperty(known);
+    await other.held.last.succeed();
+    expect(other.host.health.at(-1)).toBe('ok');
+    expect(other.host.events).toEqual([]);
+  });
+
   it('says at once when it does not work', async () => {
     const { held, host } = await moved({ passphrase: 'wrong' });
     await held.last.fail(new BackupError('the key is refused', { code: 'B2_CREDENTIALS' }));
@@ -372,6 +399,12 @@ describe('the user is told', () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
     for (const line of told) expect(line).not.toMatch(/[\x00-\x1f\x7f-\x9f\u202e]/);
     expect(host.events.length).toBeGreaterThan(0);
+    const load = () => Promise.reject(new BackupError(evil, { code: 'B2_NATIVE_UNAVAILABLE' }));
+    const rpc = await gateway({ load });
+    const refused = (await rpc.host.call('b2-backup.list').catch((error: unknown) => error)) as Error;
+    expect(refused.message).toContain('all is well');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    expect(refused.message).not.toMatch(/[\x00-\x1f\x7f-\x9f\u202e]/);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
     for (const { text } of host.events) expect(text).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]/);
   });
@@ -474,11 +507,24 @@ describe('the user is told', () => {
       await clock.advance(DAY);
       await held.last.succeed({ incomplete: true, skipped: [UNREAD] });
       expect(host.health.at(-1)).toBe('ok');
-      expect(host.events.at(-1)?.text).toBe('The backups hold again what they lacked.');
+      expect(host.events.at(-1)?.text).toBe('Backups are complete again.');
       await clock.advance(DAY);
       await held.last.succeed();
       expect(host.events).toHaveLength(2);
       expect(await theBackup().status({ bucket: false })).not.toHaveProperty('remarks');
+    });
+
+    it('once, also where there are more of them than are remembered', async () => {
+      const { host, held, clock } = await gateway();
+      const many = Array.from({ length: 25 }, (_, at) => ({ ...LOCKED, path: `${at}.sqlite` }));
+      for (let day = 0; day < 3; day += 1) {
+        await held.last.succeed({ incomplete: true, skipped: many });
+        await clock.advance(DAY);
+      }
+      expect(held.pushes).toHaveLength(4);
+      expect(host.events).toHaveLength(1);
+      await held.last.succeed({ incomplete: true, skipped: [LOCKED, ...many] });
+      expect(host.events.map(({ text }) => text).at(-1)).toContain('state/openclaw.sqlite: is locked');
     });
 
     it('also after a restart of the gateway', async () => {

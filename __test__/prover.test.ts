@@ -278,6 +278,27 @@ describe('a look at what is stored', () => {
     expect(host.events.at(-1)?.text).toMatch(/whole again, or needed no more/);
     expect(await status()).not.toHaveProperty('verifyProblem');
   });
+
+  it('that comes to no end says nothing of what the last one found damaged', async () => {
+    const { held, verifies, host, status, nextDay } = await gateway({ days: { verify: 9 } });
+    await held.last.succeed();
+    await verifies[0]?.succeed({ problems: [LOST] });
+    const [damage] = host.events;
+    for (let day = 0; day < 7; day += 1) await nextDay();
+    await verifies[1]?.fail('B2_NETWORK');
+    expect(await status()).toMatchObject({ verifyProblem: { code: 'B2_DAMAGED' } });
+    await nextDay();
+    expect(host.health.at(-1)).toBe(damage?.text);
+    // It is tried again as it would be without the damage.
+    await verifies[2]?.fail('B2_DISK_FULL');
+    for (let day = 0; day < 6; day += 1) await nextDay();
+    expect(verifies).toHaveLength(3);
+    expect(host.health.at(-1)).toBe(damage?.text);
+    await nextDay();
+    await verifies[3]?.succeed();
+    expect(host.health.at(-1)).toBe('ok');
+    expect(host.events.map(({ text }) => text)).toEqual([damage?.text, expect.stringMatching(/whole again/)]);
+  });
 });
 
 describe('a trial restore', () => {
@@ -356,6 +377,33 @@ describe('a trial restore', () => {
     await drills[1]?.succeed();
     expect(host.events.at(-1)?.text).toMatch(/brought back all of 10 files/);
     expect(await status()).not.toHaveProperty('drillProblem');
+  });
+
+  it.each([
+    ['comes to no end', 'B2_NETWORK'],
+    ['has no room', 'B2_DISK_FULL'],
+    ['would be too large by now', undefined],
+  ] as const)('that %s mends nothing that the last one did not bring back', async (_what, code) => {
+    const { held, drills, host, status, clock, nextDay } = await gateway({
+      days: { drill: 60 },
+      config: ALONE,
+    });
+    await held.last.succeed();
+    const damage = { code: 'B2_DAMAGED', message: 'is damaged', failure: false, missing: true };
+    await drills[0]?.succeed({ failed: [{ path: 'a', ...damage }] });
+    const [lost] = host.events;
+    for (let day = 0; day < 6; day += 1) await nextDay();
+    clock.sleep(DAY - 60_000);
+    await clock.advance(60_000);
+    await held.last.succeed(code === undefined ? { bytes: 10_000_000_001 } : {});
+    if (code !== undefined) await drills[1]?.fail(code);
+    expect(await status()).toMatchObject({ drillProblem: { code: 'B2_DAMAGED' } });
+    await nextDay();
+    expect(host.health.at(-1)).toBe(lost?.text);
+    for (let day = 0; day < 6; day += 1) await nextDay();
+    await drills.at(-1)?.succeed();
+    expect(host.health.at(-1)).toBe('ok');
+    expect(host.events).toHaveLength(2);
   });
 
   it('that the secret does not open is told', async () => {

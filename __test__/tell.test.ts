@@ -55,6 +55,23 @@ describe('the list', () => {
     expect(text).toMatch(/\nand 12 older\nNote: a pack is missing\\x07$/);
   });
 
+  it('counts of the remarks that are left out only what may be missing', () => {
+    const remark = (path: string, missing: boolean) => ({
+      path,
+      code: missing ? 'B2_SKIPPED_UNREADABLE' : 'B2_CHANGED_WHILE_READ',
+      message: '',
+      failure: false,
+      missing,
+    });
+    const list = (...remarks: ReturnType<typeof remark>[]): string => {
+      const snapshots = [made('2026-02-18 03:00', 'scheduled', { remarks, moreRemarks: 41 })];
+      return tellList({ snapshots, warnings: [] }, { ...HERE, limit: 1 });
+    };
+    expect(list(remark('a', true), remark('b', true))).toMatch(/it lacks a, b and 41 more$/);
+    // The worst come first: all that follow are saved, as this one is.
+    expect(list(remark('a', true), remark('b', false))).toMatch(/it lacks a$/);
+  });
+
   it('says when there is nothing', () => {
     expect(tellList({ snapshots: [], warnings: [] }, { ...HERE, limit: 3 })).toBe(
       'There are no snapshots yet.',

@@ -24,10 +24,15 @@ export function secretsInside({
       'holds one can be read by everybody who reaches the bucket.'
     );
   }
-  const logins = includeSecrets === true ? 'and so are logins' : 'logins only with includeSecrets';
+  if (includeSecrets === true) {
+    return (
+      'It holds, encrypted, what you wrote in the configuration and workspaces, including keys and tokens, and logins ' +
+      "too. This plugin's own keys are never in it."
+    );
+  }
   return (
     'What you wrote into the configuration and workspaces is in it, encrypted, with the keys and tokens there; ' +
-    `this plugin's own keys never are, ${logins}.`
+    "this plugin's own keys never are, logins only with includeSecrets."
   );
 }
 
@@ -41,6 +46,28 @@ export function onlyApplicationKey(
     'only the B2 application key opens these backups: if it is lost together with this machine, nobody can read ' +
       `them again. "${command} key recovery" makes a recovery code to print and keep`,
   ];
+}
+
+/** Remarks by what they mean for a snapshot. */
+export interface SortedRemarks<T> {
+  /** The snapshot lacks it. */
+  readonly missing: readonly T[];
+  /** It stays out on purpose. */
+  readonly leftOut: readonly T[];
+  /** The snapshot has it. */
+  readonly saved: readonly T[];
+}
+
+/** Tells what is not in a snapshot from what is in it though not as it should be. */
+export function sortRemarks<T extends Pick<FileProblem, 'code' | 'missing'>>(
+  all: readonly T[],
+): SortedRemarks<T> {
+  const there = all.filter((remark) => !remark.missing);
+  return {
+    missing: all.filter((remark) => remark.missing),
+    leftOut: there.filter(isLeftOut),
+    saved: there.filter((remark) => !isLeftOut(remark)),
+  };
 }
 
 /** Whether a file stays out of snapshots on purpose: it may hold secrets, and nothing is encrypted. */

@@ -74,14 +74,18 @@ function visible(character: string): string {
   return code > 0xffff ? `\\u{${hex(code, 5)}}` : `\\u${hex(code, 4)}`;
 }
 
-/** What a snapshot lacks, by name of some: `a, b, c and 2 more`; nothing where it is complete. */
+/**
+ * What a snapshot lacks, by name of some: `a, b, c and 2 more`; nothing where it is complete. So many `more` remarks follow
+ * those given, the worst first: where one of these is of something saved, so are all that follow.
+ */
 export function lacks(
   remarks: readonly { readonly path: string; readonly missing: boolean }[],
   more = 0,
 ): string | undefined {
   const missing = remarks.filter((remark) => remark.missing);
   if (missing.length === 0) return undefined;
-  const rest = Math.max(0, missing.length - NAMED) + more;
+  const after = missing.length === remarks.length ? more : 0;
+  const rest = Math.max(0, missing.length - NAMED) + after;
   const named = missing.slice(0, NAMED).map(({ path }) => printable(path));
   return rest > 0 ? `${named.join(', ')} and ${formatCount(rest)} more` : named.join(', ');
 }

@@ -1,5 +1,5 @@
 /** Where and how backups are stored, as a fingerprint: a change is noticed, and no secret is kept for it. */
-import { randomBytes, type ScryptOptions, scryptSync, timingSafeEqual } from 'node:crypto';
+import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto';
 import type { Settings } from '../../index.js';
 
 /** So slow that nobody guesses a passphrase by it: 16 MiB and some 30 ms, once at each start. */
@@ -8,21 +8,25 @@ const SALT_BYTES = 16;
 const HASH_BYTES = 16;
 
 /** The fingerprint of these settings, under a random salt. */
-export function fingerprint(settings: Settings): string {
+export async function fingerprint(settings: Settings): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
-  return `${salt.toString('hex')}:${stretch(settings, salt).toString('hex')}`;
+  return `${salt.toString('hex')}:${(await stretch(settings, salt)).toString('hex')}`;
 }
 
 /** Whether a fingerprint was made of these settings. */
-export function isOf(settings: Settings, known: string): boolean {
+export async function isOf(settings: Settings, known: string): Promise<boolean> {
   const [salt = '', hash = ''] = known.split(':');
   const expected = Buffer.from(hash, 'hex');
-  const found = stretch(settings, Buffer.from(salt, 'hex'));
+  const found = await stretch(settings, Buffer.from(salt, 'hex'));
   return expected.length === found.length && timingSafeEqual(expected, found);
 }
 
-function stretch(settings: Settings, salt: Buffer): Buffer {
+/** On another thread: agents are at work meanwhile. */
+function stretch(settings: Settings, salt: Buffer): Promise<Buffer> {
   const { bucket, endpoint, region, prefix, keyId, applicationKey, passphrase, encrypt } = settings;
   const all = [bucket, endpoint, region, prefix, keyId, applicationKey, passphrase, encrypt];
-  return scryptSync(JSON.stringify(all.map((one) => one ?? null)), salt, HASH_BYTES, COST);
+  const text = JSON.stringify(all.map((one) => one ?? null));
+  return new Promise((resolve, reject) => {
+    scrypt(text, salt, HASH_BYTES, COST, (error, key) => (error === null ? resolve(key) : reject(error)));
+  });
 }

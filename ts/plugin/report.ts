@@ -9,14 +9,15 @@ import type {
 } from '../../index.js';
 import { BackupError } from '../errors.js';
 import type { Policy } from '../policy.js';
-import { isLeftOut } from '../secrets.js';
-import type { Logger } from './api.js';
+import { sortRemarks } from '../secrets.js';
+import { count } from '../text.js';
 import type { Clock } from './clock.js';
 import { fingerprint, isOf } from './place.js';
 import type { PushReason } from './pusher.js';
 import {
   boundRemarks,
   EMPTY,
+  type Failure,
   failure,
   type Incident,
   type PendingRollback,
@@ -25,6 +26,7 @@ import {
 } from './record.js';
 import { incomplete, standingFailure, tellPrune, tellPush } from './tell.js';
 import { tellDamage, tellDrill, tellTooLarge, tellVerify, unproven } from './tell-proof.js';
+import type { Voice } from './voice.js';
 
 /** So many failures in a row reach the user. */
 const FAILURES = 3;
@@ -34,31 +36,6 @@ const PERIODS = 2;
 const MAKE_UP_MS = 60 * 60_000;
 /** Looks are a minute apart; longer than this, in milliseconds, and the machine has slept, or its clock was set. */
 const ASLEEP_MS = 5 * 60_000;
-
-/** How the host is told. */
-export interface Voice {
-  readonly logger: Logger;
-  /** The service's health, as `openclaw health` shows it. */
-  readonly health?: { reportFailure(error: unknown): void; clearFailure(): void } | undefined;
-  /**
-   * Says something to the user: in the session `to`, or in the main one. With `wake` the agent passes it on at once; else it
-   * does when it is next spoken to.
-   */
-  tellUser(
-    text: string,
-    wake: boolean,
-    to?: { readonly sessionKey?: string; readonly agentId?: string },
-  ): void;
-  /** The same for what must not be lost: tells it again until a turn of the agent had it before it, then calls `carried`. */
-  tellForSure(
-    text: string,
-    wake: boolean,
-    to: { readonly sessionKey?: string; readonly agentId?: string },
-    carried: () => void,
-  ): void;
-  /** Tries again what the host did not take. */
-  tellAgain(): void;
-}
 
 /** What happened to the backups of this gateway. */
 export class Reporter {
@@ -97,13 +74,14 @@ export class Reporter {
   }
 
   /**
-   * Compares where and how backups are stored with what is remembered. After a change nothing that was stored before
-   * counts, and a push is due at once.
+   * Compares where and how backups are stored with what is remembered. After a change nothing that was stored or proven
+   * before counts, and a push is due at once.
    */
-  storesAt(settings: Settings): void {
+  async storesAt(settings: Settings, signal: AbortSignal): Promise<void> {
     const { place } = this.#record;
-    if (place !== undefined && isOf(settings, place)) return;
-    const now = fingerprint(settings);
+    if (place !== undefined && (await isOf(settings, place))) return;
+    const now = await fingerprint(settings);
+    if (signal.aborted) return;
     if (place === undefined) {
       this.#save({ ...this.#record, place: now });
       return;
@@ -115,12 +93,13 @@ export class Reporter {
       lastFailure: _why,
       remarks: _lacks,
       moreRemarks: _more,
+      verify: _looked,
+      drill: _tried,
       ...rest
     } = this.#record;
-    const told = rest.told.filter((incident) => incident === 'unproven');
     const since = this.#clock.now().toISOString();
-    this.#save({ ...rest, since, failures: 0, told, place: now, moved: true });
-    this.say('the bucket, the key or how it is encrypted was changed: a push tries that now');
+    this.#save({ ...rest, since, failures: 0, told: [], place: now, moved: true });
+    this.say('the bucket, key or encryption settings have changed; backing up now to check them');
   }
 
   /** Resolves once all that is known is on disk, or could not be written. */
@@ -203,10 +182,11 @@ export class Reporter {
   /** What is stored was looked through, or could not be. The user hears once of each object that is bad. */
   verified(outcome: VerifyReport | BackupError): void {
     const at = this.#clock.now();
-    const { failure: _over, found = [], ...rest } = this.#record.verify ?? {};
+    const { failure: before, found = [], ...rest } = this.#record.verify ?? {};
     const { logger } = this.#voice;
     if (outcome instanceof BackupError) {
-      const verify = { ...rest, found, failure: failure(outcome, at) };
+      const damage = found.length > 0 ? before : undefined;
+      const verify = { ...rest, found, failure: unfinished(damage, outcome, at) };
       this.#save({ ...this.#record, verify });
       logger.warn(`what is stored could not be looked through: ${outcome.message} (${outcome.code})`);
       return;
@@ -240,7 +220,8 @@ export class Reporter {
       this.#voice.health?.reportFailure(problem);
       if (!told.includes('unproven')) this.#incident('unproven', problem.message);
     } else if (outcome instanceof BackupError) {
-      this.#save({ ...this.#record, drill: { ...rest, failure: failure(outcome, at) } });
+      const failed = unfinished(this.#unproven(), outcome, at);
+      this.#save({ ...this.#record, drill: { ...rest, failure: failed } });
       logger.warn(`no trial restore: ${outcome.message} (${outcome.code})`);
     } else {
       const told = this.#record.told.filter((incident) => incident !== 'unproven');
@@ -254,10 +235,18 @@ export class Reporter {
     }
   }
 
+  /** What a trial restore did not bring back, as long as none has since. */
+  #unproven(): Failure | undefined {
+    const { told, drill } = this.#record;
+    return told.includes('unproven') ? drill?.failure : undefined;
+  }
+
   /** A snapshot of so many bytes is not restored for a trial. */
   drillTooLarge(bytes: number): void {
     const skipped = tellTooLarge(bytes);
-    const { failure: _over, ...drill } = this.#record.drill ?? {};
+    const { failure: _over, ...rest } = this.#record.drill ?? {};
+    const failed = this.#unproven();
+    const drill = { ...rest, ...(failed === undefined ? {} : { failure: failed }) };
     this.#save({ ...this.#record, drill: { ...drill, skipped, triedAt: this.#clock.now().toISOString() } });
     this.#voice.logger.warn(skipped);
   }
@@ -315,13 +304,15 @@ export class Reporter {
     this.#showHealth();
     const { logger } = this.#voice;
     logger.info(`${reason} push: ${tellPush(report)}`);
-    for (const { path, code, message, missing } of skipped.slice(0, 5)) {
-      const out = missing || isLeftOut({ code });
-      const what = out ? 'not backed up' : 'backed up with a remark';
+    const { saved } = sortRemarks(skipped);
+    for (const remark of skipped.slice(0, 5)) {
+      const { path, code, message } = remark;
+      const what = saved.includes(remark) ? 'backed up with a remark' : 'not backed up';
       logger.warn(`${what}: ${JSON.stringify(path)}: ${message} (${code})`);
     }
-    if (skipped.length > 5)
-      logger.warn(`not backed up: ${skipped.length - 5} more; "openclaw b2-backup show" lists them`);
+    const more = skipped.length - 5;
+    if (more > 0)
+      logger.warn(`${count(more, 'more remark')}; "openclaw b2-backup show latest" lists them all`);
     for (const warning of report.warnings) logger.warn(warning);
     if (told.length > stays.length) this.#voice.tellUser('Backups to B2 work again.', this.#wakes);
     this.#tellLack(before, skipped);
@@ -332,9 +323,11 @@ export class Reporter {
     const failing = (all: readonly FileProblem[]) => all.filter(({ failure }) => failure);
     const known = new Set(failing(before).map(({ path, code }) => `${code} ${path}`));
     const lack = incomplete(now);
+    // Of the others it is not known whether they are new.
+    const { remarks = [] } = boundRemarks(now);
     if (lack === undefined) {
-      if (known.size > 0) this.#voice.tellUser('The backups hold again what they lacked.', this.#wakes);
-    } else if (failing(now).some(({ path, code }) => !known.has(`${code} ${path}`))) {
+      if (known.size > 0) this.#voice.tellUser('Backups are complete again.', this.#wakes);
+    } else if (failing(remarks).some(({ path, code }) => !known.has(`${code} ${path}`))) {
       this.#alarm(lack.message);
     }
   }
@@ -358,7 +351,7 @@ export class Reporter {
     if (moved === true && !told.includes('failing')) {
       this.#incident(
         'failing',
-        `The bucket, the key or how it is encrypted was changed, and the first backup since then failed.${this.#because()}`,
+        `The bucket, key or encryption settings have changed, and the first backup since then failed.${this.#because()}`,
       );
     } else if (failures + 1 >= FAILURES && !told.includes('failing')) {
       this.#incident(
@@ -389,4 +382,12 @@ export class Reporter {
       this.#voice.logger.warn(`cannot remember how backups went: ${String(error)}`);
     });
   }
+}
+
+/**
+ * Why a proof came to no end; what the last one found, while that stands. When it is tried again depends on its time.
+ */
+function unfinished(standing: Failure | undefined, error: BackupError, at: Date): Failure {
+  if (standing === undefined) return failure(error, at);
+  return error.retryable ? standing : { ...standing, at: at.toISOString() };
 }

@@ -1,16 +1,17 @@
 /** The service: one backup for as long as the gateway runs. */
 import { createEngine, type Engine } from '../engine.js';
-import { BackupError, toBackupError } from '../errors.js';
+import { BackupError, printableError, toBackupError } from '../errors.js';
 import { printable, printableText } from '../text.js';
 import type { Logger, PluginApi, Service, ServiceContext } from './api.js';
 import { Backup, type Configured } from './backup.js';
 import { type Clock, systemClock } from './clock.js';
 import { eventWaits, News, type Session, transcriptUpdates } from './news.js';
 import { RecordFile } from './record.js';
-import { Reporter, type Voice } from './report.js';
+import { Reporter } from './report.js';
 import { restartGateway } from './restart.js';
 import { configure, mainSession, PLUGIN_ID } from './settings.js';
 import { gatewayRuns, installBackup, removeBackup } from './shared.js';
+import type { Voice } from './voice.js';
 
 /** What a test may replace. */
 export interface ServiceDeps {
@@ -53,7 +54,7 @@ export function createService(
       logger,
       health: serviceHealth && {
         clearFailure: () => serviceHealth.clearFailure(),
-        reportFailure: (error: unknown) => serviceHealth.reportFailure(harmless(error)),
+        reportFailure: (error: unknown) => serviceHealth.reportFailure(printableError(error)),
       },
       tellUser: (text, wake, to) => {
         enqueue(api, logger, printableText(text), session(to), PLUGIN_ID);
@@ -80,7 +81,7 @@ export function createService(
     installBackup(backup);
     if (usable instanceof BackupError) {
       logger.error(`nothing is backed up: ${usable.message} (${usable.code})`);
-      serviceHealth?.reportFailure(harmless(usable));
+      serviceHealth?.reportFailure(printableError(usable));
       return;
     }
     const { settings, policy } = usable;
@@ -91,7 +92,8 @@ export function createService(
     logger.info(`backing up ${settings.stateDir} to ${settings.bucket}, schedule "${policy.schedule.text}"`);
     if (!atWork) await backup.arrive(signal);
     if (signal.aborted) return;
-    reporter.storesAt(settings);
+    await reporter.storesAt(settings, signal);
+    if (signal.aborted) return;
     backup.start();
   };
 
@@ -104,7 +106,7 @@ export function createService(
         await start(context, starting.signal);
       } catch (error) {
         named(context.logger).error(`cannot start: ${toBackupError(error).message}`);
-        context.serviceHealth?.reportFailure(harmless(error));
+        context.serviceHealth?.reportFailure(printableError(error));
       }
     },
     // A reload allows five seconds: what runs is cut off, not awaited.
@@ -146,12 +148,6 @@ function named(logger: Logger): Logger {
     warn: (message) => logger.warn(line(message)),
     error: (message) => logger.error(line(message)),
   };
-}
-
-/** A failure whose message the host may log. */
-function harmless(error: unknown): BackupError {
-  const { message, code, retryable } = toBackupError(error);
-  return new BackupError(printable(message), { code, retryable });
 }
 
 /** Puts a text before the session's next turn. False when the host does not take it, or has it already. */

@@ -10,7 +10,7 @@ import type {
 } from '../../index.js';
 import { progressInWords } from '../cli/progress-line.js';
 import { BackupError, type ErrorCode } from '../errors.js';
-import { isLeftOut, onlyApplicationKey } from '../secrets.js';
+import { onlyApplicationKey, sortRemarks } from '../secrets.js';
 import { count, formatBytes, formatCount, formatDuration, lacks, printable } from '../text.js';
 import type { GatewayStatus } from './backup.js';
 import type { Record } from './record.js';
@@ -53,8 +53,7 @@ export function tellPush(report: PushReport): string {
   const what = `${count(files, 'file')}, ${formatBytes(bytes)}`;
   const took = formatDuration(durationMs);
   const missing = lacks(skipped);
-  const out = skipped.filter(isLeftOut).length;
-  const saved = skipped.filter((remark) => !remark.missing).length - out;
+  const { leftOut, saved } = sortRemarks(skipped);
   const text =
     snapshot === undefined
       ? `Nothing has changed since the last snapshot (${took})`
@@ -63,8 +62,10 @@ export function tellPush(report: PushReport): string {
     text,
     ...(resumed === undefined ? [] : [`finished ${printable(resumed)}, which had been cut off`]),
     ...(missing === undefined ? [] : [`incomplete: it lacks ${missing}`]),
-    ...(out === 0 ? [] : [`${count(out, 'file')} with secrets left out, because nothing is encrypted`]),
-    ...(saved === 0 ? [] : [`${count(saved, 'file')} saved with a remark`]),
+    ...(leftOut.length === 0
+      ? []
+      : [`${count(leftOut.length, 'file')} with secrets left out, because nothing is encrypted`]),
+    ...(saved.length === 0 ? [] : [`${count(saved.length, 'file')} saved with a remark`]),
   ].join('; ');
 }
 
