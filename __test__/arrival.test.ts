@@ -58,8 +58,16 @@ async function gateway({ state, config, arrive, recover, wait = true }: Parts = 
   const clock = new TestClock();
   const held = new HeldEngine();
   const restart = vi.fn();
+  // What is ready already is not made ready again.
+  let staged = false;
+  const once = async (): Promise<ArriveReport> => {
+    const report = await (arrive ?? (async () => NOT_NEW))();
+    const again = staged && report.outcome === 'staged';
+    staged ||= report.outcome === 'staged';
+    return again ? { ...NOT_NEW, outcome: 'waiting' } : report;
+  };
   const engine = {
-    arrive: vi.fn(arrive ?? (async () => NOT_NEW)),
+    arrive: vi.fn(once),
     recoverRollback: vi.fn(recover ?? (async () => RECOVERED)),
   };
   registerHooks(host.api);
@@ -168,6 +176,16 @@ describe('a new machine', () => {
     },
   );
 
+  it('that was given half of it says so, and nothing else', async () => {
+    const first = await gateway({ arrive: async () => STAGED });
+    await mkdir(join(first.state, 'b2-backup', 'restore', '1'), { recursive: true });
+    await first.host.service?.stop(first.host.context);
+    const recover = () => Promise.reject(new BackupError('no space', { code: 'B2_DISK_FULL' }));
+    const { host } = await gateway({ state: first.state, arrive: async () => STAGED, recover });
+    expect(text(host)).toMatch(/^The rollback to \S+ was only half finished\..*no space.*--resume/s);
+    expect(text(host)).not.toContain('as it was before');
+  });
+
   it('is left alone where the user wants that', async () => {
     const { engine, held } = await gateway({ config: { autoRestore: false }, arrive: async () => STAGED });
     expect(engine.arrive).not.toHaveBeenCalled();
@@ -245,7 +263,7 @@ describe('a new machine', () => {
     await made.clock.advance(59_000);
     expect(ready).toBe(false);
     await made.clock.advance(2_000);
-    expect(ready).toBe(true);
+    await vi.waitFor(() => expect(ready).toBe(true));
     expect(made.held.pushes).toEqual([]);
     finish(STAGED);
     await vi.waitFor(() => expect(made.restart).toHaveBeenCalledTimes(1));

@@ -78,9 +78,16 @@ export class TestClock implements Clock {
   }
 }
 
-/** Lets everything happen that does not wait for time or for other processes. */
+/**
+ * Lets everything happen that does not wait for time or for other processes. Files are waited for, however long other
+ * processes keep the machine from them.
+ */
 export async function rest(): Promise<void> {
-  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 50; turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+    while (process.getActiveResourcesInfo().some((one) => one.startsWith('FSReq') || one === 'CloseReq'))
+      await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }
 
 /** A push that the test brings to its end. */

@@ -176,6 +176,12 @@ async function gateway({
   return { host, clock, held, restart, engine, run, runIn, decide, decideIn, type, typeAs, state };
 }
 
+const DONE: RollbackReport = { ...REPORT, id: '7' };
+
+async function fails(): Promise<RollbackReport> {
+  throw new BackupError('no space', { code: 'B2_DISK_FULL' });
+}
+
 /** As the core leaves it. */
 async function staged(state: string): Promise<void> {
   await mkdir(join(state, 'b2-backup', 'restore', '1'), { recursive: true });
@@ -334,11 +340,12 @@ describe('a rollback', () => {
     await first.run({ action: 'preview', snapshot: ID });
     await first.run({ action: 'restore', plan: HASH });
     await first.host.service?.stop(first.host.context);
-    const fails = async (): Promise<RollbackReport> => {
-      throw new BackupError('no space', { code: 'B2_DISK_FULL' });
-    };
+    await staged(first.state);
     const second = await gateway({ stateDir: first.state, recover: fails, listens: true });
-    expect(second.host.events[0]?.text).toMatch(/stands half way.*no space/s);
+    expect(second.host.events[0]?.text).toBe(
+      `The rollback to ${ID} was only half finished.\nThe reason: no space\n` +
+        'To finish it, run "openclaw b2-backup restore --resume" in a shell.',
+    );
     await second.host.service?.stop(second.host.context);
     let calls = 0;
     const recover = (): Promise<RollbackReport> => {
@@ -347,6 +354,40 @@ describe('a rollback', () => {
     };
     const third = await gateway({ stateDir: first.state, recover });
     expect(third.host.events[0]?.text).toMatch(/everything is as it was before.*no space/s);
+  });
+
+  it('that stands half way is told of in the main session where nobody here asked for it', async () => {
+    // Somebody did it in a shell; the one that was asked for here has ended, and that is still to be told.
+    const first = await gateway({ report: { outcome: 'waiting', id: '7' }, recover: async () => DONE });
+    await first.run({ action: 'preview', snapshot: ID });
+    await first.run({ action: 'restore', plan: HASH });
+    await staged(first.state);
+    await first.host.fire('gateway_stop', { reason: 'gateway restarting' });
+    await first.host.service?.stop(first.host.context);
+    const half =
+      'A rollback was only half finished.\nThe reason: no space\n' +
+      'To finish it, run "openclaw b2-backup restore --resume" in a shell.';
+    const told = async (stateDir: string) => {
+      const { host } = await gateway({ stateDir, recover: fails, listens: true });
+      await host.service?.stop(host.context);
+      return host.events;
+    };
+    for (const _start of [1, 2]) {
+      expect(await told(first.state)).toEqual([
+        { sessionKey: 'agent:main:main', text: half },
+        { sessionKey: CHAT, text: expect.stringContaining(`OpenClaw was rolled back to ${ID}.`) },
+      ]);
+    }
+    const nobody = await temporaryState();
+    await staged(nobody);
+    expect(await told(nobody)).toEqual([{ sessionKey: 'agent:main:main', text: half }]);
+    // Nor is it the one that was asked for here and given up in a shell.
+    const other = await gateway({ report: { outcome: 'waiting', id: '7' } });
+    await other.run({ action: 'preview', snapshot: ID });
+    await other.run({ action: 'restore', plan: HASH });
+    await other.host.service?.stop(other.host.context);
+    await staged(other.state);
+    expect(await told(other.state)).toEqual([{ sessionKey: 'agent:main:main', text: half }]);
   });
 
   it('that waits is not applied when the plugin is only replaced: agents are at work', async () => {
@@ -479,7 +520,7 @@ describe('the approval gate', () => {
     await run({ action: 'preview', snapshot: ID, exact: true, paths: ['workspace'] });
     decide({ action: 'restore', plan: HASH });
     await expect(run({ action: 'restore', plan: HASH })).rejects.toThrow(
-      `this OpenClaw cannot ask; then the owner does it in a shell, with "openclaw b2-backup restore ${ID} --path workspace --exact", or in a chat, with /b2 restore`,
+      `If nobody was asked, this version of OpenClaw cannot ask. The owner can run "openclaw b2-backup restore ${ID} --path workspace --exact" in a shell, or send /b2 restore in a chat.`,
     );
     expect(engine.rollBack).not.toHaveBeenCalled();
   });
@@ -600,23 +641,27 @@ describe('/b2', () => {
   });
 
   it('confirms only what the same sender was shown in the same session, and for the owner alone', async () => {
-    const { typeAs, type, run, engine } = await gateway();
+    // The agent is shown one plan, the person another.
+    const personal = 'cd'.repeat(32);
+    const hashes = [HASH];
+    const planRollback = async () => ({ ...PLAN, hash: hashes.shift() ?? personal });
+    const { typeAs, type, run, engine } = await gateway({ planRollback });
     await run({ action: 'preview', snapshot: ID });
     expect(await type('confirm abababab')).toContain('(B2_PLAN_CHANGED)');
-    await type('restore yesterday');
+    expect(await type('restore yesterday')).toContain('/b2 confirm cdcdcdcd');
     for (const who of [
       { senderId: 'eve', senderIsOwner: true },
       { senderId: 'ada', senderIsOwner: true, sessionKey: 'agent:main:group' },
       { senderId: 'ada', senderIsOwner: true, channel: 'telegram' },
     ]) {
-      expect(await typeAs(who, 'confirm abababab')).toContain('(B2_PLAN_CHANGED)');
+      expect(await typeAs(who, 'confirm cdcdcdcd')).toContain('(B2_PLAN_CHANGED)');
     }
     for (const who of [
       { senderId: 'ada' },
       { senderId: 'ada', senderIsOwner: false, gatewayClientScopes: ['operator.admin'] },
       { senderId: 'ada', gatewayClientScopes: ['operator.write', 'operator.approvals'] },
     ]) {
-      expect(await typeAs(who, 'confirm abababab')).toContain('(B2_NOT_APPROVED)');
+      expect(await typeAs(who, 'confirm cdcdcdcd')).toContain('(B2_NOT_APPROVED)');
     }
     const demoted = {
       senderId: 'ada',
@@ -625,14 +670,14 @@ describe('/b2', () => {
         throw new Error('not the owner any more');
       },
     };
-    expect(await typeAs(demoted, 'confirm abababab')).toContain('not the owner any more');
+    expect(await typeAs(demoted, 'confirm cdcdcdcd')).toContain('not the owner any more');
     // Nor is a plan that a person was shown one for the agent.
-    await expect(run({ action: 'restore', plan: 'cd'.repeat(32) })).rejects.toMatchObject({
+    await expect(run({ action: 'restore', plan: personal })).rejects.toMatchObject({
       code: 'B2_PLAN_CHANGED',
     });
     expect(engine.rollBack).not.toHaveBeenCalled();
     const client = { senderId: 'ada', gatewayClientScopes: ['operator.admin'] };
-    expect(await typeAs(client, 'confirm abababab')).toContain('Rolled back');
+    expect(await typeAs(client, 'confirm cdcdcdcd')).toContain('Rolled back');
   });
 
   it('says first what would run and be allowed', async () => {

@@ -110,7 +110,7 @@ export class Rollbacks {
     const hourAgo = this.#deps.clock.now().getTime() - HOUR_MS;
     this.#unasked = this.#unasked.filter((at) => at > hourAgo);
     const many = this.#unasked.length + filesOf(plan) > FILES_AN_HOUR;
-    const reason = `more than ${FILES_AN_HOUR} files in an hour came back without anybody being asked`;
+    const reason = `this would restore more than ${FILES_AN_HOUR} files within an hour without approval`;
     return many ? [...plan.needsApproval, reason] : plan.needsApproval;
   }
 
@@ -180,21 +180,21 @@ export class Rollbacks {
       return;
     }
     throw new BackupError(
-      `nothing was changed: the owner did not approve this plan in this session (${reason}). Where nobody was asked, this ` +
-        `OpenClaw cannot ask; then the owner does it in a shell, with "${inShell(planned)}", or in a chat, with /b2 ` +
-        `${planned.options.undo === true ? 'undo' : 'restore'}`,
+      `nothing was changed: the owner did not approve this plan in this session (${reason}). If nobody was asked, this ` +
+        `version of OpenClaw cannot ask. The owner can run "${inShell(planned)}" in a shell, or send ` +
+        `/b2 ${planned.options.undo === true ? 'undo' : 'restore'} in a chat.`,
       { code: 'B2_NOT_APPROVED' },
     );
   }
 
-  /** Whether there is a folder of a rollback; looking into it takes a process of its own. */
-  async #mayBeOpen(): Promise<boolean> {
+  /** The ids of rollbacks that may be open: they have a folder, and looking into it takes a process of its own. */
+  async #maybeOpen(): Promise<readonly string[]> {
     try {
       const folder = join(this.#deps.settings().stateDir, 'b2-backup', 'restore');
       const entries = await readdir(folder, { withFileTypes: true });
-      return entries.some((entry) => entry.isDirectory());
+      return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
     } catch {
-      return false;
+      return [];
     }
   }
 
@@ -204,7 +204,7 @@ export class Rollbacks {
    */
   async beforeStop(): Promise<boolean> {
     const { clock, makeWay } = this.#deps;
-    if (!(await this.#mayBeOpen())) return false;
+    if ((await this.#maybeOpen()).length === 0) return false;
     await makeWay();
     const applying = this.#recover().then(async (report) => {
       await this.#applied(report);
@@ -217,7 +217,7 @@ export class Rollbacks {
   async atStart(): Promise<void> {
     const { reporter, restart } = this.#deps;
     const asked = reporter.record.rollback;
-    if ((await this.#mayBeOpen()) || endIsUnknown(asked)) {
+    if ((await this.#maybeOpen()).length > 0 || endIsUnknown(asked)) {
       // What failed was put back, if that could be: then nothing is open any more.
       const report = (await this.#recover()) ?? (await this.#recover());
       await this.#applied(report);
@@ -238,18 +238,22 @@ export class Rollbacks {
     if (pending?.outcome === undefined) return;
     const { arrival } = pending;
     const text =
-      arrival?.byItself === true
+      arrival?.byItself === true && pending.outcome !== 'open'
         ? tellArrived({ ...pending, arrival }, { now: clock.now(), timeZone: this.#deps.timeZone() })
         : tellOutcome(pending);
     reporter.tellRollback(text, pending);
   }
 
-  /** Remembers that it is half done, so that the user hears of it at every start. */
+  /** One is half done: the user hears of it at every start, in the session that asked for it, if one did. */
   async #stuck(): Promise<void> {
     const { reporter } = this.#deps;
     const asked = reporter.record.rollback;
-    if (asked === undefined || this.#problem === undefined) return;
-    await reporter.rollbackWaits({ ...asked, outcome: 'open', problem: this.#problem });
+    if (this.#problem === undefined) return;
+    const half = { outcome: 'open', problem: this.#problem };
+    const open = await this.#maybeOpen();
+    const isAsked = endIsUnknown(asked) && (open.length === 0 || open.includes(asked.id));
+    if (isAsked) await reporter.rollbackWaits({ ...asked, ...half });
+    else reporter.tell(tellOutcome({ ...half, id: '', snapshot: '', undo: false }));
   }
 
   async #applied(report: RollbackReport | undefined): Promise<void> {

@@ -99,7 +99,10 @@ export function tellRollback({
   ].join('\n');
 }
 
-/** What became of a rollback over a restart. */
+/** The way out where neither a start nor a stop of the gateway could finish one. */
+const RESUME = 'To finish it, run "openclaw b2-backup restore --resume" in a shell.';
+
+/** What became of a rollback over a restart; of one that nobody here asked for, the snapshot is not known. */
 export function tellOutcome({
   outcome,
   snapshot,
@@ -109,12 +112,14 @@ export function tellOutcome({
   problem,
 }: PendingRollback): string {
   const what = undo ? 'The last rollback was undone' : `OpenClaw was rolled back to ${printable(snapshot)}`;
+  if (outcome === 'open') {
+    const which = snapshot === '' ? 'A rollback' : `The rollback to ${printable(snapshot)}`;
+    return [`${which} was only half finished.`, ...remarks({ late, left, problem }), RESUME].join('\n');
+  }
   const first =
     outcome === 'applied'
       ? `${what}.`
-      : outcome === 'open'
-        ? `The rollback to ${printable(snapshot)} stands half way.`
-        : `The rollback to ${printable(snapshot)} could not be finished; everything is as it was before.`;
+      : `The rollback to ${printable(snapshot)} could not be finished; everything is as it was before.`;
   return [first, ...remarks({ late, left, problem })].join('\n');
 }
 
