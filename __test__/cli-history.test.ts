@@ -76,7 +76,7 @@ describe('show', () => {
     const show = async () => ({ ...SHOWN, incomplete: true, remarks: [PROBLEM] });
     const { exit, err } = await run('show latest', { show });
     expect(exit).toBe(0);
-    expect(err).toContain('The snapshot is incomplete. Not in it, or of no use:\n  workspace/a\\x0ab: ');
+    expect(err).toContain('The snapshot is incomplete. Missing or unusable:\n  workspace/a\\x0ab: ');
     const { document } = await json('show latest', { show });
     expect(document).toMatchObject({ incomplete: true, remarks: [PROBLEM] });
   });

@@ -41,7 +41,7 @@ describe('drill', () => {
     const { exit, out, err } = await run('drill', { drill: async () => lacking });
     expect(exit).toBe(3);
     expect(out).toContain('All that is in the newest snapshot came back, but it is incomplete\n');
-    expect(err).toContain('The snapshot is incomplete. Not in it, or of no use:\n  workspace/a\\x0ab: ');
+    expect(err).toContain('The snapshot is incomplete. Missing or unusable:\n  workspace/a\\x0ab: ');
   });
 
   it('fails where something did not, and names it', async () => {

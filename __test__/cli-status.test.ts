@@ -39,7 +39,7 @@ describe('status', () => {
     const { exit, out, err } = await run('status', { status: async () => lacking });
     expect(exit).toBe(0);
     expect(out).toContain(`last snapshot  ${SNAPSHOT.id}, incomplete\n`);
-    expect(err).toContain('The snapshot is incomplete. Not in it, or of no use:\n  workspace/a\\x0ab: ');
+    expect(err).toContain('The snapshot is incomplete. Missing or unusable:\n  workspace/a\\x0ab: ');
     const { document } = await json('status', { status: async () => lacking });
     expect(document).toMatchObject({ incomplete: true, remarks: [PROBLEM] });
   });

@@ -142,7 +142,7 @@ describe('push', () => {
     const { exit, err } = await run('push --quiet', { push });
     expect(exit).toBe(3);
     expect(err).toBe(
-      'The snapshot is incomplete. Not in it, or of no use:\n  workspace/a\\x0ab: no permission to read it (B2_PERMISSION)\n',
+      'The snapshot is incomplete. Missing or unusable:\n  workspace/a\\x0ab: no permission to read it (B2_PERMISSION)\n',
     );
     expect(await json('push', { push })).toMatchObject({
       exit: 3,
@@ -274,14 +274,14 @@ describe('a snapshot that lacks something', () => {
     const restore: Engine['restore'] = async () => ({ ...RESTORED, ...lacking });
     const { exit, err } = await run('restore latest --to /x', { restore });
     expect(exit).toBe(3);
-    expect(err).toBe(`The snapshot is incomplete. Not in it, or of no use:\n${named}`);
+    expect(err).toBe(`The snapshot is incomplete. Missing or unusable:\n${named}`);
     expect((await json('restore latest --to /x', { restore })).document).toMatchObject(lacking);
     // What was saved, though torn, is no lack.
     const torn = { ...PROBLEM, code: 'B2_CHANGED_WHILE_READ', missing: false };
     const saved = { ...RESTORED, remarks: [torn] };
     expect(await run('restore latest --to /x', { restore: async () => saved })).toMatchObject({
       exit: 0,
-      err: expect.stringContaining('In the snapshot, with a remark:\n'),
+      err: expect.stringContaining('Backed up, with a warning:\n'),
     });
   });
 

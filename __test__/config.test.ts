@@ -264,7 +264,7 @@ describe('wrong settings', () => {
     ],
     [
       { ...FULL, applicationKey: '__B2_BACKUP_APPLICATION_KEY__' },
-      'applicationKey: holds what stands for it',
+      'applicationKey: still holds the placeholder',
     ],
     [{ ...FULL, endpoint: 's3.example.com' }, 'endpoint: must be a URL'],
     [{ ...FULL, endpoint: 'ftp://x' }, 'endpoint: must be a URL'],

@@ -157,7 +157,10 @@ export function checkSettings(
         : { setting: field, source: 'environment', name: variable },
     );
     if (PLACEHOLDER.test(value)) {
-      throw wrong(field, 'holds what stands for it in a restored snapshot; write its value in its place');
+      throw wrong(
+        field,
+        'still holds the placeholder from a restored snapshot; replace it with the real value',
+      );
     }
     if (!KEYS.has(field) && APPLICATION_KEY.test(value)) {
       throw wrong(field, 'holds what looks like an application key, which goes into applicationKey');

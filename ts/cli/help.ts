@@ -62,8 +62,8 @@ state, this one waits for it, at most ten minutes.
               likely another disk, or none, is mounted there
   --accept-missing PATH
               a workspace, or another directory that was whole in an earlier
-              snapshot, is gone or empty, and right so. Else each push names
-              it, and pruning keeps the last snapshot that has it
+              snapshot, is gone or empty on purpose. Otherwise every push
+              reports it, and pruning keeps the last snapshot that has it
 
 Examples:
   b2-backup push

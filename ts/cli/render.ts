@@ -1,6 +1,6 @@
 /** Text for terminals: tables, colour. Pure. */
 import type { FileProblem } from '../../index.js';
-import { isLeftOut } from '../secrets.js';
+import { sortRemarks } from '../secrets.js';
 import { count, formatCount, printable, printableText } from '../text.js';
 
 export { count, formatBytes, formatCount, formatDuration, formatTime, lacks, printable } from '../text.js';
@@ -106,21 +106,21 @@ export function fileProblems(
     ...(failed.length === 0
       ? []
       : [style.yellow(`${count(failed.length, 'file')} could not be ${what}:`), ...named(failed)]),
-    ...(refused.length === 0 ? [] : [style.yellow('Not all is as it was:'), ...named(refused)]),
+    ...(refused.length === 0
+      ? []
+      : [style.yellow('Restored, but not exactly as before:'), ...named(refused)]),
   ];
 }
 
 /** What is not in a snapshot, and what is in it though not as it should be. */
 export function remarksOf(remarks: readonly FileProblem[], style: Style): readonly string[] {
-  const missing = remarks.filter((remark) => remark.missing);
-  const out = remarks.filter(isLeftOut);
-  const saved = remarks.filter((remark) => !remark.missing && !isLeftOut(remark));
+  const { missing, leftOut, saved } = sortRemarks(remarks);
   return [
     ...(missing.length === 0
       ? []
-      : [style.yellow('The snapshot is incomplete. Not in it, or of no use:'), ...named(missing)]),
-    ...(out.length === 0 ? [] : [style.yellow('Left out on purpose:'), ...named(out)]),
-    ...(saved.length === 0 ? [] : [style.yellow('In the snapshot, with a remark:'), ...named(saved)]),
+      : [style.yellow('The snapshot is incomplete. Missing or unusable:'), ...named(missing)]),
+    ...(leftOut.length === 0 ? [] : [style.yellow('Left out on purpose:'), ...named(leftOut)]),
+    ...(saved.length === 0 ? [] : [style.yellow('Backed up, with a warning:'), ...named(saved)]),
   ];
 }
 
