@@ -66,15 +66,18 @@ describe('the workflows', () => {
     expect(needs.split(', ')).toContain('advisories');
   });
 
-  it('build with the Rust that Cargo.toml asks for', () => {
-    const [, rust = ''] = /^rust-version = "(.*)"$/m.exec(read('Cargo.toml')) ?? [];
-    for (const file of readdirSync(top('.github/workflows'))) {
-      for (const [, used] of read(`.github/workflows/${file}`).matchAll(
-        /(?:RUST: |toolchain install )([\d.]+)/g,
-      )) {
-        expect(used, file).toMatch(new RegExp(`^${rust}\\.\\d+$`));
-      }
-    }
+  it('build with the Rust that is installed here, and Cargo.toml and the texts ask for that', () => {
+    const [, rust = ''] = /^channel = "(\d+\.\d+\.\d+)"$/m.exec(read('rust-toolchain.toml')) ?? [];
+    const used = readdirSync(top('.github/workflows')).flatMap((file) => {
+      const names = /\b(?:RUST: |toolchain install |rustup default )(\d\S*)/g;
+      return [...read(`.github/workflows/${file}`).matchAll(names)].map(([, name]) => name);
+    });
+    expect(used).toEqual(Array.from({ length: 7 }, () => rust));
+    const minor = rust.replace(/\.\d+$/, '');
+    for (const file of ['Cargo.toml', 'fuzz/Cargo.toml'])
+      expect(read(file), file).toContain(`\nrust-version = "${minor}"\n`);
+    for (const file of ['README.md', 'CONTRIBUTING.md', 'scripts/setup.mjs'])
+      expect(read(file), file).toMatch(new RegExp(`need(?:s|) Rust ${minor.replace('.', '\\.')}\\b`));
   });
 });
 
