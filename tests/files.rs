@@ -341,6 +341,25 @@ async fn what_was_written_just_now_is_read_again_once() {
     }
 }
 
+/// The time of a directory alone makes no snapshot; the next one has it all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_of_a_directory_waits_for_the_next_snapshot() {
+    let (dir, mut machine) = empty_machine();
+    let live = machine.settings.state_dir.clone();
+    write(&live, "workspace/a.md", noise(1, 1000));
+    machine.push().await.unwrap();
+    write(&live, "workspace/b.md", noise(2, 100));
+    fs::remove_file(live.join("workspace/b.md")).unwrap();
+    // Other settings: all is read again.
+    machine.settings.exclude = vec!["nothing-like-this".to_owned()];
+    assert_eq!(machine.push().await.unwrap().snapshot, None);
+    write(&live, "workspace/a.md", noise(3, 1000));
+    machine.push().await.unwrap().snapshot.unwrap();
+    let to = dir.path().join("restored");
+    machine.restore("latest", &to).await.unwrap();
+    assert_same(&picture(&to), &picture(&live), "the time of the directory too");
+}
+
 /// Between the walk and the reading, files go, or something else takes their place.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_turn_into_something_else() {

@@ -257,7 +257,6 @@ pub(super) fn read_all(
         let skipped = found;
         drop(capture.chunker);
         pipe.finish()?;
-        let old = entries.iter().map(|entry| memory.at(entry.root, &entry.path).unwrap_or(entry));
         let base = plan.base.as_deref().unwrap_or_default();
         let tree = memory.tree.as_ref().ok_or_else(|| Error::internal("memory without a tree"))?;
         let files = Memory::encode(
@@ -266,7 +265,7 @@ pub(super) fn read_all(
             &owned.policy,
             &owned.roots,
             tree,
-            prints.iter().zip(old),
+            prints.iter().zip(&entries).map(|(print, entry)| memory.kept(print, entry)),
         );
         return Ok(Outcome::Unchanged { files, counts: count(&entries), skipped });
     }

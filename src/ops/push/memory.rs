@@ -243,6 +243,20 @@ impl Memory {
         self.entries.values().all(|(_, entry)| holds(entry))
     }
 
+    /// What to remember where there is no new snapshot: the entry is the one of the newest snapshot. A directory whose
+    /// time is another one by now keeps its old fingerprint too, so that the next snapshot takes the new time.
+    pub(super) fn kept<'a>(
+        &'a self,
+        print: &'a Fingerprint,
+        entry: &'a Entry,
+    ) -> (&'a Fingerprint, &'a Entry) {
+        match self.entries.get(&(entry.root, entry.path.clone())) {
+            Some((old_print, old)) if old.mtime_ns != entry.mtime_ns => (old_print, old),
+            Some((_, old)) => (print, old),
+            None => (print, entry),
+        }
+    }
+
     /// The entry at a path.
     pub(super) fn at(&self, root: u16, path: &RelPath) -> Option<&Entry> {
         self.entries.get(&(root, path.clone())).map(|(_, entry)| entry)
