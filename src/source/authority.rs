@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use super::withheld::secret_at;
 
 /// What a change is about, the gravest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,7 +106,7 @@ const PERMISSIONS: &[&str] = &[
     "trust",
     "unsafe",
 ];
-/// In any part of a path, in small letters: its texts are secrets.
+/// In any part of a path, in small letters: its texts are not for showing, beside those that OpenClaw calls secrets.
 const SECRETS: &[&str] = &[
     "apikey",
     "api_key",
@@ -119,8 +121,10 @@ const SECRETS: &[&str] = &[
     "token",
     "webhookurl",
 ];
-/// Directories whose texts often are.
+/// Directories whose texts often are secrets, in small letters.
 const OFTEN: &[&str] = &["env", "headers", "vars"];
+/// What gives the name in an object that says a name and a value.
+const NAMES: &[&str] = &["header", "key", "name", "variable"];
 /// A text of so many letters and digits without a space is taken for a key.
 const KEY_LENGTH: usize = 20;
 /// So much of a value is shown, characters.
@@ -133,27 +137,31 @@ pub fn effects(before: &Value, after: &Value) -> Vec<Effect> {
     let paths: BTreeSet<&Vec<String>> = old.keys().chain(new.keys()).collect();
     let mut effects: Vec<Effect> = paths
         .into_iter()
-        .filter(|path| old.get(*path) != new.get(*path))
-        .map(|path| effect(path, old.get(path).copied(), new.get(path).copied()))
+        .map(|path| (path, old.get(path).copied(), new.get(path).copied()))
+        .filter(|(_, old, new)| old.map(|leaf| leaf.value) != new.map(|leaf| leaf.value))
+        .map(|(path, old, new)| effect(path, old, new))
         .collect();
     effects.sort_by_key(|effect| effect.weight);
     effects
 }
 
-fn effect(path: &[String], old: Option<&Value>, new: Option<&Value>) -> Effect {
+fn effect(path: &[String], old: Option<Leaf<'_>>, new: Option<Leaf<'_>>) -> Effect {
     let full = path.join(".");
     let verb = match (old, new) {
         (None, _) => "comes",
         (_, None) => "goes",
         _ => "changes",
     };
-    let secret = is_secret(path, old) || is_secret(path, new);
+    let either = |is: &dyn Fn(&Leaf<'_>) -> bool| [old, new].iter().flatten().any(is);
+    let secret = either(&|leaf| is_secret(&mut path.to_vec(), leaf.value));
     let (weight, label) = weigh(path);
     if secret && weight != Weight::Runs {
         return Effect { weight: Weight::Secret, text: format!("secret {verb}: {full}") };
     }
-    let hidden = secret || path.iter().any(|part| OFTEN.contains(&part.as_str()));
-    let show = |value| if hidden { "(not shown)".to_owned() } else { shown(value) };
+    let hidden = secret || either(&|leaf| leaf.paired || is_often(&mut path.to_vec(), leaf.value));
+    let show = |leaf: Leaf<'_>| {
+        if hidden { "(not shown)".to_owned() } else { shown(leaf.value) }
+    };
     let what = match (old, new) {
         (Some(old), Some(new)) if !hidden => format!("{} becomes {}", show(old), show(new)),
         (Some(_), Some(_)) => "becomes another (not shown)".to_owned(),
@@ -192,16 +200,63 @@ fn weigh(path: &[String]) -> (Weight, &'static str) {
     (Weight::Setting, "setting")
 }
 
-fn is_secret(path: &[String], value: Option<&Value>) -> bool {
-    let lower = path.iter().map(|part| part.to_ascii_lowercase());
-    let named = lower.clone().any(|part| SECRETS.iter().any(|word| part.contains(word)));
+/// Whether anything in a value is a secret.
+fn is_secret(path: &mut Vec<String>, value: &Value) -> bool {
+    let any = |words: &[&str]| {
+        let mut lower = path.iter().map(|part| part.to_ascii_lowercase());
+        lower.any(|part| words.iter().any(|word| part.contains(word)))
+    };
     match value {
-        Some(Value::String(text)) => named || looks_like_a_key(text),
-        Some(Value::Number(_)) => lower.into_iter().any(|part| part.contains("password")),
-        Some(Value::Array(items)) => items.iter().any(|item| is_secret(path, Some(item))),
-        Some(Value::Object(fields)) => fields.values().any(|field| is_secret(path, Some(field))),
+        Value::String(text) => any(SECRETS) || secret_at(path, text) || looks_like_a_key(text),
+        Value::Number(_) => any(&["password"]),
+        Value::Array(items) if items.iter().any(names_a_secret) => true,
+        _ => in_any(path, value, &mut is_secret),
+    }
+}
+
+/// Whether texts in a value often are secrets: by a directory, or by what stands beside them.
+fn is_often(path: &mut Vec<String>, value: &Value) -> bool {
+    let often = |part: &String| OFTEN.contains(&part.to_ascii_lowercase().as_str());
+    path.iter().any(often)
+        || value.as_object().is_some_and(is_pair)
+        || in_any(path, value, &mut is_often)
+}
+
+/// Asks of everything in a list or an object, each at its own path.
+fn in_any(
+    path: &mut Vec<String>,
+    value: &Value,
+    ask: &mut dyn FnMut(&mut Vec<String>, &Value) -> bool,
+) -> bool {
+    let mut below = |name: String, value: &Value| {
+        path.push(name);
+        let answer = ask(path, value);
+        path.pop();
+        answer
+    };
+    match value {
+        Value::Array(items) => {
+            (0..).zip(items).any(|(at, item): (usize, _)| below(at.to_string(), item))
+        }
+        Value::Object(fields) => fields.iter().any(|(name, field)| below(name.clone(), field)),
         _ => false,
     }
+}
+
+/// Whether an object says what something is called and what it is, as a header or a variable does.
+fn is_pair(fields: &Map<String, Value>) -> bool {
+    fields.contains_key("value")
+        && NAMES.iter().any(|name| fields.get(*name).is_some_and(Value::is_string))
+}
+
+/// Whether an argument names a secret, as `--api-key`, `KEY=...` and `Authorization: ...` do: that is in it, or is the
+/// next argument.
+fn names_a_secret(argument: &Value) -> bool {
+    let Some(text) = argument.as_str() else { return false };
+    let named = text.split_once(['=', ':']).map(|(name, _)| name);
+    let Some(name) = named.or_else(|| text.starts_with('-').then_some(text)) else { return false };
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    SECRETS.iter().any(|word| name.contains(word))
 }
 
 fn looks_like_a_key(text: &str) -> bool {
@@ -221,37 +276,47 @@ fn shown(value: &Value) -> String {
     if short.len() < text.len() { format!("{short}...") } else { short }
 }
 
+/// A value that is no object.
+#[derive(Clone, Copy)]
+struct Leaf<'a> {
+    value: &'a Value,
+    /// Whether it is the value of a name that stands beside it.
+    paired: bool,
+}
+
 /// All values that are no objects, by path. Members of lists that have an id go by it: their place is of no meaning.
-fn leaves(value: &Value) -> BTreeMap<Vec<String>, &Value> {
+fn leaves(value: &Value) -> BTreeMap<Vec<String>, Leaf<'_>> {
     let mut leaves = BTreeMap::new();
-    gather(value, &mut Vec::new(), &mut leaves);
+    gather(value, false, &mut Vec::new(), &mut leaves);
     leaves
 }
 
 fn gather<'a>(
     value: &'a Value,
+    paired: bool,
     path: &mut Vec<String>,
-    leaves: &mut BTreeMap<Vec<String>, &'a Value>,
+    leaves: &mut BTreeMap<Vec<String>, Leaf<'a>>,
 ) {
-    let mut below = |name: &str, value: &'a Value| {
+    let mut below = |name: &str, value: &'a Value, paired| {
         path.push(name.to_owned());
-        gather(value, path, leaves);
+        gather(value, paired, path, leaves);
         path.pop();
     };
     let id = |item: &'a Value| item.get("id").and_then(Value::as_str);
     match value {
         Value::Object(fields) if !fields.is_empty() => {
+            let pair = is_pair(fields);
             for (name, field) in fields {
-                below(name, field);
+                below(name, field, paired || pair && name == "value");
             }
         }
         Value::Array(items) if !items.is_empty() && items.iter().all(|item| id(item).is_some()) => {
             for item in items {
-                below(id(item).unwrap_or_default(), item);
+                below(id(item).unwrap_or_default(), item, paired);
             }
         }
-        leaf => {
-            leaves.insert(path.clone(), leaf);
+        value => {
+            leaves.insert(path.clone(), Leaf { value, paired });
         }
     }
 }
@@ -311,6 +376,15 @@ mod tests {
             json!({ "ui": { "title": key } }),
             json!({ "mcp": { "servers": { "x": { "args": ["--key", key] } } } }),
             json!({ "secrets": { "inline": { "id": { "value": secret } } } }),
+            json!({ "hooks": { "mappings": [{ "match": { "path": "x" }, "token": secret }] } }),
+            json!({ "hooks": { "mappings": [{ "to": [{ "url": format!("https://u:{secret}@h/") }] }] } }),
+            json!({ "proxies": [{ "Headers": { "X-Any": secret } }] }),
+            json!({ "proxies": [{ "vars": { "ANY": secret } }] }),
+            json!({ "mcp": { "servers": { "x": { "fields": [{ "name": "Authorization", "value": secret }] } } } }),
+            json!({ "proxies": [{ "id": "x", "key": "Authorization", "value": [secret] }] }),
+            json!({ "tls": { "key": secret }, "proxyUrl": secret }),
+            json!({ "mcp": { "servers": { "x": { "args": ["--api-key", secret] } } } }),
+            json!({ "mcp": { "servers": { "x": { "args": ["-H", format!("Authorization: {secret}")] } } } }),
         ] {
             for told in [
                 told(&json!({}), &config),

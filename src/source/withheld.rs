@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::secret::Secret;
 use find::{find_all, recovery_codes};
 use sensitive::sensitive;
+pub(super) use sensitive::secret_at;
 
 /// A file of configuration that is larger than this is none.
 const MAX_BYTES: u64 = 16 << 20;

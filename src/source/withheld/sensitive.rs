@@ -1,7 +1,7 @@
 //! Which values of OpenClaw's configuration are secrets: its own rules for names, what its schema marks beside them, and
 //! what is a login in a URL. Those of OpenClaw 2026.9.6.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Ends of names that are no secrets, although they look like it.
 const HARMLESS: &[&str] = &[
@@ -31,6 +31,9 @@ const MARKED: &[&str] = &[
     "tls.key",
     "mappings[].sessionkey",
 ];
+/// Fields of a reference to a secret that lies elsewhere, and where it may lie (`SecretRef` of OpenClaw).
+const REFERENCE: &[&str] = &["source", "provider", "id"];
+const SOURCES: &[&str] = &["env", "exec", "file", "store"];
 /// Parameters of a URL that are secrets.
 const PARAMETERS: &[&str] = &[
     "token",
@@ -52,43 +55,52 @@ const PARAMETERS: &[&str] = &[
 /// Every value that is a secret, with its path.
 pub(super) fn sensitive(value: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    look(value, &mut Vec::new(), false, &mut found);
+    look(value, &mut Vec::new(), &mut found);
     found
 }
 
-fn look(value: &Value, path: &mut Vec<String>, all: bool, found: &mut Vec<(String, String)>) {
+fn look(value: &Value, path: &mut Vec<String>, found: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => {
-            // Names of secrets that lie elsewhere.
-            let reference =
-                ["source", "id"].iter().all(|key| fields.get(*key).is_some_and(Value::is_string));
-            if reference {
-                return;
-            }
+            let reference = is_reference(fields);
             for (key, field) in fields {
+                // It names a secret, and is none. Whatever else stands beside it may be one.
+                if reference && REFERENCE.contains(&key.as_str()) {
+                    continue;
+                }
                 path.push(key.clone());
-                let lower = key.to_ascii_lowercase();
-                let all = all || ABOVE.contains(&lower.as_str()) || is_account(&lower);
-                look(field, path, all, found);
+                look(field, path, found);
                 path.pop();
             }
         }
         Value::Array(items) => {
             for (number, item) in items.iter().enumerate() {
                 path.push(number.to_string());
-                look(item, path, all, found);
+                look(item, path, found);
                 path.pop();
             }
         }
-        Value::String(text) => {
-            let named = text.trim().starts_with("${") && text.trim().ends_with('}');
-            let secret = all || is_sensitive(path) || has_login(text);
-            if secret && !named && !text.trim().is_empty() {
-                found.push((path.join("."), text.clone()));
-            }
+        Value::String(text) if secret_at(path, text) => {
+            found.push((path.join("."), text.clone()));
         }
         _ => {}
     }
+}
+
+fn is_reference(fields: &Map<String, Value>) -> bool {
+    let text = |key: &str| fields.get(key).and_then(Value::as_str);
+    text("id").is_some() && text("source").is_some_and(|source| SOURCES.contains(&source))
+}
+
+/// Whether a text at this place of the configuration is a secret. Members of lists stand there by their number.
+pub(in crate::source) fn secret_at(path: &[String], text: &str) -> bool {
+    let text = text.trim();
+    let named = text.starts_with("${") && text.ends_with('}');
+    let above = |part: &String| {
+        let lower = part.to_ascii_lowercase();
+        ABOVE.contains(&lower.as_str()) || is_account(&lower)
+    };
+    !named && !text.is_empty() && (path.iter().any(above) || is_sensitive(path) || has_login(text))
 }
 
 fn is_account(name: &str) -> bool {

@@ -115,6 +115,15 @@ fn without_encryption_every_value_that_openclaw_calls_a_secret_is_withheld() {
     let (_, left) = withheld.put_back(stored.as_bytes(), None);
     assert_eq!(left, [0, 11]);
     assert_eq!(withheld.content(b"{ broken: 'x'".to_vec(), true), Content::Unknown);
+    // Beside a reference, or in what only looks like one, nothing is taken for its name.
+    for text in [
+        "{ x: { id: 'a', source: 'npm', apiKey: 'secret-1' } }",
+        "{ apiKey: { id: 'A', source: 'env', provider: 'p', token: 'secret-1' } }",
+        "{ env: { id: 'secret-1', source: 'secret-2' } }",
+    ] {
+        let stored = replaced(&withheld, text);
+        assert!(!stored.contains("secret-"), "{stored}");
+    }
     let empty = b"{ broken".to_vec();
     assert_eq!(withheld.content(empty.clone(), true), Content::AsItIs(empty));
 }
