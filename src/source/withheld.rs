@@ -6,6 +6,7 @@
 mod find;
 mod sensitive;
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
@@ -166,17 +167,19 @@ impl Withheld {
             None if self.everything && config && has_texts(&bytes) => return Content::Unknown,
             None => {}
         }
-        // The longest first: one may be part of another.
-        values.sort_by_key(|(_, secret)| std::cmp::Reverse(secret.expose().len()));
-        let mut places: Vec<(Range<usize>, String)> = Vec::new();
-        for (name, secret) in values {
-            for range in find_all(&bytes, secret.expose()) {
-                add(&mut places, range, &name);
-            }
-        }
-        for range in recovery_codes(&bytes) {
-            add(&mut places, range, OTHER);
-        }
+        let mut known = HashSet::new();
+        values.retain(|(_, secret)| known.insert(secret.expose().to_owned()));
+        let texts: Vec<&str> = values.iter().map(|(_, secret)| secret.expose()).collect();
+        let Some(places) = find_all(&bytes, &texts) else { return Content::Unknown };
+        let codes = recovery_codes(&bytes).into_iter().filter(|code| {
+            let at = places.partition_point(|(range, _)| range.end <= code.start);
+            places.get(at).is_none_or(|(range, _)| code.end <= range.start)
+        });
+        let codes: Vec<_> = codes.map(|range| (range, OTHER)).collect();
+        let named = places.into_iter().filter_map(|(range, number)| {
+            values.get(number).map(|(name, _)| (range, name.as_str()))
+        });
+        let places: Vec<_> = named.chain(codes).collect();
         if places.is_empty() {
             return Content::AsItIs(bytes);
         }
@@ -207,14 +210,15 @@ impl Withheld {
             let values = self.values(&value).into_iter();
             known.extend(values.map(|(name, secret)| (name, written(secret.expose(), escaped))));
         }
-        let mut places = Vec::new();
-        for (name, value) in known {
-            for range in find_all(bytes, &name) {
-                add(&mut places, range, &value);
-            }
-        }
-        let out = replace(bytes, places);
-        let left = |names: &[&str]| names.iter().map(|name| find_all(&out, name).len()).sum();
+        let mut names = HashSet::new();
+        known.retain(|(name, _)| names.insert(name.clone()));
+        let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+        // What is too much to look for stays a placeholder.
+        let found = find_all(bytes, &names).unwrap_or_default().into_iter();
+        let places =
+            found.filter_map(|(range, number)| Some((range, known.get(number)?.1.as_str())));
+        let out = replace(bytes, places.collect());
+        let left = |names: &[&str]| find_all(&out, names).map_or(1, |found| found.len());
         let left = [left(&[APPLICATION_KEY, PASSPHRASE, OTHER]), left(&[VALUE])];
         (out, left)
     }
@@ -238,14 +242,7 @@ fn written(value: &str, escaped: bool) -> String {
     inner.replace('\'', "\\u0027")
 }
 
-fn add(places: &mut Vec<(Range<usize>, String)>, range: Range<usize>, by: &str) {
-    let free = places.iter().all(|(taken, _)| taken.end <= range.start || range.end <= taken.start);
-    if free {
-        places.push((range, by.to_owned()));
-    }
-}
-
-fn replace(bytes: &[u8], mut places: Vec<(Range<usize>, String)>) -> Vec<u8> {
+fn replace(bytes: &[u8], mut places: Vec<(Range<usize>, &str)>) -> Vec<u8> {
     places.sort_by_key(|(range, _)| range.start);
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     for (range, by) in places {

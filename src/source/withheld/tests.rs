@@ -35,6 +35,7 @@ fn our_key_is_found_however_it_is_written() {
         (format!("{{ a: \"{unicode}\" }}"), "{ a: \"@\" }"),
         (format!("{{ a: \"{hex}\" }}"), "{ a: \"@\" }"),
         (format!("{{ a: 'K004\\\n{}' }}", &KEY[4..]), "{ a: '@' }"),
+        (format!("{{ a: 'K0\\\r04\\\u{2028}A\\\u{2029}{}' }}", &KEY[5..]), "{ a: '@' }"),
         (format!("// don't: {KEY}\n{{ broken"), "// don't: @\n{ broken"),
         (format!("B2_APPLICATION_KEY={KEY}\n"), "B2_APPLICATION_KEY=@\n"),
     ] {
