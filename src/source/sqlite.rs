@@ -25,8 +25,8 @@ pub use content::{SharedContent, agent_was_used, shared_content};
 pub use prepare::{
     Keep, Moved, check, forget_machine, keep_live, prepare, quick_check, user_version,
 };
-pub use redact::kind_by_schema;
 use redact::redact;
+pub use redact::{kind_by_schema, may_hold_secrets};
 pub use write_back::write_back;
 
 /// Pages copied between two looks at deadline and cancellation: 4 MiB at the usual page size.
@@ -72,7 +72,13 @@ pub fn capture(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Resu
     create_private(copy)?;
     let captured = copy_pages(source, copy, options).and_then(|()| {
         let redacted = match options.redact {
-            Redact::BySchema => kind_by_schema(copy),
+            Redact::BySchema => kind_by_schema(copy).map_err(|error| match error {
+                // The user knows the database, not our copy of it.
+                Error::Database { message, .. } => {
+                    Error::Database { path: source.to_path_buf(), message }
+                }
+                other => other,
+            })?,
             kind => kind,
         };
         let removed_rows =

@@ -194,6 +194,65 @@ async fn a_database_of_the_host_that_cannot_be_read_is_a_failure_and_its_bytes_a
     assert_eq!(fs::read(to.join("state/openclaw.sqlite-wal")).unwrap(), noise(2, 5000));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_copy_of_a_database_of_the_host_is_sealed_or_stays() {
+    let (dir, mut machine) = empty_machine();
+    let live = machine.settings.state_dir.clone();
+    write(&live, "workspace/a.md", "a");
+    let made = dir.path().join("made");
+    Connection::open(&made)
+        .unwrap()
+        .execute_batch(
+            "CREATE TABLE auth_profile_store (x); CREATE TABLE auth_profile_state (x);
+             INSERT INTO auth_profile_store VALUES ('tok-planted');",
+        )
+        .unwrap();
+    let whole = fs::read(&made).unwrap();
+    // The header is no header; the page of the schema is none; a table is none.
+    let broken = [("header", 21), ("schema", 100), ("table", 4096)];
+    for (name, at) in broken {
+        let mut bytes = whole.clone();
+        bytes[at] = 77;
+        write(&live, &format!("workspace/{name}.bak"), bytes);
+    }
+    let open = machine.push().await.unwrap();
+    let paths = broken.map(|(name, _)| format!("workspace/{name}.bak"));
+    let expected: Vec<_> = paths.iter().map(|path| (path.as_str(), "B2_DATABASE")).collect();
+    assert_eq!(codes(&open.skipped), expected);
+    assert_eq!(names(&machine).await, ["workspace/a.md"]);
+
+    machine.settings.encrypt = true;
+    machine.push().await.unwrap();
+    let to = dir.path().join("to");
+    machine.restore("latest", &to).await.unwrap();
+    for path in paths {
+        assert_eq!(fs::read(to.join(&path)).unwrap(), fs::read(live.join(&path)).unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_the_name_of_a_log_stays_out_as_a_file_of_secrets_does() {
+    let (_dir, mut machine) = empty_machine();
+    let live = machine.settings.state_dir.clone();
+    let files = [".env.db", ".gnupg/x.db"].map(|name| format!("workspace/{name}"));
+    for name in &files {
+        write(&live, name, "no database");
+        write(&live, &format!("{name}-journal"), "KEY=planted");
+    }
+    write(&live, "workspace/a.db", "no database");
+    write(&live, "workspace/a.db-journal", "of mine");
+    let report = machine.push().await.unwrap();
+    let mut expected: Vec<String> =
+        files.iter().flat_map(|name| [name.clone(), format!("{name}-journal")]).collect();
+    expected.sort();
+    let expected: Vec<_> =
+        expected.iter().map(|name| (name.as_str(), "B2_SKIPPED_SECRET")).collect();
+    assert_eq!(codes(&report.skipped), expected);
+    assert_eq!(names(&machine).await, ["workspace/a.db", "workspace/a.db-journal"]);
+    machine.settings.encrypt = true;
+    assert_eq!(machine.push().await.unwrap().skipped, []);
+}
+
 const LOCKED_BY_CHILD: &str = "B2_TEST_LOCKS";
 
 /// No test of its own: keeps a database locked until its stdin ends, where a [`Locker`] has started it.

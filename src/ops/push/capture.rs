@@ -233,7 +233,8 @@ impl Capture<'_, '_> {
                 // It goes if no snapshot has it: its bytes are better than nothing, where secrets may be in them.
                 Err(ReadError::Database(_))
                     if elsewhere.is_some()
-                        && (self.sealed || host_database(&found.path, root.kind).is_none()) =>
+                        && (self.sealed || host_database(&found.path, root.kind).is_none())
+                        && !self.may_leak(&path, &found, &logs, root) =>
                 {
                     self.file(&path, &mut found)
                 }

@@ -13,7 +13,7 @@ use crate::format::EntryFlags;
 use crate::source::database::host_database;
 use crate::source::logs::base_of;
 use crate::source::walk::{self, Walk};
-use crate::source::{Fingerprint, Found, Root, absolute, open_plain};
+use crate::source::{Fingerprint, Found, Root, absolute, open_plain, sqlite};
 
 /// How long a push waits for databases that others lock, all together. Somebody who writes is done within moments; who
 /// keeps a database locked for longer must not keep the rest of the state from being saved.
@@ -117,7 +117,7 @@ impl Capture<'_, '_> {
         }
         let host = host_database(&found.path, root.kind).is_some();
         let unreadable = matches!(error, Error::Database { .. });
-        if unreadable && !(host && self.redact && !self.sealed) {
+        if unreadable && !self.may_leak(&path, &found, &logs, root) {
             return self.together(found, logs, root, EntryFlags::AS_BYTES);
         }
         let code = if host { "B2_SKIPPED_HOST_DATABASE" } else { error.code() };
@@ -129,6 +129,16 @@ impl Capture<'_, '_> {
         }
         self.skip(&found, code, message);
         Ok(Vec::new())
+    }
+
+    /// Whether the bytes of the database at `path` may hold secrets that everybody could read: it is one of the host's, or
+    /// may be a copy of one under another name.
+    pub(super) fn may_leak(&self, path: &Path, found: &Found, logs: &[Found], root: &Root) -> bool {
+        let logs: Vec<_> = logs.iter().map(|log| absolute(&root.path, &log.path)).collect();
+        self.redact
+            && !self.sealed
+            && (host_database(&found.path, root.kind).is_some()
+                || sqlite::may_hold_secrets(path, &logs))
     }
 
     /// Reads a file and its logs as bytes, all as they are at one moment; once more when one changed meanwhile, and then

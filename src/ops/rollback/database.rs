@@ -70,7 +70,7 @@ impl Databases for Apply<'_> {
         let work = spots.new.beside(".work");
         spots.new.copy_file(&work)?;
         let kind = match kind_of(self.journal, step) {
-            Redact::None => sqlite::kind_by_schema(work.path()),
+            Redact::None => about(sqlite::kind_by_schema(work.path()), &spots.place)?,
             kind => kind,
         };
         let keep = arrive::keep(self.journal.arrival.is_some());

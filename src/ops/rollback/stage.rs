@@ -325,7 +325,10 @@ impl Ready {
         let trial = new.name(&format!("{name}.trial"));
         copy.copy_file(&trial)?;
         // A copy under another name has no secrets in the snapshot, either.
-        let kept = if kind == Redact::None { sqlite::kind_by_schema(copy.path()) } else { kind };
+        let kept = match kind {
+            Redact::None => sqlite::kind_by_schema(copy.path()).map_err(shown)?,
+            kind => kind,
+        };
         if let Some(saved) = saved {
             let lost = sqlite::keep_live(trial.path(), saved.path(), kept, keep).map_err(shown)?;
             warnings.extend(lost.into_iter().map(|lost| format!("{path}: {lost}")));

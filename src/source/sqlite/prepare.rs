@@ -243,7 +243,7 @@ fn change(copy: &Path, work: impl FnOnce(&mut Connection) -> rusqlite::Result<()
 }
 
 /// Nothing in the schema may make a change do more than it says.
-fn quiet(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn quiet(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.execute_batch(

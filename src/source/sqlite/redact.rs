@@ -1,11 +1,11 @@
 //! Removes secrets from a captured copy: rows, values in rows, and what is left of them in unused bytes.
 
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::prepare::has_column;
+use super::prepare::{has_column, quiet};
 use super::rows::{
     APPROVALS_TABLE, CLOSED_APPROVALS, EXPIRING, SECRET_SETTINGS, SETTINGS_TABLE, secret_tables,
 };
@@ -13,13 +13,59 @@ use super::write_back::open_at_rest;
 use super::{failed, is_plain_table, open, quoted};
 use crate::error::{Error, Result};
 use crate::source::database::Redact;
-use crate::source::scrub;
+use crate::source::{open_plain, scrub};
 
-/// Which database of the host a file at rest is, by its tables. A database of something else, and what is none, is
-/// [`Redact::None`].
+/// How much of a file is looked at at once.
+const READ_BYTES: u64 = 1 << 20;
+
+/// Which database of the host a file at rest is, by its tables. A database of something else is [`Redact::None`].
+///
+/// # Errors
+/// `B2_DATABASE` when that cannot be told: it may be one with secrets.
+pub fn kind_by_schema(copy: &Path) -> Result<Redact> {
+    open_at_rest(copy)
+        .and_then(|connection| kind(&connection))
+        .map_err(|error| failed(copy, copy, error))
+}
+
+/// Whether a file that could not be captured, or one of its logs, may hold secrets of the host's: SQLite knows it as one of
+/// the host's databases, or does not know what it is, or what it takes for none has one of their tables in its bytes.
 #[must_use]
-pub fn kind_by_schema(copy: &Path) -> Redact {
-    open_at_rest(copy).and_then(|connection| kind(&connection)).unwrap_or(Redact::None)
+pub fn may_hold_secrets(path: &Path, logs: &[PathBuf]) -> bool {
+    match open_at_rest(path).and_then(|connection| kind(&connection)) {
+        Ok(Redact::None) => {}
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {}
+        Ok(_) | Err(_) => return true,
+    }
+    std::iter::once(path).chain(logs.iter().map(PathBuf::as_path)).any(|path| {
+        // One that is gone is not stored either.
+        open_plain(path).is_ok_and(|file| makes_secret_table(file).unwrap_or(true))
+    })
+}
+
+/// Whether the statement that makes a table of secrets stands in the bytes of a file.
+fn makes_secret_table(mut file: impl Read) -> std::io::Result<bool> {
+    const MAKES: &[u8] = b"CREATE TABLE ";
+    let tables = || [Redact::Shared, Redact::Agent].into_iter().flat_map(secret_tables);
+    let longest = tables().map(|table| table.len()).max().unwrap_or_default();
+    let mut bytes = Vec::new();
+    loop {
+        // A statement may lie across what is read at once.
+        let kept = bytes.len().saturating_sub(MAKES.len() + longest + 1);
+        bytes.drain(..kept);
+        if file.by_ref().take(READ_BYTES).read_to_end(&mut bytes)? == 0 {
+            return Ok(false);
+        }
+        let made = bytes.windows(MAKES.len()).enumerate().filter(|(_, window)| *window == MAKES);
+        let mut names = made.filter_map(|(at, _)| bytes.get(at + MAKES.len()..));
+        let is_secret = |name: &[u8]| {
+            let name = name.strip_prefix(b"\"").unwrap_or(name);
+            tables().any(|table| name.starts_with(table.as_bytes()))
+        };
+        if names.any(is_secret) {
+            return Ok(true);
+        }
+    }
 }
 
 fn kind(connection: &Connection) -> rusqlite::Result<Redact> {
@@ -65,13 +111,9 @@ pub(super) fn redact(source: &Path, copy: &Path, kind: Redact) -> Result<u64> {
 }
 
 fn delete_rows(connection: &mut Connection, kind: Redact) -> rusqlite::Result<(u64, Vec<u32>)> {
-    // Nothing in the schema may make a deletion do more than delete.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    connection.execute_batch(
-        "PRAGMA trusted_schema=OFF; PRAGMA foreign_keys=OFF; PRAGMA ignore_check_constraints=ON;
-         PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY; PRAGMA main.secure_delete=ON;",
-    )?;
+    quiet(connection)?;
+    connection
+        .execute_batch("PRAGMA ignore_check_constraints=ON; PRAGMA main.secure_delete=ON;")?;
     let transaction = connection.transaction()?;
     let mut removed = 0;
     for table in secret_tables(kind) {
