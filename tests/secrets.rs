@@ -7,7 +7,7 @@
 #![expect(clippy::clone_on_ref_ptr, reason = "a store becomes a `dyn` store on the way")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -218,6 +218,23 @@ async fn secrets_that_the_user_wants_are_there_again() {
         let leaked = files_below(&to).into_iter().find(|p| contains(&fs::read(p).unwrap(), TOKEN));
         assert_eq!(leaked, None, "{snapshot}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_key_is_in_no_snapshot_where_a_link_leads_to_the_secrets() {
+    let (dir, mut machine, _store) = machine_with_secrets();
+    let live = machine.settings.state_dir.clone();
+    let elsewhere = dir.path().join("elsewhere");
+    fs::rename(live.join("credentials"), &elsewhere).unwrap();
+    write(&elsewhere, "b2.txt", format!("key {APPLICATION_KEY}\n"));
+    symlink(&elsewhere, live.join("credentials")).unwrap();
+    machine.settings.include_secrets = true;
+    machine.push().await.unwrap();
+    let to = dir.path().join("to");
+    machine.restore("latest", &to).await.unwrap();
+    let files = files_below(&to);
+    let came = files.iter().find(|path| path.ends_with("b2.txt")).expect("it is saved");
+    assert_eq!(fs::read_to_string(came).unwrap(), "key __B2_BACKUP_APPLICATION_KEY__\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

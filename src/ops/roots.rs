@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use super::push::memory::path_bytes;
 use super::tree::path_for_people;
 use crate::entry::{EntryKind, RelPath};
 use crate::format::{Entry, RootRecord};
-use crate::source::{Root, RootKind};
+use crate::source::{Root, RootKind, as_path};
 
 /// Kinds of roots, by their number in a manifest.
 const KINDS: [RootKind; 5] =
@@ -35,15 +34,20 @@ pub(super) fn kind(record: &RootRecord) -> Option<RootKind> {
     KINDS.get(usize::from(record.kind)).copied()
 }
 
+/// The root that a snapshot recorded. `None` for a kind of a newer version.
+pub(super) fn recorded(record: &RootRecord) -> Option<Root> {
+    let path = as_path(&record.path).into_owned();
+    let at = record.at.clone().map(RelPath::from_bytes);
+    Some(Root { at, ..Root::new(kind(record)?, path) })
+}
+
 /// What rules hold for a path below a root of a snapshot, and the path as these see it. `None` for a kind of a newer
 /// version.
 pub(super) fn judged<'p>(
     record: &RootRecord,
     path: &'p RelPath,
 ) -> Option<(RootKind, Cow<'p, RelPath>)> {
-    let at = record.at.clone().map(RelPath::from_bytes);
-    let root = Root { at, ..Root::new(kind(record)?, PathBuf::new()) };
-    Some(root.judged(path))
+    Some(recorded(record)?.judged(path))
 }
 
 /// For each root of a snapshot the path of the link in the state directory that led to it, where the root is to come in

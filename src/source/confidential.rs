@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::policy::{Policy, as_path};
 use super::policy_rules::CONFIDENTIAL_NAMES;
-use super::{RelPath, RootKind, host_config};
+use super::{RelPath, Root, RootKind, host_config};
 use crate::error::{Error, Result};
 
 /// Tells what is confidential. Settings that bring secrets into a snapshot change nothing about that.
@@ -43,23 +43,29 @@ impl Confidential {
         })
     }
 
-    /// Whether the file at `path` below a root is confidential. `root` is where a root other than the state
-    /// directory lies; what a newer version calls a root (`None`) is confidential as a whole.
+    /// Whether the file at `path` below a root is confidential; what a newer version calls a root (`None`) is confidential
+    /// as a whole. What a link leads to is judged by where the link is, and by where it leads.
     #[must_use]
-    pub fn is(&self, kind: Option<RootKind>, root: &[u8], path: &RelPath) -> bool {
-        let Some(kind) = kind.filter(|kind| *kind != RootKind::Config) else { return true };
+    pub fn is(&self, root: Option<&Root>, path: &RelPath) -> bool {
+        let Some(root) = root.filter(|root| root.kind != RootKind::Config) else { return true };
         let bytes = path.as_bytes();
         let name = bytes.rsplit(|byte| *byte == b'/').next().unwrap_or(bytes);
+        let (kind, seen) = root.judged(path);
         self.names.is_match(as_path(name).as_ref())
-            || self.secrets.names(kind, path)
-            || self.is_config(kind, root, path)
+            || self.secrets.names(kind, &seen)
+            || root.kind == RootKind::Linked && self.secrets.names(RootKind::Workspace, path)
+            || self.is_config(root, path)
+    }
+
+    /// As [`Self::is`], and of what a link leads to also what would be confidential in a state directory of its own.
+    pub(super) fn may_be(&self, root: &Root, path: &RelPath) -> bool {
+        self.is(Some(root), path) || self.secrets.names(root.kind, path)
     }
 
     /// Whether a file is one that the host's configuration is made of here and now.
-    pub(super) fn is_config(&self, kind: RootKind, root: &[u8], path: &RelPath) -> bool {
-        let elsewhere = as_path(root);
-        let place: &Path = if kind == RootKind::State { &self.state_dir } else { &elsewhere };
-        kind == RootKind::Config || self.config.contains(&super::absolute(place, path))
+    pub(super) fn is_config(&self, root: &Root, path: &RelPath) -> bool {
+        let place = if root.kind == RootKind::State { &self.state_dir } else { &root.path };
+        root.kind == RootKind::Config || self.config.contains(&super::absolute(place, path))
     }
 }
 
@@ -80,9 +86,9 @@ mod tests {
         std::fs::write(state.join("conf/a.json5"), "{}").unwrap();
         std::fs::write(outside.join("b.json5"), "{}").unwrap();
         let confidential = Confidential::new(&state, None).unwrap();
-        let outside = outside.to_str().unwrap().as_bytes();
         let is = |kind, path: &str| {
-            confidential.is(Some(kind), outside, &RelPath::from_bytes(path.as_bytes().to_vec()))
+            let root = Root::new(kind, outside.clone());
+            confidential.is(Some(&root), &RelPath::from_bytes(path.as_bytes().to_vec()))
         };
         for path in [
             ".env",
@@ -113,13 +119,22 @@ mod tests {
         assert!(is(RootKind::Workspace, "b.json5"));
         assert!(!is(RootKind::Workspace, "conf/a.json5"));
         assert!(is(RootKind::Config, "anything.md"));
-        assert!(confidential.is(None, b"/x", &RelPath::from_bytes(b"a.md".to_vec())));
+        let path = |text: &str| RelPath::from_bytes(text.as_bytes().to_vec());
+        assert!(confidential.is(None, &path("a.md")));
+        // What a link leads to lies where the link is, too.
+        let linked =
+            |at: &str| Root { at: Some(path(at)), ..Root::new(RootKind::Linked, outside.clone()) };
+        assert!(confidential.is(Some(&linked("credentials")), &path("whatsapp/creds.json")));
+        assert!(confidential.is(Some(&linked("agents")), &path("main/agent/auth.json")));
+        assert!(confidential.is(Some(&linked("notes")), &path("b.json5")));
+        assert!(!confidential.is(Some(&linked("workspace")), &path("credentials/oauth.md")));
     }
 
     #[test]
     fn a_state_that_is_not_there_has_confidential_files_all_the_same() {
         let confidential = Confidential::new(Path::new("/nonexistent/state"), None).unwrap();
         let path = RelPath::from_bytes(b"secrets/x".to_vec());
-        assert!(confidential.is(Some(RootKind::State), b"/elsewhere", &path));
+        let root = Root::new(RootKind::State, PathBuf::from("/elsewhere"));
+        assert!(confidential.is(Some(&root), &path));
     }
 }

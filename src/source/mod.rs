@@ -34,6 +34,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 pub use crate::entry::{EntryKind, RelPath};
+pub(crate) use policy::as_path;
 
 /// What a root is to the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::confidential::Confidential;
-use super::policy::{Policy, as_path};
-use super::{RelPath, RootKind, absolute, host_config, roots};
+use super::policy::Policy;
+use super::{RelPath, Root, RootKind, absolute, host_config, roots};
 use crate::error::Result;
 
 /// Endings of names of plain text that nothing runs and nothing is configured by.
@@ -105,30 +105,24 @@ impl Own {
         })
     }
 
-    /// Why the agent may not see the lines of the file at `path` below a root, which lies at `root` unless it is the
-    /// state directory.
+    /// Why the agent may not see the lines of the file at `path` below a root; `None` is one of a newer version.
     #[must_use]
-    pub fn why_not_seen(
-        &self,
-        kind: Option<RootKind>,
-        root: &[u8],
-        path: &RelPath,
-    ) -> Option<NotOwn> {
-        let Some(known) = kind else { return Some(NotOwn::Elsewhere) };
-        let elsewhere = as_path(root);
-        let place: &Path = if known == RootKind::State { &self.state_dir } else { &elsewhere };
+    pub fn why_not_seen(&self, root: Option<&Root>, path: &RelPath) -> Option<NotOwn> {
+        let Some(root) = root else { return Some(NotOwn::Elsewhere) };
+        let place = if root.kind == RootKind::State { &self.state_dir } else { &root.path };
         let full = absolute(place, path);
         let below = |directory: &PathBuf| full != *directory && full.starts_with(directory);
-        if !self.policy.in_workspace(known, path)
+        let (kind, seen) = root.judged(path);
+        if !self.policy.in_workspace(kind, &seen)
             || !below(&self.workspace)
             || self.inner.iter().any(|inner| full.starts_with(inner))
         {
             return Some(NotOwn::Elsewhere);
         }
-        if self.confidential.is(kind, root, path) {
+        if self.confidential.is(Some(root), path) {
             return Some(NotOwn::Confidential);
         }
-        path.as_bytes()
+        seen.as_bytes()
             .split(|byte| *byte == b'/')
             .any(|part| part.starts_with(b"."))
             .then_some(NotOwn::Hidden)
@@ -139,17 +133,17 @@ impl Own {
     #[must_use]
     pub fn why_not_written(
         &self,
-        kind: RootKind,
-        root: &[u8],
+        root: &Root,
         path: &RelPath,
         directory: bool,
     ) -> Option<&'static str> {
-        match self.why_not_seen(Some(kind), root, path) {
+        match self.why_not_seen(Some(root), path) {
             Some(NotOwn::Elsewhere) => return Some("is not in the workspace of the agent"),
             Some(NotOwn::Confidential) => return Some("may hold secrets or settings"),
             Some(NotOwn::Hidden) => return Some("is hidden"),
             None => {}
         }
+        let (_, path) = root.judged(path);
         // Other letters have other forms that a file system, or a model, may take for the ones in the tables.
         let Some(text) = std::str::from_utf8(path.as_bytes()).ok().filter(|text| is_plain(text))
         else {
@@ -227,7 +221,8 @@ mod tests {
     #[test]
     fn an_agent_sees_plain_files_of_its_own_workspace() {
         let (temp, own) = own("{ agents: { list: [{ id: 'in', workspace: 'workspace/inner' }] } }");
-        let seen = |text: &str| own.why_not_seen(Some(RootKind::State), b"/x", &path(text));
+        let root = Root::new(RootKind::State, PathBuf::from("/x"));
+        let seen = |text: &str| own.why_not_seen(Some(&root), &path(text));
         for text in
             ["workspace/MEMORY.md", "workspace/memory/2026-01-01.md", "workspace/src/main.rs"]
         {
@@ -246,19 +241,47 @@ mod tests {
             assert_eq!(seen(text), Some(why), "{text}");
         }
         let state = temp.path().join("state").canonicalize().unwrap();
-        let root = state.join("workspace");
-        let root = root.to_str().unwrap().as_bytes();
-        let of = |kind| own.why_not_seen(kind, root, &path("MEMORY.md"));
-        assert_eq!(of(Some(RootKind::Workspace)), None);
-        assert_eq!(of(Some(RootKind::AgentDir)), Some(NotOwn::Elsewhere));
+        let root = |kind| Root::new(kind, state.join("workspace"));
+        let of = |root: Option<Root>| own.why_not_seen(root.as_ref(), &path("MEMORY.md"));
+        assert_eq!(of(Some(root(RootKind::Workspace))), None);
+        assert_eq!(of(Some(root(RootKind::AgentDir))), Some(NotOwn::Elsewhere));
         assert_eq!(of(None), Some(NotOwn::Elsewhere));
+    }
+
+    #[test]
+    fn a_workspace_that_a_link_leads_to_is_the_agents_own() {
+        let temp = tempfile::tempdir().unwrap();
+        let base = temp.path().canonicalize().unwrap();
+        let state = base.join("state");
+        for dir in ["state", "disk/ws", "disk/other"] {
+            std::fs::create_dir_all(base.join(dir)).unwrap();
+        }
+        std::fs::write(state.join("openclaw.json"), "{}").unwrap();
+        std::os::unix::fs::symlink(base.join("disk/ws"), state.join("workspace")).unwrap();
+        let own = Own::new(&state, None, &state.join("workspace")).unwrap();
+        let linked = |at: &str, to: &str| Root {
+            at: Some(path(at)),
+            ..Root::new(RootKind::Linked, base.join(to))
+        };
+        let root = linked("workspace", "disk/ws");
+        let seen = |text: &str| own.why_not_seen(Some(&root), &path(text));
+        assert_eq!(seen("MEMORY.md"), None);
+        assert_eq!(seen(".hidden.md"), Some(NotOwn::Hidden));
+        assert_eq!(seen("site.pem"), Some(NotOwn::Confidential));
+        let written = |text: &str| own.why_not_written(&root, &path(text), false);
+        assert_eq!(written("memory/2026-01-01.md"), None);
+        assert!(written("AGENTS.md").is_some() && written("skills/x/notes.md").is_some());
+        for other in [linked("workspace-other", "disk/other"), linked("cron", "disk/ws")] {
+            assert_eq!(own.why_not_seen(Some(&other), &path("MEMORY.md")), Some(NotOwn::Elsewhere));
+        }
     }
 
     #[test]
     fn what_comes_back_unasked_is_plain_text_that_nobody_takes_for_instructions() {
         let (_temp, own) =
             own("{ agents: { defaults: { promptFile: '~/.openclaw/workspace/Persona.md' } } }");
-        let why = |text: &str| own.why_not_written(RootKind::State, b"", &path(text), false);
+        let root = Root::new(RootKind::State, PathBuf::new());
+        let why = |text: &str| own.why_not_written(&root, &path(text), false);
         for text in ["workspace/MEMORY.md", "workspace/memory/2026-01-01.md", "workspace/a b/c.txt"]
         {
             assert_eq!(why(text), None, "{text}");
@@ -291,7 +314,7 @@ mod tests {
         ] {
             assert!(why(text).is_some(), "{text}");
         }
-        let directory = |text: &str| own.why_not_written(RootKind::State, b"", &path(text), true);
+        let directory = |text: &str| own.why_not_written(&root, &path(text), true);
         assert_eq!(directory("workspace/memory"), None);
         assert!(directory("workspace/skills").is_some() && directory("workspace").is_some());
     }

@@ -384,13 +384,13 @@ fn is_written_by_users(path: &[u8]) -> bool {
 }
 
 #[cfg(unix)]
-pub(super) fn as_path(bytes: &[u8]) -> std::borrow::Cow<'_, Path> {
+pub(crate) fn as_path(bytes: &[u8]) -> std::borrow::Cow<'_, Path> {
     use std::os::unix::ffi::OsStrExt as _;
     std::borrow::Cow::Borrowed(Path::new(std::ffi::OsStr::from_bytes(bytes)))
 }
 
 #[cfg(not(unix))]
-pub(super) fn as_path(bytes: &[u8]) -> std::borrow::Cow<'_, Path> {
+pub(crate) fn as_path(bytes: &[u8]) -> std::borrow::Cow<'_, Path> {
     std::borrow::Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into())
 }
 

@@ -13,12 +13,12 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::confidential::Confidential;
-use super::{RelPath, RootKind, host_config, json5, open_plain};
+use super::{RelPath, Root, host_config, json5, open_plain};
 use crate::error::Result;
 use crate::secret::Secret;
 use find::{find_all, recovery_codes};
-use sensitive::sensitive;
 pub(super) use sensitive::secret_at;
+use sensitive::sensitive;
 
 /// A file of configuration that is larger than this is none.
 const MAX_BYTES: u64 = 16 << 20;
@@ -106,8 +106,8 @@ impl Withheld {
 
     /// Whether the file at `path` may hold something that is withheld.
     #[must_use]
-    pub fn concerns(&self, kind: RootKind, root: &Path, path: &RelPath) -> bool {
-        self.confidential.is(Some(kind), root.as_os_str().as_encoded_bytes(), path)
+    pub fn concerns(&self, root: &Root, path: &RelPath) -> bool {
+        self.confidential.may_be(root, path)
     }
 
     /// Tells whether a later set of secrets is the same, and nothing else about them: four bytes.
@@ -124,28 +124,22 @@ impl Withheld {
     ///
     /// # Errors
     /// The system's.
-    pub fn read(
-        &self,
-        kind: RootKind,
-        root: &Path,
-        path: &RelPath,
-        at: &Path,
-    ) -> std::io::Result<Option<Content>> {
+    pub fn read(&self, root: &Root, path: &RelPath, at: &Path) -> std::io::Result<Option<Content>> {
         use std::io::Read as _;
         let file = open_plain(at)?;
         let mut bytes = Vec::new();
         file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
         let fits = bytes.len() as u64 <= MAX_BYTES;
-        Ok(fits.then(|| self.content(bytes, self.is_config(kind, root, path))))
+        Ok(fits.then(|| self.content(bytes, self.is_config(root, path))))
     }
 
     /// Whether a file is configuration of OpenClaw, or a copy of it: then it can be read.
-    fn is_config(&self, kind: RootKind, root: &Path, path: &RelPath) -> bool {
+    fn is_config(&self, root: &Root, path: &RelPath) -> bool {
         let bytes = path.as_bytes();
         let name = bytes.rsplit(|byte| *byte == b'/').next().unwrap_or(bytes);
         name.starts_with(b"openclaw.json")
             || name == b"models.json"
-            || self.confidential.is_config(kind, root.as_os_str().as_encoded_bytes(), path)
+            || self.confidential.is_config(root, path)
     }
 
     /// The content with placeholders for what is withheld. `config` says whether it is configuration of OpenClaw.

@@ -207,7 +207,7 @@ impl Reader {
         let root = self.roots.get(usize::from(entry.root)).zip(self.withheld.as_ref());
         let Some((root, withheld)) = root else { return Ok((0, [0; 32])) };
         let at = absolute(&root.path, &entry.path);
-        let read = withheld.read(root.kind, &root.path, &entry.path, &at).map_err(Unread::File)?;
+        let read = withheld.read(root, &entry.path, &at).map_err(Unread::File)?;
         let bytes = match read {
             Some(Content::AsItIs(bytes) | Content::Replaced(bytes)) => bytes,
             Some(Content::Unknown) | None => return Ok((0, [0; 32])),

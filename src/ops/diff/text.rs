@@ -1,6 +1,5 @@
 //! Which lines differ: of small text files, and never of what may hold secrets.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -17,7 +16,7 @@ use crate::progress::Phase;
 use crate::repo::PackSource;
 use crate::source::confidential::Confidential;
 use crate::source::own::{NotOwn, Own};
-use crate::source::{RelPath, RootKind, absolute, open_plain};
+use crate::source::{RelPath, absolute, open_plain};
 
 /// A file that is larger on either side is not for reading in a report.
 const MAX_FILE_BYTES: u64 = 64 << 10;
@@ -126,20 +125,11 @@ impl Unshown {
     }
 
     fn why(&self, root: Option<&RootRecord>, path: &RelPath) -> Option<TextOmitted> {
-        let place = root.map(|root| root.path.as_slice()).unwrap_or_default();
-        let linked = root.and_then(roots::kind) == Some(RootKind::Linked);
-        // What a link leads to is judged by where the link is, and by where it leads.
-        let (kind, seen) = match root.and_then(|root| roots::judged(root, path)) {
-            Some((kind, seen)) => (Some(kind), seen),
-            None => (None, Cow::Borrowed(path)),
-        };
-        let elsewhere = Some(RootKind::Workspace).filter(|_| linked);
-        if self.confidential.is(kind, place, &seen)
-            || elsewhere.is_some() && self.confidential.is(elsewhere, place, path)
-        {
+        let root = root.and_then(roots::recorded);
+        if self.confidential.is(root.as_ref(), path) {
             return Some(TextOmitted::Secret);
         }
-        Some(match self.own.as_ref()?.why_not_seen(kind, place, &seen)? {
+        Some(match self.own.as_ref()?.why_not_seen(root.as_ref(), path)? {
             NotOwn::Confidential => TextOmitted::Secret,
             NotOwn::Hidden => TextOmitted::Hidden,
             NotOwn::Elsewhere => TextOmitted::Elsewhere,

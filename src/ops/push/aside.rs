@@ -122,7 +122,7 @@ fn is_last_with_a_secret(memory: &Memory, item: &AsideItem, withheld: &Withheld)
     if !flags.has(EntryFlags::REDACTED) || flags.has(EntryFlags::DATABASE) {
         return false;
     }
-    let read = |at: &Path| withheld.read(item.root.kind, &item.root.path, &item.path, at);
+    let read = |at: &Path| withheld.read(&item.root, &item.path, at);
     let Ok(Some(Content::Replaced(replaced))) = read(&item.source) else { return true };
     let live = std::fs::read(absolute(&item.root.path, &item.path)).ok();
     let (_, [ours, others]) = withheld.put_back(&replaced, live.as_deref());

@@ -248,7 +248,7 @@ impl Capture<'_, '_> {
                 self.done_files += 1;
                 return self.together(found, logs, root, EntryFlags::default());
             }
-            Ok(false) if self.withheld.concerns(root.kind, &root.path, &found.path) => {
+            Ok(false) if self.withheld.concerns(root, &found.path) => {
                 self.configuration(&path, &mut found, root)
             }
             Ok(false) => self.file(&path, &mut found),

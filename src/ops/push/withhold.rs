@@ -20,7 +20,7 @@ impl Capture<'_, '_> {
         let mut before = look()?;
         let mut again = true;
         loop {
-            let read = self.withheld.read(root.kind, &root.path, &found.path, path);
+            let read = self.withheld.read(root, &found.path, path);
             let (bytes, flags) = match read.map_err(ReadError::File)? {
                 // Too large for configuration.
                 None => return self.file(path, found),

@@ -84,10 +84,10 @@ fn why(looked: &Looked, own: &Own, item: &Item) -> Option<&'static str> {
     if !directory && modes.into_iter().flatten().any(|mode| mode & RUNS != 0) {
         return Some("can be run");
     }
-    let Some(kind) = compared.roots.get(usize::from(item.root)).map(|root| root.kind) else {
+    let Some(root) = compared.roots.get(usize::from(item.root)) else {
         return Some("is in no place that is known");
     };
-    own.why_not_written(kind, &compared.root_path(item.root), &item.path, directory)
+    own.why_not_written(root, &item.path, directory)
 }
 
 /// Whether it is text as people write it: without control characters, which may show another text than there is.

@@ -105,7 +105,7 @@ impl Live {
     pub(super) fn hash_withheld(&self, root: u16, found: &Found) -> Result<Option<[u8; 32]>> {
         let place = self.root(root)?;
         let at = absolute(&place.path, &found.path);
-        let read = self.withheld.read(place.kind, &place.path, &found.path, &at);
+        let read = self.withheld.read(place, &found.path, &at);
         Ok(match read.ok().flatten() {
             Some(Content::AsItIs(bytes) | Content::Replaced(bytes)) => {
                 let mut hash = ContentHash::default();

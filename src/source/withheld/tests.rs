@@ -115,7 +115,6 @@ fn without_encryption_every_value_that_openclaw_calls_a_secret_is_withheld() {
     assert_eq!((String::from_utf8(back).unwrap(), left), (now, [0, 0]));
     let (_, left) = withheld.put_back(stored.as_bytes(), None);
     assert_eq!(left, [0, 11]);
-    assert_eq!(withheld.content(b"{ broken: 'x'".to_vec(), true), Content::Unknown);
     // Beside a reference, or in what only looks like one, nothing is taken for its name.
     for text in [
         "{ x: { id: 'a', source: 'npm', apiKey: 'secret-1' } }",
@@ -125,6 +124,7 @@ fn without_encryption_every_value_that_openclaw_calls_a_secret_is_withheld() {
         let stored = replaced(&withheld, text);
         assert!(!stored.contains("secret-"), "{stored}");
     }
+    assert_eq!(withheld.content(b"{ broken: 'x'".to_vec(), true), Content::Unknown);
     let empty = b"{ broken".to_vec();
     assert_eq!(withheld.content(empty.clone(), true), Content::AsItIs(empty));
 }
