@@ -76,10 +76,21 @@ struct Matcher {
 }
 
 impl Matcher {
-    fn first(&self, candidate: &Candidate<'_>) -> Option<Rule> {
-        let first = self.set.matches_candidate(candidate).into_iter().min()?;
-        self.rules.get(first).copied()
+    fn first(&self, candidate: &Candidate<'_>, logs: Logs) -> Option<Rule> {
+        let mut matches = self.set.matches_candidate(candidate);
+        matches.sort_unstable();
+        let mut rules = matches.into_iter().filter_map(|at| self.rules.get(at).copied());
+        rules.find(|rule| logs == Logs::LeftOut || rule.reason != LOG_REASON)
     }
+}
+
+/// What becomes of a file with the name of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Logs {
+    /// It belongs to a database.
+    LeftOut,
+    /// It is a file like any other.
+    Files,
 }
 
 /// The rules of a place.
@@ -164,36 +175,26 @@ impl Policy {
     /// Whether `path`, below a root of `kind`, belongs in a snapshot.
     #[must_use]
     pub fn decide(&self, kind: RootKind, path: &RelPath, entry: EntryKind) -> Decision {
-        match self.reason(kind, path.as_bytes(), entry) {
-            None => Decision::Include,
-            Some((reason, _)) => Decision::Exclude { reason },
-        }
+        self.decision(kind, path, entry, Logs::LeftOut)
     }
 
     /// As [`Self::decide`], for a file that has the name of a log and lies beside what is no database.
     pub(super) fn decide_no_log(&self, kind: RootKind, path: &RelPath) -> Decision {
-        match self.decide(kind, path, EntryKind::File) {
-            Decision::Exclude { reason: LOG_REASON } => {}
-            decision => return decision,
-        }
-        let os_path = as_path(path.as_bytes());
-        let candidate = Candidate::new(&os_path);
-        let by_path = self.rule(kind, path.as_bytes(), &candidate, EntryKind::Directory);
-        if self.rules.exclude.is_match_candidate(&candidate) {
-            return Decision::Exclude { reason: USER_REASON };
-        }
-        match by_path {
-            Some(rule) if !self.rules.include.is_match_candidate(&candidate) => {
-                Decision::Exclude { reason: rule.reason }
-            }
-            _ => Decision::Include,
+        self.decision(kind, path, EntryKind::File, Logs::Files)
+    }
+
+    fn decision(&self, kind: RootKind, path: &RelPath, entry: EntryKind, logs: Logs) -> Decision {
+        match self.reason(kind, path.as_bytes(), entry, logs) {
+            None => Decision::Include,
+            Some((reason, _)) => Decision::Exclude { reason },
         }
     }
 
     /// Whether a rule of the table is about the file at `path`, whatever the user's globs say.
     pub(super) fn names(&self, kind: RootKind, path: &RelPath) -> bool {
         let os_path = as_path(path.as_bytes());
-        self.rule(kind, path.as_bytes(), &Candidate::new(&os_path), EntryKind::File).is_some()
+        let candidate = Candidate::new(&os_path);
+        self.rule(kind, path.as_bytes(), &candidate, EntryKind::File, Logs::LeftOut).is_some()
     }
 
     /// How an entry stands when a rollback would write it: `None` when it may.
@@ -205,13 +206,14 @@ impl Policy {
         entry: EntryKind,
     ) -> Option<(Standing, &'static str)> {
         let os_path = as_path(path.as_bytes());
-        let rule = self.rule(kind, path.as_bytes(), &Candidate::new(&os_path), entry);
+        let candidate = Candidate::new(&os_path);
+        let rule = self.rule(kind, path.as_bytes(), &candidate, entry, Logs::LeftOut);
         match rule {
             Some(rule) if rule.class.is_hard() => Some((Standing::Never, rule.reason)),
             // Even where the user includes it in backups: it must not go back in time.
             Some(rule) if rule.class == Class::Secret => Some((Standing::Live, rule.reason)),
             _ => self
-                .reason(kind, path.as_bytes(), entry)
+                .reason(kind, path.as_bytes(), entry, Logs::LeftOut)
                 .map(|(reason, _)| (Standing::Live, reason)),
         }
     }
@@ -231,7 +233,7 @@ impl Policy {
     /// A directory that is left out is entered all the same when an `include` glob may match below it.
     #[must_use]
     pub fn prunes(&self, kind: RootKind, path: &RelPath) -> bool {
-        match self.reason(kind, path.as_bytes(), EntryKind::Directory) {
+        match self.reason(kind, path.as_bytes(), EntryKind::Directory, Logs::LeftOut) {
             None => false,
             Some((_, true)) => true,
             Some((_, false)) => !self.may_include_below(path.as_bytes()),
@@ -268,10 +270,11 @@ impl Policy {
         kind: RootKind,
         path: &[u8],
         entry: EntryKind,
+        logs: Logs,
     ) -> Option<(&'static str, bool)> {
         let os_path = as_path(path);
         let candidate = Candidate::new(&os_path);
-        let rule = self.rule(kind, path, &candidate, entry);
+        let rule = self.rule(kind, path, &candidate, entry, logs);
         if let Some(rule) = rule
             && rule.class.is_hard()
         {
@@ -299,23 +302,24 @@ impl Policy {
         path: &[u8],
         candidate: &Candidate<'_>,
         entry: EntryKind,
+        logs: Logs,
     ) -> Option<Rule> {
         let (region, below) = self.region(kind, path);
         let by_path = match region {
             Region::Config => return None,
             Region::Workspace => None,
-            Region::Host => self.rules.state.first(candidate),
-            Region::AgentDir => self.rules.agent_dir.first(&Candidate::new(&as_path(below))),
+            Region::Host => self.rules.state.first(candidate, logs),
+            Region::AgentDir => self.rules.agent_dir.first(&Candidate::new(&as_path(below)), logs),
         };
         if entry == EntryKind::Directory || by_path.is_some_and(|rule| rule.class.is_hard()) {
             return by_path;
         }
         // A lock file stays out even where an `include` opens its directory.
-        let by_name = self.rule_of_name(region, path);
+        let by_name = self.rule_of_name(region, path, logs);
         by_name.filter(|rule| rule.class.is_hard()).or(by_path).or(by_name)
     }
 
-    fn rule_of_name(&self, region: Region, path: &[u8]) -> Option<Rule> {
+    fn rule_of_name(&self, region: Region, path: &[u8], logs: Logs) -> Option<Rule> {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
         let names = if in_git(path) {
             &self.rules.git_names
@@ -324,7 +328,7 @@ impl Policy {
         } else {
             &self.rules.host_names
         };
-        names.first(&Candidate::new(&as_path(name)))
+        names.first(&Candidate::new(&as_path(name)), logs)
     }
 
     /// The rules that hold for a path, and the path below the place they begin at.
