@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use super::database::{Redact, host_database};
-use super::policy::Inside;
+use super::policy::{Inside, below};
 use super::sqlite::{self, SharedContent};
 use super::walk::Walk;
 use super::{EntryKind, Found, RelPath, Root, RootKind, absolute, open_plain};
@@ -68,7 +68,12 @@ pub fn look(
             &found.path,
         ))
     };
-    let content = match walk.found.iter().find(|found| found.root == 0 && found.path == shared) {
+    // A link may lead to where it lies.
+    let is_shared = |found: &&Found| {
+        let (kind, path) = judged(roots, found);
+        kind == RootKind::State && *path == shared
+    };
+    let content = match walk.found.iter().find(is_shared) {
         Some(found) => sqlite::shared_content(&place(found)?, scratch)?,
         None => SharedContent::default(),
     };
@@ -123,9 +128,8 @@ fn region<'a>(kind: RootKind, inside: &[Inside], path: &'a RelPath) -> Region<'a
         RootKind::Config => return Region::Host,
         RootKind::State | RootKind::Linked => {}
     }
-    let below = |above: &[u8]| bytes.strip_prefix(above)?.strip_prefix(b"/");
     for place in inside {
-        match below(place.path.as_bytes()) {
+        match below(bytes, place.path.as_bytes()) {
             Some(rest) if place.kind == RootKind::AgentDir => return Region::Agent(rest),
             Some(rest) => return Region::Workspace(rest),
             None => {}

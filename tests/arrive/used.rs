@@ -1,6 +1,7 @@
 //! Nothing comes where something of a user's is.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use b2_backup::ops::{ArriveOutcome, Outcome};
@@ -53,6 +54,21 @@ const USES: &[Use] = &[
             run(&shared(state), "UPDATE cron_jobs SET declaration_key = NULL");
         },
         "state/openclaw.sqlite",
+    ),
+    (
+        "a job in a database that a link leads to",
+        |state| {
+            run(&shared(state), "UPDATE cron_jobs SET declaration_key = NULL");
+            let elsewhere = state.with_file_name("elsewhere");
+            fs::rename(state.join("state"), &elsewhere).unwrap();
+            symlink(elsewhere, state.join("state")).unwrap();
+        },
+        "state/openclaw.sqlite",
+    ),
+    (
+        "a file with the name of a log",
+        |state| write(state, "workspace/trip-journal", "a diary"),
+        "workspace/trip-journal",
     ),
 ];
 

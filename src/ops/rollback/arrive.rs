@@ -21,11 +21,11 @@ use crate::ops::session::{Session, Settings};
 use crate::repo::{Arrival, Journal, Local, PackSource, Phase, find};
 use crate::source::blank::{self, Bootstrap, Content};
 use crate::source::database::{Redact, host_database};
-use crate::source::links;
 use crate::source::place::Spot;
 use crate::source::policy::Policy;
 use crate::source::roots::roots;
 use crate::source::sqlite::Keep;
+use crate::source::{links, logs};
 
 /// What became of looking for something to give to this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -384,7 +384,8 @@ pub(super) fn no_longer_blank(settings: &Settings, journal: &Journal) -> Result<
     let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
     let policy = policy.with_inside(found.inside.clone());
     let cancel = tokio_util::sync::CancellationToken::new();
-    let walked = links::walk(&mut found, &policy, None, false, &cancel)?;
+    let mut walked = links::walk(&mut found, &policy, None, false, &cancel)?;
+    logs::settle(&found.roots, &mut walked, false);
     refuse_open_databases(&found.roots, &walked)?;
     let scratch = local.temporary_path("look");
     match blank::look(&found.roots, &found.inside, &walked, &scratch, hex_sha256) {
