@@ -3,13 +3,15 @@
 //! A broken configuration must not stop a backup: going back may be needed just because it is broken.
 //! So what cannot be read is a warning, and the rest is used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::Skipped;
+use super::resolve::hangs;
+use super::stat::shown;
+use super::{Skipped, mounts};
 
 /// How deep `$include` may nest: the host's own limit.
 const MAX_DEPTH: usize = 10;
@@ -17,7 +19,7 @@ const MAX_DEPTH: usize = 10;
 const MAX_BYTES: u64 = 16 << 20;
 const INCLUDE: &str = "$include";
 /// Copies of the configuration that the host keeps beside it, best first.
-const OLDER: &[&str] = &[".last-good", ".bak"];
+pub const OLDER: &[&str] = &[".last-good", ".bak"];
 
 /// The host's configuration, as far as it could be read.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +36,8 @@ pub struct HostConfig {
     pub agent_dirs: Vec<PathBuf>,
     /// What could not be read, with code `B2_SKIPPED_CONFIG`.
     pub warnings: Vec<Skipped>,
+    /// Paths of warnings about files that are not there.
+    pub gone: HashSet<String>,
 }
 
 /// What is in files that are not as they are: by their path, links resolved. `None` is no file.
@@ -47,14 +51,31 @@ pub fn read(path: &Path, home: Option<&Path>) -> HostConfig {
     read_as(path, home, &Other::new())
 }
 
+/// As [`read`], where `hanging` are places of file systems that do not answer.
+pub(super) fn read_beside(path: &Path, home: Option<&Path>, hanging: &[PathBuf]) -> HostConfig {
+    read_all(path, home, &Other::new(), hanging)
+}
+
 /// As [`read`], with other content in some files.
 #[must_use]
 pub fn read_as(path: &Path, home: Option<&Path>, other: &Other) -> HostConfig {
-    let new = || Reader { files: Vec::new(), missing: Vec::new(), warnings: Vec::new(), other };
+    read_all(path, home, other, &mounts::hanging())
+}
+
+fn read_all(path: &Path, home: Option<&Path>, other: &Other, hanging: &[PathBuf]) -> HostConfig {
+    let new = || Reader {
+        files: Vec::new(),
+        missing: Vec::new(),
+        warnings: Vec::new(),
+        gone: HashSet::new(),
+        other,
+        hanging,
+    };
     let mut reader = new();
     // One that cannot be looked at is not one that is not there: it may name workspaces.
-    let exists = match other.get(&real(path)) {
+    let exists = match other.get(&real_beside(path, hanging)) {
         Some(content) => content.is_some(),
+        None if hangs(path, hanging).is_some() => true,
         None => {
             !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == ErrorKind::NotFound)
         }
@@ -85,13 +106,20 @@ pub fn read_as(path: &Path, home: Option<&Path>, other: &Other) -> HostConfig {
     let workspaces = ["/workspace", "/sandbox/workspaceRoot"].map(|field| settings(&value, field));
     let workspaces = places(workspaces.into_iter().flatten().chain(worktrees).collect());
     let agent_dirs = places(settings(&value, "/agentDir"));
-    let Reader { files, missing, warnings, .. } = reader;
-    HostConfig { value, files, missing, workspaces, agent_dirs, warnings }
+    let Reader { files, missing, warnings, gone, .. } = reader;
+    HostConfig { value, files, missing, workspaces, agent_dirs, warnings, gone }
 }
 
 /// Where a path leads, also where nothing is yet.
 #[must_use]
 pub fn real(path: &Path) -> PathBuf {
+    real_beside(path, &mounts::hanging())
+}
+
+fn real_beside(path: &Path, hanging: &[PathBuf]) -> PathBuf {
+    if let Some(place) = hangs(path, hanging) {
+        return place;
+    }
     let whole = path.canonicalize().ok();
     let parent = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
     whole.or_else(parent).unwrap_or_else(|| path.to_path_buf())
@@ -101,14 +129,16 @@ struct Reader<'a> {
     files: Vec<PathBuf>,
     missing: Vec<PathBuf>,
     warnings: Vec<Skipped>,
+    gone: HashSet<String>,
     other: &'a Other,
+    hanging: &'a [PathBuf],
 }
 
 impl Reader<'_> {
     /// The content of a file with its includes. `above` are the files that include it.
     fn file(&mut self, path: &Path, above: &mut Vec<PathBuf>) -> Option<Value> {
         // The same file under two names must not hide a cycle.
-        let real = real(path);
+        let real = real_beside(path, self.hanging);
         if above.contains(&real) {
             return self.warn(path, "it includes itself");
         }
@@ -116,12 +146,23 @@ impl Reader<'_> {
             return self.warn(path, "its includes nest too deeply");
         }
         let other = self.other.get(&real);
-        let meta = match (other, std::fs::metadata(path)) {
-            (Some(Some(_)), _) => Ok(()),
-            (Some(None), _) => Err("it is no file".to_owned()),
-            (None, Ok(meta)) if meta.is_file() && meta.len() <= MAX_BYTES => Ok(()),
-            (None, Ok(_)) => Err("it is no file, or too large to be a configuration".to_owned()),
-            (None, Err(error)) => Err(error.to_string()),
+        let mut look = || match std::fs::metadata(path) {
+            Ok(meta) if meta.is_file() && meta.len() <= MAX_BYTES => Ok(()),
+            Ok(_) => Err("it is no file, or too large to be a configuration".to_owned()),
+            Err(error) => {
+                if error.kind() == ErrorKind::NotFound {
+                    self.gone.insert(shown(path));
+                }
+                Err(error.to_string())
+            }
+        };
+        let meta = match other {
+            Some(Some(_)) => Ok(()),
+            Some(None) => Err("it is no file".to_owned()),
+            None if hangs(path, self.hanging).is_some() => {
+                Err("its file system does not answer".to_owned())
+            }
+            None => look(),
         };
         if let Err(message) = meta {
             self.missing.push(path.to_path_buf());
@@ -194,7 +235,7 @@ impl Reader<'_> {
     }
 
     fn warn<T>(&mut self, path: &Path, message: &str) -> Option<T> {
-        let path = path.display().to_string();
+        let path = shown(path);
         let message = format!("the configuration {path} was not understood: {message}");
         self.warnings.push(Skipped { path, code: "B2_SKIPPED_CONFIG", message });
         None
@@ -258,6 +299,23 @@ mod tests {
         write(dir.path(), "file", "");
         let config = read(&dir.path().join("file").join("openclaw.json"), None);
         assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    }
+
+    #[test]
+    fn what_does_not_answer_is_told_and_not_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        write(&dir, "openclaw.json", "{ $include: ['dead/a.json', 'gone.json'], x: 1 }");
+        write(&dir, "dead/a.json", "{ y: 2 }");
+        let dead = [dir.join("dead")];
+        let config = read_beside(&dir.join("openclaw.json"), None, &dead);
+        assert_eq!(config.value, serde_json::json!({ "x": 1 }));
+        assert_eq!(config.missing, [dir.join("dead/a.json"), dir.join("gone.json")]);
+        assert_eq!(config.warnings.len(), 2);
+        assert_eq!(config.gone, [shown(&dir.join("gone.json"))].into());
+        let whole = read_beside(&dir.join("openclaw.json"), None, std::slice::from_ref(&dir));
+        assert_eq!((whole.warnings.len(), whole.files.len()), (1, 0));
+        assert_eq!(real_beside(&dir.join("dead/../dead/x/y"), &dead), dir.join("dead/x/y"));
     }
 
     #[test]

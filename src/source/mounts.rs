@@ -2,12 +2,17 @@
 //! ever. They are found by threads that may be held, before anything else looks.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How long a file system may take to answer. A disk that spins up takes less.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long what was found out holds: all that one operation looks up waits no more than once.
+const FRESH: Duration = Duration::from_mins(1);
+
+/// What was found out last, and when.
+static KNOWN: Mutex<Option<(Instant, Arc<[PathBuf]>)>> = Mutex::new(None);
 
 /// Looks at a place, and may never come back.
 type Look = dyn Fn(&Path) + Send + Sync;
@@ -15,7 +20,17 @@ type Look = dyn Fn(&Path) + Send + Sync;
 /// Places of file systems that do not answer, of all that are mounted. Systems other than Linux do not tell where any
 /// are: none.
 #[must_use]
-pub(super) fn hanging() -> Vec<PathBuf> {
+pub(super) fn hanging() -> Arc<[PathBuf]> {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, hanging)) = known.as_ref().filter(|(when, _)| when.elapsed() < FRESH) {
+        return Arc::clone(hanging);
+    }
+    let hanging: Arc<[PathBuf]> = hanging_now().into();
+    *known = Some((Instant::now(), Arc::clone(&hanging)));
+    hanging
+}
+
+fn hanging_now() -> Vec<PathBuf> {
     let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
     let look = |path: &Path| {
         let _answered = std::fs::symlink_metadata(path);
@@ -87,8 +102,6 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
     #[test]

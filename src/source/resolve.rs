@@ -81,6 +81,18 @@ pub(super) fn resolve(path: &Path, hanging: &[PathBuf]) -> Result<PathBuf, Away>
     Ok(here)
 }
 
+/// Where a path would lead, if a file system that does not answer is on the way.
+pub(super) fn hangs(path: &Path, hanging: &[PathBuf]) -> Option<PathBuf> {
+    if hanging.is_empty() {
+        return None;
+    }
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    match resolve(&path, hanging) {
+        Err(Away::Hangs(place)) => Some(place),
+        _ => None,
+    }
+}
+
 /// Where the rest of a path leads, without a look at it.
 fn go(mut here: PathBuf, ahead: VecDeque<OsString>) -> PathBuf {
     for part in ahead {

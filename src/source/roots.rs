@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::policy::Inside;
-use super::resolve::resolve;
+use super::resolve::{Away, hangs, resolve};
+use super::stat::{bytes_of, shown};
 use super::{RelPath, Root, RootKind, Skipped, host_config, mounts};
 use crate::error::{Error, Result};
 
@@ -18,6 +19,8 @@ pub struct Roots {
     pub inside: Vec<Inside>,
     /// What is configured and cannot be used, and why.
     pub warnings: Vec<Skipped>,
+    /// What is configured and not there. A workspace that was not made yet costs nothing.
+    pub missing: Vec<Skipped>,
     /// Where directories that are configured would be: nothing is there, or nothing answers.
     pub away: Vec<PathBuf>,
     /// Places of file systems that do not answer.
@@ -42,9 +45,16 @@ pub fn roots_with_home(
     state_dir: &Path,
     config_path: Option<&Path>,
     home: Option<&Path>,
-    hanging: Vec<PathBuf>,
+    hanging: impl Into<Arc<[PathBuf]>>,
 ) -> Result<Roots> {
+    let hanging = hanging.into();
     let wrong = |message: String| Error::config("stateDir", message);
+    if hangs(state_dir, &hanging).is_some() {
+        let state = shown(state_dir);
+        return Err(wrong(format!(
+            "cannot use {state} as state directory: its file system does not answer"
+        )));
+    }
     let state = state_dir.canonicalize().map_err(|error| {
         wrong(format!("cannot use {} as state directory: {error}", state_dir.display()))
     })?;
@@ -55,17 +65,21 @@ pub fn roots_with_home(
     let config_path = config_path.unwrap_or(&default_config);
     let config_path =
         std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_path_buf());
-    let config = host_config::read(&config_path, home);
+    let config = host_config::read_beside(&config_path, home, &hanging);
+    let home = home.filter(|home| hangs(home, &hanging).is_none());
     let home = home.and_then(|home| home.canonicalize().ok());
+    let (missing, warnings) =
+        config.warnings.into_iter().partition(|warning| config.gone.contains(&warning.path));
     let mut finder = Finder {
         state,
         given: state_dir.to_path_buf(),
         home,
         found: Vec::new(),
         inside: Vec::new(),
-        warnings: config.warnings,
+        warnings,
+        missing,
         away: Vec::new(),
-        hanging: hanging.into(),
+        hanging,
     };
     for workspace in &config.workspaces {
         finder.directory(RootKind::Workspace, workspace);
@@ -83,8 +97,8 @@ pub fn roots_with_home(
     }
     finder.inside.sort_by(|a, b| a.path.cmp(&b.path));
     finder.inside.dedup();
-    let Finder { inside, warnings, away, hanging, .. } = finder;
-    Ok(Roots { roots, inside, warnings, away, hanging })
+    let Finder { inside, warnings, missing, away, hanging, .. } = finder;
+    Ok(Roots { roots, inside, warnings, missing, away, hanging })
 }
 
 struct Finder {
@@ -95,6 +109,7 @@ struct Finder {
     found: Vec<Root>,
     inside: Vec<Inside>,
     warnings: Vec<Skipped>,
+    missing: Vec<Skipped>,
     away: Vec<PathBuf>,
     hanging: Arc<[PathBuf]>,
 }
@@ -111,8 +126,13 @@ impl Finder {
                     None => inside(configured) || configured.starts_with(&self.given),
                 };
                 self.away.extend(away.place().map(Path::to_path_buf));
-                if !unmade {
-                    self.warn(configured, &away.to_string());
+                if unmade {
+                    return;
+                }
+                let skipped = not_saved(configured, &away.to_string());
+                match away {
+                    Away::Gone(_) => self.missing.push(skipped),
+                    _ => self.warnings.push(skipped),
                 }
                 return;
             }
@@ -164,10 +184,14 @@ impl Finder {
     }
 
     fn warn(&mut self, path: &Path, message: &str) {
-        let path = path.display().to_string();
-        let message = format!("{path} is configured but not backed up: {message}");
-        self.warnings.push(Skipped { path, code: "B2_SKIPPED_ROOT", message });
+        self.warnings.push(not_saved(path, message));
     }
+}
+
+fn not_saved(path: &Path, message: &str) -> Skipped {
+    let path = shown(path);
+    let message = format!("{path} is configured but not backed up: {message}");
+    Skipped { path, code: "B2_SKIPPED_ROOT", message }
 }
 
 /// Why a directory that is not in the state directory is too much to belong to it.
@@ -205,16 +229,8 @@ fn is_usual_agent_dir(path: &RelPath) -> bool {
     matches!(parts.as_slice(), [b"agents", _, b"agent"])
 }
 
-pub(super) fn relative(path: &Path) -> RelPath {
-    #[cfg(unix)]
-    {
-        use std::os::unix::ffi::OsStrExt as _;
-        RelPath::from_bytes(path.as_os_str().as_bytes().to_vec())
-    }
-    #[cfg(not(unix))]
-    {
-        RelPath::from_bytes(path.to_string_lossy().replace('\\', "/").into_bytes())
-    }
+fn relative(path: &Path) -> RelPath {
+    RelPath::from_bytes(bytes_of(path.as_os_str()).into_owned())
 }
 
 #[cfg(all(test, unix))]
@@ -265,7 +281,10 @@ mod tests {
         assert_eq!(roots.inside, [inside]);
         let reasons: Vec<&str> =
             roots.warnings.iter().map(|warning| warning.message.as_str()).collect();
-        assert_eq!(reasons.len(), 5, "{reasons:#?}");
+        assert_eq!(reasons.len(), 4, "{reasons:#?}");
+        let missing: Vec<&str> =
+            roots.missing.iter().map(|missing| missing.path.as_str()).collect();
+        assert_eq!(missing, [shown(&base.join("missing"))]);
     }
 
     #[test]

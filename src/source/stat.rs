@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::database::is_database_name;
-use super::{EntryKind, Fingerprint, Found, RelPath};
+use super::{EntryKind, Fingerprint, Found, RelPath, Skipped};
 use crate::error::{Error, Result};
 
 /// What would tell that a file changed, by `stat` alone, for looking at a single file again.
@@ -139,6 +139,28 @@ pub(super) fn special(file_type: std::fs::FileType) -> &'static str {
 #[cfg(not(unix))]
 pub(super) fn special(_: std::fs::FileType) -> &'static str {
     "neither file nor directory"
+}
+
+/// An absolute path for people.
+pub(super) fn shown(path: &Path) -> String {
+    RelPath::from_bytes(bytes_of(path.as_os_str()).into_owned()).escaped()
+}
+
+/// What is said of a file system that does not answer.
+pub(super) fn does_not_answer(path: &Path) -> Skipped {
+    let shown = shown(path);
+    let message = format!("{shown} is left out: its file system does not answer");
+    Skipped { message, path: shown, code: "B2_SKIPPED_HANGS" }
+}
+
+/// What is said of what cannot be read.
+pub(super) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Skipped {
+    let shown = shown(path);
+    Skipped {
+        message: format!("cannot read {shown}: {error}"),
+        path: shown,
+        code: "B2_SKIPPED_UNREADABLE",
+    }
 }
 
 #[cfg(unix)]

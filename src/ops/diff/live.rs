@@ -51,7 +51,8 @@ impl Live {
         paths: Selection,
     ) -> Result<Self> {
         session.report(Phase::Scan, 0, None, 0);
-        let Looked { roots, walk, skipped, warnings, policy, .. } = look(session, false).await?;
+        let Looked { roots, walk, skipped, warnings, policy, hanging, .. } =
+            look(session, false).await?;
         let settings = session.settings.clone();
         let withheld = Session::blocking(move || withheld(&settings)).await?;
         refuse_open_databases(&roots, &walk)?;
@@ -62,13 +63,16 @@ impl Live {
             let present: Vec<_> = roots.iter().map(|root| path_bytes(&root.path)).collect();
             same_roots(&present, &memory.roots)
         });
+        // What a link led to may lie there as well.
+        let hanging = hanging.iter().map(|place| RelPath::from_bytes(path_bytes(place)).escaped());
+        let unknown = skipped.iter().map(|problem| problem.path.clone()).chain(hanging);
         let mut reader = Reader {
+            unknown: unknown.collect(),
             roots,
             places,
             withheld: Some(withheld),
             memory,
             remembered: remembered.unwrap_or_default(),
-            unknown: skipped.iter().map(|problem| problem.path.clone()).collect(),
             skipped,
             cancel: session.ambient.cancel.clone(),
             progress: Arc::clone(&session.ambient.progress),
@@ -249,9 +253,10 @@ impl Reader {
     fn comparable(&self, before: Vec<Item>, after: &[Item], policy: &Policy) -> Vec<Item> {
         let here: HashSet<(usize, &RelPath)> =
             after.iter().map(|item| (item.place, &item.entry.path)).collect();
+        let directories = self.directories();
         let keep = |item: &Item| {
             here.contains(&(item.place, &item.entry.path))
-                || (self.belongs(item, policy) && self.is_known(item))
+                || (self.belongs(item, policy) && self.is_known(item, &directories))
         };
         before.into_iter().filter(keep).collect()
     }
@@ -264,11 +269,10 @@ impl Reader {
         })
     }
 
-    fn is_known(&self, item: &Item) -> bool {
+    fn is_known(&self, item: &Item, directories: &HashMap<usize, PathBuf>) -> bool {
         if self.unknown.is_empty() {
             return true;
         }
-        let directories = self.directories();
         let directory = match (directories.get(&item.place), self.places.root(item.place)) {
             (Some(directory), _) => path_bytes(directory),
             (None, Some(root)) => root.path.clone(),

@@ -22,7 +22,9 @@ use crate::source::policy::{Inside, Policy};
 use crate::source::roots::roots;
 use crate::source::walk::Walk;
 use crate::source::withheld::Withheld;
-use crate::source::{EntryKind, Found, RelPath, Root, RootKind, absolute, links, logs};
+use crate::source::{
+    EntryKind, Found, RelPath, Root, RootKind, absolute, host_config, links, logs,
+};
 
 /// The state as it is now.
 #[derive(Debug)]
@@ -65,6 +67,8 @@ pub(in crate::ops) struct Looked {
     pub(in crate::ops) inside: Vec<Inside>,
     /// Where directories that are configured, or linked to, would be: nothing is there, or nothing answers.
     pub(in crate::ops) away: Vec<PathBuf>,
+    /// Places of file systems that do not answer.
+    pub(in crate::ops) hanging: Arc<[PathBuf]>,
 }
 
 /// Walks the state.
@@ -81,10 +85,7 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
         }
         let mut walk = links::walk(&mut found, &policy, bucket.as_deref(), list, &cancel)?;
         logs::settle(&found.roots, &mut walk, list);
-        // A workspace that is configured and not made yet costs nothing; one that may not be read does.
-        let (problems, missing): (Vec<_>, Vec<_>) =
-            found.warnings.into_iter().partition(|problem| Path::new(&problem.path).exists());
-        let skipped = problems.into_iter().chain(std::mem::take(&mut walk.skipped));
+        let skipped = found.warnings.into_iter().chain(std::mem::take(&mut walk.skipped));
         let plain = walk.excluded.iter().filter(|excluded| Policy::is_plain(excluded.reason));
         let plain = plain.map(|excluded| FileProblem {
             path: shown_here(&found.roots, excluded.root, &excluded.path),
@@ -97,10 +98,11 @@ pub(in crate::ops) async fn look(session: &Session, list: bool) -> Result<Looked
             roots: found.roots,
             walk,
             skipped: skipped.map(FileProblem::from).collect(),
-            warnings: missing.into_iter().map(|problem| problem.message).collect(),
+            warnings: found.missing.into_iter().map(|problem| problem.message).collect(),
             policy,
             inside: found.inside,
             away: found.away,
+            hanging: found.hanging,
         })
     })
     .await
@@ -231,12 +233,7 @@ pub(super) async fn refuse_bucket_inside(session: &Session) -> Result<()> {
 /// The folder that holds the backups, links resolved, if it is one.
 fn bucket_folder(settings: &Settings) -> Result<Option<PathBuf>> {
     let Some(folder) = settings.store.folder()? else { return Ok(None) };
-    // One that is not there yet lies where its parent is.
-    let real = folder
-        .canonicalize()
-        .ok()
-        .or_else(|| Some(folder.parent()?.canonicalize().ok()?.join(folder.file_name()?)));
-    Ok(Some(real.unwrap_or(folder)))
+    Ok(Some(host_config::real(&folder)))
 }
 
 fn refuse_inside(folder: Option<&Path>, roots: &[Root]) -> Result<()> {

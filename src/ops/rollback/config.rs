@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::source::host_config::OLDER;
 use crate::source::json5;
 use crate::source::place::Spot;
 
@@ -67,8 +68,7 @@ pub(super) fn live_text(live: &Spot, usual: &Spot) -> Option<String> {
         let text = String::from_utf8(spot.read(16 << 20).ok()?).ok()?;
         parse(&text).is_some_and(|value| value.is_object()).then_some(text)
     };
-    read(live)
-        .or_else(|| [".last-good", ".bak"].iter().find_map(|suffix| read(&usual.beside(suffix))))
+    read(live).or_else(|| OLDER.iter().find_map(|suffix| read(&usual.beside(suffix))))
 }
 
 /// JSON5, as the host reads it.
