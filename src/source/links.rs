@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::policy::Policy;
-use super::resolve::{Away, resolve};
+use super::resolve::{Away, hangs, resolve};
 use super::roots::{Roots, too_much};
-use super::walk::{Walk, walk_from};
+use super::stat::shown as shown_path;
+use super::walk::{Most, Walk, walk_from};
 use super::{EntryKind, Found, RelPath, Root, RootKind, Skipped, absolute};
 use crate::error::Result;
 
@@ -49,11 +50,25 @@ pub fn walk(
     list_excluded: bool,
     cancel: &CancellationToken,
 ) -> Result<Walk> {
-    let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
-    let more = |roots: &[Root], first| {
-        walk_from(first, roots, policy, &found.hanging, list_excluded, cancel)
+    let most = Most { entries: MOST_ENTRIES, bytes: MOST_BYTES };
+    walk_most(found, policy, bucket, list_excluded, most, cancel)
+}
+
+/// As [`walk`], with no more than `most` in a directory that a link leads to.
+fn walk_most(
+    found: &mut Roots,
+    policy: &Policy,
+    bucket: Option<&Path>,
+    list_excluded: bool,
+    most: Most,
+    cancel: &CancellationToken,
+) -> Result<Walk> {
+    let home = std::env::home_dir().filter(|home| hangs(home, &found.hanging).is_none());
+    let home = home.and_then(|home| home.canonicalize().ok());
+    let more = |roots: &[Root], first, most| {
+        walk_from(first, roots, policy, &found.hanging, most, list_excluded, cancel)
     };
-    let mut walk = more(&found.roots, 0)?;
+    let mut walk = more(&found.roots, 0, Most::ALL)?.unwrap_or_default();
     let mut links = Links {
         state: found.roots.first().map(|root| root.path.clone()).unwrap_or_default(),
         home,
@@ -84,9 +99,7 @@ pub fn walk(
             let (shown, target) = (shown_link(&root), root.path.clone());
             let first = found.roots.len();
             found.roots.push(root);
-            let mut added = more(&found.roots, first)?;
-            let bytes = added.found.iter().map(|entry| entry.fingerprint.size);
-            if added.found.len() > MOST_ENTRIES || bytes.sum::<u64>() > MOST_BYTES {
+            let Some(mut added) = more(&found.roots, first, most)? else {
                 found.roots.pop();
                 walk.skipped.push(not_saved(
                     &shown,
@@ -94,7 +107,7 @@ pub fn walk(
                     "it is too much to belong to the state",
                 ));
                 continue;
-            }
+            };
             walk.found.append(&mut added.found);
             walk.excluded.append(&mut added.excluded);
             walk.skipped.append(&mut added.skipped);
@@ -134,7 +147,7 @@ impl Links {
         let (rules, path) = root.judged(&link.path);
         let at = path.into_owned();
         let followed = rules == RootKind::State && policy.follows(&at);
-        let shown = if link.root == 0 { link.path.escaped() } else { full.display().to_string() };
+        let shown = if link.root == 0 { link.path.escaped() } else { shown_path(&full) };
         let target = match resolve(&full, &self.hanging) {
             Ok(target) => target,
             // Nothing is there that could be saved.
@@ -221,8 +234,8 @@ fn shown_link(root: &Root) -> String {
 }
 
 fn not_saved(link: &str, target: &Path, reason: &str) -> Skipped {
-    let message =
-        format!("{link} is a link to {}, which is not backed up: {reason}", target.display());
+    let target = shown_path(target);
+    let message = format!("{link} is a link to {target}, which is not backed up: {reason}");
     Skipped { path: link.to_owned(), code: "B2_SKIPPED_LINK", message }
 }
 
@@ -256,5 +269,33 @@ mod tests {
         assert_eq!(skipped, ["B2_SKIPPED_HANGS", "B2_SKIPPED_LINK"]);
         assert_eq!(found.warnings.len(), 1, "{:?}", found.warnings);
         assert_eq!(found.away, [base.join("gone/ws"), base.join("gone/agents")]);
+    }
+
+    #[test]
+    fn a_directory_that_is_too_much_is_not_walked_to_its_end() {
+        let temp = tempfile::tempdir().unwrap();
+        let base = temp.path().canonicalize().unwrap();
+        let state = base.join("state");
+        std::fs::create_dir_all(&state).unwrap();
+        for (number, length) in [(10, 1), (2, 100), (3, 0)] {
+            let disk = base.join(format!("disk-{number}"));
+            for file in 0..number {
+                std::fs::create_dir_all(disk.join(file.to_string())).unwrap();
+                std::fs::write(disk.join(format!("{file}/a\nb")), vec![0; length]).unwrap();
+            }
+            symlink(&disk, state.join(format!("to\n{number}"))).unwrap();
+        }
+        let mut found = roots_with_home(&state, None, None, Vec::new()).unwrap();
+        let policy = Policy::new(&[], &[], false).unwrap();
+        let cancel = CancellationToken::new();
+        let most = Most { entries: 6, bytes: 150 };
+        let walk = walk_most(&mut found, &policy, None, false, most, &cancel).unwrap();
+        let roots: Vec<&Path> = found.roots.iter().map(|root| root.path.as_path()).collect();
+        assert_eq!(roots, [&*state, &base.join("disk-3")]);
+        let paths: Vec<&str> = walk.skipped.iter().map(|skipped| skipped.path.as_str()).collect();
+        assert_eq!(paths, ["to\\x0a10", "to\\x0a2"]);
+        assert!(walk.found.iter().all(|found| found.root < 2));
+        assert_eq!(walk.found.iter().filter(|found| found.root == 1).count(), 6);
+        assert!(walk.skipped.iter().all(|skipped| !skipped.message.contains('\n')));
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jwalk::{DirEntry, Parallelism, WalkDirGeneric};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,9 @@ use super::logs::base_of;
 use super::passages::open_passages;
 use super::policy::{Decision, Policy};
 use super::policy_rules::LOG_REASON;
-use super::stat::{SOCKET, bytes_of, fingerprint_of, log_of, mode_of, special};
+use super::stat::{
+    SOCKET, bytes_of, does_not_answer, fingerprint_of, log_of, mode_of, shown, special, unreadable,
+};
 pub use super::stat::{fingerprint, look, names_in};
 use super::{EntryKind, Found, RelPath, Root, RootKind, Skipped};
 use crate::error::{Error, Result};
@@ -41,6 +44,23 @@ pub struct Walk {
     /// What has the name of a log of a database, until [`super::logs::settle`] has looked at what it lies beside; then
     /// the logs with something in them that belong to databases, by root, then by path.
     pub logs: Vec<Found>,
+}
+
+/// So much is walked, and no more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    pub(super) entries: usize,
+    pub(super) bytes: u64,
+}
+
+impl Most {
+    /// No end.
+    pub(super) const ALL: Self = Self { entries: usize::MAX, bytes: u64::MAX };
+
+    /// Whether this is more than that.
+    fn is_less_than(self, entries: usize, bytes: u64) -> bool {
+        entries > self.entries || bytes > self.bytes
+    }
 }
 
 /// What the threads find out about one entry.
@@ -73,19 +93,21 @@ pub fn walk(
     list_excluded: bool,
     cancel: &CancellationToken,
 ) -> Result<Walk> {
-    walk_from(0, roots, policy, &Arc::default(), list_excluded, cancel)
+    let walk = walk_from(0, roots, policy, &Arc::default(), Most::ALL, list_excluded, cancel);
+    Ok(walk?.unwrap_or_default())
 }
 
 /// As [`walk`], for those of the roots that are behind the `first` ones. What is in `hanging`, places of file systems
-/// that do not answer, is not touched.
+/// that do not answer, is not touched. `None` where one of the roots is more than `most`: it is not walked to its end.
 pub(super) fn walk_from(
     first: usize,
     roots: &[Root],
     policy: &Policy,
     hanging: &Arc<[PathBuf]>,
+    most: Most,
     list_excluded: bool,
     cancel: &CancellationToken,
-) -> Result<Walk> {
+) -> Result<Option<Walk>> {
     let mut walk = Walk::default();
     for (index, root) in roots.iter().enumerate().skip(first) {
         let index = u16::try_from(index).map_err(|_| Error::internal("more than 65535 roots"))?;
@@ -94,6 +116,8 @@ pub(super) fn walk_from(
             place: root.clone(),
             policy: policy.clone(),
             hanging: Arc::clone(hanging),
+            most,
+            enough: AtomicBool::new(false),
             list_excluded,
             cancel: cancel.clone(),
         };
@@ -102,7 +126,8 @@ pub(super) fn walk_from(
             walk_named(&context, root, &mut walk);
             Vec::new()
         } else {
-            walk_tree(context, &mut walk)?
+            let Some(passages) = walk_tree(context, &mut walk)? else { return Ok(None) };
+            passages
         };
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
@@ -112,7 +137,7 @@ pub(super) fn walk_from(
         open_passages(index, passages, list_excluded, first_found, &mut walk);
     }
     walk.excluded.sort_unstable_by(|a, b| (a.root, &a.path).cmp(&(b.root, &b.path)));
-    Ok(walk)
+    Ok(Some(walk))
 }
 
 /// What the threads need to know.
@@ -121,6 +146,9 @@ struct Context {
     place: Root,
     policy: Policy,
     hanging: Arc<[PathBuf]>,
+    most: Most,
+    /// Whether more than that was found.
+    enough: AtomicBool,
     list_excluded: bool,
     cancel: CancellationToken,
 }
@@ -145,7 +173,7 @@ fn walk_named(context: &Context, root: &Root, walk: &mut Walk) {
     }
 }
 
-fn walk_tree(context: Context, walk: &mut Walk) -> Result<Passages> {
+fn walk_tree(context: Context, walk: &mut Walk) -> Result<Option<Passages>> {
     let base = context.place.path.clone();
     // A root that is gone or unreadable is an error of its own, not an empty snapshot.
     if let Err(error) = std::fs::read_dir(&base) {
@@ -153,7 +181,7 @@ fn walk_tree(context: Context, walk: &mut Walk) -> Result<Passages> {
             return Err(Error::io("read", &base, error));
         }
         walk.skipped.push(unreadable(&base, &error));
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     }
     let threads =
         std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get).min(4);
@@ -176,9 +204,17 @@ fn walk_tree(context: Context, walk: &mut Walk) -> Result<Passages> {
     let mut passages = Vec::new();
     let mut private = HashSet::new();
     let first_found = walk.found.len();
+    let first_log = walk.logs.len();
+    let mut bytes = 0u64;
     for entry in entries {
         if context.cancel.is_cancelled() {
             return Err(Error::Cancelled);
+        }
+        let entries = walk.found.len() - first_found + walk.logs.len() - first_log;
+        if context.most.is_less_than(entries, bytes) {
+            // The threads stop, too.
+            context.enough.store(true, Ordering::Relaxed);
+            return Ok(None);
         }
         match entry {
             Ok(mut entry) => {
@@ -191,6 +227,9 @@ fn walk_tree(context: Context, walk: &mut Walk) -> Result<Passages> {
                         walk.skipped.extend(error.map(|error| unreadable(&entry.path(), error)));
                     }
                     None => {}
+                }
+                if let Verdict::Found(found) | Verdict::Log(found) = &entry.client_state {
+                    bytes = bytes.saturating_add(found.fingerprint.size);
                 }
                 take(
                     std::mem::take(&mut entry.client_state),
@@ -216,7 +255,8 @@ fn walk_tree(context: Context, walk: &mut Walk) -> Result<Passages> {
         });
         passages.retain(|(entry, _)| !private.contains(&entry.path));
     }
-    Ok(passages)
+    let entries = walk.found.len() - first_found + walk.logs.len() - first_log;
+    Ok((!context.most.is_less_than(entries, bytes)).then_some(passages))
 }
 
 fn take(
@@ -246,28 +286,12 @@ fn take(
     }
 }
 
-/// What is said of a file system that does not answer.
-pub(super) fn does_not_answer(path: &Path) -> Skipped {
-    let shown = RelPath::from_bytes(bytes_of(path.as_os_str()).into_owned()).escaped();
-    let message = format!("{shown} is left out: its file system does not answer");
-    Skipped { message, path: shown, code: "B2_SKIPPED_HANGS" }
-}
-
-fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Skipped {
-    let shown = RelPath::from_bytes(bytes_of(path.as_os_str()).into_owned()).escaped();
-    Skipped {
-        message: format!("cannot read {shown}: {error}"),
-        path: shown,
-        code: "B2_SKIPPED_UNREADABLE",
-    }
-}
-
 type Entry = DirEntry<((), Verdict)>;
 
 impl Context {
     /// Decides about all entries of a directory, and which of its directories are entered.
     fn judge_all(&self, directory: &Path, children: &mut Vec<jwalk::Result<Entry>>) {
-        if self.cancel.is_cancelled() {
+        if self.cancel.is_cancelled() || self.enough.load(Ordering::Relaxed) {
             children.clear();
             return;
         }
@@ -379,9 +403,9 @@ impl Context {
             Decision::Exclude { reason } => Verdict::Excluded(path, reason),
             Decision::Include if what == SOCKET => Verdict::Excluded(path, what),
             Decision::Include => {
-                let shown = RelPath::from_bytes(bytes_of(full.as_os_str()).into_owned()).escaped();
                 let message = format!("a {what} has no content that could be saved");
-                Verdict::Skipped(Skipped { path: shown, code: "B2_SKIPPED_SPECIAL", message })
+                let path = shown(full);
+                Verdict::Skipped(Skipped { path, code: "B2_SKIPPED_SPECIAL", message })
             }
         }
     }
