@@ -16,15 +16,16 @@ const PLAN: RollbackPlan = {
   snapshot: '2026-11-22T00-00-00Z-aaaaaaaa',
   createdAt: '2026-11-22T00:00:00Z',
   entries: [
-    { path: 'workspace/MEMORY.md', action: 'add', bytes: 100, database: false },
-    { path: 'state/openclaw.sqlite', action: 'replace', bytes: 4096, database: true },
+    { path: 'memory/notes.sqlite', action: 'replace', bytes: 8192, database: true },
+    { path: 'skills', action: 'delete', bytes: 0, database: false },
     { path: 'skills/evil', action: 'delete', bytes: 0, database: false },
-    { path: 'openclaw.json', action: 'keep-live', bytes: 0, database: false, reason: 'the gateway is live' },
+    { path: 'skills/evil/SKILL.md', action: 'delete', bytes: 0, database: false },
+    { path: 'workspace/MEMORY.md', action: 'add', bytes: 16, database: false },
   ],
-  bytes: 4196,
-  fetchBytes: 4196,
+  bytes: 8208,
+  fetchBytes: 8208,
   touches: { configuration: false, hooks: false, skills: true },
-  effects: [],
+  effects: [{ weight: 'runs', text: 'skill is not as it was: skills/evil' }],
   needsApproval: [],
   needsRestart: true,
   hash: 'cd'.repeat(32),
@@ -228,11 +229,18 @@ const EXAMPLES: readonly [string, string, Partial<Engine>, number?][] = [
     {
       doctor: async () => ({
         findings: [
-          { check: 'state', level: 'ok', message: '/s can be read' },
-          { check: 'lifecycle', level: 'note', message: 'no rule', advice: 'set one' },
-          { check: 'key', level: 'problem', code: 'B2_CREDENTIALS', message: 'refused', advice: 'make one' },
+          { check: 'state', level: 'ok', message: '/home/me/.openclaw can be read' },
+          { check: 'capabilities', level: 'ok', message: 'the key may list, read and write' },
+          {
+            check: 'lifecycle',
+            level: 'note',
+            message:
+              'no lifecycle rule deletes hidden versions: what a key without deleteFiles hides is paid for for ever',
+            advice:
+              'Set this lifecycle rule for the bucket: fileNamePrefix "openclaw-backup/", daysFromHidingToDeleting 30, daysFromUploadingToHiding empty. It frees what is hidden, and leaves 30 days to notice and undelete',
+          },
         ],
-        problems: 1,
+        problems: 0,
         requests: 3,
         durationMs: 5,
       }),
