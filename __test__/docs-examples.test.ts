@@ -326,6 +326,20 @@ const EXAMPLES: readonly [string, string, Partial<Engine>, number?][] = [
       }),
     },
   ],
+  [
+    'several-machines.md',
+    'adopt 1f2e3d4c --yes',
+    {
+      adopt: async () => ({
+        machine: '1f2e3d4c',
+        before: 'aaaaaaaa',
+        snapshots: 3,
+        lastSnapshot: ID,
+        lastSnapshotAt: DAY,
+        warnings: [],
+      }),
+    },
+  ],
   ['undelete.md', 'undelete --dry-run', { undelete: async () => UNDELETE }],
   [
     'undelete.md',
