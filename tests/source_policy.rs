@@ -75,6 +75,20 @@ fn reason(policy: &Policy, kind: RootKind, path: &str) -> Option<&'static str> {
     }
 }
 
+#[test]
+fn what_pins_versions_is_no_lock() {
+    let policy = Policy::new(&[], &[], false).unwrap();
+    let state = |path| reason(&policy, RootKind::State, path);
+    for path in ["mine/Cargo.lock", "agents/a/agent/yarn.lock", "renv.lock", "workspace/uv.lock"] {
+        assert_eq!(state(path), None, "{path}");
+    }
+    assert_eq!(reason(&policy, RootKind::AgentDir, "poetry.lock"), None);
+    assert_eq!(state("mine/own.lock"), Some("lock file"));
+    assert_eq!(state("mine/1-Cargo.lock"), Some("lock file"));
+    assert_eq!(state("mine/.git/Cargo.lock"), Some("lock file of git"));
+    assert_eq!(state("credentials/Cargo.lock"), Some("secret: logins of channels and providers"));
+}
+
 fn globs(list: &[&str]) -> Vec<String> {
     list.iter().map(|glob| (*glob).to_owned()).collect()
 }

@@ -11,7 +11,7 @@ use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 use super::globs::{clean, fixed_base, glob, user_globs};
 use super::policy_rules::{
     Area, COPIES, Class, LOG_REASON, PLAIN_REASON, PLAIN_SECRETS, PRIVATE_MARKER, PRIVATE_REASON,
-    RULES, Rule,
+    PROJECT_LOCKS, RULES, Rule,
 };
 use super::{EntryKind, RelPath, RootKind};
 use crate::error::{Error, Result};
@@ -323,7 +323,7 @@ impl Policy {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
         let names = if in_git(path) {
             &self.rules.git_names
-        } else if region == Region::Workspace || is_written_by_users(path) {
+        } else if region == Region::Workspace || is_written_by_users(path) || pins(name) {
             &self.rules.any_names
         } else {
             &self.rules.host_names
@@ -380,6 +380,11 @@ fn in_git(path: &[u8]) -> bool {
     let mut parts = path.rsplit(|byte| *byte == b'/');
     parts.next();
     parts.any(|part| part.ends_with(b".git"))
+}
+
+/// Whether a file of this name pins the versions of a project. It is no lock, whatever its ending.
+fn pins(name: &[u8]) -> bool {
+    PROJECT_LOCKS.iter().any(|lock| lock.as_bytes() == name)
 }
 
 /// Whether a path of the state directory is in a part of it that users write, beside workspaces.

@@ -71,6 +71,34 @@ pub(super) const PRIVATE_MARKER: &str = ".openclaw-private-update-capture";
 /// `logs.rs` decides.
 pub const LOG_REASON: &str = "log of a database, contained in its copy";
 
+/// Names that end in `.lock` and are no locks: they pin the versions of a project.
+pub(super) const PROJECT_LOCKS: &[&str] = &[
+    "Berksfile.lock",
+    "Cargo.lock",
+    "Cartfile.lock",
+    "Chart.lock",
+    "Gemfile.lock",
+    "Pipfile.lock",
+    "Podfile.lock",
+    "bun.lock",
+    "composer.lock",
+    "conan.lock",
+    "deno.lock",
+    "devbox.lock",
+    "devenv.lock",
+    "flake.lock",
+    "mix.lock",
+    "pdm.lock",
+    "pixi.lock",
+    "poetry.lock",
+    "pubspec.lock",
+    "renv.lock",
+    "stack.yaml.lock",
+    "symfony.lock",
+    "uv.lock",
+    "yarn.lock",
+];
+
 /// Names of files that may hold secrets and are backed up all the same, in whatever directory.
 pub(super) const CONFIDENTIAL_NAMES: &[&str] = &[
     // OpenClaw's configuration and the copies that it keeps: tokens, and keys of providers.
