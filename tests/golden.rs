@@ -150,16 +150,26 @@ async fn only_repositories_of_before_prefixes_open_below_another_one_unasked() {
     for (collection, unasked) in [("golden-changes", true), ("golden-prefix", false)] {
         let dir = tempdir().unwrap();
         moved(collection, dir.path());
+        let whole = &read_json(&golden(collection).join("expected.json"))["sealed"];
         let bucket = dir.path().join("bucket");
         let mut machine = machine_below(&bucket, "q", &dir.path().join("none"), true).await;
         for (word, opens) in [(None, unasked), (Some("p"), true), (Some("r"), unasked)] {
             machine.settings.store.moved_from = word.map(str::to_owned);
             let to = dir.path().join(format!("{word:?}"));
-            assert_eq!(
-                machine.restore("latest", &to).await.is_ok(),
-                opens,
-                "{collection} {word:?}"
-            );
+            let what = format!("{collection} {word:?}");
+            match machine.restore("latest", &to).await {
+                Ok(report) => {
+                    assert!(opens, "{what}");
+                    assert_eq!(report.failed, [], "{what}");
+                    assert_eq!(describe(&to), whole[&report.snapshot], "{what}");
+                }
+                Err(error) => {
+                    assert!(!opens, "{what}: {error}");
+                    assert_eq!(error.code(), "B2_WRONG_KEY", "{what}");
+                    let written = std::fs::read_dir(&to).map_or(0, Iterator::count);
+                    assert_eq!(written, 0, "{what}");
+                }
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ struct Kind {
 fn of_object(body: &Bytes, places: &[(&'static str, usize)]) -> Vec<(&'static str, Option<Bytes>)> {
     let mut all: Vec<_> = cuts(body).into_iter().map(|(n, b)| (n, b.map(Bytes::from))).collect();
     all.extend(places.iter().map(|&(name, at)| (name, Some(Bytes::from(flipped(body, at))))));
+    all.extend(other_versions(body).map(|(name, _, bytes)| (name, Some(Bytes::from(bytes)))));
     let mut future = body.to_vec();
     (future[8], future[9]) = (4, 4);
     all.push(("future version", Some(future.into())));

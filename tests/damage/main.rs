@@ -177,6 +177,16 @@ fn flipped(body: &Bytes, at: usize) -> Vec<u8> {
     bytes
 }
 
+/// Bits that make one known version of another.
+fn other_versions(body: &Bytes) -> [(&'static str, usize, Vec<u8>); 2] {
+    [("another known version", 8), ("readable by another known version", 9)].map(|(what, at)| {
+        let mut bytes = body.to_vec();
+        bytes[at] ^= 1;
+        assert!([2, 3].contains(&bytes[at]), "{what}: {}", bytes[at]);
+        (what, at, bytes)
+    })
+}
+
 /// The places of a header.
 const HEADER: [(&str, usize); 7] = [
     ("magic", 0),
@@ -231,10 +241,11 @@ async fn packs() {
             ("copy of the header", body.len() - 60),
             ("trailing length", body.len() - 1),
         ]);
-        for (place, at) in places {
+        let flips = places.map(|(place, at)| (place, at, flipped(body, at)));
+        for (place, at, bytes) in flips.chain(other_versions(body)) {
             let what = format!("{name}, a bit in {place}");
             let mut objects = whole.clone();
-            objects.insert(name.clone(), flipped(body, at).into());
+            objects.insert(name.clone(), bytes.into());
             repository.put_back(&objects);
             assert_named(&repository.verify(true).await, name, &what);
             for day in 0..2 {
@@ -329,7 +340,8 @@ async fn manifests() {
         let flips =
             header.chain([("slots", 130), ("middle", body.len() / 2), ("end", body.len() - 1)]);
         let flips = flips.map(|(place, at)| (place, Some(flipped(body, at))));
-        for (damage, bytes) in cuts(body).into_iter().chain(flips) {
+        let versions = other_versions(body).map(|(place, _, bytes)| (place, Some(bytes)));
+        for (damage, bytes) in cuts(body).into_iter().chain(flips).chain(versions) {
             let what = format!("{name}: {damage}");
             let mut objects = whole.clone();
             let deleted = bytes.is_none();
