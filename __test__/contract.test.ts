@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { parts } from '../scripts/suites.mjs';
 import { SECRET_SETTINGS, SETTINGS } from '../ts/config.ts';
 import { CORE_CODES, ERROR_CODES } from '../ts/errors.ts';
 import entry from '../ts/plugin.ts';
@@ -146,5 +147,31 @@ describe('the house', () => {
 
   it('keeps its files small', () => {
     for (const { path, source } of sources) expect(source.split('\n').length, path).toBeLessThanOrEqual(400);
+  });
+});
+
+describe('npm test', () => {
+  const test = (title: string, status: string, group = 'disks (needs namespaces)') => ({
+    ancestorTitles: [group],
+    title,
+    status,
+  });
+
+  it('names what was not run: a group as a whole, or what is left of it', () => {
+    const report = {
+      testResults: [
+        { name: '/x/disk.test.ts', assertionResults: [test('a', 'skipped'), test('b', 'pending')] },
+        { name: '/x/addon.test.ts', assertionResults: [test('a', 'passed'), test('b', 'skipped')] },
+      ],
+    };
+    const { ran, skipped } = parts(report);
+    expect(ran).toEqual([
+      'addon.test.ts: disks (needs namespaces)',
+      'addon.test.ts: disks (needs namespaces): a',
+    ]);
+    expect([...new Set(skipped)]).toEqual([
+      'disk.test.ts: disks (needs namespaces)',
+      'addon.test.ts: disks (needs namespaces): b',
+    ]);
   });
 });

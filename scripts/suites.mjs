@@ -1,12 +1,15 @@
 // Runs test suites, says how they went, and leaves the counts for `.ci/run`.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import process from 'node:process';
 import { cache } from './npm-cache.mjs';
 import { root, run } from './run.mjs';
 
 const countsFolder = join(cache, 'counts');
 const vitestFile = join(cache, 'vitest.json');
+
+/** Where tests in Rust write what they could not run (`tests/support/skipped.rs`). */
+export const skippedFile = join(cache, 'skipped');
 
 /** The counts of a suite that did not get as far as running tests. */
 export const NONE = { passed: 0, failed: 0, skipped: 0 };
@@ -15,6 +18,7 @@ export const NONE = { passed: 0, failed: 0, skipped: 0 };
 export async function forget(name) {
   await mkdir(countsFolder, { recursive: true });
   await rm(join(countsFolder, `${name}.json`), { force: true });
+  await rm(skippedFile, { force: true });
 }
 
 /**
@@ -32,7 +36,7 @@ export async function conclude(name, suites, notes = []) {
         `${counts.skipped} skipped, ${seconds.toFixed(1)} s`,
     );
   }
-  for (const note of notes) console.log(`\n  ${note}`);
+  for (const note of [...notes, ...(await notRun(suites))]) console.log(`  SKIPPED: ${note}`);
   // A suite can fail without a failing test: it did not compile, say.
   total.failed += suites.filter(({ ok, counts }) => !ok && counts.failed === 0).length;
   await writeFile(join(countsFolder, `${name}.json`), JSON.stringify(total));
@@ -52,7 +56,16 @@ export async function vitest(name, node, only, env = {}) {
       env: { B2_REQUIRE_ADDON: '1', ...env },
     }),
   );
-  return { name, ok, counts: await vitestCounts(), seconds: (Date.now() - started) / 1000 };
+  return { name, ok, ...(await vitestReport()), seconds: (Date.now() - started) / 1000 };
+}
+
+/** What tests did not run for want of rights or of a tool, each once. A part that ran on another Node did run. */
+async function notRun(suites) {
+  const text = await readFile(skippedFile, 'utf8').catch(() => '');
+  const rust = text.split('\n').flatMap((line) => /^SKIPPED: (.+)$/.exec(line)?.[1] ?? []);
+  const ran = new Set(suites.flatMap((suite) => suite.ran ?? []));
+  const skipped = suites.flatMap((suite) => suite.skipped ?? []).filter((part) => !ran.has(part));
+  return [...new Set([...rust, ...skipped])];
 }
 
 /** Runs a program whose failure is a result, not the end. */
@@ -66,16 +79,38 @@ export async function attempt(action) {
   }
 }
 
-async function vitestCounts() {
+/** The counts of vitest's report, and the parts that ran, or did not. Their names say what they need. */
+async function vitestReport() {
+  let report;
   try {
-    const report = JSON.parse(await readFile(vitestFile, 'utf8'));
-    return {
-      passed: report.numPassedTests,
-      failed: report.numFailedTests,
-      skipped: report.numPendingTests + report.numTodoTests,
-    };
+    report = JSON.parse(await readFile(vitestFile, 'utf8'));
   } catch {
     // It did not get as far as a report.
-    return NONE;
+    return { counts: NONE };
   }
+  const counts = {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
+  return { counts, ...parts(report) };
+}
+
+/**
+ * Tests and groups of tests that ran; and the tests that did not, or the group's name where none of it did: it says
+ * what they need.
+ */
+export function parts(report) {
+  const groups = new Map();
+  const ran = new Set();
+  for (const { name, assertionResults } of report.testResults) {
+    for (const { ancestorTitles, title, status } of assertionResults) {
+      const group = `${basename(name)}: ${ancestorTitles[0] ?? title}`;
+      const test = [basename(name), ...ancestorTitles, title].join(': ');
+      groups.set(test, group);
+      if (status === 'passed' || status === 'failed') ran.add(group).add(test);
+    }
+  }
+  const rest = [...groups].filter(([test]) => !ran.has(test));
+  return { ran: [...ran], skipped: rest.map(([test, group]) => (ran.has(group) ? test : group)) };
 }

@@ -7,7 +7,7 @@ import { processTools } from './process-tools.mjs';
 import { readerPython } from './python.mjs';
 import { failed, run, works } from './run.mjs';
 import { setup } from './setup.mjs';
-import { attempt, conclude, forget, NONE, vitest } from './suites.mjs';
+import { attempt, conclude, forget, NONE, skippedFile, vitest } from './suites.mjs';
 
 try {
   await forget('test');
@@ -17,8 +17,7 @@ try {
 }
 
 const { python, reason } = await readerPython();
-const notes =
-  reason === undefined ? [] : [`SKIPPED: the reader in Python, tools/read_repository.py: ${reason}`];
+const notes = reason === undefined ? [] : [`the reader in Python, tools/read_repository.py: ${reason}`];
 await conclude('test', [await rust(), await javascript(), ...(await newerNode())], notes);
 
 async function rust() {
@@ -29,7 +28,7 @@ async function rust() {
   const result = await attempt(async () => {
     // Compiling has the terminal, so that cargo can show its progress.
     await run('cargo', [...test, '--no-run']);
-    return run('cargo', [...test, '--no-fail-fast'], { tee: true });
+    return run('cargo', [...test, '--no-fail-fast'], { tee: true, env: { B2_SKIPPED: skippedFile } });
   });
   return {
     name: nextest ? 'Rust (nextest)' : 'Rust (cargo test)',

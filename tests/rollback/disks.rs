@@ -12,6 +12,7 @@ use b2_backup::ambient::{NoSteps, Steps};
 use b2_backup::ops::{self, Gateway, Outcome};
 
 use super::plain::{Picture, assert_same, first_day, noise, write};
+use super::skipped::skipped;
 use super::{Place, applied, exactly, settled, to};
 
 /// A workspace on another file system than the state's, and both pictures.
@@ -185,7 +186,7 @@ fn is_root() -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_another_user_stay_theirs() {
     if !is_root() {
-        println!("skipped: only root can give files away");
+        skipped("files of another user stay theirs: only root can give files away");
         return;
     }
     let place = Place::new();
@@ -338,7 +339,7 @@ async fn job_with_a_mounted_file() {
 fn a_file_that_is_a_mount_point() {
     let own = Command::new("unshare").args(["-rm", "true"]).status();
     if !own.is_ok_and(|status| status.success()) {
-        println!("skipped: no namespaces of mounts here");
+        skipped("a file that is a mount point: no namespaces of mounts here");
         return;
     }
     let out = Command::new("unshare")

@@ -30,6 +30,9 @@ mod links;
 mod machine;
 #[path = "../support/plain.rs"]
 mod plain;
+#[path = "../support/skipped.rs"]
+#[expect(clippy::print_stderr, reason = "for tests only")]
+mod skipped;
 mod trouble;
 mod withheld;
 

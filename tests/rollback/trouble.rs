@@ -13,6 +13,7 @@ use b2_backup::store::memory::{Fault, Operation};
 
 use super::host::{databases, integrity, run, shared, value};
 use super::plain::{assert_same, first_day, noise, write};
+use super::skipped::skipped;
 use super::{Place, applied, exactly, settled, to};
 
 /// Does something at one of the steps, once.
@@ -280,8 +281,8 @@ async fn a_link_in_the_place_of_a_directory() {
     }
 }
 
-/// Runs one of the jobs below in a mount namespace of its own. `false` where the system does not allow that.
-fn in_namespace(mount: &str, job: &str) -> bool {
+/// Runs one of the jobs below in a mount namespace of its own; says so where the system does not allow that.
+fn in_namespace(mount: &str, job: &str) {
     let namespace = ["--user", "--map-root-user", "--mount", "sh", "-e", "-c"];
     let allowed = Command::new("unshare")
         .args(namespace)
@@ -289,7 +290,7 @@ fn in_namespace(mount: &str, job: &str) -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if !allowed {
-        return false;
+        return skipped(&format!("{job}: no namespaces of mounts here"));
     }
     let binary = std::env::current_exe().unwrap();
     let test = format!(
@@ -300,7 +301,6 @@ fn in_namespace(mount: &str, job: &str) -> bool {
         Command::new("unshare").args(namespace).arg(test).env("B2_TEST_JOB", "1").output().unwrap();
     let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success() && said.contains("job is done"), "{said}");
-    true
 }
 
 #[test]
