@@ -34,9 +34,9 @@ Options for every command:
   -h, -V             this help; the version (also --help, --version)
 
 Settings come from plugins.entries["b2-backup"].config in the configuration:
-keyId, applicationKey and bucket are needed. Outside OpenClaw, before it go:
+keyId, applicationKey and bucket are needed. Outside OpenClaw these override it:
   B2_APPLICATION_KEY_ID  B2_APPLICATION_KEY  B2_BUCKET  B2_BACKUP_PASSPHRASE
-  B2_REGION  B2_ENDPOINT  B2_PREFIX  B2_BACKUP_OLD_KEYS (keys of before)
+  B2_REGION  B2_ENDPOINT  B2_PREFIX  B2_BACKUP_OLD_KEYS (former keys)
 A bucket "file:///path" is a folder; it needs no key, but a passphrase.
 
 Exit status: 0 done, 1 failed, 2 usage, 3 done but for what is listed.
