@@ -39,7 +39,7 @@ pub(super) fn look(meta: &Metadata) -> Look {
             mode,
             mtime_ns: mtime_ns.unwrap_or_default(),
             inode: 0,
-            device: 0,
+            owner: (0, 0),
         }
     }
 }
