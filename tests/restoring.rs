@@ -7,10 +7,13 @@
 )]
 #![expect(clippy::clone_on_ref_ptr, reason = "a store becomes a `dyn` store on the way")]
 
+use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use b2_backup::ambient::Steps;
 use b2_backup::ops::Session;
 use rusqlite::Connection;
 
@@ -162,6 +165,79 @@ async fn a_failed_restore_leaves_nothing() {
     assert_eq!(picture(&to), Picture::new());
 }
 
+/// Folds case as far as a file system can be made to: once there is a file of one name, the other name is there, too.
+#[derive(Debug)]
+struct Folds(PathBuf);
+
+impl Steps for Folds {
+    fn step(&self, name: &'static str) -> std::io::Result<()> {
+        if name != "create" {
+            return Ok(());
+        }
+        for (one, other) in [("SAME.md", "same.md"), ("LARGE.bin", "large.bin")] {
+            let (one, other) = (self.0.join(one), self.0.join(other));
+            if one.exists() != other.exists() {
+                let (there, missing) = if one.exists() { (one, other) } else { (other, one) };
+                fs::hard_link(there, missing)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a file system takes two names for one, one of both files is restored whole, and the other is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_names_that_are_one_to_the_file_system() {
+    let (dir, mut machine, _store) = plain_machine();
+    let work = machine.settings.state_dir.join("workspace");
+    let pairs = [("SAME.md", "same.md", 30), ("LARGE.bin", "large.bin", 5 << 20)];
+    for (seed, (one, other, bytes)) in (10..).step_by(10).zip(pairs) {
+        write(&work, one, noise(seed, bytes));
+        write(&work, other, noise(seed + 1, bytes));
+    }
+    machine.push().await.unwrap();
+    let to = dir.path().join("to");
+    machine.steps = Arc::new(Folds(to.join("workspace")));
+    let report = machine.restore("latest", &to).await.unwrap();
+    let mut failed: Vec<String> = report.failed.iter().map(|it| it.path.to_lowercase()).collect();
+    failed.sort();
+    assert_eq!(failed, ["workspace/large.bin", "workspace/same.md"], "{report:?}");
+    for (one, other, _) in pairs {
+        let [one, other] = [one, other].map(|name| fs::read(to.join("workspace").join(name)));
+        let one = one.unwrap();
+        assert!(one == other.unwrap(), "both names are there, of one file");
+        let original = |name| fs::read(work.join(name)).unwrap();
+        assert!(pairs.iter().any(|pair| [pair.0, pair.1].map(original).contains(&one)), "whole");
+    }
+}
+
+/// A file that can neither be made nor removed costs itself, and not all the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_the_place_of_a_file_stays() {
+    #[derive(Debug)]
+    struct Takes(PathBuf);
+    impl Steps for Takes {
+        fn step(&self, name: &'static str) -> std::io::Result<()> {
+            if name == "create" && self.0.parent().is_some_and(Path::exists) && !self.0.exists() {
+                fs::create_dir(&self.0)?;
+            }
+            Ok(())
+        }
+    }
+    let (dir, mut machine, _store) = plain_machine();
+    let live = machine.settings.state_dir.clone();
+    write(&live, "workspace/taken.md", "is not to be had");
+    machine.push().await.unwrap();
+    let to = dir.path().join("to");
+    machine.steps = Arc::new(Takes(to.join("workspace/taken.md")));
+    let report = machine.restore("latest", &to).await.unwrap();
+    let failed: Vec<&str> = report.failed.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(failed, ["workspace/taken.md"], "{report:?}");
+    assert!(to.join("workspace/taken.md").is_dir());
+    let memory = |root: &Path| fs::read(root.join("workspace/MEMORY.md")).unwrap();
+    assert_eq!(memory(&to), memory(&live), "and all else");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workspace_from_elsewhere() {
     let (dir, machine, _store) = plain_machine();
@@ -178,6 +254,9 @@ async fn a_workspace_from_elsewhere() {
     assert_same(&picture(&place), &picture(&elsewhere), "elsewhere");
     assert_eq!(restored.roots.len(), 2);
     assert!(restored.roots[1].contains("my work -> "), "{:?}", restored.roots);
+    let odd = dir.path().join(OsStr::from_bytes(b"odd \xff"));
+    let restored = machine.restore("latest", &odd).await.unwrap();
+    assert!(restored.roots[1].contains("/odd \\xff/.b2-roots/1-my_work"), "{:?}", restored.roots);
     fs::remove_dir_all(to.join(".b2-roots")).unwrap();
     assert_same(&picture(&to), &picture(&live), "state");
     // Other roots move with their own changes, and are no part of the state that is restored over them.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::target::Made;
 use super::{RestoreOptions, RestoreReport, Selection, Target};
 use crate::entry::RelPath;
 use crate::error::{Error, Result};
@@ -76,7 +77,8 @@ fn taker(
             let path = RelPath::from_bytes(path.clone().into_bytes());
             let at = entries.binary_search_by(|entry| entry.path.cmp(&path));
             let Some(entry) = at.ok().and_then(|at| entries.get(at)) else { continue };
-            target.write_whole(&Entry { size: content.len() as u64, ..entry.clone() }, &content)?;
+            let entry = Entry { size: content.len() as u64, ..entry.clone() };
+            target.write_whole(&entry, &content, &Made::default())?;
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             done.files += 1;
             done.bytes += content.len() as u64;

@@ -15,11 +15,22 @@ use crate::entry::RelPath;
 use crate::error::{Error, Result};
 use crate::format::{Entry, RootRecord};
 use crate::ops::FileProblem;
+use crate::ops::push::memory::path_bytes;
 use crate::source::holes::without_holes;
 use crate::source::place::{self, Refused};
 
 /// Where roots other than the state directory go, below the target.
 const OTHER_ROOTS: &str = ".b2-roots";
+
+/// Whether the file of an entry was made.
+#[derive(Debug, Default)]
+pub(super) struct Made(Mutex<bool>);
+
+impl Made {
+    fn is_made(&self) -> bool {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// An open, empty directory.
 #[derive(Debug)]
@@ -129,7 +140,7 @@ impl Target {
                 Some(Some(place)) => crate::source::absolute(&self.path, place),
                 _ => self.path.join(root),
             };
-            format!("{original} -> {}", place.display())
+            format!("{original} -> {}", RelPath::from_bytes(path_bytes(&place)).escaped())
         };
         if records.len() < 2 {
             Vec::new()
@@ -200,21 +211,26 @@ impl Target {
         self.private_dir(&place)
     }
 
-    fn create(&self, place: &Path, fresh: bool) -> Result<std::fs::File> {
+    /// Makes a file, or opens the one that was made for the same entry before. What else is there is left alone: to a
+    /// file system that folds case, say, another entry's name may be the same.
+    fn create(&self, place: &Path, made: &Made) -> Result<std::fs::File> {
+        let mut made = made.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut options = OpenOptions::new();
-        options.write(true).create(true);
-        if fresh {
-            options.create_new(true);
-        }
+        options.write(true).create_new(!*made);
         #[cfg(unix)]
         {
             use cap_std::fs::OpenOptionsExt as _;
             options.mode(0o600);
         }
-        match stepped(&*self.steps, "create", || self.dir.open_with(place, &options)) {
+        let mut open = || {
+            let opened = self.dir.open_with(place, &options);
+            *made |= opened.is_ok();
+            opened
+        };
+        match stepped(&*self.steps, "create", &mut open) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 self.make_parents(place)?;
-                self.dir.open_with(place, &options)
+                open()
             }
             other => other,
         }
@@ -223,10 +239,10 @@ impl Target {
     }
 
     /// Writes a file of which all content is here, and finishes it.
-    pub(super) fn write_whole(&self, entry: &Entry, content: &[u8]) -> Result<()> {
+    pub(super) fn write_whole(&self, entry: &Entry, content: &[u8], made: &Made) -> Result<()> {
         let _writing = self.writing()?;
         let place = self.place(entry);
-        let file = self.create(&place, true)?;
+        let file = self.create(&place, made)?;
         stepped(&*self.steps, "write", || {
             write_at(&file, content, 0)?;
             file.set_len(content.len() as u64)
@@ -236,17 +252,26 @@ impl Target {
     }
 
     /// Writes a part of a file.
-    pub(super) fn write_part(&self, entry: &Entry, part: &[u8], offset: u64) -> Result<()> {
+    pub(super) fn write_part(
+        &self,
+        entry: &Entry,
+        part: &[u8],
+        offset: u64,
+        made: &Made,
+    ) -> Result<()> {
         let _writing = self.writing()?;
         let place = self.place(entry);
-        let file = self.create(&place, false)?;
+        let file = self.create(&place, made)?;
         stepped(&*self.steps, "write", || write_at(&file, part, offset))
             .map_err(|error| self.failed("write", &place, error))
     }
 
     /// Reads a file that came in parts; when it is what it should be, finishes it.
-    pub(super) fn finish_file(&self, entry: &Entry) -> Result<bool> {
+    pub(super) fn finish_file(&self, entry: &Entry, made: &Made) -> Result<bool> {
         let _writing = self.writing()?;
+        if !made.is_made() {
+            return Ok(false);
+        }
         let place = self.place(entry);
         let mut options = OpenOptions::new();
         options.read(true).write(true);
@@ -274,9 +299,12 @@ impl Target {
         Ok(true)
     }
 
-    /// Removes a file of which something is wrong, if anything of it is there.
-    pub(super) fn remove(&self, entry: &Entry) -> Result<()> {
+    /// Removes a file of which something is wrong, if anything of it is there. What else is in its place stays.
+    pub(super) fn remove(&self, entry: &Entry, made: &Made) -> Result<()> {
         let _writing = self.writing()?;
+        if !made.is_made() {
+            return Ok(());
+        }
         let place = self.place(entry);
         match self.dir.remove_file(&place) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -305,7 +333,7 @@ impl Target {
         #[cfg(not(unix))]
         {
             // Windows needs a privilege for links; a text file with the target is left instead.
-            self.write_whole(entry, &entry.target)
+            self.write_whole(entry, &entry.target, &Made::default())
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::target::Target;
+use super::target::{Made, Target};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Entry, Run};
@@ -26,6 +26,8 @@ pub(super) struct Piece {
 #[derive(Debug)]
 pub(in crate::ops) struct Work {
     pub(in crate::ops) entries: Vec<Entry>,
+    /// Of which entries there is a file by now.
+    made: Vec<Made>,
     target: Arc<Target>,
     cancel: tokio_util::sync::CancellationToken,
     /// Files of which something is wrong, by entry.
@@ -50,6 +52,7 @@ impl Work {
         Self {
             total_bytes: entries.iter().map(|entry| entry.size).sum(),
             complete: Mutex::new(vec![false; entries.len()]),
+            made: entries.iter().map(|_| Made::default()).collect(),
             entries,
             target,
             cancel: session.ambient.cancel.clone(),
@@ -62,11 +65,11 @@ impl Work {
 
     /// Makes all directories and empty files.
     pub(super) fn prepare(&self) -> Result<()> {
-        for (file, entry) in self.entries.iter().enumerate() {
+        for (file, (entry, made)) in self.entries.iter().zip(&self.made).enumerate() {
             match entry.kind {
                 EntryKind::Directory => self.or_refused(file, self.target.make_dir(entry))?,
                 EntryKind::File if entry.size == 0 => {
-                    self.or_refused(file, self.target.write_whole(entry, &[]))?;
+                    self.or_refused(file, self.target.write_whole(entry, &[], made))?;
                 }
                 _ => {}
             }
@@ -168,7 +171,11 @@ impl Work {
         pieces: &[Piece],
     ) -> Result<()> {
         for piece in pieces {
-            let Some(entry) = self.entries.get(piece.file) else { continue };
+            let (Some(entry), Some(made)) =
+                (self.entries.get(piece.file), self.made.get(piece.file))
+            else {
+                continue;
+            };
             let before = first.saturating_sub(piece.run.first);
             let (Some(part), Some(skipped)) = (
                 index.part_of(plain, first, chunks, &piece.run),
@@ -180,7 +187,7 @@ impl Work {
                 piece.offset + skipped.iter().map(|length| u64::from(*length)).sum::<u64>();
             if part.len() as u64 == entry.size {
                 if crate::crypto::sha256(part) == entry.sha256 {
-                    self.or_refused(piece.file, self.target.write_whole(entry, part))?;
+                    self.or_refused(piece.file, self.target.write_whole(entry, part, made))?;
                     self.mark_complete(piece.file);
                 } else {
                     self.fail(
@@ -189,7 +196,7 @@ impl Work {
                     );
                 }
             } else {
-                self.or_refused(piece.file, self.target.write_part(entry, part, offset))?;
+                self.or_refused(piece.file, self.target.write_part(entry, part, offset, made))?;
             }
             self.done_bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
         }
@@ -209,22 +216,20 @@ impl Work {
     pub(super) fn finish(&self) -> Result<()> {
         let complete =
             std::mem::take(&mut *self.complete.lock().unwrap_or_else(PoisonError::into_inner));
-        for (file, entry) in self.entries.iter().enumerate() {
+        for (file, (entry, made)) in self.entries.iter().zip(&self.made).enumerate() {
             let done = entry.kind != EntryKind::File
                 || entry.size == 0
                 || complete.get(file) == Some(&true);
             if self.has_failed(file) {
-                if entry.kind == EntryKind::File {
-                    self.target.remove(entry)?;
-                }
+                self.target.remove(entry, made)?;
             } else if !done {
                 if self.cancel.is_cancelled() {
                     return Err(Error::Cancelled);
                 }
-                if self.target.finish_file(entry)? {
+                if self.target.finish_file(entry, made)? {
                     self.done_files.fetch_add(1, Ordering::Relaxed);
                 } else {
-                    self.target.remove(entry)?;
+                    self.target.remove(entry, made)?;
                     let piece = Piece {
                         run: Run { pack: 0, first: 0, count: 0, bytes: 0 },
                         file,
