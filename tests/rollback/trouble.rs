@@ -89,6 +89,23 @@ impl Steps for Staged {
     }
 }
 
+/// Fails once, at the first step of a name.
+#[derive(Debug)]
+pub(crate) struct FailsOnce(&'static str, AtomicBool);
+
+impl FailsOnce {
+    pub(crate) fn at(name: &'static str) -> Arc<Self> {
+        Arc::new(Self(name, AtomicBool::new(false)))
+    }
+}
+
+impl Steps for FailsOnce {
+    fn step(&self, name: &'static str) -> std::io::Result<()> {
+        let fails = name == self.0 && !self.1.swap(true, Ordering::SeqCst);
+        if fails { Err(std::io::Error::from_raw_os_error(5)) } else { Ok(()) }
+    }
+}
+
 fn folders(live: &Path) -> usize {
     let folder = live.join("b2-backup/restore");
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
@@ -279,6 +296,34 @@ async fn a_link_in_the_place_of_a_directory() {
             assert_same(&state, &now, &format!("back, at {at}"));
         }
     }
+}
+
+/// The process ends right after the rows of the snapshot are in the live database, and the next one cannot write: what
+/// was there comes back from its copy, which only a first run may do without.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_written_before_the_cut() {
+    let mut place = Place::new();
+    first_day(&place.live);
+    databases(&place.live);
+    let snapshot = place.push().await;
+    run(&shared(&place.live), "DELETE FROM cron_jobs");
+    let now = settled(&place.live);
+    let jobs = |live: &Path| value(&shared(live), "SELECT count(*) FROM cron_jobs");
+    place.machine.steps = AtStep::new("close database", 1, || panic!("the process ends here"));
+    place.roll_back(&to(&snapshot)).await.unwrap_err();
+    assert_eq!(jobs(&place.live), "2", "it is written");
+    place.machine.steps = FailsOnce::at("write database");
+    place.recover(Gateway::MustBeStopped).await.unwrap_err();
+    place.machine.steps = Arc::new(b2_backup::ambient::NoSteps);
+    assert_eq!(place.recover(Gateway::MustBeStopped).await.unwrap().outcome, Outcome::Nothing);
+    assert_eq!((jobs(&place.live), integrity(&shared(&place.live))), ("0".into(), "ok".into()));
+    let files = |mut picture: super::plain::Picture| {
+        picture.retain(|path, _| !path.ends_with(b".sqlite"));
+        picture
+    };
+    assert_same(&files(settled(&place.live)), &files(now), "back");
+    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
+    assert_eq!(jobs(&place.live), "2");
 }
 
 /// Runs one of the jobs below in a mount namespace of its own; says so where the system does not allow that.

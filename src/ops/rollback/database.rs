@@ -89,8 +89,11 @@ impl Databases for Apply<'_> {
         about(checked, &spots.place)?;
         let place = spots.place.path();
         if let Err(error) = sqlite::write_back(work.path(), place, LOCKED, &*self.steps) {
-            // It is as it was, so there is nothing to write back, for which a full disk would have no room.
-            spots.old.move_to(&spots.used.beside(".old"))?;
+            // It is as it was, so there is nothing to write back, for which a full disk would have no room. Unless
+            // an earlier run was cut off: that may have written it.
+            if self.first {
+                spots.old.move_to(&spots.used.beside(".old"))?;
+            }
             return Err(error);
         }
         work.remove()?;
