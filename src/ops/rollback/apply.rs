@@ -6,11 +6,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::config::Change;
+use super::config::{Coming, MAX_CONFIG_BYTES};
 use super::database::Databases;
-use super::moves::{
-    MAX_CONFIG_BYTES, Spots, put, put_back, put_config, take_away, unput_config, whole,
-};
+use super::moves::{Spots, put, put_back, put_config, take_away, unput_config, whole};
 use crate::ambient;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
@@ -344,16 +342,16 @@ impl<'a> Apply<'a> {
             }
             // What an earlier run moved away is the live one.
             let live = if spots.old.look()?.is_some() { &spots.old } else { &spots.place };
-            let text = super::config::live_text(live, &spots.place);
             let mode = live.look()?.map_or(step.mode, |look| look.mode);
             let snapshot = spots.new.read(MAX_CONFIG_BYTES)?;
-            let here = self.journal.roots.first().map(|root| path_of(root).display().to_string());
-            let change = Change {
-                live: text.as_deref(),
-                moved: self.journal.moved_from.as_deref().zip(here.as_deref()),
-                keep_logins: self.journal.arrival.is_some(),
+            let state = self.journal.roots.first().map(|root| path_of(root));
+            let coming = Coming {
+                live: Some((live, &spots.place)),
+                old_state: self.journal.moved_from.as_deref(),
+                state: state.as_deref(),
+                arriving: self.journal.arrival.is_some(),
             };
-            let merged = super::config::merge(&snapshot, &change);
+            let merged = coming.merge(&snapshot);
             let part = spots.new.beside(".part");
             part.write(&merged, mode)?;
             part.move_to(&work)?;

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::compare::{Compared, Comparison, delete};
-use super::config::parse;
+use super::config::{MAX_CONFIG_BYTES, parse};
 use super::live::Live;
-use super::moves::MAX_CONFIG_BYTES;
 use super::plan::Action;
 use super::{Wanted, look, runs, stage};
 use crate::crypto::sha256;

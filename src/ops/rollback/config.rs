@@ -1,12 +1,16 @@
 //! OpenClaw's configuration comes back, but for what this machine needs to go on: our own entry, and how the
 //! gateway is reached.
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
 use crate::source::host_config::OLDER;
 use crate::source::json5;
 use crate::source::place::Spot;
 
+/// A configuration is not larger.
+pub(super) const MAX_CONFIG_BYTES: u64 = 16 << 20;
 /// Our id among the plugins.
 const PLUGIN: &str = "b2-backup";
 /// Settings of `gateway` that say where it is and who may enter. One that the live configuration does not have
@@ -61,11 +65,38 @@ pub(in crate::ops) fn merge(snapshot: &[u8], change: &Change<'_>) -> Vec<u8> {
     merged.unwrap_or_else(|| format!("{after:#}\n")).into_bytes()
 }
 
+/// How the configuration of a snapshot comes to this machine.
+#[derive(Clone, Copy)]
+pub(super) struct Coming<'a> {
+    /// The live one, and where that usually is.
+    pub(super) live: Option<(&'a Spot, &'a Spot)>,
+    /// The state directory on the machine that made the snapshot, where that is another.
+    pub(super) old_state: Option<&'a str>,
+    /// The one here.
+    pub(super) state: Option<&'a Path>,
+    /// Whether the machine has nothing.
+    pub(super) arriving: bool,
+}
+
+impl Coming<'_> {
+    /// As [`merge`].
+    pub(super) fn merge(&self, snapshot: &[u8]) -> Vec<u8> {
+        let live = self.live.and_then(|(live, usual)| live_text(live, usual));
+        let state = self.state.map(|state| state.display().to_string());
+        let change = Change {
+            live: live.as_deref(),
+            moved: self.old_state.zip(state.as_deref()),
+            keep_logins: self.arriving,
+        };
+        merge(snapshot, &change)
+    }
+}
+
 /// The text of the live configuration: what is at `live`, or where that is broken, the newest copy beside `usual` that
 /// the host keeps and that is not.
-pub(super) fn live_text(live: &Spot, usual: &Spot) -> Option<String> {
+fn live_text(live: &Spot, usual: &Spot) -> Option<String> {
     let read = |spot: &Spot| {
-        let text = String::from_utf8(spot.read(16 << 20).ok()?).ok()?;
+        let text = String::from_utf8(spot.read(MAX_CONFIG_BYTES).ok()?).ok()?;
         parse(&text).is_some_and(|value| value.is_object()).then_some(text)
     };
     read(live).or_else(|| OLDER.iter().find_map(|suffix| read(&usual.beside(suffix))))

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::compare::{Compared, Item};
-use super::config::{self, Change};
+use super::config::{Coming, MAX_CONFIG_BYTES};
 use super::plan::Action;
 use crate::entry::EntryKind;
 use crate::error::Result;
@@ -21,8 +21,6 @@ use crate::source::{RootKind, absolute, host_config};
 
 /// Includes in files that come may name files that come: so many times it is looked again, as deep as the host goes.
 const MAX_DEPTH: usize = 10;
-/// A configuration of more bytes than this is none.
-const MAX_CONFIG_BYTES: u64 = 16 << 20;
 /// Programs, hooks and the like that are named; the rest is counted.
 const NAMED: usize = 40;
 /// Directories whose direct members are run, or tell an agent what to do.
@@ -203,18 +201,17 @@ impl Configuration {
         Ok(Some(told))
     }
 
-    /// What of the snapshot's configuration comes here: see [`config::merge`].
+    /// What of the snapshot's configuration comes here.
     fn merged(&self, snapshot: &[u8]) -> Vec<u8> {
         let spot = self.main.as_ref().and_then(|(root, path)| {
             Place::open(root, Arc::clone(&self.steps)).ok()?.spot(path).ok()
         });
-        let live = spot.and_then(|spot| config::live_text(&spot, &spot));
-        let here = self.state.display().to_string();
-        let change = Change {
-            live: live.as_deref(),
-            moved: self.old_state.as_deref().map(|from| (from, here.as_str())),
-            keep_logins: self.arriving,
+        let coming = Coming {
+            live: spot.as_ref().map(|spot| (spot, spot)),
+            old_state: self.old_state.as_deref(),
+            state: Some(&self.state),
+            arriving: self.arriving,
         };
-        config::merge(snapshot, &change)
+        coming.merge(snapshot)
     }
 }

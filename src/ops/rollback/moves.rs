@@ -1,13 +1,11 @@
 //! The moves that steps are made of. Each is one rename, and each can be repeated.
 
+use super::config::MAX_CONFIG_BYTES;
 use crate::crypto::ContentHash;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::repo::Step;
 use crate::source::place::{Look, Spot};
-
-/// A configuration is not larger.
-pub(super) const MAX_CONFIG_BYTES: u64 = 16 << 20;
 
 /// The places that a step is about.
 #[derive(Debug)]

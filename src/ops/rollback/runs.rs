@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::compare::Compared;
-use super::config::parse;
-use super::moves::MAX_CONFIG_BYTES;
+use super::config::{MAX_CONFIG_BYTES, parse};
 use super::plan::Action;
 use crate::entry::EntryKind;
 use crate::source::place::Spot;

@@ -10,8 +10,7 @@ use minicbor::bytes::ByteVec;
 use tokio_util::sync::CancellationToken;
 
 use super::compare::Compared;
-use super::config::{self, Change};
-use super::moves::MAX_CONFIG_BYTES;
+use super::config::{Coming, MAX_CONFIG_BYTES};
 use super::steps::Steps;
 use super::trial::{Present, Trial};
 use super::{arrive, runs};
@@ -232,14 +231,13 @@ impl Ready {
         let Some(root) = self.roots.get(usize::from(step.root)) else { return Ok(()) };
         let path = RelPath::from_bytes(step.path.clone());
         let live = Place::open(&root.path, Arc::clone(&self.steps))?.spot(&path).ok();
-        let live = live.and_then(|live| config::live_text(&live, &live));
-        let state = self.roots.first().map(|root| root.path.display().to_string());
-        let change = Change {
-            live: live.as_deref(),
-            moved: self.old_state.as_deref().zip(state.as_deref()),
-            keep_logins: self.arriving,
+        let coming = Coming {
+            live: live.as_ref().map(|live| (live, live)),
+            old_state: self.old_state.as_deref(),
+            state: self.roots.first().map(|root| root.path.as_path()),
+            arriving: self.arriving,
         };
-        let merged = config::merge(&snapshot, &change);
+        let merged = coming.merge(&snapshot);
         // What is included is looked for beside it.
         if !merged.windows(8).any(|word| word == b"$include") {
             trial.take_config(&merged)?;
