@@ -2,6 +2,9 @@
 
 use std::fmt::{Debug, Display};
 
+/// How the names of files begin that are written before they get their own.
+pub(crate) const PART: &str = ".b2-part-";
+
 /// A path below a root: raw bytes with `/` between components, never empty, never absolute.
 ///
 /// Bytes and not text, because a POSIX file name is any bytes but `/` and NUL.

@@ -8,6 +8,7 @@ use minicbor::Encode;
 use super::files::{Disk, is_there, read_checked};
 use super::journal::{Journal, Last, Phase, Unsaved};
 use super::local::Local;
+use crate::entry::PART;
 use crate::error::{Error, Result};
 
 /// The folder of all rollbacks.
@@ -206,11 +207,17 @@ impl RollbackFolder {
         self.disk.sync_dir(&self.dir)
     }
 
-    /// Names of what is set aside in `old/`.
+    /// Names of what is set aside in `old/`. Copies that were not finished are nothing.
     ///
     /// # Errors
     /// File-system codes.
     pub fn old_names(&self) -> Result<Vec<String>> {
+        let mut names = self.names_in_old()?;
+        names.retain(|name| !is_half(name));
+        Ok(names)
+    }
+
+    fn names_in_old(&self) -> Result<Vec<String>> {
         let old = self.dir.join("old");
         let failed = |error| Error::io("list", &old, error);
         let entries = match fs::read_dir(&old) {
@@ -263,14 +270,17 @@ impl RollbackFolder {
         write(&self.disk, &self.dir.join("unsaved"), unsaved)
     }
 
-    /// Frees the space of what was staged.
+    /// Frees the space of what was staged, and of copies that were not finished.
     ///
     /// # Errors
     /// File-system codes.
     pub fn clear_staged(&self) -> Result<()> {
         // Directories that were staged may be closed even to their owner; nothing in `new/` or `old/` is one, but for
         // what took the place of a file late.
-        ["new", "used"].iter().try_for_each(|name| self.disk.remove_tree(&self.dir.join(name)))
+        ["new", "used"].iter().try_for_each(|name| self.disk.remove_tree(&self.dir.join(name)))?;
+        let names = self.names_in_old()?;
+        let mut half = names.iter().filter(|name| is_half(name));
+        half.try_for_each(|name| self.disk.remove(&self.dir.join("old").join(name)))
     }
 
     /// Removes it all. The phase goes first: a folder without it means nothing.
@@ -282,6 +292,11 @@ impl RollbackFolder {
         self.disk.sync_dir(&self.dir)?;
         self.disk.remove_tree(&self.dir)
     }
+}
+
+/// Whether a name in `old/` is that of a copy that was not finished: of SQLite's, or of one from another file system.
+fn is_half(name: &str) -> bool {
+    name.strip_suffix(".part").is_some() || name.starts_with(PART)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(crate) use self::system::{give, owner_to_give};
 #[cfg(unix)]
 pub(crate) use self::system::{give_link, set_link_time};
 use self::system::{
-    look, no_follow, open_below, private, set_mode, set_mode_at, set_owner, set_times,
+    look, no_follow, open_below, private, set_mode, set_mode_at, set_owner, set_time_at, set_times,
 };
 use super::{EntryKind, RelPath};
 use crate::ambient::{Steps, stepped};
@@ -35,12 +35,42 @@ pub struct Place {
 
 /// What a file system did not take of what belongs to a file beside its content: permission bits, times, owners.
 #[derive(Clone, Debug, Default)]
-pub struct Refused(Arc<Mutex<Vec<(PathBuf, String)>>>);
+pub struct Refused(Arc<Mutex<Vec<Refusal>>>);
+
+/// One of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Of which file.
+    pub path: PathBuf,
+    /// What was to be done, as the step is called.
+    pub action: &'static str,
+    /// What the system said.
+    pub error: String,
+}
+
+impl Refusal {
+    /// For people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let action = match self.action {
+            SET_MODE => "set the permissions of",
+            SET_TIME => "set the time of",
+            SET_OWNER => "set the owner of",
+            other => other,
+        };
+        format!("cannot {action} it: {}", self.error)
+    }
+}
+
+/// What these steps are called.
+pub(crate) const SET_MODE: &str = "set mode of";
+pub(crate) const SET_TIME: &str = "set time of";
+pub(crate) const SET_OWNER: &str = "set owner of";
 
 impl Refused {
-    /// The paths, with what was refused.
+    /// What was refused since it was last asked.
     #[must_use]
-    pub fn take(&self) -> Vec<(PathBuf, String)> {
+    pub fn take(&self) -> Vec<Refusal> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -48,11 +78,11 @@ impl Refused {
     ///
     /// # Errors
     /// Those that are no refusal.
-    pub fn note(&self, path: &Path, action: &str, done: io::Result<()>) -> io::Result<()> {
+    pub fn note(&self, path: &Path, action: &'static str, done: io::Result<()>) -> io::Result<()> {
         match done {
             Err(error) if is_refusal(&error) => {
                 let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                all.push((path.to_owned(), format!("cannot {action} it: {error}")));
+                all.push(Refusal { path: path.to_owned(), action, error: error.to_string() });
                 Ok(())
             }
             done => done,
@@ -274,7 +304,7 @@ impl Spot {
         private(&mut options);
         let mut file = self.step("create", || self.dir.open_with(&self.name, &options))?.into_std();
         self.step("write", || file.write_all(content))?;
-        self.attempt("set mode of", || set_mode(&file, mode))?;
+        self.attempt(SET_MODE, || set_mode(&file, mode))?;
         self.step("sync", || file.sync_all())
     }
 
@@ -328,7 +358,7 @@ impl Spot {
         if self.look()?.is_none_or(|look| look.owner == owner) {
             return Ok(());
         }
-        self.attempt("set owner of", || set_owner(&self.dir, &self.name, owner))
+        self.attempt(SET_OWNER, || set_owner(&self.dir, &self.name, owner))
     }
 
     /// Removes the file or link that is here, if there is one.
@@ -342,13 +372,13 @@ impl Spot {
         self.step("remove", || self.dir.remove_file(&self.name))
     }
 
-    /// Sets the modification time of the file that is here, nanoseconds since 1970.
+    /// Sets the modification time of the file that is here, nanoseconds since 1970. It need not be one that we may read or
+    /// write.
     ///
     /// # Errors
     /// File-system codes.
     pub fn set_time(&self, mtime_ns: i64) -> Result<()> {
-        let file = self.open(true).map_err(self.failed("open"))?;
-        self.step("set time of", || set_times(&file, mtime_ns))
+        self.attempt(SET_TIME, || set_time_at(&self.dir, &self.name, mtime_ns))
     }
 
     /// Makes a directory that only its owner may enter.
@@ -386,7 +416,7 @@ impl Spot {
         if self.look()?.is_none_or(|look| look.kind == Some(EntryKind::Symlink)) {
             return Ok(());
         }
-        self.attempt("set mode of", || set_mode_at(&self.dir, &self.name, mode))
+        self.attempt(SET_MODE, || set_mode_at(&self.dir, &self.name, mode))
     }
 
     /// Sets permission bits and time of the directory that is here.
@@ -397,7 +427,7 @@ impl Spot {
         let dir = open_below(&self.dir, &self.name).map_err(self.failed("open"))?;
         if let Ok(file) = dir.open(".") {
             let set = || set_times(&file.into_std(), mtime_ns);
-            self.attempt("set time of", set)?;
+            self.attempt(SET_TIME, set)?;
         }
         self.set_mode(mode)
     }

@@ -448,6 +448,18 @@ async fn our_own_entry_and_the_gateways_address_stay() {
     assert_eq!(fs::read_to_string(&config).unwrap(), "{ broken");
 }
 
+/// Where nothing of the configuration is another one in the end, nothing of it came late either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_stays_as_it_is_is_not_late() {
+    let place = place();
+    fs::write(place.live.join("openclaw.json"), r#"{ "gateway": { "port": 1 } }"#).unwrap();
+    let snapshot = place.push().await;
+    let now = r#"{ "gateway": { "port": 2 } }"#;
+    fs::write(place.live.join("openclaw.json"), now).unwrap();
+    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
+    assert_eq!(fs::read_to_string(place.live.join("openclaw.json")).unwrap(), now);
+}
+
 /// With OpenClaw running everything waits until it stops; pushes go on meanwhile and say so.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_waits_for_a_running_gateway() {

@@ -11,8 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use b2_backup::ambient::{NoSteps, Steps};
 use b2_backup::ops::{self, Gateway, Outcome};
 
+use super::campaign::cases;
+use super::host::{databases, run, shared};
 use super::plain::{Picture, assert_same, first_day, noise, write};
 use super::skipped::skipped;
+use super::trouble::AtStep;
 use super::{Place, applied, exactly, settled, to};
 
 /// A workspace on another file system than the state's, and both pictures.
@@ -68,10 +71,27 @@ impl Two {
             if old { &self.now } else { &self.then },
             &format!("{what}: {outcome:?}"),
         );
+        for folder in folders(&self.place.live) {
+            let kept = fs::read_dir(folder.join("old")).into_iter().flatten();
+            let kept: Vec<_> = kept.map(|it| it.unwrap().file_name()).collect();
+            let half = |name: &std::ffi::OsString| name.to_string_lossy().contains("part");
+            assert!(!kept.iter().any(half), "{what}: half-written copies stay: {kept:?}");
+        }
         let nothing = self.place.recover(Gateway::MustBeStopped).await.unwrap().outcome;
         assert_eq!(nothing, Outcome::Nothing, "{what}");
         old
     }
+}
+
+/// The folders of rollbacks.
+fn folders(live: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let folders = fs::read_dir(live.join("b2-backup/restore"));
+    folders.into_iter().flatten().flatten().map(|folder| folder.path())
+}
+
+/// Whether a rollback has a phase.
+fn is_staged(live: &Path) -> bool {
+    folders(live).any(|folder| folder.join("phase").exists())
 }
 
 /// One step fails, or from one on every step of a name does, as a file system that refuses it.
@@ -95,10 +115,8 @@ impl Trouble {
 
 impl Steps for Trouble {
     fn step(&self, name: &'static str) -> std::io::Result<()> {
-        let restores = self.live.join("b2-backup/restore");
-        let folders = fs::read_dir(restores).into_iter().flatten().flatten();
         // Of applying, not of staging.
-        if !folders.into_iter().any(|folder| folder.path().join("phase").exists()) {
+        if !is_staged(&self.live) {
             return Ok(());
         }
         let at = self.seen.fetch_add(1, Ordering::SeqCst) + 1;
@@ -120,7 +138,8 @@ const ENOSPC: i32 = 28;
 /// somebody mends it. Then the state is the old one or the new one.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_error_of_every_step() {
-    for (once, error, stride) in [(true, EIO, 2), (false, ENOSPC, 5)] {
+    // Odd, so that both sides of a step have their turn.
+    for (once, error, stride) in [(true, EIO, cases(3, 1)), (false, ENOSPC, cases(5, 1))] {
         let (mut from, mut old, mut new) = (1, 0, 0);
         loop {
             let mut two = Two::new().await;
@@ -140,25 +159,28 @@ async fn every_error_of_every_step() {
             if steps.seen.load(Ordering::SeqCst) < from {
                 break;
             }
-            from += stride;
+            from += usize::try_from(stride).unwrap();
         }
         assert!(old > 3 && new > 0, "{old} old, {new} new");
+    }
+}
+
+/// A file system that does not take some steps.
+#[derive(Debug)]
+pub(crate) struct Refuses(pub(crate) &'static [&'static str]);
+
+impl Steps for Refuses {
+    fn step(&self, name: &'static str) -> std::io::Result<()> {
+        let refused = self.0.contains(&name);
+        if refused { Err(std::io::Error::from_raw_os_error(EPERM)) } else { Ok(()) }
     }
 }
 
 /// A file system without permission bits: what has a content comes back, and the rest is named.
 #[tokio::test(flavor = "multi_thread")]
 async fn permission_bits_are_refused() {
-    #[derive(Debug)]
-    struct Refuses;
-    impl Steps for Refuses {
-        fn step(&self, name: &'static str) -> std::io::Result<()> {
-            let refused = ["set mode of", "set time of"].contains(&name);
-            if refused { Err(std::io::Error::from_raw_os_error(EPERM)) } else { Ok(()) }
-        }
-    }
     let mut two = Two::new().await;
-    two.place.machine.steps = Arc::new(Refuses);
+    two.place.machine.steps = Arc::new(Refuses(&["set mode of", "set time of"]));
     let report = two.place.roll_back(&exactly(&two.snapshot)).await.unwrap();
     assert_eq!(report.outcome, Outcome::Applied);
     assert!(report.failed.iter().all(|problem| problem.code == "B2_REFUSED"), "{report:?}");
@@ -221,6 +243,72 @@ async fn files_of_another_user_stay_theirs() {
     }
 }
 
+/// As root: owners that are refused are named, by the path that people know.
+#[tokio::test(flavor = "multi_thread")]
+async fn owners_that_are_refused_are_named() {
+    if !is_root() {
+        skipped("owners that are refused are named: only root can give files away");
+        return;
+    }
+    let mut place = Place::new();
+    first_day(&place.live);
+    let snapshot = place.push().await;
+    write(&place.live, "workspace/MEMORY.md", "other");
+    let memory = place.live.join("workspace/MEMORY.md");
+    std::os::unix::fs::lchown(&memory, Some(77), Some(88)).unwrap();
+    place.machine.steps = Arc::new(Refuses(&["set owner of"]));
+    let report = place.roll_back(&to(&snapshot)).await.unwrap();
+    let failed: Vec<_> = report.failed.iter().map(|it| (&it.code[..], it.path.clone())).collect();
+    let path = place.live.canonicalize().unwrap().join("workspace/MEMORY.md");
+    assert_eq!(failed, [("B2_REFUSED", path.display().to_string())], "{report:?}");
+}
+
+/// What is refused while files are staged they lack in their places, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_while_staging_is_named() {
+    #[derive(Debug)]
+    struct Staging(Refuses, PathBuf);
+    impl Steps for Staging {
+        fn step(&self, name: &'static str) -> std::io::Result<()> {
+            if is_staged(&self.1) { Ok(()) } else { self.0.step(name) }
+        }
+    }
+    let mut place = Place::new();
+    first_day(&place.live);
+    let snapshot = place.push().await;
+    write(&place.live, "workspace/MEMORY.md", "other");
+    place.machine.steps = Arc::new(Staging(Refuses(&["set mode of"]), place.live.clone()));
+    let report = place.roll_back(&to(&snapshot)).await.unwrap();
+    let failed: Vec<_> = report.failed.iter().map(|it| (&it.code[..], it.path.clone())).collect();
+    let path = place.live.canonicalize().unwrap().join("workspace/MEMORY.md");
+    assert_eq!(failed, [("B2_REFUSED", path.display().to_string())], "{report:?}");
+}
+
+/// On the way back, too, what is refused is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_on_the_way_back_is_named() {
+    let mut place = Place::new();
+    first_day(&place.live);
+    databases(&place.live);
+    let script = place.live.join("workspace/run.sh");
+    write(&place.live, "workspace/run.sh", "then");
+    let snapshot = place.push().await;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
+    run(&shared(&place.live), "DELETE FROM cron_jobs");
+    place.machine.steps = AtStep::new("open database", 1, || panic!("the process ends here"));
+    place.roll_back(&to(&snapshot)).await.unwrap_err();
+    for folder in fs::read_dir(place.live.join("b2-backup/restore")).unwrap() {
+        let staged = fs::read_dir(folder.unwrap().path().join("new"));
+        staged.into_iter().flatten().for_each(|file| fs::write(file.unwrap().path(), "x").unwrap());
+    }
+    place.machine.steps = Arc::new(Refuses(&["set mode of"]));
+    let report = place.recover(Gateway::MustBeStopped).await.unwrap();
+    assert_eq!(report.outcome, Outcome::RolledBack);
+    let failed: Vec<_> = report.failed.iter().map(|it| (&it.code[..], it.path.clone())).collect();
+    let path = place.live.canonicalize().unwrap().join("workspace/run.sh");
+    assert_eq!(failed, [("B2_REFUSED", path.display().to_string())], "{report:?}");
+}
+
 /// Nothing that a snapshot says gives anybody the rights of another user; and what we make is its owner's alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_rights_than_read_write_and_execute() {
@@ -278,22 +366,71 @@ async fn holes_stay_holes() {
     }
 }
 
+/// One step of applying fails, the first once a file is in its place; and one more, so many later, on the way back.
+#[derive(Debug)]
+struct Twice {
+    placed: PathBuf,
+    content: &'static str,
+    again: usize,
+    seen: AtomicUsize,
+    live: PathBuf,
+}
+
+impl Twice {
+    fn is_in_place(&self) -> bool {
+        let is = |path: PathBuf| fs::read(path).is_ok_and(|it| it == self.content.as_bytes());
+        let Some(newest) = folders(&self.live).filter(|it| it.is_dir()).max() else { return false };
+        let mut staged = fs::read_dir(newest.join("new")).into_iter().flatten();
+        let staged = staged.any(|file| is(file.unwrap().path()));
+        newest.join("phase").exists() && is(self.placed.clone()) && !staged
+    }
+}
+
+impl Steps for Twice {
+    fn step(&self, _: &'static str) -> std::io::Result<()> {
+        let before = self.seen.load(Ordering::SeqCst);
+        if before == 0 && !self.is_in_place() {
+            return Ok(());
+        }
+        self.seen.store(before + 1, Ordering::SeqCst);
+        let fails = before == 0 || before == self.again;
+        if fails { Err(std::io::Error::from_raw_os_error(EIO)) } else { Ok(()) }
+    }
+}
+
+/// A file that is mounted over another one until it is dropped.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn over(path: &Path, file: &Path) -> Self {
+        let mounted = Command::new("mount").arg("--bind").args([file, path]).status();
+        assert!(mounted.unwrap().success());
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _or_with_the_namespace = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "is started by another test, in a namespace of its own"]
 async fn job_with_a_mounted_file() {
     if std::env::var_os("B2_TEST_JOB").is_none() {
         return;
     }
-    let place = Place::new();
+    let mut place = Place::new();
     first_day(&place.live);
     write(&place.live, "openclaw.json", "{ agents: {} }");
     let snapshot = place.push().await;
+    // Dropped before the place is, which can be removed then.
+    let mut mounts = Vec::new();
     for name in ["openclaw.json", "workspace/MEMORY.md"] {
         let outside = place.dir.path().join(name.replace('/', "-"));
         fs::write(&outside, "{ agents: {}, tools: {} }").unwrap();
-        let mounted =
-            Command::new("mount").arg("--bind").arg(&outside).arg(place.live.join(name)).status();
-        assert!(mounted.unwrap().success());
+        mounts.push(Mounted::over(&place.live.join(name), &outside));
     }
     // The configuration is made anew each time.
     let contents = |live: &Path| {
@@ -313,23 +450,28 @@ async fn job_with_a_mounted_file() {
     );
     applied(&place.undo().await.unwrap());
     assert_same(&contents(&place.live), &now, "undone");
-    // And back again, when something fails on the way.
-    let mut place = place;
-    for at in (1..60).step_by(3) {
-        place.machine.steps = Trouble::new(&place.live, at, true, EIO);
+    // And back again, when something fails on the way, and when that fails on the way, too.
+    let once = (1..60).step_by(3).map(|at| (at, false));
+    let twice = [13, 19, 31, 50].map(|at| (at, true));
+    for (at, again) in once.chain(twice) {
+        let (placed, content) = (live.join("workspace/MEMORY.md"), "# Memory\n- first day\n");
+        let seen = AtomicUsize::new(0);
+        let twice = Twice { placed, content, again: at, seen, live: live.clone() };
+        place.machine.steps =
+            if again { Arc::new(twice) } else { Trouble::new(&live, at, true, EIO) };
         let done = place.roll_back(&to(&snapshot)).await;
         place.machine.steps = Arc::new(NoSteps);
         ops::recover(&place.machine.settings, &place.machine.ambient(), Gateway::MustBeStopped)
             .await
-            .unwrap();
+            .unwrap_or_else(|error| panic!("{at}, {again}: {error} after {done:?}"));
         match done {
             Err(_) if read("openclaw.json").contains("tools") => {
                 assert_same(&contents(&place.live), &now, "back");
             }
             _ => applied(&place.undo().await.unwrap()),
         }
-        assert_eq!(read("openclaw.json"), "{ agents: {}, tools: {} }", "at {at}");
-        assert_eq!(read("workspace/MEMORY.md"), "{ agents: {}, tools: {} }", "at {at}");
+        assert_eq!(read("openclaw.json"), "{ agents: {}, tools: {} }", "at {at}, {again}");
+        assert_eq!(read("workspace/MEMORY.md"), "{ agents: {}, tools: {} }", "at {at}, {again}");
     }
     println!("the job is done");
 }

@@ -9,6 +9,10 @@
 mod around;
 mod aside;
 mod busy;
+#[path = "../support/campaign.rs"]
+#[allow(dead_code, unreachable_pub, clippy::print_stderr, reason = "each test binary uses a part")]
+#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
+mod campaign;
 #[path = "../support/clock.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 #[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
@@ -26,6 +30,8 @@ mod grants;
 mod host;
 mod hostile;
 mod links;
+#[path = "../support/locker.rs"]
+mod locker;
 #[path = "../support/machine.rs"]
 mod machine;
 #[path = "../support/plain.rs"]

@@ -1,9 +1,12 @@
 //! What is not in a snapshot comes from here when it is rolled back to.
 
 use std::fs;
+use std::sync::Arc;
 
+use b2_backup::ops::Outcome;
 use b2_backup::secret::Secret;
 
+use super::disks::Refuses;
 use super::plain::write;
 use super::{Place, applied, lines, to};
 
@@ -43,6 +46,25 @@ async fn our_key_comes_back_from_here() {
     applied(&place.undo().await.unwrap());
     assert_eq!(read("openclaw.json"), config(KEY, "now"));
     assert_eq!(read("openclaw.json.bak"), config(KEY, "later"));
+}
+
+/// A file system that takes no times takes what is put back all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_key_comes_back_where_times_are_refused() {
+    let mut place = encrypted();
+    write(&place.live, "openclaw.json", config(KEY, "then"));
+    write(&place.live, "openclaw.json.bak", config(KEY, "before"));
+    let snapshot = place.push().await;
+    write(&place.live, "openclaw.json.bak", config(KEY, "later"));
+    place.machine.steps = Arc::new(Refuses(&["set time of"]));
+    let report = place.roll_back(&to(&snapshot)).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Applied);
+    let failed: Vec<&str> = report.failed.iter().map(|it| it.code.as_str()).collect();
+    assert_eq!(failed, ["B2_REFUSED"], "{report:?}");
+    let path = &report.failed[0].path;
+    assert!(path.ends_with("state/openclaw.json.bak"), "{path}");
+    let text = fs::read_to_string(place.live.join("openclaw.json.bak")).unwrap();
+    assert_eq!(text, config(KEY, "before"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

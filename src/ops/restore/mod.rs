@@ -148,7 +148,7 @@ async fn run(
         remarks,
         files: count,
         bytes,
-        failed: failed.into_iter().chain(target.refused()).collect(),
+        failed: failed.into_iter().chain(refused(target.refused())).collect(),
         roots: target.describe(&source.snapshot().manifest.roots, &places),
         warnings,
         ..RestoreReport::default()

@@ -1,5 +1,6 @@
 //! The directory that is restored into. All access goes through a handle of it, so that nothing can lead out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::FileTimes;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use crate::format::{Entry, RootRecord};
 use crate::ops::FileProblem;
 use crate::ops::push::memory::path_bytes;
 use crate::source::holes::without_holes;
-use crate::source::place::{self, Refused};
+use crate::source::place::{self, Refusal, Refused, SET_MODE, SET_OWNER, SET_TIME};
 
 /// Where roots other than the state directory go, below the target.
 const OTHER_ROOTS: &str = ".b2-roots";
@@ -80,9 +81,9 @@ impl Target {
         })
     }
 
-    /// What the file system did not take beside content, for people.
-    pub(in crate::ops) fn refused(&self) -> Vec<FileProblem> {
-        refused(self.refused.take())
+    /// What the file system did not take beside content.
+    pub(in crate::ops) fn refused(&self) -> Vec<Refusal> {
+        self.refused.take()
     }
 
     /// For as long as something is written: [`Self::clear`] waits for it, and nothing is written after that.
@@ -199,8 +200,8 @@ impl Target {
 
     fn give(&self, file: &std::fs::File, place: &Path) -> Result<()> {
         let given = place::give(file, self.owner);
-        let given = self.refused.note(&self.path.join(place), "set the owner of", given);
-        given.map_err(|error| self.failed("set owner of", place, error))
+        let given = self.refused.note(&self.path.join(place), SET_OWNER, given);
+        given.map_err(|error| self.failed(SET_OWNER, place, error))
     }
 
     /// Makes a directory that only its owner may enter until it is finished.
@@ -327,8 +328,8 @@ impl Target {
                 .symlink_contents(text, &place)
                 .map_err(|error| self.failed("link", &place, error))?;
             let done = set_link_meta(&self.dir, &place, entry.mtime_ns, self.owner);
-            let done = self.refused.note(&self.path.join(&place), "set the time of", done);
-            done.map_err(|error| self.failed("set time of", &place, error))
+            let done = self.refused.note(&self.path.join(&place), SET_TIME, done);
+            done.map_err(|error| self.failed(SET_TIME, &place, error))
         }
         #[cfg(not(unix))]
         {
@@ -358,12 +359,12 @@ impl Target {
             // Never a right to act as somebody else.
             let mode = std::fs::Permissions::from_mode(entry.mode & 0o777);
             let set = || file.set_permissions(mode);
-            note("set the permissions of", stepped(&*self.steps, "set mode of", set))?;
+            note(SET_MODE, stepped(&*self.steps, SET_MODE, set))?;
         }
         let time = time_of(entry.mtime_ns);
         let times = FileTimes::new().set_modified(time).set_accessed(time);
         let set = || file.set_times(times);
-        note("set the time of", stepped(&*self.steps, "set time of", set))
+        note(SET_TIME, stepped(&*self.steps, SET_TIME, set))
     }
 }
 
@@ -380,12 +381,12 @@ fn private_dirs() -> std::fs::DirBuilder {
 }
 
 /// One problem for each kind of refusal: on such a file system it is the same for all files.
-pub(in crate::ops) fn refused(all: Vec<(PathBuf, String)>) -> Vec<FileProblem> {
-    let mut kinds = std::collections::BTreeMap::<String, Vec<PathBuf>>::new();
-    for (path, what) in all {
-        kinds.entry(what).or_default().push(path);
+pub(in crate::ops) fn refused(all: Vec<Refusal>) -> Vec<FileProblem> {
+    let mut kinds = BTreeMap::<String, BTreeSet<PathBuf>>::new();
+    for refusal in all {
+        kinds.entry(refusal.text()).or_default().insert(refusal.path);
     }
-    let problem = |(what, paths): (String, Vec<PathBuf>)| {
+    let problem = |(what, paths): (String, BTreeSet<PathBuf>)| {
         let first = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
         let path = match paths.len() {
             0 | 1 => first,

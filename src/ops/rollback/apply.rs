@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::config::{Coming, MAX_CONFIG_BYTES};
 use super::database::Databases;
 use super::moves::{Spots, put, put_back, put_config, take_away, unput_config, whole};
+use super::steps::of_places;
 use crate::ambient;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
@@ -240,9 +241,13 @@ impl<'a> Apply<'a> {
                 }
             }
             StepKind::Place => {
+                let mut kept = false;
                 if let Some(here) = spots.place.look()? {
                     match spots.new.look()? {
-                        None => spots.place.move_to(&spots.new)?,
+                        None => {
+                            spots.place.move_to(&spots.new)?;
+                            kept = true;
+                        }
                         // A copy, on another file system: what was staged could not be removed any more.
                         Some(staged)
                             if staged.kind == here.kind
@@ -251,12 +256,18 @@ impl<'a> Apply<'a> {
                                         && spots.old.look()?.is_some())
                                 && whole(&spots.place, here, step)? =>
                         {
-                            spots.place.remove()?;
+                            remove_unless_mounted(&spots.place)?;
+                            kept = true;
                         }
                         Some(_) => {}
                     }
                 }
-                put_back(&spots)?;
+                if kept && spots.old.look()?.is_some() {
+                    // What is there all the same is a mount point, and is written over.
+                    spots.old.move_to(&spots.place)?;
+                } else {
+                    put_back(&spots)?;
+                }
             }
             StepKind::Database => self.unwrite_database(&spots)?,
             StepKind::Config => unput_config(step, &spots)?,
@@ -271,10 +282,12 @@ impl<'a> Apply<'a> {
         }
     }
 
-    /// What file systems did not take beside content, for people.
-    pub(super) fn refused(&self) -> Vec<FileProblem> {
-        let roots = self.roots.iter().flatten();
-        refused(roots.flat_map(|root| root.refused().take()).collect())
+    /// What file systems did not take beside content, for people: of what is in its place, and of what it was before that,
+    /// in `new/` on the way forward, and in `old/` on the way back.
+    pub(super) fn refused(&self, before: &Place) -> Vec<FileProblem> {
+        let roots = self.roots.iter().flatten().flat_map(|root| root.refused().take());
+        let ours = of_places(self.journal, before.refused().take(), |_, _| true);
+        refused(roots.chain(ours).collect())
     }
 
     /// Makes all renames durable.
@@ -315,6 +328,13 @@ impl<'a> Apply<'a> {
                 }
                 // The logs of a database that goes are not looked at beforehand.
                 (Some(_), None) => step.kind == StepKind::Remove,
+                // Nothing was put in its place: there was the same already.
+                (None, Some(before)) if step.kind == StepKind::Config => {
+                    let here = self.place(step)?.map(|place| place.look()).transpose()?.flatten();
+                    here.is_some_and(|here| {
+                        (here.size, here.mtime_ns) == (before.size, before.mtime_ns)
+                    })
+                }
                 (None, Some(_)) => step.broken,
             };
             if !same {
@@ -357,6 +377,14 @@ impl<'a> Apply<'a> {
             part.move_to(&work)?;
         }
         Ok(())
+    }
+}
+
+/// Removes a file, but for one that is a mount point itself.
+fn remove_unless_mounted(place: &Spot) -> Result<()> {
+    match place.remove() {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::ResourceBusy => Ok(()),
+        removed => removed,
     }
 }
 

@@ -187,6 +187,8 @@ async fn stage_newest(session: &Session) -> Result<ArriveReport> {
     let (compared, source) = (&looked.compared, &looked.source);
     let mut staged = stage::stage(session, compared, source, hash, String::new(), false).await?;
     staged.warnings.splice(0..0, warnings);
+    let refused = staged.failed.iter().map(|it| format!("{}: {}", it.path, it.message));
+    staged.warnings.extend(refused);
     Ok(ArriveReport {
         outcome: ArriveOutcome::Staged,
         id: Some(staged.folder.id().to_owned()),

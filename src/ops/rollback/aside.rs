@@ -122,9 +122,6 @@ pub(in crate::ops) async fn set_aside(session: &Session) -> Result<Vec<SetAside>
                 else {
                     continue;
                 };
-                if suffix == ".part" {
-                    continue;
-                }
                 let log = LOGS.iter().find(|log| suffix.ends_with(**log));
                 let path = place_of(step, suffix);
                 let path = if taken.insert((step.root, path.clone())) {

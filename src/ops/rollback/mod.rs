@@ -40,7 +40,7 @@ use arrive::Arriving;
 use compare::{Compared, compare};
 use live::Live;
 use plan::plan_of;
-use recover::{carry_out, needs_stop, recover_locked, refuse_busy};
+use recover::{carry_out, databases, needs_stop, recover_locked, refuse_busy, runs};
 use scope::Scope;
 
 use super::FileProblem;
@@ -337,6 +337,9 @@ async fn none_open(session: &Session, lock: &Arc<LockFile>) -> Result<()> {
     }
     let (settings, ambient, held) =
         (session.settings.clone(), session.ambient.clone(), Arc::clone(lock));
+    if !runs(&settings.state_dir).await? {
+        refuse_busy(&ambient, &databases(&journal)).await?;
+    }
     let report = Session::blocking(move || {
         recover_locked(&settings, &ambient, Gateway::MustBeStopped, &held)
     });
@@ -360,15 +363,20 @@ async fn carry(
     report.failed = staged.failed;
     report.arrival.clone_from(&staged.journal.arrival);
     report.warnings.extend(staged.warnings);
-    let running = crate::source::gateway::running(&session.settings.state_dir);
-    if running.is_some() && needs_stop(&staged.journal) {
+    let (state_dir, stop) = (&session.settings.state_dir, needs_stop(&staged.journal));
+    let mut waits = stop && runs(state_dir).await?;
+    if !waits {
+        if let Err(error) = refuse_busy(&session.ambient, &databases).await {
+            // Nothing was touched, and nothing is left of it.
+            staged.folder.remove()?;
+            return Err(error);
+        }
+        // It may have started while somebody was waited for.
+        waits = stop && runs(state_dir).await?;
+    }
+    if waits {
         report.outcome = Outcome::Waiting;
         return Ok(());
-    }
-    if let Err(error) = refuse_busy(&session.ambient, &databases).await {
-        // Nothing was touched, and nothing is left of it.
-        staged.folder.remove()?;
-        return Err(error);
     }
     let rollbacks = session.local.rollbacks();
     let (ambient, held) = (session.ambient.clone(), Arc::clone(lock));

@@ -1,21 +1,21 @@
 //! Finishing a rollback that is staged or was cut off, with nothing but what is on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::apply::{Apply, path_of};
+use super::apply::Apply;
 use super::arrive;
+use super::steps::full_path;
 use crate::error::{Error, Result};
 use crate::ops::FileProblem;
 use crate::ops::session::{Ambient, Session, Settings, millis};
 use crate::repo::{
-    Arrival, Journal, Last, Local, LockFile, Phase, RollbackFolder, Rollbacks, Step, StepKind,
-    Touched,
+    Arrival, Journal, Last, Local, LockFile, Phase, RollbackFolder, Rollbacks, StepKind, Touched,
 };
 use crate::source::database::open_in_this_process;
 use crate::source::gateway::running;
-use crate::source::{RelPath, absolute, locks};
+use crate::source::locks;
 
 /// How long others may keep a database locked.
 const LOCKED: Duration = Duration::from_secs(10);
@@ -134,7 +134,7 @@ pub async fn recover(
         lock => Arc::new(lock?),
     };
     if let Some((_, journal, _)) = rollbacks.open()?
-        && (gateway == Gateway::Stands || running(&settings.state_dir).is_none())
+        && (gateway == Gateway::Stands || !runs(&settings.state_dir).await?)
     {
         refuse_busy(ambient, &databases(&journal)).await?;
     }
@@ -149,7 +149,7 @@ pub async fn recover(
 pub(super) async fn refuse_busy(ambient: &Ambient, databases: &[PathBuf]) -> Result<()> {
     for path in databases {
         let mut left = LOCKED;
-        while let Some(holder) = locks::writer(path) {
+        while let Some(holder) = writer(path).await? {
             if left.is_zero() {
                 let by = holder.pid.map_or_else(String::new, |pid| format!(" by process {pid}"));
                 let message = format!("locked{by} for more than {} s", LOCKED.as_secs());
@@ -162,13 +162,22 @@ pub(super) async fn refuse_busy(ambient: &Ambient, databases: &[PathBuf]) -> Res
     Ok(())
 }
 
+/// Who keeps a database locked. Looks at files, and so keeps off the async threads.
+async fn writer(path: &Path) -> Result<Option<locks::Holder>> {
+    let path = path.to_owned();
+    Session::blocking(move || Ok(locks::writer(&path))).await
+}
+
+/// Whether OpenClaw runs, asked in the same way.
+pub(super) async fn runs(state_dir: &Path) -> Result<bool> {
+    let state_dir = state_dir.to_owned();
+    Session::blocking(move || Ok(running(&state_dir).is_some())).await
+}
+
 /// The databases that a rollback writes.
-fn databases(journal: &Journal) -> Vec<PathBuf> {
-    let path = |step: &Step| {
-        let root = journal.roots.get(usize::from(step.root))?;
-        Some(absolute(&path_of(root), &RelPath::from_bytes(step.path.clone())))
-    };
-    journal.steps.iter().filter(|step| step.kind == StepKind::Database).filter_map(path).collect()
+pub(super) fn databases(journal: &Journal) -> Vec<PathBuf> {
+    let written = journal.steps.iter().filter(|step| step.kind == StepKind::Database);
+    written.filter_map(|step| full_path(journal, step)).collect()
 }
 
 /// As [`recover`], for the holder of the lock. Blocks.
@@ -236,10 +245,16 @@ pub(super) fn carry_out(
     folder.set_phase(Phase::Reverting)?;
     apply.backward().map_err(|error| stuck(folder, problem.as_ref(), &error))?;
     folder.set_phase(Phase::Reverted)?;
+    let failed = apply.refused(&apply.old);
+    let late = std::mem::take(&mut apply.late);
+    // Some systems remove no folder that somebody has open.
+    drop(apply);
+    let _everything_is_back_all_the_same = folder.clear_staged();
     match problem {
         Some(error) => Err(error),
         None => Ok(RecoverReport {
-            late: apply.late,
+            failed,
+            late,
             problem: Some("what was staged for it is damaged".to_owned()),
             ..RecoverReport::of(Outcome::RolledBack, folder, journal)
         }),
@@ -261,16 +276,13 @@ fn finish(
     rollbacks: &Rollbacks,
     folder: &RollbackFolder,
     journal: &Journal,
-    apply: Apply<'_>,
+    mut apply: Apply<'_>,
     ambient: &Ambient,
 ) -> Result<RecoverReport> {
-    let failed = apply.refused();
-    let Apply { mut late, mut left, .. } = apply;
-    // Cut off right here before: what was noted then is noted.
-    if let Some(before) = rollbacks.last()?.filter(|last| last.id == folder.id()) {
-        late = before.late;
-        left = before.left;
-    }
+    let failed = apply.refused(&apply.new);
+    let (late, left) = (std::mem::take(&mut apply.late), std::mem::take(&mut apply.left));
+    // Some systems remove no folder that somebody has open.
+    drop(apply);
     let touched = journal.steps.iter().filter_map(|step| {
         let root = journal.roots.get(usize::from(step.root))?;
         Some(Touched { root: root.to_vec(), path: step.path.clone() })
@@ -301,7 +313,7 @@ pub(in crate::ops) async fn before_push(
 ) -> Result<Option<String>> {
     let rollbacks = session.local.rollbacks();
     let Some((folder, journal, phase)) = rollbacks.open()? else { return Ok(None) };
-    if running(&session.settings.state_dir).is_none() {
+    if !runs(&session.settings.state_dir).await? {
         match refuse_busy(&session.ambient, &databases(&journal)).await {
             // Nothing is touched yet, and what is there is worth having.
             Err(error) if phase == Phase::Staged => {

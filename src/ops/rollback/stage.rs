@@ -11,19 +11,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::compare::Compared;
 use super::config::{Coming, MAX_CONFIG_BYTES};
-use super::steps::Steps;
+use super::steps::{Steps, of_places};
 use super::trial::{Present, Trial};
 use super::{arrive, runs};
 use crate::ambient::{self, announced, random};
 use crate::crypto::{ContentHash, sha256};
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags, RootRecord};
-use crate::ops::restore::{Target, Work, fetch};
+use crate::ops::restore::{self, Target, Work, fetch};
 use crate::ops::session::{Session, millis};
 use crate::ops::{FileProblem, roots};
 use crate::repo::{Journal, PackSource, Phase, RollbackFolder, Step, StepKind};
 use crate::source::database::{Redact, host_database};
-use crate::source::place::{Place, Spot};
+use crate::source::place::{Place, Refusal, SET_OWNER, Spot};
 use crate::source::withheld::Withheld;
 use crate::source::{RelPath, Root, sqlite};
 
@@ -80,7 +80,8 @@ async fn fill(
         let path = RelPath::from_bytes(name.to_string().into_bytes());
         Entry { root: 0, path, mode, ..entry.clone() }
     });
-    let work = Arc::new(Work::new(session, entries.collect(), Arc::new(target), source));
+    let target = Arc::new(target);
+    let work = Arc::new(Work::new(session, entries.collect(), Arc::clone(&target), source));
     fetch(session, source, &work, false).await?;
 
     let failed = failures(compared, &steps, &work, &wanted);
@@ -93,7 +94,6 @@ async fn fill(
             lost.keys().filter_map(|at| wanted.get(*at).map(|(name, _)| *name)).collect();
         steps.retain(|step| !lost.contains(&step.name));
     }
-    let failed = failed.into_iter().map(|(_, problem)| problem).collect();
     let redacted = wanted.iter().filter(|(_, Entry { flags, .. })| {
         flags.has(EntryFlags::REDACTED) && !flags.has(EntryFlags::DATABASE)
     });
@@ -123,7 +123,20 @@ async fn fill(
         moved_from: compared.old_state.clone(),
         arrival: compared.arriving.as_ref().map(|arriving| arriving.record(compared, source)),
     };
-    let (journal, warnings) = Session::blocking(move || ready.seal(journal)).await?;
+    let sealed = Session::blocking(move || ready.seal(journal)).await?;
+    let Sealed { journal, warnings, refused } = sealed;
+    let all = target.refused().into_iter().chain(refused).collect();
+    let failed = failed.into_iter().map(|(_, problem)| problem);
+    let failed = failed.chain(restore::refused(of_places(&journal, all, |step, action| {
+        // Others have it from what is live, and owners are given once more.
+        let comes = match step.kind {
+            StepKind::Place => true,
+            StepKind::Database => step.before.is_none(),
+            _ => false,
+        };
+        comes && action != SET_OWNER
+    })));
+    let failed = failed.collect();
     Ok(Staged { folder: folder.clone(), journal, failed, warnings })
 }
 
@@ -160,6 +173,14 @@ fn damaged(source: &PackSource, failed: &[(u32, FileProblem)]) -> Error {
     Error::damaged(source.snapshot().id.object(), message)
 }
 
+/// A rollback of which all is ready.
+struct Sealed {
+    journal: Journal,
+    warnings: Vec<String>,
+    /// What the file system did not take of files in `new/`.
+    refused: Vec<Refusal>,
+}
+
 /// What is left to do once everything is fetched.
 struct Ready {
     folder: RollbackFolder,
@@ -181,7 +202,7 @@ struct Ready {
 
 impl Ready {
     /// Makes databases ready, makes all durable, and writes the journal.
-    fn seal(&self, mut journal: Journal) -> Result<(Journal, Vec<String>)> {
+    fn seal(&self, mut journal: Journal) -> Result<Sealed> {
         let new = Place::open(&self.folder.dir().join("new"), Arc::clone(&self.steps))?;
         let mut trial = Trial::new(self.folder.dir());
         let mut warnings = Vec::new();
@@ -222,7 +243,7 @@ impl Ready {
         }
         self.folder.save(&journal)?;
         self.folder.set_phase(Phase::Staged)?;
-        Ok((journal, warnings))
+        Ok(Sealed { journal, warnings, refused: new.refused().take() })
     }
 
     /// Puts the configuration as it will be into the trial.

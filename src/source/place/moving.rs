@@ -8,9 +8,9 @@ use cap_std::fs::OpenOptions;
 #[cfg(unix)]
 use super::system::set_link_time;
 use super::system::{make_link, private, set_mode, set_times};
-use super::{Look, Spot};
+use super::{Look, SET_MODE, SET_TIME, Spot};
 use crate::ambient::stepped;
-use crate::entry::EntryKind;
+use crate::entry::{EntryKind, PART};
 use crate::error::Result;
 use crate::source::holes::copy_with_holes;
 
@@ -20,7 +20,7 @@ impl Spot {
         // The same for the same name, so that what was cut off is found again.
         let mut hash = DefaultHasher::new();
         self.name.hash(&mut hash);
-        let name = format!(".b2-part-{:016x}", hash.finish());
+        let name = format!("{PART}{:016x}", hash.finish());
         // Messages are about the file that it becomes.
         Self { name: name.into(), ..self.clone() }
     }
@@ -73,37 +73,11 @@ impl Spot {
         let part = to.part();
         part.remove()?;
         let look = self.look()?.ok_or_else(|| self.failed("move")(ErrorKind::NotFound.into()))?;
-        match look.kind {
-            Some(EntryKind::File) => {
-                let mut from = self.open(false).map_err(self.failed("read"))?;
-                let mut options = OpenOptions::new();
-                options.write(true).create_new(true);
-                private(&mut options);
-                let create = || part.dir.open_with(&part.name, &options);
-                let mut file = part.step("create", create)?.into_std();
-                part.step("write", || copy_with_holes(&mut from, &mut file))?;
-                part.set_owner(look.owner)?;
-                part.attempt("set mode of", || set_mode(&file, look.mode))?;
-                part.attempt("set time of", || set_times(&file, look.mtime_ns))?;
-                part.step("sync", || file.sync_all())?;
-            }
-            Some(EntryKind::Symlink) => {
-                let target = self.dir.read_link_contents(&self.name);
-                let target = target.map_err(self.failed("read"))?;
-                part.step("link", || make_link(&part.dir, &target, &part.name))?;
-                part.set_owner(look.owner)?;
-                #[cfg(unix)]
-                part.attempt("set time of", || {
-                    set_link_time(&part.dir, &part.name, look.mtime_ns)
-                })?;
-            }
-            _ => return Err(self.failed("move")(ErrorKind::CrossesDevices.into())),
-        }
         let fresh = to.look()?.is_none();
-        match part.rename_to(to) {
-            Err(error) if error.kind() == ErrorKind::ResourceBusy => to.write_over(&part, look)?,
-            moved => moved.map_err(to.failed("move"))?,
-        }
+        self.copy_as(&part, look).and_then(|()| to.replace(&part, look)).inspect_err(|_| {
+            // On a full disk it would keep the room that going back may need.
+            let _best_effort = part.remove();
+        })?;
         to.sync_dir()?;
         match stepped(&*self.steps, "remove", || self.dir.remove_file(&self.name)) {
             // A mount point stays what it is.
@@ -117,6 +91,43 @@ impl Spot {
         }
     }
 
+    /// Copies the file or link that is here to `part`, with all that belongs to it, and makes the copy durable.
+    fn copy_as(&self, part: &Self, look: Look) -> Result<()> {
+        match look.kind {
+            Some(EntryKind::File) => {
+                let mut from = self.open(false).map_err(self.failed("read"))?;
+                let mut options = OpenOptions::new();
+                options.write(true).create_new(true);
+                private(&mut options);
+                let create = || part.dir.open_with(&part.name, &options);
+                let mut file = part.step("create", create)?.into_std();
+                part.step("write", || copy_with_holes(&mut from, &mut file))?;
+                part.set_owner(look.owner)?;
+                part.attempt(SET_MODE, || set_mode(&file, look.mode))?;
+                part.attempt(SET_TIME, || set_times(&file, look.mtime_ns))?;
+                part.step("sync", || file.sync_all())
+            }
+            Some(EntryKind::Symlink) => {
+                let target = self.dir.read_link_contents(&self.name);
+                let target = target.map_err(self.failed("read"))?;
+                part.step("link", || make_link(&part.dir, &target, &part.name))?;
+                part.set_owner(look.owner)?;
+                #[cfg(unix)]
+                part.attempt(SET_TIME, || set_link_time(&part.dir, &part.name, look.mtime_ns))?;
+                Ok(())
+            }
+            _ => Err(self.failed("move")(ErrorKind::CrossesDevices.into())),
+        }
+    }
+
+    /// Puts `part` in the place of what is here.
+    fn replace(&self, part: &Self, look: Look) -> Result<()> {
+        match part.rename_to(self) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => self.write_over(part, look),
+            moved => moved.map_err(self.failed("move")),
+        }
+    }
+
     /// Writes the content of `part`, which goes, into the file that is here.
     fn write_over(&self, part: &Self, look: Look) -> Result<()> {
         let mut from = part.open(false).map_err(part.failed("read"))?;
@@ -125,8 +136,8 @@ impl Spot {
             let bytes = io::copy(&mut from, &mut file)?;
             file.set_len(bytes)
         })?;
-        self.attempt("set mode of", || set_mode(&file, look.mode))?;
-        self.attempt("set time of", || set_times(&file, look.mtime_ns))?;
+        self.attempt(SET_MODE, || set_mode(&file, look.mode))?;
+        self.attempt(SET_TIME, || set_times(&file, look.mtime_ns))?;
         self.step("sync", || file.sync_all())?;
         part.remove()
     }

@@ -157,6 +157,20 @@ pub(super) fn set_times(file: &std::fs::File, ns: i64) -> std::io::Result<()> {
     file.set_times(FileTimes::new().set_modified(time.unwrap_or(epoch)))
 }
 
+/// Never follows a link.
+pub(super) fn set_time_at(dir: &Dir, name: &OsString, ns: i64) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        set_link_time(dir, name, ns)
+    }
+    #[cfg(not(unix))]
+    {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        set_times(&dir.open_with(name, &options)?.into_std(), ns)
+    }
+}
+
 pub(super) fn make_link(dir: &Dir, target: &Path, name: &OsString) -> std::io::Result<()> {
     #[cfg(unix)]
     {
