@@ -31,6 +31,8 @@ mod clock;
 mod foreign;
 #[path = "files/incomplete.rs"]
 mod incomplete;
+#[path = "support/locker.rs"]
+mod locker;
 #[path = "support/machine.rs"]
 mod machine;
 #[path = "support/plain.rs"]

@@ -1,9 +1,8 @@
 //! Databases under any name, what only looks like one, and what lies beside them.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use b2_backup::ops::{self, ShowOptions, is_incomplete};
@@ -11,8 +10,9 @@ use rusqlite::Connection;
 use tempfile::tempdir;
 
 use crate::clock::TestClock;
+use crate::locker::Locker;
 use crate::machine::Machine;
-use crate::plain::{noise, write};
+use crate::plain::{broken, noise, write};
 use crate::{codes, empty_machine};
 
 /// The files of a database whose process was killed: `rows` rows, all but the first only in the log.
@@ -115,11 +115,6 @@ async fn what_is_no_database_keeps_its_log() {
     machine.restore("latest", &to).await.unwrap();
     assert_eq!(fs::read(to.join("workspace/vault.db-wal")).unwrap(), noise(9, 6000));
     assert_eq!(fs::read(to.join("workspace/vault.db")).unwrap(), noise(1, 5000));
-}
-
-/// Begins as a database does, and is none.
-fn broken(seed: u64) -> Vec<u8> {
-    [b"SQLite format 3\0".as_slice(), &noise(seed, 9000)].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -253,46 +248,6 @@ async fn what_has_the_name_of_a_log_stays_out_as_a_file_of_secrets_does() {
     assert_eq!(machine.push().await.unwrap().skipped, []);
 }
 
-const LOCKED_BY_CHILD: &str = "B2_TEST_LOCKS";
-
-/// No test of its own: keeps a database locked until its stdin ends, where a [`Locker`] has started it.
-#[test]
-fn keeps_a_database_locked() {
-    let Ok(path) = std::env::var(LOCKED_BY_CHILD) else { return };
-    let connection = Connection::open(path).unwrap();
-    connection.execute_batch("CREATE TABLE t (x); BEGIN EXCLUSIVE").unwrap();
-    println!("\nlocked");
-    std::io::stdout().flush().unwrap();
-    let _ends = std::io::stdin().lines().count();
-}
-
-/// A process that keeps a database locked until it is told to end.
-struct Locker {
-    child: Child,
-    said: Lines<BufReader<ChildStdout>>,
-}
-
-impl Locker {
-    fn of(path: &Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--nocapture", "foreign::keeps_a_database_locked"])
-            .env(LOCKED_BY_CHILD, path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(said.by_ref().map_while(Result::ok).any(|line| line == "locked"));
-        Self { child, said }
-    }
-
-    fn end(mut self) {
-        drop(self.child.stdin.take());
-        let _rest = self.said.count();
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_database_is_waited_for_a_moment_and_named() {
     let (_dir, mut machine) = empty_machine();
@@ -301,10 +256,12 @@ async fn a_locked_database_is_waited_for_a_moment_and_named() {
     machine.clock = std::sync::Arc::<TestClock>::clone(&clock);
     write(&live, "workspace/a.md", "a");
     let names_of = ["state/openclaw.sqlite", "workspace/a.sqlite", "workspace/b.sqlite"];
-    let mut children = Vec::new();
+    let mut lockers = Vec::new();
     for name in names_of {
-        fs::create_dir_all(live.join(name).parent().unwrap()).unwrap();
-        children.push(Locker::of(&live.join(name)));
+        let database = live.join(name);
+        fs::create_dir_all(database.parent().unwrap()).unwrap();
+        Connection::open(&database).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        lockers.push(Locker::of(&database));
     }
     let report = machine.push().await.unwrap();
     // Others sleep, too, for other times.
@@ -320,7 +277,7 @@ async fn a_locked_database_is_waited_for_a_moment_and_named() {
         ]
     );
     assert!(report.snapshot.is_some(), "the rest is saved");
-    children.into_iter().for_each(Locker::end);
+    drop(lockers);
     assert_eq!(machine.push().await.unwrap().skipped, []);
 }
 

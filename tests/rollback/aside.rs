@@ -9,7 +9,7 @@ use b2_backup::ambient::{NoSteps, Steps};
 use b2_backup::ops::{self, Action, Keep, Outcome, PruneOptions};
 
 use super::host::{agent, databases, run, shared, value};
-use super::plain::{assert_same, first_day, noise, write};
+use super::plain::{assert_same, broken, first_day, noise, write};
 use super::trouble::Staged;
 use super::{Place, applied, exactly, lines, settled, to};
 
@@ -121,10 +121,6 @@ async fn nothing_came_late() {
     applied(&place.undo().await.unwrap());
     assert_eq!(value(&shared(&place.live), "SELECT count(*) FROM cron_jobs"), "0");
     assert_eq!(fs::read_to_string(place.live.join("workspace/MEMORY.md")).unwrap(), "other");
-}
-
-fn broken(seed: u64) -> Vec<u8> {
-    [b"SQLite format 3\0", &noise(seed, 5000)[..]].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,12 +2,8 @@
 
 use std::fs;
 
-use super::plain::{noise, write};
+use super::plain::{broken, noise, write};
 use super::{Place, applied, exactly, lines, to};
-
-fn broken(seed: u64) -> Vec<u8> {
-    [b"SQLite format 3\0".as_slice(), &noise(seed, 9000)].concat()
-}
 
 const NAMES: [&str; 4] = ["vault.db", "vault.db-wal", "b.sqlite", "b.sqlite-wal"];
 

@@ -112,6 +112,11 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
+/// Begins as a database does, and is none.
+pub(crate) fn broken(seed: u64) -> Vec<u8> {
+    [b"SQLite format 3\0".as_slice(), &noise(seed, 9000)].concat()
+}
+
 /// A state of a few files.
 pub(crate) fn first_day(root: &Path) {
     write(root, "openclaw.json", "{}");
