@@ -76,6 +76,23 @@ async fn memory_comes_back_unasked() {
     assert_eq!(asked(spoil, |id| only(id, &paths)).await, "");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_comes_back_unasked_to_a_workspace_that_is_a_link() {
+    let place = Place::in_memory();
+    let disk = place.dir.path().join("disk");
+    write(&disk, "ws/MEMORY.md", "then");
+    write(&disk, "ws/AGENTS.md", "then");
+    write(&place.live, "openclaw.json", "{}");
+    symlink(disk.join("ws"), place.live.join("workspace")).unwrap();
+    let snapshot = place.push().await;
+    write(&disk, "ws/MEMORY.md", "now");
+    let plan = plan_of(&place, &to(&snapshot)).await.unwrap();
+    assert_eq!((plan.entries.len(), plan.needs_approval), (1, vec![]));
+    write(&disk, "ws/AGENTS.md", "now");
+    let asked = plan_of(&place, &to(&snapshot)).await.unwrap().needs_approval;
+    assert!(asked.iter().any(|why| why.ends_with("ws/AGENTS.md holds instructions")), "{asked:?}");
+}
+
 /// Each of these is one step from what comes back unasked.
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_else_is_asked_for() {
