@@ -11,7 +11,6 @@
     reason = "helpers may panic as the tests do"
 )]
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -30,6 +29,7 @@ use tempfile::TempDir;
 #[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
 mod campaign;
 mod dump;
+mod hold;
 mod judge;
 #[path = "../support/machine.rs"]
 mod machine;
@@ -37,11 +37,15 @@ mod machine;
 #[allow(dead_code, reason = "each test binary uses a part")]
 #[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
 mod rng;
+mod sharp;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod tree;
 mod wild;
 
 use judge::{Picture, Said, losses};
 use machine::Machine;
+use skipped::skipped;
 use wild::Wild;
 
 /// The system's clock, set wrong by so many seconds.
@@ -85,7 +89,11 @@ impl Inside {
     fn mount(at: PathBuf) -> Option<Self> {
         std::fs::create_dir_all(&at).unwrap();
         let options = ["-t", "tmpfs", "-o", "size=16m", "none"];
-        quiet(Command::new("mount").args(options).arg(&at)).then(|| Self(at))
+        let mounted = quiet(Command::new("mount").args(options).arg(&at));
+        if !mounted {
+            skipped("a disk that is mounted in a workspace: this process may not mount");
+        }
+        mounted.then_some(Self(at))
     }
 }
 
@@ -146,7 +154,11 @@ impl World {
         let clock = Arc::new(WrongClock::default());
         let mut machine = Machine::new(&wild.state(), Arc::new(store));
         machine.clock = Arc::<WrongClock>::clone(&clock);
-        machine.settings.include_secrets = true;
+        machine.settings.include_secrets = wild.rng().chance(0.5);
+        // What was written within two seconds before a push is read again by the next: half of the lives go on later.
+        if wild.rng().chance(0.5) {
+            clock.0.store(60, Ordering::SeqCst);
+        }
         Self { wild, clock, machine, elsewhere, restores: 0, newest: None, _inside: inside }
     }
 
@@ -154,10 +166,12 @@ impl World {
     async fn said(&self, pushed: &PushReport) -> Said {
         let plan = ops::plan(&self.machine.session().await).await.unwrap();
         let left_out = plan.entries.into_iter().filter(|entry| !entry.included);
-        Said {
-            problems: pushed.skipped.iter().map(|problem| problem.path.clone()).collect(),
-            left_out: left_out.map(|entry| entry.path).collect(),
+        let mut said =
+            Said { left_out: left_out.map(|entry| entry.path).collect(), ..Said::default() };
+        for problem in &pushed.skipped {
+            said.problem(&problem.path, &problem.code);
         }
+        said
     }
 
     /// Pushes, restores the newest snapshot on a blank machine, and gives every loss.
@@ -178,33 +192,45 @@ impl World {
         let said = self.said(&pushed).await;
         self.restores += 1;
         let to = self.elsewhere.path().join(format!("restored-{}", self.restores));
-        let blank = self.machine.blank(self.elsewhere.path().join("blank"));
+        let blank = self.elsewhere.path().join(format!("blank-{}", self.restores));
+        let blank = self.machine.blank(blank);
         // Where nothing was new the last one has to be what is here.
         self.newest = pushed.snapshot.clone().or(self.newest.take());
-        let newest = self.newest.clone().unwrap();
-        let report = match blank.restore(&newest, &to).await {
+        let report = match blank.restore("latest", &to).await {
             Ok(report) => report,
             Err(error) => return vec![format!("the restore failed: {error} [{}]", error.code())],
         };
         let mut found = self.told_again(&pushed, &report).await;
-        // What a restore of everything names counts as told, too.
-        let mut said = said;
-        let restored = report.failed.iter().chain(&report.remarks);
-        said.problems.extend(restored.map(|problem| problem.path.clone()));
-        found.extend(losses(&state, None, &to, &said, &|path| precious(path)));
+        if Some(&report.snapshot) != self.newest.as_ref() {
+            found.push(format!("latest is {} and not {:?}", report.snapshot, self.newest));
+        }
+        // What a file system holds here, the one that is restored to holds, too.
+        let failed = report.failed.iter();
+        found.extend(failed.map(|problem| format!("{}: {}", problem.path, problem.message)));
+        // What a link leads to may be looked at in the link's place.
+        let came_back = |path: &Path| {
+            place_of(&report, path).is_some_and(|place| place.is_dir()) || self.in_place(&to, path)
+        };
+        let mut saved = vec![self.wild.state()];
+        saved.extend(outside.iter().map(|(path, _)| path.clone()).filter(|path| came_back(path)));
+        let covered = |path: &Path| saved.iter().any(|root| path.starts_with(root));
+        let secrets = self.machine.settings.include_secrets;
+        let may_go = |path: &[u8], is_dir| judge::may_be_left_out(path, is_dir, secrets);
+        let precious = |path: &[u8], is_dir| !may_go(path, is_dir);
+        found.extend(losses(&state, None, &to, &said, &precious, &covered));
         for (path, picture) in outside {
-            let place = place_of(&report, &path);
-            match place {
-                Some(place) if place.is_dir() => {
-                    let precious = path == self.wild.base.join("out/ws");
-                    let more = losses(&picture, Some(&path), &place, &said, &|_| precious);
-                    found
-                        .extend(more.into_iter().map(|loss| format!("{}: {loss}", path.display())));
-                }
-                // What a link leads to is looked at in the link's place.
-                _ if path != self.wild.base.join("out/ws") && self.in_place(&to, &path) => {}
-                _ if self.is_named(&said, &path) => {}
-                _ => found.push(format!("{}: no root came back", path.display())),
+            if let Some(place) = place_of(&report, &path).filter(|place| place.is_dir()) {
+                let is_workspace = path == self.wild.workspace();
+                // Not what stands at the top of the state.
+                let start: &[u8] = if is_workspace { b"workspace/" } else { b"linked/" };
+                let precious = |path: &[u8], is_dir| !may_go(&[start, path].concat(), is_dir);
+                let more = losses(&picture, Some(&path), &place, &said, &precious, &covered);
+                found.extend(more.into_iter().map(|loss| format!("{}: {loss}", path.display())));
+            } else if !picture.is_empty()
+                && !came_back(&path)
+                && !self.is_named(&said, &saved, &path)
+            {
+                found.push(format!("{}: no root came back", path.display()));
             }
         }
         std::fs::remove_dir_all(&to).unwrap();
@@ -214,11 +240,11 @@ impl World {
     /// Directories outside the state that belong to it: the configured workspace, and where links lead.
     fn outside(&self) -> Vec<PathBuf> {
         let mut outside = vec![];
-        let workspace = self.wild.base.join("out/ws");
-        if workspace.is_dir() {
-            outside.push(workspace);
-        }
         let mut open = vec![self.wild.state()];
+        if self.wild.workspace().is_dir() {
+            outside.push(self.wild.workspace());
+            open.push(self.wild.workspace());
+        }
         while let Some(dir) = open.pop() {
             for entry in std::fs::read_dir(&dir).unwrap() {
                 let path = entry.unwrap().path();
@@ -230,8 +256,11 @@ impl World {
                     && target.is_dir()
                     && !target.starts_with(self.wild.state())
                     && !self.wild.state().starts_with(&target)
+                    && !self.wild.workspace().starts_with(&target)
+                    && !outside.iter().any(|other| target.starts_with(other))
                 {
-                    outside.push(target);
+                    outside.push(target.clone());
+                    open.push(target);
                 }
             }
         }
@@ -243,26 +272,26 @@ impl World {
     /// Whether a link of the state that leads to a directory came back as a directory.
     fn in_place(&self, restored: &Path, outside: &Path) -> bool {
         let state = self.wild.state();
-        tree::read(&state, &["b2-backup"]).iter().any(|(path, item)| {
-            matches!(item.kind, tree::Kind::Link(_))
-                && tree::on_disk(&state, path).canonicalize().is_ok_and(|real| real == outside)
-                && std::fs::symlink_metadata(tree::on_disk(restored, path))
+        tree::links(&state).iter().any(|link| {
+            tree::on_disk(&state, link).canonicalize().is_ok_and(|real| real == outside)
+                && std::fs::symlink_metadata(tree::on_disk(restored, link))
                     .is_ok_and(|meta| meta.is_dir())
         })
     }
 
-    /// Whether a directory outside is named, or a link that leads to it.
-    fn is_named(&self, said: &Said, path: &Path) -> bool {
-        let mut names: BTreeSet<String> = said.problems.clone();
-        names.extend(said.left_out.iter().cloned());
-        names.iter().any(|name| {
-            let absolute = if name.starts_with('/') {
-                PathBuf::from(name)
-            } else {
-                self.wild.state().join(name)
-            };
-            absolute == path || absolute.canonicalize().is_ok_and(|real| real == path)
-        })
+    /// Whether each link that leads to a directory outside is named.
+    fn is_named(&self, said: &Said, roots: &[PathBuf], path: &Path) -> bool {
+        let leads_there = |root: &Path, link: &[u8]| {
+            tree::on_disk(root, link).canonicalize().is_ok_and(|real| real == path)
+        };
+        let mut names = Vec::new();
+        for root in roots {
+            let name = (*root != self.wild.state()).then_some(root.as_path());
+            let links = tree::links(root);
+            let there = links.iter().filter(|link| leads_there(root, link));
+            names.extend(there.map(|link| judge::shown(name, link)));
+        }
+        !names.is_empty() && names.iter().all(|name| said.links.contains(name))
     }
 
     /// What a push names as missing stands in the list and in the restore, too, whoever asks later.
@@ -285,12 +314,6 @@ impl World {
         }
         found
     }
-}
-
-/// No policy may leave out what the user or an agent made. What may be left out by rule alone is what stands in the
-/// documentation of what is saved: caches, media, locks of OpenClaw.
-fn precious(path: &[u8]) -> bool {
-    path.starts_with(b"workspace/")
 }
 
 /// Where a restore put a root, as its report says.
@@ -321,9 +344,13 @@ async fn life(base: PathBuf, seed: u64) -> Vec<String> {
 }
 
 async fn lives(disk: Disk, bounded: u64, whole: u64) {
+    if dump::reader().is_none() {
+        skipped("wild states: neither sqlite3 nor python3 is here to look into databases");
+        return;
+    }
     let mounted = if disk == Disk::CoarseExt4 {
         let Some(mounted) = Mounted::coarse() else {
-            eprintln!("SKIPPED: ext4 with inodes of 128 bytes: this process may not mount");
+            skipped("wild states on ext4 with inodes of 128 bytes: this process may not mount");
             return;
         };
         Some(mounted)
@@ -332,7 +359,7 @@ async fn lives(disk: Disk, bounded: u64, whole: u64) {
     };
     let memory = Path::new("/dev/shm");
     if disk == Disk::Memory && !memory.is_dir() {
-        eprintln!("SKIPPED: there is no /dev/shm");
+        skipped("wild states in memory: there is no /dev/shm");
         return;
     }
     let mut found = Vec::new();

@@ -27,10 +27,11 @@ pub(crate) enum Kind {
     Special,
 }
 
-/// One entry: permission bits (0o777) and what it is.
+/// One entry: permission bits (0o777), when it was written (seconds since 1970, nanoseconds), and what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) mode: u32,
+    pub(crate) mtime: (i64, i64),
     pub(crate) kind: Kind,
 }
 
@@ -61,6 +62,23 @@ pub(crate) fn read(root: &Path, left_out: &[&str]) -> Tree {
     tree
 }
 
+/// The links below a directory, by path below it.
+pub(crate) fn links(root: &Path) -> Vec<Vec<u8>> {
+    let (mut links, mut open) = (Vec::new(), vec![PathBuf::new()]);
+    while let Some(below) = open.pop() {
+        for entry in fs::read_dir(root.join(&below)).unwrap() {
+            let entry = entry.unwrap();
+            let (path, kind) = (below.join(entry.file_name()), entry.file_type().unwrap());
+            if kind.is_dir() {
+                open.push(path);
+            } else if kind.is_symlink() {
+                links.push(path.into_os_string().into_vec());
+            }
+        }
+    }
+    links
+}
+
 fn item(path: &Path) -> Item {
     let meta = fs::symlink_metadata(path).unwrap();
     let kind = meta.file_type();
@@ -76,7 +94,7 @@ fn item(path: &Path) -> Item {
         Kind::File { bytes, sha256, taken: meta.blocks() * 512 }
     };
     let mode = if matches!(kind, Kind::Link(_)) { 0 } else { meta.permissions().mode() & 0o777 };
-    Item { mode, kind }
+    Item { mode, mtime: (meta.mtime(), meta.mtime_nsec()), kind }
 }
 
 fn hash(path: &Path) -> (u64, [u8; 32]) {

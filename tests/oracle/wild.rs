@@ -1,5 +1,6 @@
 //! Wild states: what people really have lying in a state directory, drawn from a seed.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat, utimensat};
 
+use crate::hold::Holder;
 use crate::rng::Rng;
 
 /// Names as they occur, and as nobody expects them.
@@ -40,6 +42,7 @@ const NAMES: &[&str] = &[
     "x.tmp",
     "cache",
     "log.txt",
+    "auth-profiles.json",
 ];
 
 /// Names of databases: those that SQLite's users give, and those that nobody would take for one.
@@ -58,6 +61,7 @@ const PLACES: &[&str] = &[
     "state/mine",
     "state/worktrees/one",
     "state/sandboxes/two",
+    "state/credentials",
     "out/ws",
     "out/ws/notes",
     "out/linked",
@@ -71,11 +75,13 @@ pub(crate) struct Wild {
     pub(crate) base: PathBuf,
     rng: Rng,
     made: u64,
+    /// Databases that a process holds open.
+    held: BTreeMap<PathBuf, Holder>,
 }
 
 impl Wild {
     pub(crate) fn new(base: PathBuf, seed: u64) -> Self {
-        let mut wild = Self { base, rng: Rng::new(seed), made: 0 };
+        let mut wild = Self { base, rng: Rng::new(seed), made: 0, held: BTreeMap::new() };
         for place in PLACES {
             fs::create_dir_all(wild.base.join(place)).unwrap();
         }
@@ -105,6 +111,11 @@ impl Wild {
         self.base.join("state")
     }
 
+    /// The configured workspace elsewhere.
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.base.join("out/ws")
+    }
+
     fn text(&mut self, path: &str, text: &str) {
         fs::write(self.base.join(path), text).unwrap();
     }
@@ -132,8 +143,8 @@ impl Wild {
             };
             let path = dir.join(name);
             // A file system that holds no such name has none to lose.
-            let fits = fs::write(&path, "").is_ok();
-            if fits && fs::metadata(&path).is_ok_and(|meta| meta.len() == 0 && meta.nlink() == 1) {
+            let created = fs::OpenOptions::new().write(true).create_new(true).open(&path);
+            if created.is_ok() {
                 fs::remove_file(&path).unwrap();
                 return path;
             }
@@ -240,6 +251,45 @@ impl Wild {
                 fs::copy(&from, &to).unwrap();
             }
         }
+        // The longest names have no room for a log.
+        if self.rng.chance(0.4) && path.file_name().unwrap().len() < 200 {
+            self.held.insert(path.clone(), Holder::of(&path));
+            self.insert(&path);
+        }
+    }
+
+    /// Somebody goes on writing to a database, and leaves what is new in its log: a process that still holds it open,
+    /// also in the midst of a transaction, or one that was killed.
+    fn insert(&mut self, path: &Path) {
+        let (bytes, within) = (self.rng.between(1, 3000), self.rng.chance(0.2));
+        if let Some(holder) = self.held.get_mut(path) {
+            let random = self.rng.hex(2 * bytes);
+            holder.run("COMMIT");
+            if within {
+                holder.run("BEGIN IMMEDIATE");
+            }
+            return holder.run(&format!("INSERT INTO t (v) VALUES (x'{random}')"));
+        }
+        let scratch = tempfile::tempdir().unwrap();
+        let copy = scratch.path().join("db");
+        for log in ["", "-wal"] {
+            let _none = fs::copy(with(path, log), with(&copy, log));
+        }
+        let Ok(connection) = Connection::open(&copy) else { return };
+        let insert = "INSERT INTO t (v) VALUES (?1)";
+        // Not where it is broken, or somebody else's.
+        if connection.execute_batch("PRAGMA wal_autocheckpoint = 0").is_err()
+            || connection.execute(insert, [self.rng.bytes(bytes)]).is_err()
+        {
+            return;
+        }
+        for log in ["-wal", ""] {
+            let from = with(&copy, log);
+            if from.exists() {
+                fs::copy(from, with(path, log)).unwrap();
+            }
+        }
+        let _none = fs::remove_file(with(path, "-shm"));
     }
 
     fn broken_database(&mut self) {
@@ -346,17 +396,15 @@ impl Wild {
 
     fn change(&mut self, path: &Path, files: &[PathBuf]) {
         // What is done to a log is done to its database: only whole databases change here.
-        let name = path.file_name().unwrap().as_bytes();
-        if [&b"-wal"[..], b"-shm", b"-journal"].iter().any(|log| name.ends_with(log)) {
+        if is_log(path) {
             return;
         }
         let meta = fs::metadata(path).unwrap();
         match self.rng.between(0, 6) {
             // The same size and the same time, and other bytes.
             0 | 1 if meta.len() > 0 && meta.len() < 1 << 20 => {
-                let is_database = crate::dump::says_so(path);
-                if is_database {
-                    return;
+                if crate::dump::says_so(path) {
+                    return self.insert(path);
                 }
                 fs::write(path, self.rng.bytes(usize::try_from(meta.len()).unwrap())).unwrap();
                 if self.rng.chance(0.5) {
@@ -366,6 +414,7 @@ impl Wild {
                 }
             }
             2 => {
+                self.held.remove(path);
                 for log in ["-wal", "-shm", "-journal"] {
                     let _none = fs::remove_file(with(path, log));
                 }
@@ -374,7 +423,7 @@ impl Wild {
             3 => {
                 let other = self.rng.pick(files).clone();
                 let databases = crate::dump::says_so(path) || crate::dump::says_so(&other);
-                if !databases && other.exists() {
+                if !databases && !is_log(&other) && other.exists() {
                     fs::rename(&other, path).unwrap();
                 }
             }
@@ -393,10 +442,12 @@ impl Wild {
 
     /// The configured workspace outside goes, or comes back.
     pub(crate) fn workspace_comes_and_goes(&mut self) {
-        let (there, away) = (self.base.join("out/ws"), self.base.join("away"));
+        let (there, away) = (self.workspace(), self.base.join("away"));
         if away.exists() {
-            let _empty = fs::remove_dir(&there);
-            fs::rename(away, there).unwrap();
+            // Somebody may have written to where it was.
+            if fs::remove_dir(&there).is_ok() || !there.exists() {
+                fs::rename(away, there).unwrap();
+            }
         } else {
             fs::rename(&there, away).unwrap();
             if self.rng.chance(0.5) {
@@ -408,6 +459,11 @@ impl Wild {
     pub(crate) fn rng(&mut self) -> &mut Rng {
         &mut self.rng
     }
+}
+
+fn is_log(path: &Path) -> bool {
+    let name = path.file_name().unwrap().as_bytes();
+    [&b"-wal"[..], b"-shm", b"-journal"].iter().any(|log| name.ends_with(log))
 }
 
 fn with(path: &Path, suffix: &str) -> PathBuf {
