@@ -6,7 +6,8 @@ export default defineConfig({
     // Addons and signal handlers want processes, not threads.
     pool: 'forks',
     env: { TZ: 'UTC' },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // For what hangs. Some start npm or the command a dozen times, and take ten times as long beside a compiler.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
   },
 });

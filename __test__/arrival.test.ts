@@ -7,6 +7,7 @@ import { registerHooks } from '../ts/plugin/hooks.ts';
 import { createService } from '../ts/plugin/service.ts';
 import { setGatewayRuns } from '../ts/plugin/shared.ts';
 import { CONFIG, FakeHost, HeldEngine, NOT_NEW, rest, TestClock, temporaryState } from './plugin-support.ts';
+import { PATIENT } from './support.ts';
 
 const ID = '2026-11-20T12-00-00Z-aaaaaaaa';
 
@@ -255,7 +256,7 @@ describe('a new machine', () => {
       finish = resolve;
     });
     const made = await gateway({ arrive: () => arriving, wait: false });
-    await vi.waitFor(() => expect(made.engine.arrive).toHaveBeenCalledTimes(1));
+    await vi.waitFor(() => expect(made.engine.arrive).toHaveBeenCalledTimes(1), PATIENT);
     let ready = false;
     void made.ready.then(() => {
       ready = true;
@@ -263,10 +264,10 @@ describe('a new machine', () => {
     await made.clock.advance(59_000);
     expect(ready).toBe(false);
     await made.clock.advance(2_000);
-    await vi.waitFor(() => expect(ready).toBe(true));
+    await vi.waitFor(() => expect(ready).toBe(true), PATIENT);
     expect(made.held.pushes).toEqual([]);
     finish(STAGED);
-    await vi.waitFor(() => expect(made.restart).toHaveBeenCalledTimes(1));
+    await vi.waitFor(() => expect(made.restart).toHaveBeenCalledTimes(1), PATIENT);
     expect(made.engine.arrive).toHaveBeenCalledTimes(1);
   });
 
@@ -299,7 +300,7 @@ describe('a new machine', () => {
       restart: vi.fn(),
     });
     const ready = Promise.resolve(host.service.start(host.context));
-    await vi.waitFor(() => expect(signals).toHaveLength(1));
+    await vi.waitFor(() => expect(signals).toHaveLength(1), PATIENT);
     await host.service.stop(host.context);
     await ready;
     expect(signals[0]?.aborted).toBe(true);

@@ -3,7 +3,7 @@ import { main } from '../ts/cli/main.ts';
 import type { Engine } from '../ts/engine.ts';
 import type { Operation } from '../ts/operation.ts';
 import { json, PUSHED, run } from './cli-support.ts';
-import { type World, world } from './support.ts';
+import { PATIENT, type World, world } from './support.ts';
 
 describe('signals', () => {
   const untilAborted = (operation: Operation | undefined): Promise<never> =>
@@ -17,7 +17,7 @@ describe('signals', () => {
   ] as const)('%s cancels and ends with %d; the second one ends at once', async (signal, status) => {
     const deps = world({ push: (__, ___, operation) => untilAborted(operation) });
     const running = main(['push'], deps);
-    await vi.waitUntil(() => deps.signals.count === 2);
+    await vi.waitUntil(() => deps.signals.count === 2, PATIENT);
     deps.signals.send(signal);
     deps.signals.send(signal);
     expect(await running).toBe(status);
@@ -31,7 +31,7 @@ describe('signals', () => {
   it('keep to the document with --json', async () => {
     const deps = world({ push: (__, ___, operation) => untilAborted(operation) });
     const running = main(['push', '--json'], deps);
-    await vi.waitUntil(() => deps.signals.count === 2);
+    await vi.waitUntil(() => deps.signals.count === 2, PATIENT);
     deps.signals.send('SIGTERM');
     expect(await running).toBe(143);
     expect(JSON.parse(deps.stdout.text)).toEqual({ ok: false, code: 'B2_CANCELLED', message: 'cancelled' });

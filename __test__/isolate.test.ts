@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { until } from '../e2e/support/until.ts';
 import { createIsolate } from '../ts/isolate.ts';
 import { LineSplitter } from '../ts/protocol.ts';
 
@@ -114,6 +115,15 @@ describe('a job in a process of its own', () => {
   });
 });
 
+/** The last of the signals that the worker sets a handler for. */
+const { SIGHUP } = constants.signals;
+
+/** Whether a process handles a signal, by its number. */
+function catches(pid: number | undefined, signal: number): boolean {
+  const [, mask = '0'] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
+
 describe('the real worker', () => {
   const path = new URL('../dist/worker.js', import.meta.url).pathname;
 
@@ -123,7 +133,10 @@ describe('the real worker', () => {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       noise += text;
     });
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    // It has to have come as far as to listen: on a busy machine that takes longer.
+    if (process.platform === 'linux')
+      await until('the worker to hear signals', () => catches(child.pid, SIGHUP));
+    else await new Promise((resolve) => setTimeout(resolve, 5_000));
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) child.kill(signal);
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(child.exitCode ?? child.signalCode).toBeNull();

@@ -11,6 +11,7 @@ import { registerRpc } from '../ts/plugin/rpc.ts';
 import { createService } from '../ts/plugin/service.ts';
 import { tellStatus } from '../ts/plugin/tell.ts';
 import { CONFIG, FakeHost, HeldEngine, PRUNED, rest, TestClock, temporaryState } from './plugin-support.ts';
+import { PATIENT } from './support.ts';
 
 const HOUR = 60 * 60_000;
 const DAY = 24 * HOUR;
@@ -230,7 +231,7 @@ describe('a look at what is stored', () => {
     const { held, verifies, host } = await gateway({ days: { verify: 9 } });
     await held.last.succeed();
     const stop = host.fire('gateway_stop', { reason: 'shutdown' });
-    await vi.waitFor(() => expect(held.pushes).toHaveLength(2));
+    await vi.waitFor(() => expect(held.pushes).toHaveLength(2), PATIENT);
     expect(verifies[0]?.operation.signal?.aborted).toBe(true);
     await held.last.succeed();
     await stop;

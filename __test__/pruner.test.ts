@@ -9,6 +9,7 @@ import { registerHooks } from '../ts/plugin/hooks.ts';
 import { registerRpc } from '../ts/plugin/rpc.ts';
 import { createService } from '../ts/plugin/service.ts';
 import { CONFIG, FakeHost, HeldEngine, PRUNED, rest, TestClock, temporaryState } from './plugin-support.ts';
+import { PATIENT } from './support.ts';
 
 const HOUR = 60 * 60_000;
 
@@ -121,7 +122,7 @@ describe('pruning after pushes', () => {
     const { held, prunes, host } = await gateway({ since: 23 * HOUR });
     await held.last.succeed();
     const stop = host.fire('gateway_stop', { reason: 'shutdown' });
-    await vi.waitFor(() => expect(held.last.options).toMatchObject({ reason: 'shutdown' }));
+    await vi.waitFor(() => expect(held.last.options).toMatchObject({ reason: 'shutdown' }), PATIENT);
     await held.last.succeed({ snapshots: 99 });
     await stop;
     expect(prunes).toHaveLength(0);
@@ -131,7 +132,7 @@ describe('pruning after pushes', () => {
     const { held, prunes, host } = await gateway();
     await held.last.succeed();
     const stop = host.fire('gateway_stop', { reason: 'shutdown' });
-    await vi.waitFor(() => expect(held.pushes).toHaveLength(2));
+    await vi.waitFor(() => expect(held.pushes).toHaveLength(2), PATIENT);
     expect(prunes[0]?.operation.signal?.aborted).toBe(true);
     await held.last.succeed();
     await stop;

@@ -106,18 +106,29 @@ describe('publishing', () => {
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  async function tarball(name: string, version: string): Promise<string> {
-    const folder = join(directory, `${name}-${version}`);
-    mkdirSync(folder);
-    writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, version }));
-    await run('npm', ['pack', '--pack-destination', directory, folder]);
-    return join(directory, `${name}-${version}.tgz`);
+  /** Packages with nothing in them. Each call of npm takes a second, and many of them on a busy machine. */
+  async function tarballs<const T extends readonly string[]>(
+    ...names: T
+  ): Promise<{ [at in keyof T]: string }> {
+    const folders = names.map((spec) => {
+      const [name, version] = spec.split('@');
+      const folder = join(directory, spec);
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, version }));
+      return folder;
+    });
+    await run('npm', ['pack', '--pack-destination', directory, ...folders]);
+    return names.map((spec) => join(directory, `${spec.replace('@', '-')}.tgz`)) as never;
   }
 
   it('goes in order, passes over what is there, and tags what is no release', async () => {
-    const first = await tarball('first', '1.0.0');
-    const second = await tarball('second', '1.0.0-beta.1');
-    const third = await tarball('third', '1.0.0');
+    const [first, second, third, fourth, fifth] = await tarballs(
+      'first@1.0.0',
+      'second@1.0.0-beta.1',
+      'third@1.0.0',
+      'fourth@2.0.0-beta.1',
+      'fifth@1.0.0',
+    );
     const registry = await startRegistry([second], 'swordfish');
     const env = {
       ...process.env,
@@ -129,17 +140,15 @@ describe('publishing', () => {
     try {
       const options = { provenance: false, env };
       expect(await publish([first, second, third], options)).toEqual(['first@1.0.0', 'third@1.0.0']);
-      expect(await publish([first, await tarball('fourth', '2.0.0-beta.1')], options)).toEqual([
-        'fourth@2.0.0-beta.1',
-      ]);
+      expect(await publish([first, fourth], options)).toEqual(['fourth@2.0.0-beta.1']);
       expect(registry.published).toEqual([
         'first@1.0.0 latest',
         'third@1.0.0 latest',
         'fourth@2.0.0-beta.1 next',
       ]);
-      await expect(
-        publish([await tarball('fifth', '1.0.0')], { ...options, env: { ...env, NODE_AUTH_TOKEN: '' } }),
-      ).rejects.toThrow(/npm publish/);
+      await expect(publish([fifth], { ...options, env: { ...env, NODE_AUTH_TOKEN: '' } })).rejects.toThrow(
+        /npm publish/,
+      );
     } finally {
       await registry.close();
     }

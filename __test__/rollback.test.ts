@@ -4,6 +4,7 @@ import type { RollbackReport } from '../index.js';
 import { BackupError } from '../ts/errors.ts';
 import { rest, temporaryState } from './plugin-support.ts';
 import { CHAT, DONE, entry, fails, gateway, HASH, ID, NOTHING, REPORT, staged } from './rollback-support.ts';
+import { PATIENT } from './support.ts';
 
 describe('a preview', () => {
   it('tells the plan, the text that goes back, and how to do it', async () => {
@@ -266,7 +267,7 @@ describe('a rollback', () => {
     const before = held.pushes.length;
     await held.last.succeed();
     const stop = host.fire('gateway_stop', { reason: 'gateway stopping' });
-    await vi.waitFor(() => expect(held.pushes).toHaveLength(before + 1));
+    await vi.waitFor(() => expect(held.pushes).toHaveLength(before + 1), PATIENT);
     await rest();
     await held.last.succeed();
     await stop;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
 import { serveJob } from '../ts/serve-job.ts';
-import { coded, type FakeCancelHandle, fakeNative } from './support.ts';
+import { coded, type FakeCancelHandle, fakeNative, PATIENT } from './support.ts';
 
 const JOB = { op: 'push', settings: { stateDir: '/s' }, options: { reason: 'manual' } };
 
@@ -12,7 +12,7 @@ function serve(parts: Record<string, unknown>) {
   const exit = vi.fn<(code: number) => void>();
   serveJob({ input, output, loadNative: async () => fakeNative(parts), exit, orphanGraceMs: 10 });
   const send = (value: unknown) => input.write(`${JSON.stringify(value)}\n`);
-  const ended = vi.waitUntil(() => exit.mock.calls.length > 0);
+  const ended = vi.waitUntil(() => exit.mock.calls.length > 0, PATIENT);
   const said = () =>
     String(output.read())
       .trim()

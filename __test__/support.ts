@@ -4,6 +4,9 @@ import type { CliDeps, StopSignal } from '../ts/cli/deps.ts';
 import type { Engine } from '../ts/engine.ts';
 import type { NativeModule } from '../ts/native.ts';
 
+/** How long `vi.waitFor` and `vi.waitUntil` wait: longer than anything takes on a machine that is busy. Theirs is a second. */
+export const PATIENT = { timeout: 30_000 };
+
 export class FakeCancelHandle {
   cancelled = false;
   readonly #listeners: (() => void)[] = [];
