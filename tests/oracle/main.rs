@@ -220,17 +220,15 @@ impl World {
         found.extend(losses(&state, None, &to, &said, &precious, &covered));
         for (path, picture) in outside {
             if let Some(place) = place_of(&report, &path).filter(|place| place.is_dir()) {
-                let is_workspace = path == self.wild.workspace();
-                // Not what stands at the top of the state.
-                let start: &[u8] = if is_workspace { b"workspace/" } else { b"linked/" };
+                let start = self.start(&path);
                 let precious = |path: &[u8], is_dir| !may_go(&[start, path].concat(), is_dir);
                 let more = losses(&picture, Some(&path), &place, &said, &precious, &covered);
                 found.extend(more.into_iter().map(|loss| format!("{}: {loss}", path.display())));
-            } else if !picture.is_empty()
-                && !came_back(&path)
-                && !self.is_named(&said, &saved, &path)
-            {
-                found.push(format!("{}: no root came back", path.display()));
+            } else if !picture.is_empty() && !came_back(&path) {
+                let untold = self.untold(&said, &saved, &path);
+                if !untold.is_empty() || path == self.wild.workspace() {
+                    found.push(format!("{}: no root came back {untold:?}", path.display()));
+                }
             }
         }
         std::fs::remove_dir_all(&to).unwrap();
@@ -279,19 +277,37 @@ impl World {
         })
     }
 
-    /// Whether each link that leads to a directory outside is named.
-    fn is_named(&self, said: &Said, roots: &[PathBuf], path: &Path) -> bool {
-        let leads_there = |root: &Path, link: &[u8]| {
-            tree::on_disk(root, link).canonicalize().is_ok_and(|real| real == path)
-        };
-        let mut names = Vec::new();
+    /// The links to a directory outside that are neither named, nor left out themselves as they may be.
+    fn untold(&self, said: &Said, roots: &[PathBuf], path: &Path) -> Vec<String> {
+        let secrets = self.machine.settings.include_secrets;
+        let mut untold = Vec::new();
         for root in roots {
             let name = (*root != self.wild.state()).then_some(root.as_path());
-            let links = tree::links(root);
-            let there = links.iter().filter(|link| leads_there(root, link));
-            names.extend(there.map(|link| judge::shown(name, link)));
+            for link in tree::links(root) {
+                if !tree::on_disk(root, &link).canonicalize().is_ok_and(|real| real == path) {
+                    continue;
+                }
+                let place = [self.start(root), &link].concat();
+                let left_out = judge::may_be_left_out(&place, false, secrets)
+                    && judge::named(&said.left_out, name, &link);
+                let shown = judge::shown(name, &link);
+                if !left_out && !said.links.contains(&shown) {
+                    untold.push(shown);
+                }
+            }
         }
-        !names.is_empty() && names.iter().all(|name| said.links.contains(name))
+        untold
+    }
+
+    /// What a path in a root begins with where the rules are asked: only the state has those of its top.
+    fn start(&self, root: &Path) -> &'static [u8] {
+        if root == self.wild.state() {
+            b""
+        } else if root == self.wild.workspace() {
+            b"workspace/"
+        } else {
+            b"linked/"
+        }
     }
 
     /// What a push names as missing stands in the list and in the restore, too, whoever asks later.
