@@ -94,6 +94,16 @@ pub fn stepped<T>(
     Ok(done)
 }
 
+/// Makes directories that only their owner may enter.
+#[must_use]
+pub fn private_dirs() -> std::fs::DirBuilder {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "same shape as on unix"))]
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
 /// As [`stepped`], for what SQLite does with the database at `path`: it knows itself whether it was done.
 ///
 /// # Errors

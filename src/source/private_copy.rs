@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::stat;
+use crate::ambient::private_dirs;
 use crate::error::{Error, Result};
 
 /// Makes a new, empty file that only this user may read.
@@ -30,11 +31,9 @@ impl PrivateCopy {
             || stat::fingerprint(source, true).map_err(|error| Error::io("read", source, error));
         let before = look()?;
         let directory = with_suffix(copy, ".private");
-        #[cfg_attr(not(unix), expect(unused_mut, reason = "same shape as on unix"))]
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&directory).map_err(|error| Error::io("create", &directory, error))?;
+        private_dirs()
+            .create(&directory)
+            .map_err(|error| Error::io("create", &directory, error))?;
         let private = Self(directory);
         for suffix in std::iter::once("").chain(logs(source)) {
             let (from, to) =

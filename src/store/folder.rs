@@ -20,10 +20,10 @@ use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
 
-use place::{ignore_existing, private_folder, refuse_orphan, remove_stale, rename_new};
+use place::{ignore_existing, refuse_orphan, remove_stale, rename_new};
 
 use super::{Listing, ObjectInfo, ObjectKey, ObjectStore, ObjectVersion, Traffic};
-use crate::ambient::{Entropy, random};
+use crate::ambient::{Entropy, private_dirs, random};
 use crate::error::{Error, Result};
 
 /// Holds unfinished files; lies beside the prefix, so that no listing sees it.
@@ -104,7 +104,7 @@ impl Inner {
     fn made_root(&self) -> std::io::Result<&Dir> {
         match self.root() {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                ignore_existing(private_folder().create(&self.path))?;
+                ignore_existing(private_dirs().create(&self.path))?;
                 self.root()
             }
             root => root,

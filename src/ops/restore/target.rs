@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
 
-use crate::ambient::{Steps, stepped};
+use crate::ambient::{Steps, private_dirs, stepped};
 use crate::crypto::ContentHash;
 use crate::entry::RelPath;
 use crate::error::{Error, Result};
@@ -52,7 +52,7 @@ impl Target {
     /// Creates the directory, for its owner alone, or takes an empty one.
     pub(in crate::ops) fn open(path: &Path, steps: Arc<dyn Steps>) -> Result<Self> {
         let made: Vec<&Path> = path.ancestors().take_while(|above| !is_there(above)).collect();
-        private_dirs().create(path).map_err(|error| match error.kind() {
+        private_dirs().recursive(true).create(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotADirectory => {
                 Error::TargetNotEmpty { path: path.to_owned() }
             }
@@ -370,14 +370,6 @@ impl Target {
 
 fn is_there(path: &Path) -> bool {
     path.as_os_str().is_empty() || path.symlink_metadata().is_ok()
-}
-
-fn private_dirs() -> std::fs::DirBuilder {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
 }
 
 /// One problem for each kind of refusal: on such a file system it is the same for all files.

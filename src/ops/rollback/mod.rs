@@ -47,6 +47,7 @@ use super::FileProblem;
 use super::push::{push_locked, save_aside};
 use super::session::{Session, Settings};
 use super::tree::{choose, entries, incomplete};
+use crate::ambient::private_dirs;
 use crate::error::{Error, Result};
 use crate::format::{Reason, SnapshotId};
 use crate::repo::{Arrival, Journal, Last, LockFile, PackSource, Phase, Spool};
@@ -157,10 +158,7 @@ fn make_state_dir(state_dir: &Path) -> Result<bool> {
     if state_dir.exists() || !state_dir.parent().is_some_and(Path::is_dir) {
         return Ok(false);
     }
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(state_dir).map_err(|error| Error::io("create", state_dir, error))?;
+    private_dirs().create(state_dir).map_err(|error| Error::io("create", state_dir, error))?;
     Ok(true)
 }
 

@@ -26,15 +26,6 @@ pub(super) fn refuse_orphan(path: &Path) -> Result<()> {
     Err(Error::Bucket { message })
 }
 
-/// Only its owner may enter the folder.
-pub(super) fn private_folder() -> std::fs::DirBuilder {
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "same shape as on unix"))]
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-}
-
 pub(super) fn ignore_existing(made: std::io::Result<()>) -> std::io::Result<()> {
     match made {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
