@@ -4,9 +4,11 @@ use std::fs;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use b2_backup::ambient::{NoSteps, Steps};
 use b2_backup::ops::{self, Action, Keep, Outcome, PruneOptions};
+use b2_backup::progress::{Event, Phase, Progress};
 
 use super::host::{agent, databases, run, shared, value};
 use super::plain::{assert_same, broken, first_day, noise, write};
@@ -123,6 +125,110 @@ async fn nothing_came_late() {
     assert_eq!(fs::read_to_string(place.live.join("workspace/MEMORY.md")).unwrap(), "other");
 }
 
+/// A state with a file and a database that are rolled back, and nothing that came late.
+async fn rolled_back() -> Place {
+    let place = Place::new();
+    first_day(&place.live);
+    databases(&place.live);
+    let snapshot = place.push().await;
+    write(&place.live, "workspace/MEMORY.md", "other");
+    run(&shared(&place.live), "DELETE FROM cron_jobs");
+    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
+    assert_eq!(old(&place.live).len(), 2);
+    place
+}
+
+/// What was set aside is in the snapshot that an undo goes by.
+async fn assert_saved(place: &Place) {
+    place.machine.push().await.unwrap();
+    assert_eq!(old(&place.live), Vec::<PathBuf>::new());
+    applied(&place.undo().await.unwrap());
+    assert_eq!(fs::read_to_string(place.live.join("workspace/MEMORY.md")).unwrap(), "other");
+    assert_eq!(value(&shared(&place.live), "SELECT count(*) FROM cron_jobs"), "0");
+}
+
+/// Settings that came with the restart have everything read again: what was set aside, where it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_is_read_again_with_other_settings() {
+    let mut place = rolled_back().await;
+    place.machine.settings.exclude = vec!["workspace/none-of-that-name".into()];
+    assert_saved(&place).await;
+}
+
+/// What lies in a pack that cannot be read is stored again: what was set aside, from where it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_damaged_pack_held_is_read_again() {
+    let place = rolled_back().await;
+    for (key, bytes) in place.store.objects() {
+        if key.contains("packs/") {
+            let mut bytes = bytes.to_vec();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            place.store.raw_replace(&key, bytes);
+        }
+    }
+    let report = place.machine.verify(true).await;
+    assert!(!report.problems.is_empty());
+    assert_saved(&place).await;
+}
+
+/// A root more than the newest snapshot has: nothing of it is known to be the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_is_read_again_where_a_root_was_set_aside() {
+    let place = Place::new();
+    first_day(&place.live);
+    let elsewhere = place.dir.path().join("elsewhere");
+    write(&elsewhere, "note.md", "then");
+    write(
+        &place.live,
+        "openclaw.json",
+        format!("{{ agents: {{ defaults: {{ workspace: {elsewhere:?} }} }} }}"),
+    );
+    let snapshot = place.push().await;
+    write(&place.live, "workspace/MEMORY.md", "other");
+    write(&place.live, "openclaw.json", "{}");
+    write(&elsewhere, "note.md", "other note");
+    let report = place.roll_back(&to(&snapshot)).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Applied, "{report:?}");
+    place.machine.push().await.unwrap();
+    assert_eq!(old(&place.live), Vec::<PathBuf>::new());
+    place.undo().await.unwrap();
+    assert_eq!(fs::read_to_string(place.live.join("workspace/MEMORY.md")).unwrap(), "other");
+}
+
+/// Bytes that were read since the state was last looked at.
+#[derive(Debug, Default)]
+struct Read(std::sync::Mutex<u64>);
+
+impl Progress for Read {
+    fn report(&self, event: Event) {
+        let mut read = self.0.lock().unwrap();
+        match event.phase {
+            Phase::Scan => *read = 0,
+            Phase::Capture => *read = event.done_bytes,
+            _ => {}
+        }
+    }
+}
+
+/// What may have been written again and look the same is read again, also where a push saved what was set aside first.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_young_is_read_again() {
+    let mut place = Place::new();
+    let young = place.live.join("workspace/young.bin");
+    write(&place.live, "workspace/young.bin", noise(4, 300_000));
+    let soon = SystemTime::now() + Duration::from_mins(30);
+    fs::File::open(&young).unwrap().set_modified(soon).unwrap();
+    late(&mut place).await;
+    place.machine.clock = super::clock::TestClock::ahead(3600);
+    let read = Arc::new(Read::default());
+    place.machine.progress = read.clone();
+    let pushed = place.machine.push().await.unwrap();
+    assert!(pushed.snapshot.is_some(), "{pushed:?}");
+    let read = *read.0.lock().unwrap();
+    assert!(read > 300_000, "{read}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_database_that_was_replaced() {
     let place = Place::new();
@@ -149,6 +255,43 @@ async fn a_damaged_database_that_was_replaced() {
         found.extend(fs::read(restored.join("memory/notes.sqlite")));
     }
     assert_eq!(found, [broken(1)], "it is in a snapshot, bit for bit");
+}
+
+/// One that SQLite cannot read is nothing without its log: they stay together.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_database_stays_with_its_log() {
+    let place = Place::new();
+    first_day(&place.live);
+    let snapshot = place.push().await;
+    write(&place.live, "memory/notes.sqlite", broken(1));
+    write(&place.live, "memory/notes.sqlite-wal", noise(3, 5000));
+    place.roll_back(&exactly(&snapshot)).await.unwrap();
+    let files = || old(&place.live).into_iter().filter(|path| path.is_file()).count();
+    // Those two, and what SQLite put beside them.
+    assert!(files() >= 2);
+    let told = place.machine.push().await.unwrap().warnings.join("\n");
+    assert!(told.contains("stays in") && told.contains("-wal.old, memory/notes.sqlite."), "{told}");
+    assert_eq!(files(), 2);
+}
+
+/// What somebody keeps locked is not copied without its log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_database_that_was_replaced_stays() {
+    let mut place = Place::new();
+    first_day(&place.live);
+    let database = place.live.join("memory/notes.sqlite");
+    fs::create_dir_all(database.parent().unwrap()).unwrap();
+    run(&database, "CREATE TABLE t(x); INSERT INTO t VALUES ('then')");
+    let snapshot = place.push().await;
+    run(&database, "UPDATE t SET x = 'now'");
+    place.roll_back(&to(&snapshot)).await.unwrap();
+    let [aside] = &old(&place.live)[..] else { panic!("one database") };
+    let db = rusqlite::Connection::open(aside).unwrap();
+    db.execute_batch("UPDATE t SET x = 'late'; BEGIN EXCLUSIVE; UPDATE t SET x = 'later'").unwrap();
+    place.machine.clock = super::clock::TestClock::ahead(0);
+    let told = place.machine.push().await.unwrap().warnings.join("\n");
+    assert!(told.contains("stays in") && told.contains("memory/notes.sqlite"), "{told}");
+    assert!(aside.exists());
 }
 
 /// One that may hold secrets goes into no snapshot that anyone can read, and so it stays.
@@ -221,12 +364,7 @@ async fn pruning_keeps_what_an_undo_needs() {
     }
     fs::remove_file(place.live.join("workspace/later.md")).unwrap();
     let keep = Keep::new(1, 0, 0).unwrap();
-    let options = PruneOptions {
-        keep,
-        dry_run: false,
-        more_than_half: true,
-        wait: std::time::Duration::ZERO,
-    };
+    let options = PruneOptions { keep, dry_run: false, more_than_half: true, wait: Duration::ZERO };
     let pruned = ops::prune(&place.machine.session().await, options).await.unwrap();
     let kept = pruned.snapshots.iter().find(|snapshot| snapshot.id == newest).unwrap();
     assert_eq!(kept.reasons, ["undo"]);

@@ -1,23 +1,26 @@
 //! What a rollback has set aside becomes a snapshot before it goes: the newest snapshot, with that in its places. So it
 //! is what was there right before the rollback, and what an undo goes by.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::assemble::of_an_entry;
 use super::changes::Scan;
 use super::memory::{Memory, path_bytes};
 use super::writer::Writer;
 use super::{Made, snapshot};
 use crate::error::Result;
-use crate::format::{Entry, EntryFlags, Reason};
+use crate::format::{Entry, EntryFlags, Manifest, Reason};
+use crate::ops::FileProblem;
 use crate::ops::rollback::{self, AsideItem, SetAside};
+use crate::ops::roots::shown_here;
 use crate::ops::session::Session;
 use crate::ops::tree::path_for_people;
 use crate::ops::withheld::withheld;
 use crate::repo::Unsaved;
 use crate::source::withheld::{Content, Withheld};
-use crate::source::{EntryKind, Fingerprint, Found, RelPath, absolute, walk};
+use crate::source::{EntryKind, Fingerprint, Found, RelPath, Root, absolute, walk};
 
 /// So many paths are named; the rest is counted.
 const NAMED: usize = 10;
@@ -35,7 +38,7 @@ pub(super) async fn save(session: &Session, writer: &mut Writer) -> Result<Optio
             told.push(stays(&aside, &known.files));
             continue;
         }
-        let before = Memory::load(&writer.local)?.unwrap_or_default();
+        let before = load(writer).await?;
         let warnings = std::mem::take(&mut writer.warnings);
         let made = snapshot(session, writer, Reason::Safety, &[], Some(&aside.items)).await;
         let new = std::mem::replace(&mut writer.warnings, warnings);
@@ -50,12 +53,8 @@ pub(super) async fn save(session: &Session, writer: &mut Writer) -> Result<Optio
         let Some(newest) = writer.base.as_ref().map(|newest| newest.snapshot.clone()) else {
             continue;
         };
-        let after = Memory::load(&writer.local)?.unwrap_or_default();
-        let withheld = withheld(&session.settings)?;
-        let (have, lack): (Vec<_>, Vec<_>) =
-            aside.items.iter().cloned().partition(|item| {
-                has(&after, item) && !is_last_with_a_secret(&after, item, &withheld)
-            });
+        let after = load(writer).await?;
+        let (have, lack) = sorted(session, &after, aside.items.clone()).await?;
         if let Some(id) = made {
             let same = |item: &&AsideItem| match (entry(&before, item), entry(&after, item)) {
                 (Some(before), Some(after)) => {
@@ -83,6 +82,35 @@ pub(super) async fn save(session: &Session, writer: &mut Writer) -> Result<Optio
         aside.saved(session, have, &newest).await?;
     }
     Ok(Some(told))
+}
+
+async fn load(writer: &Writer) -> Result<Arc<Memory>> {
+    let local = writer.local.clone();
+    Session::blocking(move || Ok(Arc::new(Memory::load(&local)?.unwrap_or_default()))).await
+}
+
+/// What the snapshot has of what was set aside, and what it lacks.
+async fn sorted(
+    session: &Session,
+    memory: &Arc<Memory>,
+    items: Vec<AsideItem>,
+) -> Result<(Vec<AsideItem>, Vec<AsideItem>)> {
+    let (settings, memory) = (session.settings.clone(), Arc::clone(memory));
+    Session::blocking(move || {
+        let withheld = withheld(&settings)?;
+        let (have, mut lack): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| {
+            has(&memory, item) && !is_last_with_a_secret(&memory, item, &withheld)
+        });
+        // A database that SQLite cannot read is nothing without its log.
+        let of = |log: &AsideItem| Some((log.root.path.clone(), log.log_of.clone()?));
+        let logs: HashSet<_> = lack.iter().filter_map(of).collect();
+        let (apart, have) = have
+            .into_iter()
+            .partition(|item| logs.contains(&(item.root.path.clone(), item.path.clone())));
+        lack.extend::<Vec<_>>(apart);
+        Ok((have, lack))
+    })
+    .await
 }
 
 fn stays(aside: &SetAside, files: &[String]) -> String {
@@ -151,12 +179,20 @@ fn under(session: &Session) -> Vec<u8> {
 
 impl Scan {
     /// Makes this the state right before a rollback: what the newest snapshot has, with what was set aside in its places.
+    /// Blocks.
     pub(super) fn turn_back(&mut self, items: &[AsideItem]) -> Result<()> {
-        let memory = self.base.as_ref().map(|(_, memory)| Arc::clone(memory));
-        let memory =
-            memory.filter(|memory| memory.tree.is_some() && memory.same_roots(&self.roots));
-        let found = match &memory {
-            Some(memory) => memory.found(),
+        let base = self.base.clone();
+        let base =
+            base.filter(|(_, memory)| memory.tree.is_some() && memory.same_roots(&self.roots));
+        let found = match &base {
+            Some((manifest, memory)) => {
+                self.skipped = of_then(manifest, &self.roots, items);
+                self.missing = manifest.missing.clone().unwrap_or_default();
+                self.anew = self.harmed;
+                // Those of databases that SQLite could not read are in the memory.
+                self.walk.logs.retain(|log| memory.entry(log).is_none());
+                memory.found()
+            }
             // Nothing is known of it: the state as it is now comes nearest.
             None => std::mem::take(&mut self.walk.found),
         };
@@ -167,6 +203,7 @@ impl Scan {
                 .collect(),
             elsewhere: Elsewhere::new(),
         };
+        let memory = base.as_ref().map(|(_, memory)| &**memory);
         for item in items.iter().filter(|item| item.counts) {
             let at = self.roots.iter().position(|root| root.path == item.root.path);
             let at = at.unwrap_or_else(|| {
@@ -174,7 +211,7 @@ impl Scan {
                 self.roots.len() - 1
             });
             let root = u16::try_from(at).unwrap_or(u16::MAX);
-            places.put(root, &item.path, &item.source, item.database, memory.as_deref())?;
+            places.put(root, &item.path, &item.source, item.database, memory)?;
         }
         let Places { found, elsewhere } = places;
         self.walk.found = found.into_values().collect();
@@ -182,6 +219,20 @@ impl Scan {
         self.turned_back = true;
         Ok(())
     }
+}
+
+/// What could not be read when the newest snapshot was made, but for what is read now.
+fn of_then(manifest: &Manifest, roots: &[Root], items: &[AsideItem]) -> Vec<FileProblem> {
+    let read: HashSet<String> = items
+        .iter()
+        .filter(|item| item.counts)
+        .filter_map(|item| {
+            let at = roots.iter().position(|root| root.path == item.root.path)?;
+            Some(shown_here(roots, u16::try_from(at).ok()?, &item.path))
+        })
+        .collect();
+    let remarks = manifest.remarks.iter().filter(|remark| !read.contains(&remark.path));
+    remarks.cloned().map(FileProblem::from).filter(|problem| !of_an_entry(problem)).collect()
 }
 
 struct Places {
@@ -199,17 +250,13 @@ impl Places {
         memory: Option<&Memory>,
     ) -> Result<()> {
         let Some(found) = walk::look(root, path, source)? else { return Ok(()) };
+        // Where it is read, should it be read: at its place lies what the rollback brought.
+        self.elsewhere.insert((root, path.clone()), source.to_owned());
         if memory.is_some_and(|memory| memory.has_moved(&found, database)) {
             return Ok(());
         }
-        let below = |other: &RelPath| {
-            other
-                .as_bytes()
-                .strip_prefix(path.as_bytes())
-                .is_some_and(|rest| rest.starts_with(b"/"))
-        };
         if found.kind != EntryKind::Directory {
-            self.found.retain(|(of, other), _| *of != root || !below(other));
+            self.clear_below(root, path);
         }
         for above in path.above() {
             let directory = Found {
@@ -227,7 +274,6 @@ impl Places {
             }
         }
         let directory = found.kind == EntryKind::Directory;
-        self.elsewhere.insert((root, path.clone()), source.to_owned());
         self.found.insert((root, path.clone()), found);
         if directory {
             for (name, inside) in walk::names_in(source)? {
@@ -236,5 +282,17 @@ impl Places {
             }
         }
         Ok(())
+    }
+
+    /// Removes what lay in a directory.
+    fn clear_below(&mut self, root: u16, path: &RelPath) {
+        // All that begins with the path and a slash; what comes next after a slash is '0'.
+        let [from, to] =
+            [b"/", b"0"].map(|end| RelPath::from_bytes([path.as_bytes(), end].concat()));
+        let below: Vec<_> =
+            self.found.range((root, from)..(root, to)).map(|(key, _)| key.clone()).collect();
+        for key in below {
+            self.found.remove(&key);
+        }
     }
 }

@@ -49,6 +49,15 @@ pub(super) fn count(entries: &[Entry]) -> Counts {
     counts
 }
 
+const CHANGED: &str = "B2_CHANGED_WHILE_READ";
+const AS_BYTES: &str = "B2_DATABASE_AS_BYTES";
+const HOST_AS_BYTES: &str = "B2_HOST_DATABASE_AS_BYTES";
+
+/// Whether a problem is one that an entry of the snapshot tells by itself.
+pub(super) fn of_an_entry(problem: &FileProblem) -> bool {
+    [CHANGED, AS_BYTES, HOST_AS_BYTES].contains(&problem.code.as_str())
+}
+
 /// What the user should know of single files: what was skipped, and what changed while it was read.
 pub(super) fn problems<'e>(
     skipped: &[FileProblem],
@@ -58,7 +67,7 @@ pub(super) fn problems<'e>(
     let changed = entries.clone().filter(|entry| entry.flags.has(EntryFlags::CHANGED_WHILE_READ));
     let changed = changed.map(|entry| FileProblem {
         path: shown_here(roots, entry.root, &entry.path),
-        code: "B2_CHANGED_WHILE_READ".to_owned(),
+        code: CHANGED.to_owned(),
         message: "changed while it was read, twice; it is in the snapshot as it was read"
             .to_owned(),
     });
@@ -69,7 +78,7 @@ pub(super) fn problems<'e>(
         let what = if host { "this database of OpenClaw" } else { "this database" };
         FileProblem {
             path: shown_here(roots, entry.root, &entry.path),
-            code: if host { "B2_HOST_DATABASE_AS_BYTES" } else { "B2_DATABASE_AS_BYTES" }.to_owned(),
+            code: if host { HOST_AS_BYTES } else { AS_BYTES }.to_owned(),
             message: format!(
                 "SQLite cannot read {what}: the bytes of the file and of its logs are in the snapshot as they lay on the disk"
             ),

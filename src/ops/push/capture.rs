@@ -230,13 +230,17 @@ impl Capture<'_, '_> {
         let path = elsewhere.cloned().unwrap_or_else(|| absolute(&root.path, &found.path));
         let result = match is_database(&path) {
             Ok(true) => match self.database_in_time(&path, &found, root) {
-                // It goes if no snapshot has it: its bytes are better than nothing, where secrets may be in them.
-                Err(ReadError::Database(_))
+                // It goes once a snapshot has it: its bytes are better than nothing, where secrets may be in them. One that
+                // is only locked, or too large to be copied, stays where it is.
+                Err(ReadError::Database(Error::Database { .. }))
                     if elsewhere.is_some()
                         && (self.sealed || host_database(&found.path, root.kind).is_none())
                         && !self.may_leak(&path, &found, &logs, root) =>
                 {
-                    self.file(&path, &mut found)
+                    self.file(&path, &mut found).map(|content| Content {
+                        flags: content.flags.with(EntryFlags::AS_BYTES),
+                        ..content
+                    })
                 }
                 Err(ReadError::Database(error)) if elsewhere.is_none() => {
                     self.done_files += 1;

@@ -46,6 +46,8 @@ pub(in crate::ops) struct Scan {
     /// Whether there is a new snapshot even where nothing changed: a pack of the base was found to be damaged, and what
     /// it held is stored again; or something else is missing than before.
     pub(super) anew: bool,
+    /// Whether a pack of the base was found to be damaged.
+    pub(super) harmed: bool,
     /// What is read from somewhere else than its place.
     pub(super) elsewhere: Elsewhere,
     /// Whether it is of the time of the newest snapshot: what is in its places by now says nothing.
@@ -179,6 +181,7 @@ impl Scan {
             base,
             missing,
             anew,
+            harmed,
             elsewhere,
             turned_back: false,
         })

@@ -163,6 +163,8 @@ pub(super) struct Owned {
     withheld: Arc<Withheld>,
     /// When the scan began, nanoseconds since 1970.
     began_ns: i64,
+    /// What tells which files were to be read again, where this scan does not.
+    young: Option<Arc<Memory>>,
     old_tails: Vec<(u32, u64)>,
     old_tree: Vec<Run>,
     /// What to compare with, where this push builds on the newest snapshot.
@@ -206,6 +208,7 @@ impl Owned {
             elsewhere: scan.elsewhere.clone(),
             withheld: Arc::clone(&scan.withheld),
             began_ns: scan.began_ns,
+            young: memory.filter(|_| scan.turned_back).map(Arc::clone),
         }
     }
 }
@@ -261,6 +264,7 @@ pub(super) fn read_all(
         let tree = memory.tree.as_ref().ok_or_else(|| Error::internal("memory without a tree"))?;
         let files = Memory::encode(
             owned.began_ns,
+            owned.young.as_deref(),
             base,
             &owned.policy,
             &owned.roots,
@@ -315,6 +319,7 @@ pub(super) fn read_all(
     plan.describe(&entries, found, owned.previous.as_deref(), &indexes)?;
     let files = Memory::encode(
         owned.began_ns,
+        owned.young.as_deref(),
         &plan.id.to_string(),
         &owned.policy,
         &owned.roots,

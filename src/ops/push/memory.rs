@@ -109,9 +109,11 @@ impl Memory {
     }
 
     /// The bytes to remember. A file that was written within a tick of `began_ns`, when the scan began (since 1970),
-    /// or that seems to be written later, may be written again and look the same: it is read again next time.
+    /// or that seems to be written later, may be written again and look the same: it is read again next time. So is what
+    /// was to be read again and was not, which `young` remembers.
     pub(super) fn encode<'e>(
         began_ns: i64,
+        young: Option<&Self>,
         snapshot: &str,
         policy: &[u8],
         roots: &[Root],
@@ -125,6 +127,8 @@ impl Memory {
             tree: tree.clone(),
         };
         let mut out = minicbor::to_vec(&head).unwrap_or_default();
+        let still_young =
+            |entry: &Entry| young.is_some_and(|it| it.was_young(entry.root, &entry.path));
         for (f, entry) in entries {
             let print = Print {
                 size: f.size,
@@ -135,7 +139,9 @@ impl Memory {
                 log_size: f.log.0,
                 log_mtime_ns: f.log.1,
                 log_inode: f.log.2,
-                young: Some(entry.kind == EntryKind::File && is_young(f, began_ns)),
+                young: Some(
+                    entry.kind == EntryKind::File && (is_young(f, began_ns) || still_young(entry)),
+                ),
             };
             let _infallible = minicbor::encode(&print, &mut out);
             entry.encode(&mut out);
@@ -293,16 +299,20 @@ impl Memory {
     /// The entry of a file that is certainly the same: kind, mode and fingerprint agree, and that of a file that is
     /// written again would not.
     pub(in crate::ops) fn unchanged(&self, found: &Found) -> Option<&Entry> {
-        let young = self.young.contains(&(found.root, found.path.clone()));
+        let young = self.was_young(found.root, &found.path);
         self.seems_unchanged(found.root, found).filter(|_| !young)
     }
 
     /// The same for comparing with a snapshot, where the root of the file has another number here. What is in a
     /// database cannot be read for that: how it looks has to do.
     pub(in crate::ops) fn unchanged_in(&self, root: u16, found: &Found) -> Option<&Entry> {
-        let young = self.young.contains(&(root, found.path.clone()));
+        let young = self.was_young(root, &found.path);
         let entry = self.seems_unchanged(root, found)?;
         (!young || entry.flags.has(EntryFlags::DATABASE)).then_some(entry)
+    }
+
+    fn was_young(&self, root: u16, path: &RelPath) -> bool {
+        self.young.contains(&(root, path.clone()))
     }
 
     /// The entry of a file that looks the same.

@@ -258,8 +258,8 @@ async fn snapshot(
     session.report(Phase::Scan, 0, None, 0);
     let scanned = async |writer: &Writer| {
         let mut scan = Scan::take(session, writer, accepted).await?;
-        aside.map_or(Ok(()), |items| scan.turn_back(items))?;
-        Ok::<_, Error>(scan)
+        let Some(items) = aside.map(<[AsideItem]>::to_vec) else { return Ok(scan) };
+        Session::blocking(move || scan.turn_back(&items).map(|()| scan)).await
     };
     let mut scan = scanned(writer).await?;
     // At most twice: the second time builds on nothing, so nothing can vanish under it.

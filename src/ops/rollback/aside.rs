@@ -83,6 +83,19 @@ impl SetAside {
                 noted => noted.map(|()| false)?,
             };
             items.iter().try_for_each(|item| folder.remove_old(&item.source))?;
+            for item in items.iter().filter(|item| item.database) {
+                let beside = |log: &str| {
+                    let mut path = item.source.clone().into_os_string();
+                    path.push(log);
+                    PathBuf::from(path)
+                };
+                // Reading it left these beside it. What somebody wrote since stays.
+                let wal = beside("-wal");
+                if std::fs::metadata(&wal).is_ok_and(|meta| meta.len() == 0) {
+                    folder.remove_old(&wal)?;
+                    folder.remove_old(&beside("-shm"))?;
+                }
+            }
             if full { note() } else { Ok(()) }
         })
         .await
