@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
+use super::logs::base_of;
 use super::policy::{Policy, as_path};
 use super::policy_rules::CONFIDENTIAL_NAMES;
 use super::{RelPath, Root, RootKind, host_config};
@@ -55,6 +56,8 @@ impl Confidential {
             || self.secrets.names(kind, &seen)
             || root.kind == RootKind::Linked && self.secrets.names(RootKind::Workspace, path)
             || self.is_config(root, path)
+            // A file with the name of a log may hold what it lies beside.
+            || base_of(path).is_some_and(|base| self.is(Some(root), &base))
     }
 
     /// As [`Self::is`], and of what a link leads to also what would be confidential in a state directory of its own.
@@ -106,6 +109,7 @@ mod tests {
             "openclaw.json.bak.1",
             "OpenClaw.json",
             "conf/a.json5",
+            "conf/a.json5-wal",
             "workspace/project/.env",
             "workspace/keys/site.pem",
         ] {

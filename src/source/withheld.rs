@@ -13,6 +13,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::confidential::Confidential;
+use super::logs::base_of;
 use super::{RelPath, Root, host_config, json5, open_plain};
 use crate::error::Result;
 use crate::secret::Secret;
@@ -130,6 +131,11 @@ impl Withheld {
         let mut bytes = Vec::new();
         file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
         let fits = bytes.len() as u64 <= MAX_BYTES;
+        // What has the name of a log is no text, and parts of what it lies beside may be anywhere in it.
+        let log = base_of(path).is_some_and(|base| self.concerns(root, &base));
+        if self.everything && log && !bytes.is_empty() && (!fits || parse(&bytes).is_none()) {
+            return Ok(Some(Content::Unknown));
+        }
         Ok(fits.then(|| self.content(bytes, self.is_config(root, path))))
     }
 

@@ -334,3 +334,38 @@ async fn a_key_that_is_new_in_the_settings_leaves_files_that_have_it() {
     // With the same secrets nothing is different.
     assert_eq!(machine.push().await.unwrap().snapshot, None);
 }
+
+/// A file with the name of a log beside the configuration changes nothing about what is withheld, and says nothing itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_beside_the_configuration_open_nothing() {
+    let dir = tempdir().unwrap();
+    let state = dir.path().join("state");
+    let text = config().replacen('{', "{ $include: ['conf/more.json5'],", 1);
+    write(&state, "openclaw.json", &text);
+    write(
+        &state,
+        "conf/more.json5",
+        format!("{{ channels: {{ x: {{ botToken: '{}' }} }} }}", plant("more")),
+    );
+    for path in ["openclaw.json-wal", "openclaw.json-journal", "conf/more.json5-journal"] {
+        write(&state, path, format!("\0\u{1}{KEY} {} {OUR_PASSPHRASE}", plant("log")));
+    }
+    let known = SETTINGS.map(|name| plant(&format!("setting:{name}")));
+    let known = known.into_iter().chain([plant("more"), plant("log")]).collect();
+    for (name, encrypt) in [("sealed", true), ("plain", false)] {
+        let mut machine = Machine::new(&state, Arc::new(MemoryStore::default()));
+        machine.settings.passphrase = Some(Secret::new(OUR_PASSPHRASE.into()));
+        machine.settings.store.application_key = Some(Secret::new(KEY.into()));
+        machine.settings.encrypt = encrypt;
+        let report = machine.push().await.unwrap();
+        let all = restored(&machine, dir.path(), name).await;
+        let text = String::from_utf8_lossy(&all);
+        for own in [KEY, "own words for"] {
+            assert!(!text.contains(own), "{name}: {own}");
+        }
+        assert_eq!(found(&all, &known), if encrypt { known.clone() } else { none() }, "{name}");
+        let named: Vec<&str> = report.skipped.iter().map(|problem| problem.path.as_str()).collect();
+        let logs = ["conf/more.json5-journal", "openclaw.json-journal", "openclaw.json-wal"];
+        assert_eq!(named, if encrypt { &[][..] } else { &logs[..] }, "{name}");
+    }
+}

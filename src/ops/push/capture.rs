@@ -248,12 +248,12 @@ impl Capture<'_, '_> {
                 }
                 result => result,
             },
+            Ok(false) if self.withheld.concerns(root, &found.path) => {
+                self.configuration(&path, &mut found, root)
+            }
             Ok(false) if !logs.is_empty() && elsewhere.is_none() => {
                 self.done_files += 1;
                 return self.together(found, logs, root, EntryFlags::default());
-            }
-            Ok(false) if self.withheld.concerns(root, &found.path) => {
-                self.configuration(&path, &mut found, root)
             }
             Ok(false) => self.file(&path, &mut found),
             Err(error) => Err(ReadError::File(error)),
