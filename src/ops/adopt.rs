@@ -116,19 +116,23 @@ async fn go_on_with(
 /// where its snapshot is still the newest there: otherwise the old machine lives. Whether it is gone nobody can tell;
 /// if it is not, it becomes a machine of its own with its next push, as a copy does (docs/format.md, Push).
 ///
-/// Returns what the user is told; `None` where this machine begins a lineage of its own.
-pub(super) async fn take_over(session: &Session, lock: &Arc<LockFile>) -> Result<Option<String>> {
+/// Returns what the user is to be told, which is noted until somebody was ([`Local::forget_untold`]); nothing where
+/// this machine begins a lineage of its own.
+///
+/// [`Local::forget_untold`]: crate::repo::Local::forget_untold
+pub(super) async fn take_over(session: &Session, lock: &Arc<LockFile>) -> Result<Vec<String>> {
     if session.local.machine()?.is_some() {
-        return Ok(None);
+        return session.local.untold();
     }
+    let own = Ok(Vec::new());
     // A rollback on a machine that was in use has a safety snapshot, and that made it a machine.
     let Some(last) = session.local.rollbacks().last()?.filter(|last| last.safety.is_empty()) else {
-        return Ok(None);
+        return own;
     };
-    let Some(restored) = SnapshotId::parse(&last.snapshot) else { return Ok(None) };
-    let lineage = match Lineage::read(session, restored.machine).await {
+    let Some(restored) = SnapshotId::parse(&last.snapshot) else { return own };
+    let mut lineage = match Lineage::read(session, restored.machine).await {
         Ok(lineage) if lineage.newest.id == restored => lineage,
-        Ok(_) => return Ok(None),
+        Ok(_) => return own,
         Err(
             error @ (Error::Config { .. }
             | Error::WrongKey { .. }
@@ -137,7 +141,7 @@ pub(super) async fn take_over(session: &Session, lock: &Arc<LockFile>) -> Result
             | Error::Version { .. }),
         ) => {
             tracing::warn!(%error, "the lineage of the old machine cannot be gone on with");
-            return Ok(None);
+            return own;
         }
         Err(error) => return Err(error),
     };
@@ -145,11 +149,14 @@ pub(super) async fn take_over(session: &Session, lock: &Arc<LockFile>) -> Result
     local.create()?;
     let spool = Spool::open(&local, Arc::clone(lock))?;
     go_on_with(session, &local, &spool, &lineage).await?;
-    Ok(Some(format!(
+    let mut told = vec![format!(
         "this machine was restored from {restored}, and goes on with the backups of machine {}: what is stored already \
          is not stored again. If that machine still runs, it goes on as a new one",
         restored.machine
-    )))
+    )];
+    told.append(&mut lineage.warnings);
+    session.local.note_untold(&told)?;
+    Ok(told)
 }
 
 /// What the bucket holds of a machine.

@@ -133,7 +133,34 @@ impl Local {
         self.disk.write_checked(&self.root.join("machine"), machine.to_string().as_bytes())
     }
 
-    /// An empty folder for temporary files. What an earlier, killed process left there is removed.
+    /// What the user is to be told by the next push that comes to its end.
+    ///
+    /// # Errors
+    /// `B2_IO` when it cannot be read.
+    pub fn untold(&self) -> Result<Vec<String>> {
+        let bytes = read_checked(&self.root.join("untold"))?;
+        Ok(bytes.and_then(|bytes| minicbor::decode(&bytes).ok()).unwrap_or_default())
+    }
+
+    /// Notes what the user is to be told.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn note_untold(&self, told: &[String]) -> Result<()> {
+        let bytes = minicbor::to_vec(told).unwrap_or_default();
+        self.disk.write_checked(&self.root.join("untold"), &bytes)
+    }
+
+    /// The user was told.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn forget_untold(&self) -> Result<()> {
+        self.disk.remove(&self.root.join("untold"))
+    }
+
+    /// An empty folder for temporary files. What an earlier, killed process left there is removed, and what it left
+    /// elsewhere.
     ///
     /// # Errors
     /// File-system codes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use b2_backup::error::Error;
 use b2_backup::ops::ArriveOutcome;
 use b2_backup::secret::Secret;
-use b2_backup::store::memory::{Fault, MemoryStore};
+use b2_backup::store::memory::{Fault, MemoryStore, Operation};
 
 use super::plain::{assert_same, settled, write};
 use super::{Two, arrive, arrived, read};
@@ -264,6 +264,27 @@ async fn what_was_restored_is_not_stored_again() {
         assert_eq!(read(&to, "workspace/still.md"), format!("here {number}"));
     }
     assert_eq!(two.old.verify(true).await.problems, []);
+}
+
+/// What a new machine goes on with is told by the first push that comes to its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_goes_on_with_is_told_after_a_push_that_failed() {
+    let two = Two::new();
+    two.old.push().await.unwrap();
+    arrived(&two.new).await;
+    write(&two.here(), "workspace/MEMORY.md", "new here");
+    two.store.set_faults(|call| {
+        let (target, message) = ("test".to_owned(), "cut off".to_owned());
+        let fails = call.operation == Operation::Put && call.key.ends_with("/manifest");
+        if fails { vec![Fault::FailBefore(Error::Network { target, message })] } else { vec![] }
+    });
+    assert_eq!(two.new.push().await.unwrap_err().code(), "B2_NETWORK");
+    two.store.clear_faults();
+    for told in [1, 0] {
+        let warnings = two.new.push().await.unwrap().warnings;
+        let goes_on = warnings.iter().filter(|text| text.contains("goes on with the backups"));
+        assert_eq!(goes_on.count(), told, "{warnings:?}");
+    }
 }
 
 /// Where the old machine has made another snapshot since, it lives: the new one begins a lineage of its own.

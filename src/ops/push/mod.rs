@@ -106,7 +106,10 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
     let taken_over = session.cancellable(adopt::take_over(session, &lock)).await?;
     let mut report = session.cancellable(run(session, &options, lock)).await?;
     report.warnings.extend(open);
-    report.warnings.extend(taken_over);
+    if !taken_over.is_empty() {
+        report.warnings.extend(taken_over);
+        session.local.forget_untold()?;
+    }
     // What came of a rollback is saved, and what it set aside.
     let rollbacks = session.local.rollbacks();
     if let Err(error) = Session::blocking(move || rollbacks.clear_done()).await {
