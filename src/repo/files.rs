@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::ambient::{Steps, stepped};
+use crate::ambient::{Steps, private_dirs, stepped};
 use crate::crypto::sha256;
 use crate::error::{Error, Result};
 
@@ -32,14 +32,12 @@ impl Disk {
         if path.is_dir() {
             return self.close(path);
         }
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::DirBuilderExt as _;
-            builder.mode(0o700);
-        }
-        self.step("create", path, || builder.create(path))
+        self.step("create", path, || private_dirs().recursive(true).create(path))
+    }
+
+    /// Makes a directory that only its owner may enter, where nothing is.
+    pub(super) fn new_private_dir(&self, path: &Path) -> Result<()> {
+        self.step("create", path, || private_dirs().create(path))
     }
 
     #[cfg(unix)]

@@ -165,6 +165,11 @@ impl Local {
     /// # Errors
     /// File-system codes.
     pub fn temporary(&self) -> Result<PathBuf> {
+        for path in self.elsewhere()? {
+            if let Err(error) = self.remove_elsewhere(&path) {
+                tracing::warn!(%error, "what a push left stays");
+            }
+        }
         let path = self.root.join("tmp");
         self.disk.remove_tree(&path)?;
         self.disk.private_dir(&path)?;
@@ -177,11 +182,89 @@ impl Local {
         self.root.join("tmp").join(name)
     }
 
+    /// A new directory that only we may enter, among the temporary files of the system. It is noted before it is made: if
+    /// this process is killed, it goes when the next one begins.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn temporary_elsewhere(&self, entropy: &dyn Entropy) -> Result<PathBuf> {
+        let random: [u8; 8] = random(entropy)?;
+        let path = std::env::temp_dir().join(format!("openclaw-b2-backup-{}", hex::encode(random)));
+        let path = std::path::absolute(&path).map_err(|error| Error::io("find", &path, error))?;
+        let mut noted = self.elsewhere()?;
+        noted.push(path.clone());
+        self.note_elsewhere(&noted)?;
+        self.disk.new_private_dir(&path)?;
+        Ok(path)
+    }
+
+    /// Removes such a directory, and its note with it.
+    ///
+    /// # Errors
+    /// File-system codes.
+    pub fn remove_elsewhere(&self, path: &Path) -> Result<()> {
+        self.disk.remove_tree(path)?;
+        let mut noted = self.elsewhere()?;
+        noted.retain(|other| other != path);
+        self.note_elsewhere(&noted)
+    }
+
+    /// Directories that were made elsewhere.
+    fn elsewhere(&self) -> Result<Vec<PathBuf>> {
+        let noted = read_checked(&self.root.join("elsewhere"))?.unwrap_or_default();
+        let noted = String::from_utf8(noted).unwrap_or_default();
+        Ok(noted.split_terminator('\0').map(PathBuf::from).collect())
+    }
+
+    fn note_elsewhere(&self, paths: &[PathBuf]) -> Result<()> {
+        let note = self.root.join("elsewhere");
+        if paths.is_empty() {
+            return self.disk.remove(&note);
+        }
+        let mut text = String::new();
+        for path in paths {
+            let named = path
+                .to_str()
+                .ok_or_else(|| Error::io("note", path, std::io::ErrorKind::InvalidInput.into()))?;
+            text.extend([named, "\0"]);
+        }
+        self.disk.write_checked(&note, text.as_bytes())
+    }
+
     /// Memory of one bucket and prefix (`identity`, see `ObjectStore::identity`).
     #[must_use]
     pub fn repository(&self, identity: &str, sealed: bool) -> LocalRepository {
         let text = format!("{identity}\n{}", if sealed { "sealed" } else { "plain" });
         let name = hex::encode(sha256(text.as_bytes()).get(..8).unwrap_or_default());
         LocalRepository::at(self.root.join("repositories").join(name), self.disk.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ambient::SystemEntropy;
+
+    #[test]
+    fn what_a_killed_process_left_elsewhere_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let local = Local::at(dir.path());
+        let _lock = local.lock().unwrap();
+        let done = local.temporary_elsewhere(&SystemEntropy).unwrap();
+        local.remove_elsewhere(&done).unwrap();
+        let made = [(); 2].map(|()| local.temporary_elsewhere(&SystemEntropy).unwrap());
+        for path in &made {
+            fs::write(path.join("database.sqlite"), "rows").unwrap();
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt as _;
+                assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+            }
+        }
+        assert!(!done.exists() && made[0] != made[1]);
+        // As after a restart: the names are all that is known.
+        Local::at(dir.path()).temporary().unwrap();
+        assert!(made.iter().all(|path| !path.exists()));
+        assert!(!local.root().join("elsewhere").exists());
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::aside::Elsewhere;
 use super::frames::FramePipe;
 use super::room::Room;
-use crate::ambient::Clock;
+use crate::ambient::{Clock, Entropy};
 use crate::chunk::Cutter;
 use crate::crypto::{ChunkIds, ContentHash};
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ use crate::format::{ChunkId, Entry, EntryFlags, Run};
 use crate::ops::roots::shown_here;
 use crate::ops::{FileProblem, problem};
 use crate::progress::{Event, Phase, Sink};
-use crate::repo::Known;
+use crate::repo::{Known, Local};
 use crate::source::database::{Redact, host_database, is_database};
 use crate::source::withheld::Withheld;
 use crate::source::{EntryKind, Fingerprint, Found, Root, absolute, open_plain, sqlite, walk};
@@ -204,6 +204,8 @@ pub(super) struct Capture<'a, 'p> {
     pub(super) patience: Duration,
     pub(super) withheld: Arc<Withheld>,
     pub(super) temporary: PathBuf,
+    pub(super) local: Local,
+    pub(super) entropy: Arc<dyn Entropy>,
     pub(super) progress: Sink,
     pub(super) total_bytes: u64,
     pub(super) done_bytes: u64,
@@ -361,7 +363,8 @@ impl Capture<'_, '_> {
         found: &Found,
         root: &Root,
     ) -> Result<Content, ReadError> {
-        let space = Room::for_copy(path, &self.temporary).map_err(ReadError::Database)?;
+        let space = Room::for_copy(path, &self.temporary, &self.local, &*self.entropy)
+            .map_err(ReadError::Database)?;
         let copy = space.path().join("database.sqlite");
         let named = host_database(&found.path, root.kind).unwrap_or(Redact::BySchema);
         let redact = if self.redact { named } else { Redact::None };

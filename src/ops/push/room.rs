@@ -2,28 +2,35 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::ambient::Entropy;
 use crate::error::{Error, Result};
+use crate::repo::Local;
 
 /// A directory with room for a copy. One that was made for it goes with it.
 pub(super) struct Room {
     path: PathBuf,
-    made: bool,
+    /// Where it is noted, if it was made.
+    noted: Option<Local>,
 }
 
 impl Room {
     /// Finds room for a copy of `database` in `usual`, or else in the system's directory for temporary files.
     ///
     /// # Errors
-    /// `B2_DISK_FULL` where neither has enough.
-    pub(super) fn for_copy(database: &Path, usual: &Path) -> Result<Self> {
+    /// `B2_DISK_FULL` where neither has enough; other file-system codes where nothing can be made there.
+    pub(super) fn for_copy(
+        database: &Path,
+        usual: &Path,
+        local: &Local,
+        entropy: &dyn Entropy,
+    ) -> Result<Self> {
         let bytes = bytes_of(database);
         if has_room(usual, bytes) {
-            return Ok(Self { path: usual.to_owned(), made: false });
+            return Ok(Self { path: usual.to_owned(), noted: None });
         }
-        let elsewhere = std::env::temp_dir();
-        let path = elsewhere.join(format!("openclaw-b2-backup-{}", std::process::id()));
-        if has_room(&elsewhere, bytes) && make_private(&path).is_ok() {
-            return Ok(Self { path, made: true });
+        if has_room(&std::env::temp_dir(), bytes) {
+            let path = local.temporary_elsewhere(entropy)?;
+            return Ok(Self { path, noted: Some(local.clone()) });
         }
         Err(Error::DiskFull { action: "copy a database to", path: usual.to_owned() })
     }
@@ -35,9 +42,9 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        if self.made {
-            // Nobody is left to tell; only we may look into it.
-            let _left_behind = std::fs::remove_dir_all(&self.path);
+        if let Some(local) = &self.noted {
+            // Nobody is left to tell; the next push tries again.
+            let _left_behind = local.remove_elsewhere(&self.path);
         }
     }
 }
@@ -61,11 +68,4 @@ fn has_room(directory: &Path, bytes: u64) -> bool {
 #[cfg(not(unix))]
 fn has_room(_directory: &Path, _bytes: u64) -> bool {
     true
-}
-
-fn make_private(path: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
