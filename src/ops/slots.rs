@@ -120,7 +120,7 @@ pub(super) async fn check(
 }
 
 /// Takes note of the slots that the bucket has now: new ones of other machines, and those that are gone. One LIST,
-/// a GET for each name that was not seen before, and one for the removal of each slot that is gone.
+/// a GET for each name that was not seen before, and one for the removal of each slot that is there or remembered.
 ///
 /// A slot whose removal was sealed with the key is forgotten, so that no later manifest brings it back. Whoever may
 /// write to the bucket can delete a slot, but not seal a removal: what is gone without one is to be put again.
@@ -134,7 +134,10 @@ pub(super) async fn refresh(
     let SlotNames { slots: listed, removed: said } = slot_names(store).await?;
     let names: HashSet<String> = listed.into_iter().collect();
     let mut removed: HashSet<String> = HashSet::new();
-    for name in said.into_iter().filter(|name| !record.others.contains(name)) {
+    // Nothing depends on one that is gone and not remembered here.
+    let matters =
+        |name: &String| names.contains(name) || record.slots.iter().any(|slot| slot.name == *name);
+    for name in said.into_iter().filter(|name| matters(name) && !record.others.contains(name)) {
         if is_removed(store, of, &name).await? {
             removed.insert(name);
         }

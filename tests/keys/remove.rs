@@ -2,7 +2,7 @@
 
 use b2_backup::error::Error;
 use b2_backup::store::ObjectStore as _;
-use b2_backup::store::memory::{Fault, Operation};
+use b2_backup::store::memory::{Call, Fault, Operation};
 
 use super::*;
 
@@ -292,4 +292,18 @@ async fn a_removed_slot_that_somebody_puts_back_is_not_carried() {
     first_day(live(&new));
     let theirs = push(&new).await;
     assert_eq!(in_manifest(&store, &theirs), ["application-key"]);
+}
+
+/// What was removed once costs nothing ever after.
+#[tokio::test(flavor = "multi_thread")]
+async fn old_removals_are_not_read_again() {
+    let (_dir, machine, store) = machine();
+    push(&machine).await;
+    let code = recovery(&machine).await;
+    remove(&machine, &code.added.slots[0].id, false).await.unwrap();
+    assert!(store.objects().into_keys().any(|key| key.ends_with(".removed")));
+    store.clear_calls();
+    day(&machine, 1).await;
+    let asked = |call: &Call| call.operation == Operation::Get && call.key.ends_with(".removed");
+    assert_eq!(store.calls().into_iter().filter(asked).collect::<Vec<_>>(), []);
 }
