@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -177,4 +177,39 @@ async fn small_packs_are_put_together() {
     assert!(stored < alone * 2, "{stored}");
     // What every push sends anyway (tree, footer, manifest) is the larger part.
     assert!(sent < alone * 12, "{sent}");
+}
+
+/// Writes a file as soon as some others are read.
+#[derive(Debug)]
+struct Meanwhile(PathBuf, Vec<u8>);
+
+impl b2_backup::progress::Progress for Meanwhile {
+    fn report(&self, event: b2_backup::progress::Event) {
+        if event.phase == b2_backup::progress::Phase::Capture && event.done_files >= 3 {
+            fs::write(&self.0, &self.1).unwrap();
+        }
+    }
+}
+
+/// A database that SQLite cannot read is nothing without its log: neither is taken as it is now without the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_together_is_not_read_again_alone() {
+    let mut place = Place::new();
+    let broken = |seed| [b"SQLite format 3\0", &noise(seed, 5000)[..]].concat();
+    write(place.live(), "memory/notes.sqlite", broken(1));
+    write(place.live(), "memory/notes.sqlite-wal", noise(2, 5000));
+    (0..10).for_each(|number| place.file(number, 0));
+    place.push(Reason::Manual).await;
+    let then = picture(&place.live().join("memory"));
+    (0..9).for_each(|number| place.file(number, 1));
+    let database = place.live().join("memory/notes.sqlite");
+    place.machine.progress = Arc::new(Meanwhile(database, broken(3)));
+    let snapshot = place.push(Reason::Manual).await.snapshot.unwrap();
+    let to = tempdir().unwrap();
+    place.machine.restore(&snapshot, to.path()).await.unwrap();
+    let [then, restored] = [then, picture(&to.path().join("memory"))].map(|files| {
+        let saved = files.into_iter().filter(|(path, _)| !path.ends_with(b"-shm"));
+        saved.map(|(path, file)| (path, file.content)).collect::<Vec<_>>()
+    });
+    assert_eq!(restored, then);
 }

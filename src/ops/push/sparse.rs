@@ -1,13 +1,14 @@
 //! Packs of which little is used any more. Their live chunks are stored again from local data, which costs no
 //! download; the old pack dies with the last snapshot that names it (docs/format.md, section 15).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::assemble::complete;
 use super::capture::{Capture, Content, Draft, runs};
 use crate::error::Result;
-use crate::format::{Entry, PackRef, Reason, Run};
+use crate::format::{Entry, EntryFlags, PackRef, Reason, Run};
 use crate::repo::PackIndex;
+use crate::source::logs::base_of;
 use crate::source::{Fingerprint, Found};
 
 /// A pack of which less than one part in so many is used is sparse.
@@ -103,7 +104,7 @@ pub(super) struct Again {
 }
 
 /// Reads every file again that uses one of the packs in `sparse`, which are known no more. A file that is gone or
-/// cannot be read now stays as it was: the pack lives on.
+/// cannot be read now stays as it was: the pack lives on. So does one that changed and was read together with logs.
 pub(super) fn read_again(
     capture: &mut Capture<'_, '_>,
     sparse: &BTreeSet<u32>,
@@ -111,6 +112,7 @@ pub(super) fn read_again(
     found: &[&Found],
 ) -> Result<Vec<Again>> {
     capture.chunker.known.forget(sparse);
+    let together = together(entries);
     let mut again = Vec::new();
     for (at, (entry, found)) in entries.iter().zip(found).enumerate() {
         if !entry.runs.iter().any(|run| sparse.contains(&run.pack)) {
@@ -118,11 +120,28 @@ pub(super) fn read_again(
         }
         let skipped = capture.skipped.len();
         match capture.entry((*found).clone(), Vec::new(), None)?.pop() {
+            Some((_, Draft::Read(_, content)))
+                if (content.size, content.sha256) != (entry.size, entry.sha256)
+                    && (entry.flags.with(content.flags).has(EntryFlags::AS_BYTES)
+                        || together.contains(&at)) =>
+            {
+                capture.skipped.truncate(skipped);
+            }
             Some((_, Draft::Read(found, content))) => again.push(Again { at, found, content }),
             Some((_, Draft::Same(_))) | None => capture.skipped.truncate(skipped),
         }
     }
     Ok(again)
+}
+
+/// Where the files with logs beside them are, and these: they are what they are at one moment. Entries are in order.
+fn together(entries: &[Entry]) -> HashSet<usize> {
+    let pairs = entries.iter().enumerate().filter_map(|(log, entry)| {
+        let base = base_of(&entry.path)?;
+        let place = |other: &Entry| (other.root, &other.path).cmp(&(entry.root, &base));
+        Some([entries.binary_search_by(place).ok()?, log])
+    });
+    pairs.flatten().collect()
 }
 
 /// Points entries to where their content is now. One that changed meanwhile is as it was read last.
