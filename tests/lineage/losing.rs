@@ -310,3 +310,40 @@ async fn two_copies_in_the_same_second() {
         assert_eq!(machine.verify(true).await.problems, [], "{what}");
     }
 }
+
+/// With a key that may not delete, what was written over the copy's snapshot stays: that is said, and how it comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_stays_hidden_is_named() {
+    let (dir, mut machine, store) = plain_machine();
+    machine.clock = Arc::new(Stands(SystemTime::now()));
+    push(&machine).await;
+    let copy = dir.path().join("copy");
+    copy_all(live(&machine), &copy);
+    let clone = machine.blank(copy);
+    next_day(live(&machine), 1);
+    next_day(live(&clone), 2);
+    store.set_faults(|call| match call.operation {
+        Operation::Delete => {
+            vec![Fault::FailBefore(Error::Capability { message: "may not delete".into() })]
+        }
+        _ => vec![],
+    });
+    let inner: Arc<dyn ObjectStore> = Arc::clone(&machine.store);
+    let copied = tokio::sync::Mutex::new(Some(clone.clone()));
+    let overtaken = Overtaken { inner, copy: copied, between: true };
+    let report = machine.through(Arc::new(overtaken)).push().await.unwrap();
+    let ours = report.snapshot.unwrap();
+    let hidden = report.warnings.iter().find(|text| text.contains("b2-backup undelete")).unwrap();
+    let snapshots = machine.list().await.snapshots;
+    let named = |id: &String| hidden.contains(&format!("{id}/manifest")) && *id != ours;
+    assert!(snapshots.iter().any(|snapshot| named(&snapshot.id)), "{hidden}: {snapshots:?}");
+    // Once is enough, and it comes back.
+    next_day(live(&machine), 3);
+    assert_eq!(machine.push().await.unwrap().warnings, Vec::<String>::new());
+    let options = ops::UndeleteOptions { apply: true, ..ops::UndeleteOptions::default() };
+    ops::undelete(&machine.session().await, &options).await.unwrap();
+    assert_eq!(clone.push().await.unwrap().snapshot, None);
+    let of_the_copy = clone.list().await.snapshots;
+    let last = of_the_copy.iter().rfind(|snapshot| snapshot.this_machine).unwrap();
+    comes_back(&clone, &last.id, &state(&clone)).await;
+}

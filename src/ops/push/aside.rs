@@ -28,9 +28,13 @@ const NAMED: usize = 10;
 /// Where files are read that are not in their place.
 pub(super) type Elsewhere = HashMap<(u16, RelPath), PathBuf>;
 
-/// Saves what done rollbacks have set aside, and removes it. `None` when this machine is a clone, which shows only late.
-/// Says what the user should know.
-pub(super) async fn save(session: &Session, writer: &mut Writer) -> Result<Option<Vec<String>>> {
+/// Saves what done rollbacks have set aside, and removes it. `None` when this machine is a clone, which shows only late:
+/// then `lost` has what the user should know all the same. Else says it.
+pub(super) async fn save(
+    session: &Session,
+    writer: &mut Writer,
+    lost: &mut Vec<String>,
+) -> Result<Option<Vec<String>>> {
     let mut told = Vec::new();
     let under = under(session);
     for aside in rollback::set_aside(session).await? {
@@ -43,7 +47,11 @@ pub(super) async fn save(session: &Session, writer: &mut Writer) -> Result<Optio
         let made = snapshot(session, writer, Reason::Safety, &[], Some(&aside.items)).await;
         let new = std::mem::replace(&mut writer.warnings, warnings);
         let made = match made? {
-            Made::Cloned => return Ok(None),
+            Made::Cloned => {
+                lost.append(&mut writer.warnings);
+                lost.extend(new);
+                return Ok(None);
+            }
             Made::Nothing(_) => None,
             Made::Snapshot(captured) => {
                 writer.warnings.extend(new);

@@ -61,7 +61,7 @@ pub(super) async fn commit(
             SecondLook::Cloned => return Ok(Committed::Cloned),
         }
     }
-    if !put(session, &id, &captured.newest.object).await? {
+    if !put(session, &id, &captured.newest.object, &mut writer.warnings).await? {
         return Ok(Committed::Cloned);
     }
     committed(session, writer, captured, &id).await?;
@@ -70,7 +70,12 @@ pub(super) async fn commit(
 
 /// Writes the manifest, and tells whether it is there now. Not where a copy of this machine has written another one
 /// of that name: whoever comes second makes way.
-async fn put(session: &Session, id: &SnapshotId, object: &[u8]) -> Result<bool> {
+async fn put(
+    session: &Session,
+    id: &SnapshotId,
+    object: &[u8],
+    warnings: &mut Vec<String>,
+) -> Result<bool> {
     let store = &session.store;
     let key = ObjectKey::new(id.object())?;
     if !store.put_new(&key, Bytes::copy_from_slice(object)).await? {
@@ -99,7 +104,7 @@ async fn put(session: &Session, id: &SnapshotId, object: &[u8]) -> Result<bool> 
                 if store.get_version(&key, &one.version, MAX_MANIFEST_BYTES).await? == object
                     && let Err(error) = store.delete(&key, Some(&one.version)).await
                 {
-                    tracing::warn!(%error, "a manifest hides that of a copy of this machine");
+                    warnings.push(hides(&key, &error));
                 }
             }
             return Ok(false);
@@ -113,6 +118,14 @@ async fn put(session: &Session, id: &SnapshotId, object: &[u8]) -> Result<bool> 
             Err(Error::Store { operation: "PUT", object: key.to_string(), message })
         }
     }
+}
+
+/// What the user is told where what came second stays visible.
+fn hides(key: &ObjectKey, error: &Error) -> String {
+    format!(
+        "{key} of the copy lies hidden behind one that this machine wrote in the same second, and could not delete ({error}). \
+         That snapshot cannot be restored until `b2-backup undelete` brings it back"
+    )
 }
 
 /// Remembers a snapshot whose manifest is in the bucket.

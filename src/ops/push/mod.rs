@@ -160,7 +160,9 @@ async fn run(session: &Session, options: &PushOptions, lock: Arc<LockFile>) -> R
     // Again where another machine turned out to go on with this lineage: then with a lineage of its own.
     let mut told = Vec::new();
     for _ in 0..3 {
-        if let Some(mut report) = attempt(session, options, Arc::clone(&lock)).await? {
+        let done = attempt(session, options, Arc::clone(&lock), &mut told).await?;
+        if let Some(mut report) = done {
+            told.retain(|text| !report.warnings.contains(text));
             report.warnings.splice(0..0, told);
             return Ok(report);
         }
@@ -179,8 +181,13 @@ struct Begun {
 }
 
 /// Finishes what an earlier push began, and saves what rollbacks set aside; `None` when this machine is a clone, which
-/// shows only late.
-async fn begin(session: &Session, lock: Arc<LockFile>, new_bucket: bool) -> Result<Option<Begun>> {
+/// shows only late: then `lost` has what the user should know all the same.
+async fn begin(
+    session: &Session,
+    lock: Arc<LockFile>,
+    new_bucket: bool,
+    lost: &mut Vec<String>,
+) -> Result<Option<Begun>> {
     changes::refuse_bucket_inside(session).await?;
     let mut writer = Writer::open(session, lock, new_bucket).await?;
     let mut resumed = None;
@@ -188,11 +195,15 @@ async fn begin(session: &Session, lock: Arc<LockFile>, new_bucket: bool) -> Resu
         match resume(session, &mut writer, &waiting).await? {
             Committed::Yes => resumed = Some(waiting.newest.snapshot),
             Committed::BaseGone => writer.spool.give_up_captured()?,
-            Committed::Cloned => return writer.become_another(session).map(|()| None),
+            Committed::Cloned => {
+                writer.become_another(session)?;
+                lost.append(&mut writer.warnings);
+                return Ok(None);
+            }
         }
     }
     // Before the state is looked at: on a full disk it makes room.
-    let told = aside::save(session, &mut writer).await?;
+    let told = aside::save(session, &mut writer, lost).await?;
     Ok(told.map(|told| Begun { writer, resumed, told }))
 }
 
@@ -205,22 +216,26 @@ pub(in crate::ops) async fn save_aside(session: &Session) -> Result<Vec<String>>
         return Ok(Vec::new());
     }
     let lock = Arc::new(session.local.lock()?);
+    let mut told = Vec::new();
     for _ in 0..3 {
-        if let Some(begun) = session.cancellable(begin(session, Arc::clone(&lock), false)).await? {
-            return Ok(begun.told);
+        let begun = begin(session, Arc::clone(&lock), false, &mut told);
+        if let Some(begun) = session.cancellable(begun).await? {
+            told.extend(begun.told);
+            return Ok(told);
         }
     }
     Err(Error::internal("the lineage of this machine is never its own"))
 }
 
-/// One push; `None` when this machine is a clone.
+/// One push; `None` when this machine is a clone: then `lost` has what the user should know all the same.
 async fn attempt(
     session: &Session,
     options: &PushOptions,
     lock: Arc<LockFile>,
+    lost: &mut Vec<String>,
 ) -> Result<Option<PushReport>> {
     let Some(Begun { mut writer, resumed, told }) =
-        begin(session, lock, options.new_bucket).await?
+        begin(session, lock, options.new_bucket, lost).await?
     else {
         return Ok(None);
     };
@@ -233,7 +248,10 @@ async fn attempt(
     )
     .await?
     {
-        Made::Cloned => return Ok(None),
+        Made::Cloned => {
+            lost.append(&mut writer.warnings);
+            return Ok(None);
+        }
         Made::Nothing(report) => PushReport { resumed, ..report },
         Made::Snapshot(captured) => finished(*captured, resumed, writer),
     };
@@ -305,10 +323,10 @@ async fn snapshot(
 async fn resume(session: &Session, writer: &mut Writer, waiting: &Captured) -> Result<Committed> {
     let id = SnapshotId::try_from(waiting.newest.snapshot.as_str())?;
     let whose = commit::whose(session, &id, &waiting.newest.object).await?;
-    let lost = upload::lost(session, writer, waiting).await?;
     if whose == Whose::Others {
         return Ok(Committed::Cloned);
     }
+    let lost = upload::lost(session, writer, waiting).await?;
     // What only the waiting snapshot has comes with the next one, unless the waiting one is in the bucket already.
     let (new, old): (Vec<_>, Vec<_>) = lost.iter().partition(|name| waiting.packs.contains(name));
     if writer.base.is_some() {
