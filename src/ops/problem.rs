@@ -15,12 +15,21 @@ pub struct FileProblem {
 }
 
 /// Codes that are a failure of the backup for health and alerts, although the rest was saved.
-const FAILURES: &[&str] =
-    &["B2_SKIPPED_HOST_DATABASE", "B2_HOST_DATABASE_AS_BYTES", "B2_ROOT_GONE", "B2_ROOT_EMPTY"];
+const FAILURES: &[&str] = &[
+    "B2_SKIPPED_HOST_DATABASE",
+    "B2_HOST_DATABASE_AS_BYTES",
+    "B2_SKIPPED_ROOT",
+    ROOT_GONE,
+    ROOT_EMPTY,
+];
 /// Codes of what is in the snapshot all the same, byte for byte as it was read.
 const SAVED: &[&str] = &["B2_CHANGED_WHILE_READ", "B2_DATABASE_AS_BYTES"];
 /// The code of a file that stays out of a snapshot on purpose: it may hold secrets, and nothing is encrypted.
 pub(super) const WITHHELD: &str = "B2_SKIPPED_SECRET";
+/// The code of a root, or of a part of one, that was there at the snapshot before and is gone.
+pub(super) const ROOT_GONE: &str = "B2_ROOT_GONE";
+/// The code of one that has little or nothing in it.
+pub(super) const ROOT_EMPTY: &str = "B2_ROOT_EMPTY";
 /// Stands for all that a list has no room for.
 pub(super) const MORE: &str = "B2_MORE_PROBLEMS";
 
@@ -134,6 +143,8 @@ mod tests {
         };
         assert_eq!(of("B2_SKIPPED_HOST_DATABASE"), (true, true));
         assert_eq!(of("B2_ROOT_GONE"), (true, true));
+        assert_eq!(of("B2_SKIPPED_ROOT"), (true, true));
+        assert_eq!(of("B2_ROOT_IS_STATE"), (false, true));
         assert_eq!(of("B2_SKIPPED_UNREADABLE"), (false, true));
         assert_eq!(of("B2_CHANGED_WHILE_READ"), (false, false));
         assert_eq!(of("B2_OF_A_NEWER_VERSION"), (false, true));

@@ -141,8 +141,9 @@ impl Finder {
             return self.warn(configured, "it is no directory");
         }
         if path == self.state {
-            return self
-                .warn(configured, "it is the state directory itself, which follows its own rules");
+            let message = "it is the state directory itself, which follows its own rules";
+            let own = Skipped { code: "B2_ROOT_IS_STATE", ..not_saved(configured, message) };
+            return self.warnings.push(own);
         }
         if let Ok(below) = path.strip_prefix(&self.state) {
             let path = relative(below);

@@ -8,8 +8,8 @@ use super::changes::Looked;
 use super::memory::{Memory, path_bytes};
 use crate::entry::{EntryKind, RelPath};
 use crate::format::{Manifest, MissingRecord};
-use crate::ops::FileProblem;
 use crate::ops::roots::kind;
+use crate::ops::{FileProblem, problem};
 use crate::source::{Found, RootKind};
 
 /// Directories of the state in which there is always something, once there was: not even to be gone.
@@ -66,7 +66,7 @@ pub(super) fn look(before: Before<'_>, looked: &Looked, accepted: &[String]) -> 
             used.insert(accepted);
             continue;
         }
-        missing.problems.push(problem(&record, now));
+        missing.problems.push(told(&record, now));
         missing.records.push(record);
     }
     let unused = accepted.iter().filter(|path| !used.contains(path));
@@ -74,11 +74,11 @@ pub(super) fn look(before: Before<'_>, looked: &Looked, accepted: &[String]) -> 
     missing
 }
 
-fn problem(record: &MissingRecord, now: Now) -> FileProblem {
+fn told(record: &MissingRecord, now: Now) -> FileProblem {
     let path = record.shown();
     let (code, what) = match now {
-        Now::Gone => ("B2_ROOT_GONE", "is not there"),
-        Now::Empty | Now::Whole => ("B2_ROOT_EMPTY", "has little or nothing in it"),
+        Now::Gone => (problem::ROOT_GONE, "is not there"),
+        Now::Empty | Now::Whole => (problem::ROOT_EMPTY, "has little or nothing in it"),
     };
     let held = match record.files {
         0 => "It was".to_owned(),

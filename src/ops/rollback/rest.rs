@@ -52,7 +52,7 @@ impl Unread {
 }
 
 fn is_gone(remark: &Remark) -> bool {
-    ["B2_ROOT_GONE", "B2_ROOT_EMPTY"].contains(&remark.code.as_str())
+    [problem::ROOT_GONE, problem::ROOT_EMPTY].contains(&remark.code.as_str())
 }
 
 impl Comparison<'_> {
