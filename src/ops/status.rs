@@ -96,14 +96,15 @@ async fn run(session: &Session) -> Result<StatusReport> {
     Unlisted::find(session, &names).await?.complete(&mut names, &mut warnings);
     let local = session.local_repository(session.settings.encrypt);
     // Where memory and bucket disagree, the bucket is right.
-    let newest = local.newest()?.map(|newest| newest.snapshot);
+    let newest = local.newest()?;
     let last = names.iter().rev().find_map(|name| match name {
-        SnapshotName::Current(id) if Some(id.machine) == machine => {
-            (newest.is_none() || newest.as_deref() == Some(&id.to_string())).then(|| id.clone())
-        }
+        SnapshotName::Current(id) if Some(id.machine) == machine => newest
+            .as_ref()
+            .is_none_or(|newest| newest.snapshot == id.to_string())
+            .then(|| id.clone()),
         _ => None,
     });
-    let remarks = remarks(session, local.newest()?, last.as_ref()).await?;
+    let remarks = remarks(session, newest, last.as_ref()).await?;
     let now = millis(session.ambient.clock.now()) + session.store.server_offset_ms();
     let machines = machines(&objects, machine, now);
     for (id, at) in objects.iter().filter_map(stored) {
