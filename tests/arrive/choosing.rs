@@ -8,6 +8,7 @@ use b2_backup::ops::ArriveOutcome;
 use b2_backup::secret::Secret;
 use b2_backup::store::memory::{Fault, MemoryStore, Operation};
 
+use super::clock::TestClock;
 use super::plain::{assert_same, settled, write};
 use super::{Two, arrive, arrived, read};
 
@@ -144,49 +145,14 @@ async fn a_damaged_snapshot() {
     assert!(two.new.push().await.unwrap().snapshot.is_some());
 }
 
-/// A clock of which only the distance to the real one matters.
-#[derive(Debug)]
-struct Off(i64);
-
-impl Off {
-    fn days(days: i64) -> Arc<Self> {
-        Arc::new(Self(days * 24 * 3600))
-    }
-}
-
-impl b2_backup::ambient::Clock for Off {
-    fn now(&self) -> std::time::SystemTime {
-        let now = std::time::SystemTime::now();
-        let distance = std::time::Duration::from_secs(self.0.unsigned_abs());
-        if self.0 < 0 { now - distance } else { now + distance }
-    }
-
-    fn sleep(&self, duration: std::time::Duration) -> futures_util::future::BoxFuture<'static, ()> {
-        b2_backup::ambient::SystemClock.sleep(duration)
-    }
-}
-
-/// A clock that is moved while it is used.
-#[derive(Debug, Default)]
-struct Moved(std::sync::atomic::AtomicI64);
-
-impl b2_backup::ambient::Clock for Moved {
-    fn now(&self) -> std::time::SystemTime {
-        Off(self.0.load(std::sync::atomic::Ordering::SeqCst)).now()
-    }
-
-    fn sleep(&self, duration: std::time::Duration) -> futures_util::future::BoxFuture<'static, ()> {
-        b2_backup::ambient::SystemClock.sleep(duration)
-    }
-}
+const DAY: i64 = 24 * 3600;
 
 /// A machine that stored nothing for long while another one did is gone: the other one comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_is_long_gone_leaves_no_doubt() {
     let two = Two::new();
-    let clock = Arc::new(Moved::default());
+    let clock = TestClock::ahead(-31 * DAY);
     let store = Arc::new(MemoryStore::new(clock.clone()));
-    clock.0.store(-31 * 24 * 3600, std::sync::atomic::Ordering::SeqCst);
     let third = two.dir.path().join("eve/.openclaw");
     fs::create_dir_all(&third).unwrap();
     super::used_state(&third);
@@ -194,7 +160,7 @@ async fn a_machine_that_is_long_gone_leaves_no_doubt() {
     let mut gone = two.old.blank(third).through(store.clone());
     gone.clock = clock.clone();
     gone.push().await.unwrap();
-    clock.0.store(0, std::sync::atomic::Ordering::SeqCst);
+    clock.set_ahead(0);
     write(&two.there(), "workspace/MEMORY.md", "now");
     two.old.through(store.clone()).push().await.unwrap();
     arrived(&two.new.through(store)).await;
@@ -205,7 +171,7 @@ async fn a_machine_that_is_long_gone_leaves_no_doubt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_from_the_future() {
     let mut two = Two::new();
-    two.old.clock = Off::days(365);
+    two.old.clock = TestClock::ahead(365 * DAY);
     let snapshot = two.old.push().await.unwrap().snapshot.unwrap();
     let before = settled(&two.here());
     let error = arrive(&two.new).await.unwrap_err();

@@ -7,6 +7,10 @@
 #![expect(clippy::clone_on_ref_ptr, reason = "a store becomes a `dyn` store on the way")]
 
 mod choosing;
+#[path = "../support/clock.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
+mod clock;
 #[path = "../rollback/host.rs"]
 mod host;
 #[path = "../support/machine.rs"]

@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use b2_backup::ambient::{Clock, SystemClock, SystemEntropy};
 use b2_backup::error::{Error, Result};
-use b2_backup::format::Reason;
-use b2_backup::ops::{self, PushOptions, PushReport};
+use b2_backup::ops;
 use b2_backup::store::folder::FolderStore;
 use b2_backup::store::memory::{Fault, MemoryStore, Operation};
 use b2_backup::store::{Listing, ObjectKey, ObjectStore, ObjectVersion, Traffic};
@@ -96,16 +95,6 @@ async fn a_snapshot_that_is_there_and_lost_its_packs() {
     comes_back(&machine, &report.snapshot.unwrap(), &state(&machine)).await;
 }
 
-async fn push_anew(machine: &Machine) -> Result<PushReport> {
-    let options = PushOptions {
-        reason: Reason::Manual,
-        wait: Duration::ZERO,
-        new_bucket: true,
-        accept_missing: vec![],
-    };
-    ops::push(&machine.session().await, options).await
-}
-
 /// A bucket in which snapshots were stored and that is empty now is most likely another one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_bucket_that_is_empty_is_refused() {
@@ -120,7 +109,7 @@ async fn a_known_bucket_that_is_empty_is_refused() {
     assert_eq!(error.code(), "B2_BUCKET_EMPTY");
     assert!(error.to_string().contains("b2-backup push --new-bucket"), "{error}");
     assert!(store.objects().is_empty(), "nothing was written");
-    let report = push_anew(&machine).await.unwrap();
+    let report = machine.push_to_new_bucket().await.unwrap();
     let snapshot = report.snapshot.unwrap();
     comes_back(&machine, &snapshot, &state(&machine)).await;
     assert_eq!(machine.push().await.unwrap().warnings, Vec::<String>::new());

@@ -1,39 +1,25 @@
 //! Which snapshot is the newest where clocks are wrong.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use b2_backup::ambient::{Clock, SystemClock};
 use b2_backup::ops;
 use b2_backup::store::memory::MemoryStore;
 use tempfile::tempdir;
 
+use super::clock::TestClock;
 use super::machine::Machine;
 use super::plain::{assert_same, first_day, next_day, picture, write};
 use super::plain_machine::plain_machine;
 use super::{live, push, state};
 
-const YEAR: Duration = Duration::from_hours(365 * 24);
-
-/// A clock that is ahead of the real one.
-#[derive(Debug)]
-struct Ahead(Duration);
-
-impl Clock for Ahead {
-    fn now(&self) -> SystemTime {
-        SystemTime::now() + self.0
-    }
-
-    fn sleep(&self, duration: Duration) -> futures_util::future::BoxFuture<'static, ()> {
-        SystemClock.sleep(duration)
-    }
-}
+const HOUR: i64 = 3600;
+const YEAR: i64 = 365 * 24 * HOUR;
 
 /// A push with the clock ahead, which the server's answers tell.
-async fn push_ahead(machine: &Machine, store: &MemoryStore, ahead: Duration) -> String {
+async fn push_ahead(machine: &Machine, store: &MemoryStore, ahead: i64) -> String {
     let mut wrong = machine.clone();
-    wrong.clock = Arc::new(Ahead(ahead));
-    store.set_server_offset_ms(-i64::try_from(ahead.as_millis()).unwrap());
+    wrong.clock = TestClock::ahead(ahead);
+    store.set_server_offset_ms(-ahead * 1000);
     let snapshot = push(&wrong).await;
     store.set_server_offset_ms(0);
     snapshot
@@ -80,13 +66,15 @@ async fn one_push_with_the_clock_a_year_ahead() {
 /// Between machines the server knows which came last, whatever their clocks say.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_whose_clock_is_ahead_is_not_the_newest() {
-    let (dir, ahead, store) = plain_machine();
-    push_ahead(&ahead, &store, Duration::from_hours(20)).await;
+    let (dir, ahead, _) = plain_machine();
+    let server = TestClock::ahead(0);
+    let store = Arc::new(MemoryStore::new(server.clone()));
+    let ahead = ahead.through(store.clone());
+    push_ahead(&ahead, &store, 20 * HOUR).await;
     let other = ahead.blank(dir.path().join("other"));
     first_day(live(&other));
     write(live(&other), "workspace/MEMORY.md", "made later");
-    // The server's time is told in milliseconds.
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    server.set_ahead(1);
     let last = push(&other).await;
     assert_eq!(latest(&other).await, (last.clone(), vec![]));
     let all = ahead.list().await;
@@ -97,13 +85,13 @@ async fn a_machine_whose_clock_is_ahead_is_not_the_newest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_that_was_stored_at_another_time() {
     let (_dir, machine, store) = plain_machine();
-    let copied = MemoryStore::new(Arc::new(Ahead(Duration::from_hours(40 * 24))));
+    let copied = MemoryStore::new(TestClock::ahead(40 * 24 * HOUR));
     let snapshot = push(&machine).await;
     for (key, body) in store.objects() {
         copied.raw_replace(&key, body);
     }
     let mut later = machine.through(Arc::new(copied));
-    later.clock = Arc::new(Ahead(Duration::from_hours(40 * 24)));
+    later.clock = TestClock::ahead(40 * 24 * HOUR);
     let (taken, warnings) = latest(&later).await;
     assert_eq!(taken, snapshot);
     assert!(warnings.iter().any(|told| told.contains("do not agree")), "{warnings:?}");

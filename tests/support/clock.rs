@@ -20,6 +20,11 @@ impl TestClock {
         Arc::new(Self { offset: Mutex::new(seconds), ..Self::default() })
     }
 
+    /// Moves it: it is so many seconds ahead from now on.
+    pub fn set_ahead(&self, seconds: i64) {
+        *self.offset.lock().unwrap() = seconds;
+    }
+
     /// Every sleep so far.
     pub fn sleeps(&self) -> Vec<Duration> {
         self.sleeps.lock().unwrap().clone()
