@@ -108,7 +108,8 @@ impl Withheld {
     /// Whether the file at `path` may hold something that is withheld.
     #[must_use]
     pub fn concerns(&self, root: &Root, path: &RelPath) -> bool {
-        self.confidential.may_be(root, path)
+        let of = |path: &RelPath| self.confidential.may_be(root, path);
+        of(path) || base_of(path).is_some_and(|base| of(&base))
     }
 
     /// Tells whether a later set of secrets is the same, and nothing else about them: four bytes.
