@@ -144,6 +144,35 @@ impl Plan {
         Ok(())
     }
 
+    /// What reads the files.
+    fn capture<'a, 'p>(
+        &self,
+        owned: &'a Owned,
+        chunker: Chunker<'p>,
+        seed: u64,
+        progress: crate::progress::Sink,
+    ) -> Capture<'a, 'p> {
+        Capture {
+            chunker,
+            roots: &owned.roots,
+            elsewhere: &owned.elsewhere,
+            sealed: self.key.is_sealed(),
+            seed,
+            redact: self.redact,
+            clock: Arc::clone(&self.clock),
+            patience: PATIENCE,
+            withheld: Arc::clone(&owned.withheld),
+            temporary: self.temporary.clone(),
+            local: self.local.clone(),
+            entropy: Arc::clone(&self.entropy),
+            progress,
+            total_bytes: owned.changes.read_bytes,
+            done_bytes: 0,
+            done_files: 0,
+            skipped: owned.skipped.clone(),
+        }
+    }
+
     /// The lowest number of a pack that the lineage did not have before.
     fn first_new(&self) -> u32 {
         self.lineage.as_ref().map_or(0, |newest| newest.next_pack)
@@ -228,25 +257,8 @@ pub(super) fn read_all(
     let ids = plan.key.chunk_ids(&plan.repository.0);
     let Start { known, mut indexes, adopted: _, next_pack: _ } = start;
     let same = std::mem::take(&mut owned.changes.same);
-    let mut capture = Capture {
-        chunker: Chunker::new(ids, known, &mut pipe, cancel),
-        roots: &owned.roots,
-        elsewhere: &owned.elsewhere,
-        sealed: plan.key.is_sealed(),
-        seed,
-        redact: plan.redact,
-        clock: Arc::clone(&plan.clock),
-        patience: PATIENCE,
-        withheld: Arc::clone(&owned.withheld),
-        temporary: plan.temporary.clone(),
-        local: plan.local.clone(),
-        entropy: Arc::clone(&plan.entropy),
-        progress,
-        total_bytes: owned.changes.read_bytes,
-        done_bytes: 0,
-        done_files: 0,
-        skipped: owned.skipped.clone(),
-    };
+    let chunker = Chunker::new(ids, known, &mut pipe, cancel);
+    let mut capture = plan.capture(&owned, chunker, seed, progress);
     let drafts = drafts(&mut capture, &owned, same)?;
     let places = capture.chunker.pipe.places()?;
     let mut entries = Vec::with_capacity(drafts.len());
@@ -260,7 +272,7 @@ pub(super) fn read_all(
     let found = problems(&capture.skipped, entries.iter(), &owned.roots);
     let same =
         |memory: &Arc<Memory>| memory.says(&entries) && problem::same(&found, &owned.remarks);
-    if let Some(memory) = owned.memory.filter(same) {
+    if let Some(memory) = owned.memory.clone().filter(same) {
         let skipped = found;
         drop(capture.chunker);
         pipe.finish()?;
