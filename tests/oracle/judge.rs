@@ -142,7 +142,11 @@ pub(crate) fn losses(
         }
         let is_directory = item.kind == Kind::Directory;
         // Sockets go with their process. What SQLite's processes share in memory says nothing of a database.
-        let is_shared = path.strip_suffix(b"-shm").is_some_and(|base| live.claims.contains(base));
+        // Nor does an empty log, which it leaves beside what it cannot read.
+        let is_empty = matches!(item.kind, Kind::File { bytes: 0, .. });
+        let is_shared = LOGS.iter().filter(|log| is_empty || **log == "-shm").any(|log| {
+            path.strip_suffix(log.as_bytes()).is_some_and(|base| live.claims.contains(base))
+        });
         let may_stay_out = item.kind == Kind::Special
             || is_shared
             || live.is_orphan(path)
