@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use b2_backup::ops::{self, DoctorOptions, Level, ShowOptions};
+use b2_backup::ops::{self, DoctorOptions, Finding, Level, ShowOptions};
 use tempfile::{TempDir, tempdir};
 
 use crate::machine::Machine;
@@ -19,6 +19,14 @@ fn machine_with_workspace() -> (TempDir, Machine, PathBuf) {
     write(&machine.settings.state_dir, "openclaw.json", config);
     write(&machine.settings.state_dir, "workspace/a.md", "a");
     (dir, machine, workspace)
+}
+
+/// What the doctor says of the newest snapshot.
+async fn complete_by_doctor(machine: &Machine) -> Finding {
+    let doctor =
+        ops::doctor(machine.settings.clone(), machine.ambient(), DoctorOptions::default()).await;
+    let findings = doctor.unwrap().findings;
+    findings.into_iter().find(|finding| finding.check == "complete").unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,13 +102,24 @@ async fn it_is_named_wherever_the_snapshot_is_shown() {
     assert!(drilled.incomplete && drilled.failed.is_empty());
     assert_eq!(codes(&drilled.remarks), expected);
 
-    let doctor =
-        ops::doctor(machine.settings.clone(), machine.ambient(), DoctorOptions::default()).await;
-    let findings = doctor.unwrap().findings;
-    let found = findings.iter().find(|finding| finding.check == "complete").unwrap();
-    assert_eq!(found.level, Level::Note);
+    let found = complete_by_doctor(&machine).await;
+    assert_eq!((found.level, found.code), (Level::Problem, Some("B2_SKIPPED_ROOT")));
     assert!(found.message.contains(expected[0].0), "{found:?}");
 
     let diff = machine.diff(&lacking, &complete).await.unwrap();
     assert!(diff.warnings.iter().any(|warning| warning.contains("is incomplete")), "{diff:?}");
+}
+
+/// A single file that has no content is no failure.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_saved_is_noted_by_the_doctor() {
+    let (_dir, machine) = empty_machine();
+    write(&machine.settings.state_dir, "workspace/a.md", "a");
+    let pipe = machine.settings.state_dir.join("workspace/pipe");
+    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    machine.push().await.unwrap();
+    let found = complete_by_doctor(&machine).await;
+    assert_eq!(found.level, Level::Note);
+    assert!(found.message.contains("workspace/pipe"), "{found:?}");
 }
