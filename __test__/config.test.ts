@@ -296,3 +296,34 @@ describe('folders', () => {
     expect((await load(file)).settings).toMatchObject(file);
   });
 });
+
+describe('all that is wrong', () => {
+  it('is said at once, and nothing more of what is wrong', async () => {
+    const file = { bucket: '/mnt/x', keyId: 5, encrypt: 'yes', include: 'a', exclude: [1], uploadLimit: -1 };
+    const error = (await load(file, { inOpenClaw: true }).catch((thrown: unknown) => thrown)) as Error;
+    expect(error).toMatchObject({ code: 'B2_CONFIG' });
+    expect(error.message.split(/:? ?;? \(\d\) /)).toEqual([
+      'configuration: 7 settings are wrong',
+      'encrypt: must be true or false, not a string',
+      'keyId: must be a string or a secret reference, not a number',
+      expect.stringMatching(/^bucket: must be the name of a bucket; .* "file:\/\/\/mnt\/x"$/),
+      'include: must be a list of patterns, not a string',
+      'exclude[0]: must be a pattern such as "workspace/**/*.log"',
+      'uploadLimit: must be a whole number of bytes per second above 0, such as 2000000',
+      expect.stringMatching(/^applicationKey: not set; put it into/),
+    ]);
+  });
+
+  it('names what a key is called here when it is called as Backblaze calls it', async () => {
+    const file = { bucket: 'my-bucket', keyID: 'id', applicationKeyId: 'id', applicationKey: 'key' };
+    await expect(load(file)).rejects.toThrow(
+      /keyId: not set.*; what is called keyID there has to be called keyId; what is called applicationKeyId/,
+    );
+    const { warnings } = await load({ ...FULL, keyID: 'id', bucket_name: 'x', constructor: 1 });
+    expect(warnings.map((text) => text.replace(/^.*config\./, ''))).toEqual([
+      'keyID: there is no such setting; it is ignored; write it as keyId',
+      'bucket_name: there is no such setting; it is ignored; write it as bucket',
+      'constructor: there is no such setting; it is ignored',
+    ]);
+  });
+});

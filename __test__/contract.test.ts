@@ -81,8 +81,12 @@ describe('the plugin manifest', () => {
     toolMetadata: Record<string, object>;
     cliCommands: { name: string; description: string; hasSubcommands: boolean }[];
     commandAliases: { name: string; kind: string; cliCommand: string }[];
-    configSchema: { properties: Record<string, object>; required?: unknown };
-    uiHints: Record<string, { sensitive?: boolean }>;
+    configSchema: {
+      properties: Record<string, { anyOf: { type: string | string[] }[] }>;
+      required?: unknown;
+    };
+    configGroups: { properties: string[] }[];
+    uiHints: Record<string, { label?: string; help?: string; sensitive?: boolean }>;
     configContracts: { secretInputs: { paths: { path: string }[] } };
   };
   const host = new FakeHost('/s', {});
@@ -105,6 +109,25 @@ describe('the plugin manifest', () => {
     expect(sorted(Object.keys(plugin.configSchema.properties))).toEqual(sorted(SETTINGS));
     expect(plugin.configSchema.required).toBeUndefined();
     for (const field of Object.keys(plugin.uiHints)) expect(SETTINGS).toContain(field);
+  });
+
+  it('refuses no value, because the host does not start with one that is refused', () => {
+    const every = ['array', 'boolean', 'null', 'number', 'object', 'string'];
+    for (const [setting, { anyOf }] of Object.entries(plugin.configSchema.properties)) {
+      // The form shows the first alone: it leaves out what may be null (e2e/form.test.ts).
+      expect(anyOf, setting).toHaveLength(2);
+      expect(sorted([anyOf[1]?.type ?? []].flat()), setting).toEqual(every);
+    }
+  });
+
+  it('has a form with each setting in one group, named and explained', () => {
+    const grouped = plugin.configGroups.flatMap(({ properties }) => properties);
+    expect(sorted(grouped)).toEqual(sorted(SETTINGS));
+    for (const setting of SETTINGS) {
+      const { label, help } = plugin.uiHints[setting] ?? {};
+      expect(label, setting).toMatch(/^[A-Z]/);
+      expect(help, setting).toMatch(/^[A-Za-z].*\.$/);
+    }
   });
 
   it('hides the secrets and lets them be references', () => {

@@ -178,6 +178,14 @@ describe('a configuration that does not work', () => {
     expect(held.pushes).toHaveLength(0);
   });
 
+  it('is told with all that is wrong with it, of the key and of the schedule', async () => {
+    const config = { ...CONFIG, keyId: 7, schedule: 7, keepDaily: 'x', keepWeekly: -1, drill: 'yes' };
+    const { host } = await gateway({ config });
+    expect(host.health).toHaveLength(1);
+    const said = /5 settings are wrong: .*keyId: .*schedule: .*keepDaily: .*keepWeekly: .*drill: /;
+    expect(host.health[0]).toMatch(said);
+  });
+
   it('never has a secret in what is told', async () => {
     const { host } = await gateway({ config: { ...CONFIG, passphrase: 'hunter2', schedule: 'x' } });
     expect(JSON.stringify([host.lines, host.health])).not.toContain('hunter2');

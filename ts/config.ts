@@ -1,8 +1,10 @@
 /** From `openclaw.json` and the environment to the addon's `Settings`. Checks every field, resolves what it can. */
-import { isAbsolute, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Settings } from '../index.js';
 import type { Engine } from './engine.js';
-import { kind, POLICY_FIELDS, wrong } from './policy.js';
+import { kind, POLICY_FIELDS, Problems, wrong } from './policy.js';
+import { meant } from './spelling.js';
+import { checkBucket, checkEndpoint, flag, limit, list } from './values.js';
 
 /** Where settings come from. */
 export interface SettingsSource {
@@ -137,38 +139,41 @@ export function checkSettings(
   const inFile: Omit<Origin, 'setting'> = { source: 'file', name: configPath.path };
   const warnings = Object.keys(file)
     .filter((key) => !KNOWN.has(key))
-    .map((key) => `${PLACE}.${key}: there is no such setting; it is ignored`);
+    .map((key) => `${PLACE}.${key}: there is no such setting; it is ignored${instead(key)}`);
 
+  const problems = new Problems();
+  /** Settings that are there, and wrong: of them nothing more is said. */
+  const bad = new Set<string>();
+  const check = <T>(field: string, how: () => T): T | undefined =>
+    problems.in(() => {
+      bad.add(field);
+      const value = how();
+      bad.delete(field);
+      return value;
+    });
   const settings: Settings = {
     stateDir,
-    encrypt: flag(file, 'encrypt') ?? true,
-    includeSecrets: flag(file, 'includeSecrets') ?? false,
+    encrypt: check('encrypt', () => flag(file, 'encrypt')) ?? true,
+    includeSecrets: check('includeSecrets', () => flag(file, 'includeSecrets')) ?? false,
     prefix: DEFAULT_PREFIX,
   };
   if (configPath.exists) settings.configPath = configPath.path;
   for (const field of TEXTS) {
     const variable = ENVIRONMENT[field];
     const inEnvironment = nonEmpty(variables[variable]);
-    const value = inEnvironment ?? text(field, file[field], env, inOpenClaw);
+    const value = check(field, () =>
+      checked(field, inEnvironment ?? text(field, file[field], env, inOpenClaw)),
+    );
     if (value === undefined) continue;
     origins.push(
       inEnvironment === undefined
         ? { setting: field, ...inFile }
         : { setting: field, source: 'environment', name: variable },
     );
-    if (PLACEHOLDER.test(value)) {
-      throw wrong(
-        field,
-        'still holds the placeholder from a restored snapshot; replace it with the real value',
-      );
-    }
-    if (!KEYS.has(field) && APPLICATION_KEY.test(value)) {
-      throw wrong(field, 'holds what looks like an application key, which goes into applicationKey');
-    }
     settings[field] = value;
   }
   for (const field of LISTS) {
-    const value = list(file, field);
+    const value = check(field, () => list(file, field));
     if (value !== undefined) settings[field] = value;
   }
   for (const setting of SETTINGS) {
@@ -184,18 +189,41 @@ export function checkSettings(
     origins.push({ setting: 'recoveryCode', source: 'environment', name: RECOVERY_CODE_VARIABLE });
   }
   const oldKeys = (variables[OLD_KEYS] ?? '').split(/[\s,]+/).filter((key) => key !== '');
-  if (oldKeys.length > MOST_OLD_KEYS) throw wrong(OLD_KEYS, `holds more than ${MOST_OLD_KEYS} keys`);
+  problems.in(() => {
+    if (oldKeys.length > MOST_OLD_KEYS) throw wrong(OLD_KEYS, `holds more than ${MOST_OLD_KEYS} keys`);
+  });
   if (oldKeys.length > 0) {
     settings.oldKeys = oldKeys;
     origins.push({ setting: 'oldKeys', source: 'environment', name: OLD_KEYS });
   }
-  const uploadLimit = limit(file);
+  const uploadLimit = check('uploadLimit', () => limit(file));
   if (uploadLimit !== undefined) settings.uploadLimit = uploadLimit;
 
-  if (settings.bucket !== undefined) checkBucket(settings.bucket);
-  if (settings.endpoint !== undefined) checkEndpoint(settings.endpoint);
-  checkTogether(settings, configPath.path, secretOptional, inOpenClaw);
-  return { settings, origins, warnings };
+  checkTogether(settings, { file, bad, problems }, configPath.path, secretOptional, inOpenClaw);
+  return problems.none({ settings, origins, warnings });
+}
+
+/** Which setting was meant, for a message that names another. */
+function instead(key: string): string {
+  const setting = meant(key);
+  return setting === undefined || !KNOWN.has(setting) ? '' : `; write it as ${setting}`;
+}
+
+/** A text that may be what it is for. */
+function checked(field: TextField, value: string | undefined): string | undefined {
+  if (value === undefined) return value;
+  if (PLACEHOLDER.test(value)) {
+    throw wrong(
+      field,
+      'still holds the placeholder from a restored snapshot; replace it with the real value',
+    );
+  }
+  if (!KEYS.has(field) && APPLICATION_KEY.test(value)) {
+    throw wrong(field, 'holds what looks like an application key, which goes into applicationKey');
+  }
+  if (field === 'bucket') checkBucket(value);
+  if (field === 'endpoint') checkEndpoint(value);
+  return value;
 }
 
 /** A path with where it came from. */
@@ -295,92 +323,46 @@ function resolveRef(field: TextField, ref: object, env: NodeJS.ProcessEnv, inOpe
   return value;
 }
 
-function flag(file: Record<string, unknown>, field: (typeof FLAGS)[number]): boolean | undefined {
-  const value = file[field];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'boolean') throw wrong(field, `must be true or false, not ${kind(value)}`);
-  return value;
-}
-
-function list(file: Record<string, unknown>, field: (typeof LISTS)[number]): string[] | undefined {
-  const value = file[field];
-  if (value === undefined || value === null) return undefined;
-  if (!Array.isArray(value)) throw wrong(field, `must be a list of patterns, not ${kind(value)}`);
-  return value.map((pattern: unknown, index) => {
-    if (typeof pattern === 'string' && pattern.trim() !== '') return pattern;
-    throw wrong(`${field}[${index}]`, 'must be a pattern such as "workspace/**/*.log"');
-  });
-}
-
-function limit(file: Record<string, unknown>): number | undefined {
-  const value = file['uploadLimit'];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value <= 0) {
-    throw wrong('uploadLimit', 'must be a whole number of bytes per second above 0, such as 2000000');
-  }
-  return value;
-}
-
-function checkBucket(bucket: string): void {
-  if (bucket.startsWith('file:')) {
-    if (!bucket.startsWith('file:///')) {
-      throw wrong('bucket', 'a folder is written with its full path, as "file:///mnt/backup"');
-    }
-    return;
-  }
-  if (bucket.includes('://')) {
-    throw wrong(
-      'bucket',
-      'must be the name of a bucket or a folder as "file:///path"; a server goes into endpoint',
-    );
-  }
-  if (isAbsolute(bucket)) {
-    throw wrong('bucket', `must be the name of a bucket; a folder is written as "file://${bucket}"`);
-  }
-  if (!/^[A-Za-z0-9][A-Za-z0-9.-]{1,61}[A-Za-z0-9]$/.test(bucket)) {
-    throw wrong('bucket', 'cannot be a bucket: those have 3 to 63 letters, digits, hyphens and dots');
-  }
-}
-
-function checkEndpoint(endpoint: string): void {
-  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
-    throw wrong('endpoint', 'must be a URL such as "https://s3.us-west-004.backblazeb2.com"');
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw wrong('endpoint', 'must not hold a user or password; the key goes into keyId and applicationKey');
-  }
-}
-
 function checkTogether(
   settings: Settings,
+  { file, bad, problems }: { file: Record<string, unknown>; bad: ReadonlySet<string>; problems: Problems },
   configPath: string,
   secretOptional: boolean,
   inOpenClaw: boolean,
 ): void {
   const folder = settings.bucket?.startsWith('file:') === true;
   const required: readonly TextField[] = folder ? ['bucket'] : ['bucket', 'keyId', 'applicationKey'];
-  const missing = required.filter((field) => settings[field] === undefined);
-  if (missing.length > 0) {
+  const missing = required.filter((field) => settings[field] === undefined && !bad.has(field));
+  problems.in(() => {
+    if (missing.length === 0) return;
     const variables = and(missing.map((field) => ENVIRONMENT[field]));
+    const others = Object.keys(file).filter((key) =>
+      missing.some((field) => !KNOWN.has(key) && meant(key) === field),
+    );
     throw wrong(
       and(missing),
       `not set; put ${missing.length === 1 ? 'it' : 'them'} into ${configPath} under ${PLACE}` +
-        (inOpenClaw ? '' : `, or into the environment as ${variables}`),
+        (inOpenClaw ? '' : `, or into the environment as ${variables}`) +
+        others.map((key) => `; what is called ${key} there has to be called ${meant(key)}`).join(''),
     );
-  }
-  if (settings.includeSecrets === true && settings.encrypt === false) {
-    throw wrong('includeSecrets', 'needs encryption: secrets are never stored with encrypt: false');
-  }
+  });
+  problems.in(() => {
+    if (settings.includeSecrets === true && settings.encrypt === false) {
+      throw wrong('includeSecrets', 'needs encryption: secrets are never stored with encrypt: false');
+    }
+  });
   const secret = settings.passphrase ?? settings.applicationKey;
-  if (folder && settings.encrypt === true && secret === undefined && !secretOptional) {
-    throw wrong(
-      'passphrase',
-      'not set; a folder brings no key to encrypt with, so set ' +
-        (inOpenClaw ? '' : 'B2_BACKUP_PASSPHRASE, or ') +
-        `passphrase in ${configPath} under ${PLACE}, or encrypt: false there`,
-    );
-  }
+  const wanted = secret === undefined && !secretOptional && !bad.has('passphrase') && !bad.has('encrypt');
+  problems.in(() => {
+    if (folder && settings.encrypt === true && wanted) {
+      throw wrong(
+        'passphrase',
+        'not set; a folder brings no key to encrypt with, so set ' +
+          (inOpenClaw ? '' : 'B2_BACKUP_PASSPHRASE, or ') +
+          `passphrase in ${configPath} under ${PLACE}, or encrypt: false there`,
+      );
+    }
+  });
 }
 
 function nonEmpty(value: string | undefined): string | undefined {

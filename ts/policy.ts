@@ -84,16 +84,18 @@ export class Schedule {
  */
 export function checkPolicy(config: unknown): Policy {
   const file = (config ?? {}) as Readonly<Record<string, unknown>>;
-  const timeZone = zone(file['timezone']);
-  const schedule = file['schedule'] ?? 'daily';
-  if (typeof schedule !== 'string') throw wrong('schedule', `must be a string, not ${kind(schedule)}`);
-  return {
-    schedule: new Schedule(schedule.trim(), timeZone),
-    ...checkKeep(file),
-    autoRestore: trueOrFalse(file, 'autoRestore', true),
-    verifyWeeks: whole(file, 'verifyWeeks', 20, 0),
-    drill: trueOrFalse(file, 'drill', true),
-  };
+  const problems = new Problems();
+  const timeZone = problems.in(() => zone(file['timezone']));
+  const schedule = problems.in(() => {
+    const value = file['schedule'] ?? 'daily';
+    if (typeof value !== 'string') throw wrong('schedule', `must be a string, not ${kind(value)}`);
+    return new Schedule(value.trim(), timeZone);
+  });
+  const keep = problems.in(() => checkKeep(file));
+  const autoRestore = problems.in(() => trueOrFalse(file, 'autoRestore', true));
+  const drill = problems.in(() => trueOrFalse(file, 'drill', true));
+  const verifyWeeks = problems.in(() => whole(file, 'verifyWeeks', 20, 0));
+  return problems.none({ schedule, ...keep, autoRestore, verifyWeeks, drill } as Policy);
 }
 
 /**
@@ -103,11 +105,11 @@ export function checkPolicy(config: unknown): Policy {
  */
 export function checkKeep(config: unknown): Keep {
   const file = (config ?? {}) as Readonly<Record<string, unknown>>;
-  return {
-    keepSnapshots: whole(file, 'keepSnapshots', 10, 1),
-    keepDaily: whole(file, 'keepDaily', 7, 0),
-    keepWeekly: whole(file, 'keepWeekly', 4, 0),
-  };
+  const problems = new Problems();
+  const keepSnapshots = problems.in(() => whole(file, 'keepSnapshots', 10, 1));
+  const keepDaily = problems.in(() => whole(file, 'keepDaily', 7, 0));
+  const keepWeekly = problems.in(() => whole(file, 'keepWeekly', 4, 0));
+  return problems.none({ keepSnapshots, keepDaily, keepWeekly } as Keep);
 }
 
 function zone(value: unknown): string | undefined {
@@ -147,7 +149,48 @@ export function kind(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
+const CONFIGURATION = 'configuration: ';
+
 /** The error about a setting. */
 export function wrong(field: string, message: string): BackupError {
-  return new BackupError(`configuration: ${field}: ${message}`, { code: 'B2_CONFIG' });
+  return new BackupError(`${CONFIGURATION}${field}: ${message}`, { code: 'B2_CONFIG' });
+}
+
+/** Several settings that are wrong. */
+class SeveralWrong extends BackupError {
+  readonly each: readonly string[];
+
+  constructor(each: readonly string[]) {
+    const said = each.map((text, at) => `(${at + 1}) ${text}`).join('; ');
+    super(`${CONFIGURATION}${each.length} settings are wrong: ${said}`, { code: 'B2_CONFIG' });
+    this.each = each;
+  }
+}
+
+/** What is wrong with the settings: all of it, so that nobody puts one right to be told of the next. */
+export class Problems {
+  readonly #found: BackupError[] = [];
+
+  /** What `check` gives; nothing where it finds a setting wrong, which is kept. */
+  in<T>(check: () => T): T | undefined {
+    try {
+      return check();
+    } catch (error) {
+      if (!(error instanceof BackupError && error.code === 'B2_CONFIG')) throw error;
+      this.#found.push(error);
+      return undefined;
+    }
+  }
+
+  /** Gives `value`. @throws {BackupError} B2_CONFIG, one that names all that was found */
+  none<T>(value: T): T {
+    const [first] = this.#found;
+    if (first === undefined) return value;
+    if (this.#found.length === 1) throw first;
+    throw new SeveralWrong(
+      this.#found.flatMap((error) =>
+        error instanceof SeveralWrong ? error.each : [error.message.replace(CONFIGURATION, '')],
+      ),
+    );
+  }
 }

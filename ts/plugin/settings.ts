@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { checkSettings } from '../config.js';
 import { type BackupError, toBackupError } from '../errors.js';
-import { checkPolicy } from '../policy.js';
+import { checkPolicy, Problems } from '../policy.js';
 import type { HostConfig, PluginApi } from './api.js';
 import type { Configured } from './backup.js';
 
@@ -34,16 +34,20 @@ export function configure(
   const named = process.env['OPENCLAW_CONFIG_PATH'];
   const path = named === undefined || named === '' ? join(stateDir, 'openclaw.json') : resolve(named);
   try {
-    const policy = checkPolicy(api.pluginConfig);
-    const { settings, warnings } = checkSettings(api.pluginConfig, {
-      stateDir,
-      config: { path, exists: existsSync(path) },
-      env: process.env,
-      inOpenClaw: true,
-    });
+    const problems = new Problems();
+    const loaded = problems.in(() =>
+      checkSettings(api.pluginConfig, {
+        stateDir,
+        config: { path, exists: existsSync(path) },
+        env: process.env,
+        inOpenClaw: true,
+      }),
+    );
+    const policy = problems.in(() => checkPolicy(api.pluginConfig));
+    const { settings, warnings } = problems.none(loaded as NonNullable<typeof loaded>);
     const hostVersion = version(api);
     const known = hostVersion === undefined ? settings : { ...settings, hostVersion };
-    return { configured: { settings: known, policy }, warnings };
+    return { configured: { settings: known, policy: policy as NonNullable<typeof policy> }, warnings };
   } catch (error) {
     return { configured: toBackupError(error), warnings: [] };
   }
