@@ -173,7 +173,10 @@ it('somebody in the chat who is not the owner gets neither the tool nor the comm
   const before = fingerprint();
   const command = await guest.chat(`/b2 restore ${snapshot}`, { seconds: 120 });
   expect(command.text).toMatch(/requires gateway scope|requires authorization|not authorized/i);
-  const asked = await guest.chat(`CALL b2_rollback ${JSON.stringify({ action: 'list' })} `, { seconds: 120 });
+  const call = `CALL b2_rollback ${JSON.stringify({ action: 'list' })} `;
+  // The owner gets what the guest is to go without.
+  expect((await (await gateway.operator()).say(call, { seconds: 120 })).text).toContain(snapshot);
+  const asked = await guest.chat(call, { seconds: 120 });
   expect(asked.text).not.toContain(snapshot);
   expect(fingerprint()).toBe(before);
 });
@@ -210,7 +213,9 @@ describe('a model that has no approval', () => {
         { action: 'undo', plan },
         { action: 'undo' },
       ]) {
-        await tool(parameters);
+        const { text } = await tool(parameters);
+        expect(text, JSON.stringify(parameters)).toMatch(/^RESULT: .*Make a preview/s);
+        expect(text, JSON.stringify(parameters)).not.toMatch(/Rolled back|Ready to roll back/);
         expect(fingerprint(), JSON.stringify(parameters)).toBe(before);
       }
       // The plan of one session in another.
