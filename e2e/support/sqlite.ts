@@ -21,22 +21,3 @@ export async function query(
   if (code !== 0) throw new Error(`${sql}\n${program.tail()}`);
   return JSON.parse(out) as Record<string, unknown>[];
 }
-
-const LOCK = `
-const { DatabaseSync } = require('node:sqlite');
-const database = new DatabaseSync(process.argv[1]);
-database.exec('PRAGMA busy_timeout = 20000; BEGIN IMMEDIATE');
-process.stdout.write('locked\\n');
-process.stdin.resume().on('end', () => {
-  database.exec('ROLLBACK');
-  database.close();
-});
-`;
-
-/** Holds the write lock of a database, as somebody does who writes to it for long. Gives the way to let go. */
-export async function lockForWriting(path: string): Promise<() => Promise<void>> {
-  const options = { env: environment('/'), input: true };
-  const program = new Program('lock', node24, ['--no-warnings', '-e', LOCK, path], options);
-  await program.says(/locked/);
-  return async () => await program.kill();
-}
