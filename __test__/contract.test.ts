@@ -69,8 +69,8 @@ describe('the package', () => {
     }
   });
 
-  it('depends on croner alone at run time', () => {
-    expect(Object.keys(manifest.dependencies ?? {})).toEqual(['croner']);
+  it('depends on chrono-node and croner alone at run time', () => {
+    expect(Object.keys(manifest.dependencies ?? {})).toEqual(['chrono-node', 'croner']);
   });
 });
 

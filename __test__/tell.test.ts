@@ -2,10 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import type { PushReport, SnapshotChanges, StatusReport } from '../index.js';
 import { tellList, tellProgress, tellPush, tellStatus } from '../ts/plugin/tell.ts';
+import { loadLanguages } from '../ts/plugin/words/dates.ts';
 import { findSnapshots } from '../ts/plugin/words.ts';
 import { made } from './words-support.ts';
 
 const NOW = new Date('2026-02-19T15:00:00Z');
+const languages = await loadLanguages('en');
 const HERE = { now: NOW, timeZone: 'UTC' };
 
 const CHANGES: SnapshotChanges = {
@@ -88,7 +90,7 @@ describe('the list', () => {
     expect(shown).toHaveLength(snapshots.length);
     for (const [, time = '', ago = '', id = ''] of shown) {
       for (const words of [time, id, ...(ago.endsWith('days ago') ? [ago] : [])]) {
-        const found = findSnapshots(words, snapshots, { now: NOW, timeZone });
+        const found = findSnapshots(words, snapshots, { now: NOW, timeZone, languages });
         const named =
           found.kind === 'one'
             ? [found.snapshot]

@@ -1,6 +1,13 @@
 /** Snapshots, and short forms of what is found among them. */
 import type { SnapshotInfo } from '../index.js';
+import { type Language, loadLanguages } from '../ts/plugin/words/dates.ts';
 import { type Found, findSnapshots } from '../ts/plugin/words.ts';
+
+const LOCALES = 'ar de de-AT en es es-MX fi fr fr-FR id it ja ja-JP nl no-such pt-BR ru sv uk vi zh'.split(
+  ' ',
+);
+const LANGUAGES = new Map<string, readonly Language[]>();
+for (const locale of LOCALES) LANGUAGES.set(locale, await loadLanguages(locale));
 
 const MINE = 'd0e8c2c9';
 
@@ -41,7 +48,14 @@ export function short(found: Found): string {
   }
 }
 
-export function finder(snapshots: readonly SnapshotInfo[], now: string, timeZone = 'UTC', that?: string) {
-  const situation = { now: new Date(now), timeZone, ...(that === undefined ? {} : { that }) };
+export function finder(
+  snapshots: readonly SnapshotInfo[],
+  now: string,
+  timeZone = 'UTC',
+  that?: string,
+  locale = 'en',
+) {
+  const languages = LANGUAGES.get(locale) ?? [];
+  const situation = { now: new Date(now), timeZone, languages, ...(that === undefined ? {} : { that }) };
   return (words: string): Found => findSnapshots(words, snapshots, situation);
 }

@@ -51,7 +51,7 @@ it('is installed from a registry, with the platform package of this machine', as
   const { said, asked } = inject('installed');
   expect(said).toContain('Installed plugin: b2-backup');
   const native = `@openclaw/b2-backup-linux-${process.arch}-gnu`;
-  expect(asked).toEqual(expect.arrayContaining(['@openclaw/b2-backup', native, 'croner']));
+  expect(asked).toEqual(expect.arrayContaining(['@openclaw/b2-backup', native, 'croner', 'chrono-node']));
   const { loaded, errors } = (await gateway.health()).plugins;
   expect(loaded).toContain('b2-backup');
   expect(errors).toEqual([]);

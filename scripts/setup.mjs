@@ -11,10 +11,10 @@ export async function setup(...options) {
   await buildTs();
 }
 
-/** The build tools. There is nothing else: the package has no dependencies at run time. */
+/** The build tools, and the two packages that are needed at run time. */
 export async function installPackages() {
   if (!(await packagesAreOld())) return;
-  console.log('setup: installing the npm packages (build tools only)');
+  console.log('setup: installing the npm packages');
   // Not `npm ci`: it refuses a lock file without the optional packages of every other platform, and not every
   // registry mirror has them all. This installs what the lock file says, too, and leaves that file alone.
   await run('npm', [

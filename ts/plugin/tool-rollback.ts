@@ -11,6 +11,7 @@ import { tellDiff } from './tell-diff.js';
 import { tellHistory } from './tell-history.js';
 import { tellPlan, tellRollback } from './tell-rollback.js';
 import { type Parameters, result } from './tool-shape.js';
+import { loadLanguages } from './words/dates.js';
 import { findSnapshots } from './words.js';
 
 /** One call of the tool. */
@@ -32,9 +33,9 @@ export async function diff(call: Call): Promise<ToolResult> {
   const { backup, parameters, operation } = call;
   const { snapshot = 'latest', with: other, paths, limit = SHOWN } = parameters;
   const { snapshots } = await backup.list(operation);
-  const from = choose(call, snapshot, snapshots);
+  const from = await choose(call, snapshot, snapshots);
   if (typeof from === 'object') return from;
-  const to = other === undefined || other === 'live' ? 'live' : choose(call, other, snapshots);
+  const to = other === undefined || other === 'live' ? 'live' : await choose(call, other, snapshots);
   if (typeof to === 'object') return to;
   const report = withoutKeys(
     await backup.diff({ from, to, ...lines(call.asker), ...only(paths) }, operation),
@@ -72,7 +73,7 @@ export async function makePlan(call: Call): Promise<Made> {
   let options: RollbackOptions = { undo: true };
   if (undo !== true) {
     const { snapshots } = await backup.list(operation);
-    const id = choose(call, snapshot, snapshots);
+    const id = await choose(call, snapshot, snapshots);
     if (typeof id === 'object') return { asks: id };
     options = { snapshot: id, ...only(paths), ...(exact === undefined ? {} : { exact }) };
   }
@@ -145,12 +146,12 @@ async function changedText(
 }
 
 /** The id that the words mean, or an answer that asks. */
-function choose(
+async function choose(
   { now, backup: { timeZone } }: Call,
   words: string,
   snapshots: readonly SnapshotInfo[],
-): string | ToolResult {
-  const found = findSnapshots(words, snapshots, { now, timeZone });
+): Promise<string | ToolResult> {
+  const found = findSnapshots(words, snapshots, { now, timeZone, languages: await loadLanguages() });
   if (found.kind === 'one') return found.snapshot.id;
   const nearest = found.kind === 'none' && found.nearest !== undefined ? [found.nearest] : [];
   const candidates = found.kind === 'several' ? found.candidates : nearest;

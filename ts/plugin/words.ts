@@ -1,12 +1,14 @@
 /**
  * Which snapshot a person means: `latest`, "yesterday", "before the last compaction", "Feb 15 at 14:00", an id.
  *
- * Rolling back to the wrong snapshot is worse than asking. So every way to understand the words is looked up, and the
- * answer is one snapshot only when all of them lead to it and no word was left over:
+ * Ids, their beginnings, order, reasons and machines are understood here, in English; dates and times are what chrono-node
+ * reads, in English and the user's language. Rolling back to the wrong snapshot is worse than asking. So every way to
+ * understand the words is looked up, and the answer is one snapshot only when all of them lead to it and no word was left
+ * over:
  * - A day, or a part of one, means the snapshots made then, in local time. "Tuesday" is the most recent one, a date
  *   without a year too. "Last Tuesday" can be the most recent one or the one of last week.
  * - A moment ("at 14:00", "an hour ago") means how things were then: the newest snapshot made until then, at most a day
- *   older, unless another one follows within minutes. "2 days ago" is such a moment, and also that whole day.
+ *   older, unless another one follows within minutes.
  * - "Before" a time is the newest snapshot older than that.
  * - "Before a compaction" (a reset, a rollback, a shutdown) means the snapshots made for that reason.
  * - Without more, it is about snapshots of this machine; of a machine without any, about those of every other.
@@ -15,10 +17,9 @@
 import type { SnapshotInfo } from '../../index.js';
 import { count, printable } from '../text.js';
 import { byTime, isOurs, isRegular, madeAt, reasonInWords, reasonOf } from './snapshots.js';
-import { lex, MAX_WORDS } from './words/lexer.js';
-import { type Finding, find, type Present, type Reading, readings } from './words/readings.js';
-import { type Speech, type Time, understand } from './words/speech.js';
-import type { Machine, Token } from './words/tokens.js';
+import type { Language } from './words/dates.js';
+import { type Finding, find, type Reading } from './words/readings.js';
+import { MAX_WORDS, type Machine, type Name, type Speech, understand } from './words/speech.js';
 import { Zone } from './words/zone.js';
 
 /** What was found. Sentences are for people and models. */
@@ -34,6 +35,8 @@ export interface Situation {
   readonly now: Date;
   /** IANA name of the time zone in which days and clocks are meant. */
   readonly timeZone: string;
+  /** In which dates are read. */
+  readonly languages: readonly Language[];
   /** Id of the snapshot that was spoken of last, for "the one before that". */
   readonly that?: string;
 }
@@ -44,7 +47,7 @@ export const MAX_CANDIDATES = 8;
 const HELP = 'name an id, "latest", a day such as 2026-02-15, or a time such as "yesterday at 14:00"';
 
 /**
- * Finds the snapshot that `words` mean, in English. Never throws because of them.
+ * Finds the snapshot that `words` mean. Never throws because of them.
  *
  * @throws {RangeError} when the time zone does not exist
  */
@@ -60,22 +63,21 @@ export function findSnapshots(
   if (words.length > MAX_WORDS) return { kind: 'none', why: `that is too long to be understood: ${HELP}` };
 
   const inOrder = snapshots.toSorted(byTime);
-  const lexed = lex(words, present.zone.local(present.now), (word) => nameIn(inOrder, word));
-  const speech = understand(lexed);
-  return new Search(inOrder, speech, present, situation.that).result();
+  const speech = understand(words, situation.languages, present, (word) => nameIn(inOrder, word));
+  return new Search(inOrder, speech, situation.that).result();
 }
 
-/** A word that is an id, begins one, or is the id of a machine. Dates and years are none: they mean local days. */
-function nameIn(snapshots: readonly SnapshotInfo[], word: string): Token | undefined {
+/** A word that is an id, begins one, or is the id of a machine. Dates are none: they mean local days. */
+function nameIn(snapshots: readonly SnapshotInfo[], word: string): Name | undefined {
   const ids = snapshots.map(({ id }) => id);
   const same = ids.filter((id) => id.toLowerCase() === word);
-  if (same.length > 0) return { is: 'ids', ids: same };
+  if (same.length > 0) return { ids: same };
   if (snapshots.some(({ machine }) => machine !== '' && machine.toLowerCase() === word)) {
-    return { is: 'machine', machine: { id: word } };
+    return { machine: { id: word } };
   }
-  if (word.length < 5 || !/\d/.test(word) || /^\d{4}[-/.]\d\d([-/.]\d\d)?$/.test(word)) return undefined;
+  if (word.length < 5 || !/\d/.test(word) || /^\d{4}[-/.]\d\d[-/.]\d\d$/.test(word)) return undefined;
   const begun = ids.filter((id) => id.toLowerCase().startsWith(word));
-  return begun.length === 0 ? undefined : { is: 'ids', ids: begun };
+  return begun.length === 0 ? undefined : { ids: begun };
 }
 
 /** One search. */
@@ -86,10 +88,10 @@ class Search {
   readonly #that: SnapshotInfo | undefined;
 
   /** `all` is in the order of making. */
-  constructor(all: readonly SnapshotInfo[], speech: Speech, present: Present, that: string | undefined) {
+  constructor(all: readonly SnapshotInfo[], speech: Speech, that: string | undefined) {
     this.#all = all;
     this.#speech = speech;
-    this.#readings = readings(timeOf(speech), present);
+    this.#readings = speech.readings;
     this.#that = all.find(({ id }) => id === that);
   }
 
@@ -99,6 +101,7 @@ class Search {
     if (that) return this.#beforeThat();
     if (empty && unclear.length > 0) return { kind: 'none', why: `${this.#doubt()}: ${HELP}` };
     if (this.#readings?.length === 0) {
+      if (unclear.length > 0) return { kind: 'none', why: `${this.#doubt()}: ${HELP}` };
       return { kind: 'none', why: hint ?? 'that time is still to come, or there is no such time' };
     }
     const findings = this.#pools().flatMap((pool) => this.#search(pool));
@@ -243,12 +246,6 @@ class Search {
     ];
     return parts.length === 0 ? '' : ` (${parts.join('; ')})`;
   }
-}
-
-/** The time; "2 days ago" is no moment but a day for "the compaction 2 days ago" or "the latest from 2 days ago". */
-function timeOf({ time, reasons, order }: Speech): Time {
-  const { moment, ...others } = time;
-  return moment === undefined || (reasons.size === 0 && order === undefined) ? time : others;
 }
 
 /** The first, last or last but one of snapshots in their order; `previous` of a choice is not certain. */
