@@ -205,8 +205,8 @@ export function checkSettings(
 
 /** Which setting was meant, for a message that names another. */
 function instead(key: string): string {
-  const setting = meant(key);
-  return setting === undefined || !KNOWN.has(setting) ? '' : `; write it as ${setting}`;
+  const setting = meant(key, SETTINGS);
+  return setting === undefined ? '' : `; write it as ${setting}`;
 }
 
 /** A text that may be what it is for. */
@@ -337,13 +337,15 @@ function checkTogether(
     if (missing.length === 0) return;
     const variables = and(missing.map((field) => ENVIRONMENT[field]));
     const others = Object.keys(file).filter((key) =>
-      missing.some((field) => !KNOWN.has(key) && meant(key) === field),
+      missing.some((field) => !KNOWN.has(key) && meant(key, SETTINGS) === field),
     );
     throw wrong(
       and(missing),
       `not set; put ${missing.length === 1 ? 'it' : 'them'} into ${configPath} under ${PLACE}` +
         (inOpenClaw ? '' : `, or into the environment as ${variables}`) +
-        others.map((key) => `; what is called ${key} there has to be called ${meant(key)}`).join(''),
+        others
+          .map((key) => `; what is called ${key} there has to be called ${meant(key, SETTINGS)}`)
+          .join(''),
     );
   });
   problems.in(() => {
