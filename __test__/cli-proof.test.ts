@@ -1,43 +1,17 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Engine } from '../ts/engine.ts';
-import { json, PROBLEM, run, SNAPSHOT } from './cli-support.ts';
-
-const VERIFIED = {
-  snapshots: 2,
-  packs: 3,
-  readBytes: 1_000_000,
-  bytes: 1000,
-  problems: [],
-  requests: 4,
-  downloadedBytes: 1000,
-  durationMs: 10,
-};
+import { DRILLED, json, PROBLEM, run, SNAPSHOT, VERIFIED } from './cli-support.ts';
 
 describe('drill', () => {
-  const drilled = {
-    snapshot: SNAPSHOT.id,
-    snapshotAt: 'then',
-    files: 10,
-    bytes: 1000,
-    databases: 2,
-    failed: [],
-    incomplete: false,
-    remarks: [],
-    warnings: [],
-    requests: 3,
-    downloadedBytes: 500,
-    durationMs: 10,
-  };
-
   it('tells what came back', async () => {
-    const { exit, out } = await run('drill', { drill: async () => drilled });
+    const { exit, out } = await run('drill', { drill: async () => DRILLED });
     expect(exit).toBe(0);
     expect(out).toContain('The newest snapshot came back whole');
     expect(out).toContain('2 databases');
   });
 
   it('does not call whole what lacks something', async () => {
-    const lacking = { ...drilled, incomplete: true, remarks: [PROBLEM] };
+    const lacking = { ...DRILLED, incomplete: true, remarks: [PROBLEM] };
     const { exit, out, err } = await run('drill', { drill: async () => lacking });
     expect(exit).toBe(3);
     expect(out).toContain('All that is in the newest snapshot came back, but it is incomplete\n');
@@ -45,7 +19,7 @@ describe('drill', () => {
   });
 
   it('fails where something did not, and names it', async () => {
-    const drill = async () => ({ ...drilled, failed: [PROBLEM] });
+    const drill = async () => ({ ...DRILLED, failed: [PROBLEM] });
     const { exit, err } = await run('drill', { drill });
     expect(exit).toBe(1);
     expect(err).toContain('workspace/a\\x0ab');

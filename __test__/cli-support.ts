@@ -1,5 +1,6 @@
 /** Running command lines in a made-up world. */
 import { expect } from 'vitest';
+import type { PruneReport } from '../index.js';
 import { main } from '../ts/cli/main.ts';
 import type { Engine } from '../ts/engine.ts';
 import { type World, world } from './support.ts';
@@ -39,6 +40,64 @@ export const SNAPSHOT = {
   incomplete: false,
   remarks: [],
   moreRemarks: 0,
+};
+export const RESTORED = {
+  snapshot: SNAPSHOT.id,
+  files: 10,
+  bytes: 1000,
+  downloadedBytes: 500,
+  requests: 3,
+  failed: [],
+  incomplete: false,
+  remarks: [],
+  roots: [],
+  warnings: [],
+  durationMs: 100,
+};
+export const VERIFIED = {
+  snapshots: 2,
+  packs: 3,
+  readBytes: 1_000_000,
+  bytes: 1000,
+  problems: [],
+  requests: 4,
+  downloadedBytes: 1000,
+  durationMs: 10,
+};
+export const DRILLED = {
+  snapshot: SNAPSHOT.id,
+  snapshotAt: '2026-02-19T00:00:00Z',
+  files: 10,
+  bytes: 1000,
+  databases: 2,
+  failed: [],
+  incomplete: false,
+  remarks: [],
+  warnings: [],
+  requests: 3,
+  downloadedBytes: 500,
+  durationMs: 10,
+};
+export const PRUNED: PruneReport = {
+  snapshots: [
+    { id: '2026-02-17T00-00-00Z-1f2e3d4c', createdAt: '2026-02-17T00:00:00.000Z', reasons: [] },
+    {
+      id: '2026-02-18T00-00-00Z-1f2e3d4c',
+      createdAt: '2026-02-18T00:00:00.000Z',
+      reasons: ['daily 1', 'weekly 1'],
+    },
+    { id: '2026-02-19T00-00-00Z-1f2e3d4c', createdAt: '2026-02-19T00:00:00.000Z', reasons: ['newest 1'] },
+  ],
+  deletedSnapshots: 1,
+  deletedPacks: 2,
+  freedBytes: 3_000_000,
+  waitingPacks: 1,
+  waitingBytes: 1_500_000,
+  hidden: 0,
+  others: 4,
+  requests: 7,
+  warnings: [],
+  durationMs: 900,
 };
 export async function run(
   line: string,

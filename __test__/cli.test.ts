@@ -2,22 +2,9 @@ import { describe, expect, it, vi } from 'vitest';
 import { TOPICS } from '../ts/cli/arguments.ts';
 import type { Engine } from '../ts/engine.ts';
 import { BackupError } from '../ts/errors.ts';
-import { json, PROBLEM, PUSHED, run, SNAPSHOT, UNCHANGED } from './cli-support.ts';
+import { json, PROBLEM, PUSHED, RESTORED, run, SNAPSHOT, UNCHANGED } from './cli-support.ts';
 import type { World } from './support.ts';
 
-const RESTORED = {
-  snapshot: SNAPSHOT.id,
-  files: 10,
-  bytes: 1000,
-  downloadedBytes: 500,
-  requests: 3,
-  failed: [],
-  incomplete: false,
-  remarks: [],
-  roots: [],
-  warnings: [],
-  durationMs: 100,
-};
 describe('usage', () => {
   it.each([
     ['frobnicate', 'there is no command "frobnicate"; see b2-backup help'],

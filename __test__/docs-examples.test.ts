@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { RollbackPlan, RollbackReport } from '../index.js';
 import type { Engine } from '../ts/engine.ts';
-import { PUSHED, run, SNAPSHOT, UNCHANGED } from './cli-support.ts';
+import { DRILLED, PRUNED, PUSHED, RESTORED, run, SNAPSHOT, UNCHANGED, VERIFIED } from './cli-support.ts';
 
 const page = (name: string): string =>
   readFileSync(fileURLToPath(new URL(`../docs/${name}`, import.meta.url)), 'utf8');
@@ -205,19 +205,7 @@ const EXAMPLES: readonly [string, string, Partial<Engine>, number?][] = [
     'restore.md',
     'restore latest --to /home/me/restored',
     {
-      restore: async () => ({
-        snapshot: ID,
-        files: 10,
-        bytes: 1000,
-        downloadedBytes: 500,
-        requests: 3,
-        failed: [],
-        incomplete: false,
-        remarks: [],
-        roots: [],
-        warnings: [],
-        durationMs: 100,
-      }),
+      restore: async () => RESTORED,
     },
   ],
   ['check.md', 'status', STATUS, 0],
@@ -251,63 +239,21 @@ const EXAMPLES: readonly [string, string, Partial<Engine>, number?][] = [
     'check.md',
     'verify --read-data',
     {
-      verify: async () => ({
-        snapshots: 2,
-        packs: 3,
-        readBytes: 1_000_000,
-        bytes: 1000,
-        problems: [],
-        requests: 4,
-        downloadedBytes: 1000,
-        durationMs: 10,
-      }),
+      verify: async () => VERIFIED,
     },
   ],
   [
     'check.md',
     'drill',
     {
-      drill: async () => ({
-        snapshot: ID,
-        snapshotAt: DAY,
-        files: 10,
-        bytes: 1000,
-        databases: 2,
-        failed: [],
-        incomplete: false,
-        remarks: [],
-        warnings: [],
-        requests: 3,
-        downloadedBytes: 500,
-        durationMs: 10,
-      }),
+      drill: async () => DRILLED,
     },
   ],
   [
     'retention.md',
     'prune --dry-run',
     {
-      prune: async () => ({
-        snapshots: [
-          { id: '2026-02-17T00-00-00Z-1f2e3d4c', createdAt: '2026-02-17T00:00:00Z', reasons: [] },
-          {
-            id: '2026-02-18T00-00-00Z-1f2e3d4c',
-            createdAt: '2026-02-18T00:00:00Z',
-            reasons: ['daily 1', 'weekly 1'],
-          },
-          { id: ID, createdAt: DAY, reasons: ['newest 1'] },
-        ],
-        deletedSnapshots: 1,
-        deletedPacks: 2,
-        freedBytes: 3_000_000,
-        waitingPacks: 1,
-        waitingBytes: 1_500_000,
-        hidden: 0,
-        others: 4,
-        requests: 7,
-        warnings: [],
-        durationMs: 900,
-      }),
+      prune: async () => PRUNED,
     },
   ],
   [
