@@ -292,6 +292,10 @@ impl Capture<'_, '_> {
                 ("B2_SKIPPED_UNREADABLE", "became something else while it was backed up".to_owned())
             }
             ReadError::File(error) => ("B2_SKIPPED_UNREADABLE", format!("cannot be read: {error}")),
+            ReadError::Withheld if self.sealed => {
+                let message = "is left out: too much in it looks like this plugin's own keys to search all of it";
+                ("B2_SKIPPED_UNREADABLE", message.to_owned())
+            }
             ReadError::Withheld => {
                 let message = "is left out: it cannot be read as configuration, so nobody can tell what in it is a \
                     secret, and nothing is encrypted";
