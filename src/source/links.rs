@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::policy::Policy;
 use super::resolve::{Away, hangs, resolve};
 use super::roots::{Roots, too_much};
-use super::stat::shown as shown_path;
+use super::shown_path;
 use super::walk::{Most, Walk, walk_from};
 use super::{EntryKind, Found, RelPath, Root, RootKind, Skipped, absolute};
 use crate::error::Result;

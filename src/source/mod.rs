@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 
 pub use crate::entry::{EntryKind, RelPath};
 pub(crate) use policy::as_path;
+pub(crate) use stat::shown as shown_path;
 
 /// What a root is to the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

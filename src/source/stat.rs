@@ -142,7 +142,7 @@ pub(super) fn special(_: std::fs::FileType) -> &'static str {
 }
 
 /// An absolute path for people.
-pub(super) fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     RelPath::from_bytes(bytes_of(path.as_os_str()).into_owned()).escaped()
 }
 

@@ -24,7 +24,7 @@ use crate::repo::PackSource;
 use crate::source::database::is_database;
 use crate::source::policy::{Decision, Policy};
 use crate::source::withheld::{Content, Withheld};
-use crate::source::{Found, Root, absolute, open_plain};
+use crate::source::{Found, Root, absolute, open_plain, shown_path};
 
 /// How much is read at once.
 const READ_BYTES: u64 = 1 << 20;
@@ -64,7 +64,7 @@ impl Live {
             same_roots(&present, &memory.roots)
         });
         // What a link led to may lie there as well.
-        let hanging = hanging.iter().map(|place| RelPath::from_bytes(path_bytes(place)).escaped());
+        let hanging = hanging.iter().map(|place| shown_path(place));
         let unknown = skipped.iter().map(|problem| problem.path.clone()).chain(hanging);
         let mut reader = Reader {
             unknown: unknown.collect(),
@@ -189,7 +189,7 @@ impl Reader {
             Err(Unread::File(error)) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(Unread::File(error)) => {
                 let place = self.places.of_second(entry.root);
-                self.unknown.insert(RelPath::from_bytes(path_bytes(&path)).escaped());
+                self.unknown.insert(shown_path(&path));
                 self.skipped.push(FileProblem {
                     path: self.places.shown(place, &entry.path),
                     code: "B2_SKIPPED_UNREADABLE".to_owned(),

@@ -2,7 +2,6 @@
 //! that somebody emptied. It is told until the user says that it is right so, and the last snapshot that has it stays.
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use super::changes::Looked;
 use super::memory::{Memory, path_bytes};
@@ -10,7 +9,7 @@ use crate::entry::{EntryKind, RelPath};
 use crate::format::{Manifest, MissingRecord};
 use crate::ops::roots::kind;
 use crate::ops::{FileProblem, problem};
-use crate::source::{Found, RootKind};
+use crate::source::{Found, RootKind, shown_path};
 
 /// Directories of the state in which there is always something, once there was: not even to be gone.
 const ALWAYS: &[&[u8]] = &[b"agents", b"workspace"];
@@ -95,7 +94,7 @@ fn told(record: &MissingRecord, now: Now) -> FileProblem {
 
 /// How a user may name a place.
 fn names(record: &MissingRecord, looked: &Looked) -> Vec<String> {
-    let state = looked.roots.first().map(|root| escaped(&root.path)).unwrap_or_default();
+    let state = looked.roots.first().map(|root| shown_path(&root.path)).unwrap_or_default();
     let mut names = vec![record.shown()];
     if record.root.is_empty() {
         names.push(format!("{state}/{}", record.shown()));
@@ -227,13 +226,9 @@ impl Looked {
         let always = record.root.is_empty() && ALWAYS.contains(&path.as_bytes());
         let full = self.roots.get(root).map(|root| crate::source::absolute(&root.path, path));
         let away = full.is_some_and(|full| {
-            let full = escaped(&full);
+            let full = shown_path(&full);
             self.skipped.iter().any(|problem| problem.path == full)
         });
         if always || away || place.told { Now::Gone } else { Now::Whole }
     }
-}
-
-fn escaped(path: &Path) -> String {
-    RelPath::from_bytes(path_bytes(path)).escaped()
 }

@@ -16,9 +16,9 @@ use crate::entry::RelPath;
 use crate::error::{Error, Result};
 use crate::format::{Entry, RootRecord};
 use crate::ops::FileProblem;
-use crate::ops::push::memory::path_bytes;
 use crate::source::holes::without_holes;
 use crate::source::place::{self, Refusal, Refused, SET_MODE, SET_OWNER, SET_TIME};
+use crate::source::shown_path;
 
 /// Where roots other than the state directory go, below the target.
 const OTHER_ROOTS: &str = ".b2-roots";
@@ -141,7 +141,7 @@ impl Target {
                 Some(Some(place)) => crate::source::absolute(&self.path, place),
                 _ => self.path.join(root),
             };
-            format!("{original} -> {}", RelPath::from_bytes(path_bytes(&place)).escaped())
+            format!("{original} -> {}", shown_path(&place))
         };
         if records.len() < 2 {
             Vec::new()
@@ -379,7 +379,7 @@ pub(in crate::ops) fn refused(all: Vec<Refusal>) -> Vec<FileProblem> {
         kinds.entry(refusal.text()).or_default().insert(refusal.path);
     }
     let problem = |(what, paths): (String, BTreeSet<PathBuf>)| {
-        let first = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+        let first = paths.first().map(|path| shown_path(path)).unwrap_or_default();
         let path = match paths.len() {
             0 | 1 => first,
             more => format!("{first} and {} others", more - 1),
