@@ -129,6 +129,20 @@ async fn a_known_bucket_that_is_empty_is_refused() {
     assert!(problems.iter().all(|it| it.snapshots == [snapshot.as_str()]), "{problems:?}");
 }
 
+/// Whoever says that a bucket is new may be right: there this machine is who it is, and it stays so elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_was_never_known_makes_no_other_machine() {
+    let (_dir, machine, _store) = plain_machine();
+    let before = push(&machine).await;
+    let elsewhere = machine.through(Arc::new(MemoryStore::default()));
+    let there = elsewhere.push_to_new_bucket().await.unwrap().snapshot.unwrap();
+    next_day(live(&machine), 1);
+    let report = machine.push().await.unwrap();
+    assert_eq!(report.warnings, Vec::<String>::new());
+    let of = |id: &str| id.rsplit('-').next().unwrap().to_owned();
+    assert_eq!([of(&there), of(&report.snapshot.unwrap())], [of(&before), of(&before)]);
+}
+
 /// A folder on a disk that is not mounted is not made anew on the disk below.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_folder_that_is_gone_is_not_made() {

@@ -77,14 +77,14 @@ pub(super) fn copied(what: &str) -> String {
     )
 }
 
-/// Refuses a bucket that shows nothing and in which this machine has stored snapshots: most likely it is another disk,
-/// or none, at the same place. A listing may be stale, so the newest is asked for by name.
-async fn refuse_emptied(session: &Session) -> Result<()> {
+/// What is wrong with a bucket that shows nothing and in which this machine has stored snapshots: most likely it is another
+/// disk, or none, at the same place. A listing may be stale, so the newest is asked for by name.
+async fn emptied(session: &Session) -> Result<Option<Error>> {
     for sealed in [true, false] {
         let Some(newest) = session.local_repository(sealed).newest()? else { continue };
         let id = SnapshotId::try_from(newest.snapshot.as_str())?;
         if is_there(session, &id).await? {
-            return Ok(());
+            return Ok(None);
         }
         let folder = session.settings.store.folder()?;
         let place = folder.as_ref().map_or_else(
@@ -103,9 +103,9 @@ async fn refuse_emptied(session: &Session) -> Result<()> {
              written. To begin anew there, run `b2-backup push --new-bucket`",
             newest.written.len()
         );
-        return Err(Error::BucketEmpty { message });
+        return Ok(Some(Error::BucketEmpty { message }));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What a second look at the bucket shows.
@@ -138,15 +138,17 @@ impl Writer {
             .filter_map(|p| SnapshotName::parse(p.strip_suffix('/')?))
             .collect();
         let empty = listing.objects.is_empty() && listing.prefixes.is_empty();
-        if empty && !new_bucket {
-            refuse_emptied(session).await?;
-        }
+        let emptied = if empty { emptied(session).await? } else { None };
+        let anew = match emptied {
+            Some(error) if !new_bucket => return Err(error),
+            emptied => emptied.is_some(),
+        };
         local.create()?;
         let spool = Spool::open(&local, lock)?;
         spool.sweep()?;
         let entropy = &*session.ambient.entropy;
         let mut warnings = Vec::new();
-        if empty && new_bucket {
+        if anew {
             // What was stored at this place is somewhere else, or nowhere. Should it come back, it is another machine's.
             session.local_repository(!sealed).forget_lineage()?;
             local.forget_lineage()?;
