@@ -27,7 +27,7 @@ pub use prepare::{
 };
 use redact::redact;
 pub use redact::{kind_by_schema, may_hold_secrets};
-pub use write_back::write_back;
+pub use write_back::{same_pages, write_back};
 
 /// Pages copied between two looks at deadline and cancellation: 4 MiB at the usual page size.
 const PAGES_PER_STEP: i32 = 1024;

@@ -12,7 +12,7 @@ use b2_backup::ops::{self, Gateway, Outcome};
 use b2_backup::store::memory::{Fault, Operation};
 
 use super::host::{databases, integrity, run, shared, value};
-use super::plain::{assert_same, first_day, noise, write};
+use super::plain::{assert_same, first_day, noise, picture, write};
 use super::skipped::skipped;
 use super::{Place, applied, exactly, settled, to};
 
@@ -324,6 +324,31 @@ async fn a_database_that_was_written_before_the_cut() {
     assert_same(&files(settled(&place.live)), &files(now), "back");
     applied(&place.roll_back(&to(&snapshot)).await.unwrap());
     assert_eq!(jobs(&place.live), "2");
+}
+
+/// A database that nobody but the rollback wrote to is not kept a second time when it is finished after a cut: no snapshot
+/// gets a file that never was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_kept_once_where_nobody_wrote_to_it() {
+    for cut in ["keep rows", "write database", "close database"] {
+        let mut place = Place::new();
+        first_day(&place.live);
+        databases(&place.live);
+        let snapshot = place.push().await;
+        run(&shared(&place.live), "DELETE FROM cron_jobs");
+        place.machine.steps = AtStep::new(cut, 1, || panic!("the process ends here"));
+        place.roll_back(&to(&snapshot)).await.unwrap_err();
+        place.machine.steps = Arc::new(b2_backup::ambient::NoSteps);
+        let done = place.recover(Gateway::MustBeStopped).await.unwrap();
+        assert_eq!((done.outcome, done.late), (Outcome::Applied, vec![]), "{cut}");
+        place.push().await;
+        for (number, made) in place.machine.list().await.snapshots.iter().enumerate() {
+            let to = place.dir.path().join(format!("{cut} {number}"));
+            place.machine.restore(&made.id, &to).await.unwrap();
+            let late = picture(&to).into_keys().find(|path| path.ends_with(b".late"));
+            assert_eq!(late, None, "{cut}: {}", made.id);
+        }
+    }
 }
 
 /// Runs one of the jobs below in a mount namespace of its own; says so where the system does not allow that.

@@ -60,12 +60,7 @@ impl Databases for Apply<'_> {
             }
             part.move_to(&spots.old)?;
         } else if !self.first {
-            // Cut off before: what was written since is kept, too.
-            let late = spots.old.beside(".late");
-            if late.look()?.is_none() {
-                let part = spots.old.beside(".part");
-                save(self, &spots.place, &part).and_then(|()| part.move_to(&late))?;
-            }
+            keep_late(self, spots)?;
         }
         let work = spots.new.beside(".work");
         spots.new.copy_file(&work)?;
@@ -165,6 +160,24 @@ pub(super) fn is_as_planned(step: &Step, place: &Spot) -> Option<Before> {
     let same = (now.size, now.mtime_ns, now.inode, now.log.0, now.log.1)
         == (before.size, before.mtime_ns, before.inode, before.log_size, before.log_mtime_ns);
     same.then_some(before)
+}
+
+/// Keeps what others have written to the live database since an earlier run was cut off. It may also be what that run
+/// found, or what it wrote itself.
+fn keep_late(apply: &Apply<'_>, spots: &Spots) -> Result<()> {
+    let late = spots.old.beside(".late");
+    if late.look()?.is_some() {
+        return Ok(());
+    }
+    let part = spots.old.beside(".part");
+    save(apply, &spots.place, &part)?;
+    for known in [&spots.old, &spots.new.beside(".work")] {
+        // One that cannot be compared is kept.
+        if sqlite::same_pages(part.path(), known.path()).unwrap_or(false) {
+            return part.remove();
+        }
+    }
+    part.move_to(&late)
 }
 
 /// Copies the live database, as it is at one moment, and makes the copy durable.
