@@ -34,7 +34,9 @@ afterAll(async () => {
 /** `b2-backup ARGS` by itself, for the user of the home. */
 async function standalone(...args: string[]): Promise<Finished> {
   const cli = join(project, 'dist', 'cli.js');
-  const start = { env: home.env, cwd: home.path };
+  // OpenClaw tells its plugins by this variable where the state is.
+  const env = { ...home.env, OPENCLAW_STATE_DIR: home.stateDir };
+  const start = { env, cwd: home.path };
   return await finish(new Program(`b2-backup ${args.join(' ')}`, process.execPath, [cli, ...args], start));
 }
 
