@@ -15,6 +15,7 @@ import type { Engine } from '../ts/engine.ts';
 import type { Operation } from '../ts/operation.ts';
 import type {
   CliDescriptor,
+  GatewayClient,
   HookEvent,
   HookHandler,
   PluginApi,
@@ -184,6 +185,10 @@ export class HeldEngine {
 export class FakeHost {
   readonly hooks = new Map<string, { handler: HookHandler; timeoutMs: number | undefined }>();
   readonly methods = new Map<string, Parameters<NonNullable<PluginApi['registerGatewayMethod']>>[1]>();
+  /** The scope that each method asks for. */
+  readonly scopes = new Map<string, string | undefined>();
+  /** What open pages were told. */
+  readonly announced: { event: string; payload: unknown; scope: string }[] = [];
   readonly lines: string[] = [];
   readonly health: string[] = [];
   readonly events: { text: string; sessionKey: string }[] = [];
@@ -226,7 +231,10 @@ export class FakeHost {
       registerCommand: (command) => {
         this.command = command;
       },
-      registerGatewayMethod: (name, handler) => this.methods.set(name, handler),
+      registerGatewayMethod: (name, handler, options) => {
+        this.methods.set(name, handler);
+        this.scopes.set(name, options?.scope);
+      },
       registerCli: (_registrar, { descriptors }) => {
         this.cli = descriptors;
       },
@@ -236,6 +244,9 @@ export class FakeHost {
       config: {},
       stateDir,
       logger,
+      gatewayEvents: {
+        emit: (event, payload, { scope }) => this.announced.push({ event, payload, scope }),
+      },
       serviceHealth: {
         reportFailure: (error) => this.health.push((error as Error).message),
         clearFailure: () => this.health.push('ok'),
@@ -265,11 +276,14 @@ export class FakeHost {
     await this.hooks.get(hook)?.handler(event, {});
   }
 
-  async call(method: string, params: unknown = {}): Promise<unknown> {
+  async call(method: string, params: unknown = {}, client?: GatewayClient): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const respond = (ok: boolean, payload?: unknown, error?: unknown): void =>
         ok ? resolve(payload) : reject(error);
-      this.methods.get(method)?.({ params, respond }).catch(reject);
+      const asks = client === undefined ? {} : { client };
+      this.methods
+        .get(method)?.({ params, ...asks, respond })
+        .catch(reject);
     });
   }
 }

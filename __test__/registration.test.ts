@@ -24,7 +24,15 @@ describe('what is registered where', () => {
       'gateway_start',
       'gateway_stop',
     ]);
-    expect([...host.methods.keys()]).toEqual(['b2-backup.status', 'b2-backup.list']);
+    expect(Object.fromEntries(host.scopes)).toEqual({
+      'b2-backup.status': 'operator.read',
+      'b2-backup.list': 'operator.read',
+      'b2-backup.activity': 'operator.read',
+      'b2-backup.push': 'operator.write',
+      'b2-backup.cancel': 'operator.write',
+      'b2-backup.preview': 'operator.write',
+      'b2-backup.confirm': 'operator.admin',
+    });
     expect(host.command?.name).toBe('b2');
     expect(host.toolOptions).toEqual({ name: 'b2_rollback', optional: true });
     expect(host.cli.map(({ name }) => name)).toEqual(['b2-backup']);

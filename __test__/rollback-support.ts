@@ -9,6 +9,7 @@ import type { CommandContext, ToolCallDecision } from '../ts/plugin/api.ts';
 import { registerApproval } from '../ts/plugin/approval.ts';
 import { registerCommand } from '../ts/plugin/command.ts';
 import { registerHooks } from '../ts/plugin/hooks.ts';
+import { registerRpc } from '../ts/plugin/rpc.ts';
 import { createService } from '../ts/plugin/service.ts';
 import { createTool } from '../ts/plugin/tool.ts';
 import { CONFIG, FakeHost, HeldEngine, rest, TestClock, temporaryState } from './plugin-support.ts';
@@ -143,6 +144,7 @@ export async function gateway({
   registerHooks(host.api);
   registerApproval(host.api);
   registerCommand(host.api, () => clock.now());
+  registerRpc(host.api);
   host.service = createService(host.api, {
     engine: held.engine(engine),
     clock,

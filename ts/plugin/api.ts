@@ -198,9 +198,22 @@ export interface CommandContext {
   readonly agentId?: string;
 }
 
+/** A connection to the gateway. */
+export interface GatewayClient {
+  readonly connId?: string;
+  /** Set by the host alone: what an agent, or a plugin in the gateway, has it ask. */
+  readonly internal?: {
+    readonly agentToolCaller?: unknown;
+    readonly agentRuntimeIdentity?: unknown;
+    readonly syntheticClient?: unknown;
+  };
+}
+
 /** An RPC of the gateway. */
 export type GatewayMethod = (call: {
   readonly params?: unknown;
+  /** Who asks. The host has compared its scopes with those of the method. */
+  readonly client?: GatewayClient | null;
   respond(ok: boolean, payload?: unknown, error?: { code: string; message: string }): void;
 }) => Promise<void>;
 

@@ -15,13 +15,15 @@ import { type BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import type { Policy } from '../policy.js';
 import { secretsInside } from '../secrets.js';
+import { type Activity, type Announcer, tellRunning } from './announce.js';
 import { Arrival } from './arrival.js';
 import { anyChore, Chores } from './chores.js';
 import { type Clock, within } from './clock.js';
 import { driller, VERIFY_BYTES, verifier } from './prover.js';
 import { pruner } from './pruner.js';
-import { Pusher, type PushReason, type Running } from './pusher.js';
-import { boundRemarks, type Failure, type Record } from './record.js';
+import { Pusher, type PushReason } from './pusher.js';
+import { boundRemarks, type Failure } from './record.js';
+import { plain, remembered } from './remembered.js';
 import type { Reporter } from './report.js';
 import { Rollbacks } from './rollback.js';
 import { dueAt, keepTime } from './schedule.js';
@@ -78,6 +80,8 @@ export interface BackupDeps {
   readonly configured: Configured | BackupError;
   /** Asks the gateway to restart once what it does now is done. */
   restart(): void;
+  /** Tells pages that are open. */
+  readonly announcer?: Announcer | undefined;
 }
 
 /** Compactions within this time of a snapshot made for one need no other, in milliseconds. */
@@ -117,9 +121,10 @@ export class Backup {
     });
     this.#arrival = new Arrival(deps);
     this.#pusher = new Pusher({
-      push: (reason, operation) => this.#push(reason, operation),
+      push: (reason, operation) => this.#push(reason, this.#announced(operation)),
       ended: (reason, outcome) => {
         deps.reporter.ended(reason, outcome);
+        this.announce();
         if (this.#pusher.running === undefined) this.#chores.afterPush({ reason, outcome });
       },
     });
@@ -175,6 +180,31 @@ export class Backup {
     if (this.#toldInside) return pushed;
     this.#toldInside = true;
     return { ...pushed, inside: secretsInside(settings) };
+  }
+
+  /**
+   * Stops the push that runs and all that wait behind it. What was read so far is kept, and the next push goes on with
+   * it. False when none runs.
+   */
+  async cancelPush(): Promise<boolean> {
+    const runs = this.#pusher.running !== undefined;
+    await this.#pusher.interrupt('somebody stopped this backup; the next one goes on with it');
+    return runs;
+  }
+
+  /** What happens right now, and how the last rollback went. */
+  get activity(): Activity {
+    const { running } = this.#pusher;
+    const rollback = this.rollbacks.lastInWords();
+    return {
+      ...(running === undefined ? {} : { running: tellRunning(running) }),
+      ...(rollback === undefined ? {} : { rollback }),
+    };
+  }
+
+  /** Tells pages that are open what happens right now. */
+  announce(activity: Activity = {}): void {
+    this.#deps.announcer?.activity(() => ({ ...this.activity, ...activity }));
   }
 
   /** Returns when the state before a compaction is safe on this disk, or after a while. Never fails. */
@@ -255,9 +285,20 @@ export class Backup {
     await within(clock, CAPTURE_WAIT_MS, this.#pusher.request(reason, 'uncaptured').captured);
   }
 
+  #announced({ onProgress, ...operation }: Operation): Operation {
+    return {
+      ...operation,
+      onProgress: (event) => {
+        onProgress?.(event);
+        this.announce();
+      },
+    };
+  }
+
   async #push(reason: PushReason, operation: Operation): Promise<PushReport> {
     const settings = this.#settings();
     this.#deps.reporter.began();
+    this.announce();
     await this.#chores.interrupt();
     await this.#arrival.beforePush(reason, operation);
     return this.#deps.engine.push(settings, { reason, waitMs: LOCK_WAIT_MS }, operation);
@@ -312,33 +353,6 @@ export class Backup {
     if (configured instanceof Error) throw configured;
     return configured.settings;
   }
-}
-
-function remembered(record: Record, running: Running | undefined) {
-  const { lastSuccessAt, lastSnapshot, failures, lastFailure, lastPruneAt, pruneFailure } = record;
-  const { verify = {}, drill = {} } = record;
-  return {
-    failures,
-    ...(running === undefined
-      ? {}
-      : { running: { reason: running.reason, phase: running.progress?.phase ?? 'start' } }),
-    ...(lastSuccessAt === undefined ? {} : { lastSuccessAt }),
-    ...(lastSnapshot === undefined ? {} : { lastSnapshot }),
-    ...(record.remarks === undefined ? {} : { remarks: record.remarks }),
-    ...(record.moreRemarks === undefined ? {} : { moreRemarks: record.moreRemarks }),
-    ...(lastFailure === undefined ? {} : { lastFailure }),
-    ...(lastPruneAt === undefined ? {} : { lastPruneAt }),
-    ...(pruneFailure === undefined ? {} : { pruneProblem: plain(pruneFailure) }),
-    ...(verify.doneAt === undefined ? {} : { lastVerifyAt: verify.doneAt }),
-    ...(verify.failure === undefined ? {} : { verifyProblem: plain(verify.failure) }),
-    ...(drill.doneAt === undefined ? {} : { lastDrillAt: drill.doneAt }),
-    ...(drill.failure === undefined ? {} : { drillProblem: plain(drill.failure) }),
-    ...(drill.skipped === undefined ? {} : { drillSkipped: drill.skipped }),
-  };
-}
-
-function plain({ code, message }: { code: string; message: string }): { code: string; message: string } {
-  return { code, message };
 }
 
 /** The push goes on when one who waits for it gives up: others may wait too. */

@@ -75,10 +75,10 @@ export class Pusher {
     this.#stop.abort(new BackupError('the gateway is stopping', { code: 'B2_CANCELLED' }));
   }
 
-  /** Cuts off what runs and all that follow it; resolves once nothing runs. Later ones are taken again. */
-  async interrupt(): Promise<void> {
+  /** Cuts off what runs and all that follow it, and says `why`; resolves once nothing runs. Later ones are taken again. */
+  async interrupt(why = 'something else goes first'): Promise<void> {
     for (let active = this.#active; active !== undefined; active = this.#active) {
-      active.cut.abort(new BackupError('something else goes first', { code: 'B2_CANCELLED' }));
+      active.cut.abort(new BackupError(why, { code: 'B2_CANCELLED' }));
       await settled(active.done);
     }
   }

@@ -378,6 +378,7 @@ export class Reporter {
 
   #save(record: Record): void {
     this.#record = record;
+    this.#voice.changed?.();
     this.#file.write(record).catch((error: unknown) => {
       this.#voice.logger.warn(`cannot remember how backups went: ${String(error)}`);
     });

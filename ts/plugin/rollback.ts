@@ -233,15 +233,21 @@ export class Rollbacks {
 
   /** Tells how the last rollback went, if no turn has carried that yet. */
   tellLast(): void {
+    const { reporter } = this.#deps;
+    const text = this.lastInWords();
+    const pending = reporter.record.rollback;
+    if (text !== undefined && pending !== undefined) reporter.tellRollback(text, pending);
+  }
+
+  /** How the last rollback over a restart went, as long as no turn has carried that. */
+  lastInWords(): string | undefined {
     const { clock, reporter } = this.#deps;
     const pending = reporter.record.rollback;
-    if (pending?.outcome === undefined) return;
+    if (pending?.outcome === undefined) return undefined;
     const { arrival } = pending;
-    const text =
-      arrival?.byItself === true && pending.outcome !== 'open'
-        ? tellArrived({ ...pending, arrival }, { now: clock.now(), timeZone: this.#deps.timeZone() })
-        : tellOutcome(pending);
-    reporter.tellRollback(text, pending);
+    return arrival?.byItself === true && pending.outcome !== 'open'
+      ? tellArrived({ ...pending, arrival }, { now: clock.now(), timeZone: this.#deps.timeZone() })
+      : tellOutcome(pending);
   }
 
   /** One is half done: the user hears of it at every start, in the session that asked for it, if one did. */

@@ -2,28 +2,31 @@
 import { BackupError, printableError } from '../errors.js';
 import type { GatewayMethod, PluginApi } from './api.js';
 import type { Backup } from './backup.js';
+import { cancelPush, confirm, preview, pushNow, type Request } from './rpc-actions.js';
 import { currentBackup } from './shared.js';
 
-/** Registers `b2-backup.status` and `b2-backup.list`. */
+/** Registers `b2-backup.status`, `b2-backup.list` and the rest. The host compares the scopes of who asks. */
 export function registerRpc(api: PluginApi): void {
-  const options = { scope: 'operator.read' };
+  const register = (
+    name: string,
+    scope: 'read' | 'write' | 'admin',
+    answer: (request: Request) => Promise<unknown>,
+  ): void => api.registerGatewayMethod?.(`b2-backup.${name}`, method(answer), { scope: `operator.${scope}` });
   // `{"bucket": false}` spares the request to the bucket.
-  const status = method((backup, params) => backup.status({ bucket: params['bucket'] !== false }));
-  api.registerGatewayMethod?.('b2-backup.status', status, options);
-  api.registerGatewayMethod?.(
-    'b2-backup.list',
-    method((backup) => backup.list()),
-    options,
-  );
+  register('status', 'read', ({ backup, params }) => backup.status({ bucket: params['bucket'] !== false }));
+  register('list', 'read', ({ backup }) => backup.list());
+  register('activity', 'read', async ({ backup }) => backup.activity);
+  register('push', 'write', pushNow);
+  register('cancel', 'write', cancelPush);
+  register('preview', 'write', preview);
+  register('confirm', 'admin', confirm);
 }
 
-function method(
-  answer: (backup: Backup, params: Readonly<Record<string, unknown>>) => Promise<unknown>,
-): GatewayMethod {
-  return async ({ params, respond }) => {
+function method(answer: (request: Request) => Promise<unknown>): GatewayMethod {
+  return async ({ params, client, respond }) => {
     try {
       const given = (typeof params === 'object' && params !== null ? params : {}) as Record<string, unknown>;
-      respond(true, await answer(theBackup(), given));
+      respond(true, await answer({ backup: theBackup(), params: given, client }));
     } catch (error) {
       const { code, message } = printableError(error);
       respond(false, undefined, { code, message });

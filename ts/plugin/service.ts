@@ -2,6 +2,7 @@
 import { createEngine, type Engine } from '../engine.js';
 import { BackupError, printableError, toBackupError } from '../errors.js';
 import { printable, printableText } from '../text.js';
+import { Announcer } from './announce.js';
 import type { Logger, PluginApi, Service, ServiceContext } from './api.js';
 import { Backup, type Configured } from './backup.js';
 import { type Clock, systemClock } from './clock.js';
@@ -36,7 +37,7 @@ export function createService(
   let starting = new AbortController();
 
   const start = async (context: ServiceContext, signal: AbortSignal): Promise<void> => {
-    const { stateDir, serviceHealth } = context;
+    const { stateDir, serviceHealth, gatewayEvents } = context;
     const logger = named(context.logger);
     const { configured, warnings } = configure(api, stateDir);
     for (const warning of warnings) logger.warn(warning);
@@ -50,8 +51,17 @@ export function createService(
       sessionKey,
       agentId,
     });
+    const announcer = new Announcer((event, payload) => {
+      try {
+        gatewayEvents?.emit(event, payload, { scope: 'operator.read' });
+      } catch (error) {
+        // The host takes none after the stop.
+        logger.debug?.(`cannot tell open pages: ${String(error)}`);
+      }
+    }, clock);
     const voice: Voice = {
       logger,
+      changed: () => announcer.changed(),
       health: serviceHealth && {
         clearFailure: () => serviceHealth.clearFailure(),
         reportFailure: (error: unknown) => serviceHealth.reportFailure(printableError(error)),
@@ -76,6 +86,7 @@ export function createService(
       reporter,
       configured: usable,
       restart: () => restart(logger),
+      announcer,
     });
     running = { backup, reporter, news };
     installBackup(backup);

@@ -22,6 +22,8 @@ export interface Voice {
     to: { readonly sessionKey?: string; readonly agentId?: string },
     carried: () => void,
   ): void;
+  /** What is remembered about the backups has changed. */
+  changed?(): void;
   /** Tries again what the host did not take. */
   tellAgain(): void;
 }

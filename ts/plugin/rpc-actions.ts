@@ -1,0 +1,140 @@
+/**
+ * What the page in the Control UI lets people do. Who may read may look; who may write may start work that changes nothing
+ * of theirs (a push, a plan); who may administer may roll back, and only by the hash of a plan that this connection was
+ * shown.
+ */
+import type { RollbackOptions, RollbackPlan } from '../../index.js';
+import { tellEffects } from '../effects.js';
+import { BackupError } from '../errors.js';
+import { printableText } from '../text.js';
+import { running } from './announce.js';
+import type { GatewayClient } from './api.js';
+import type { Backup } from './backup.js';
+import type { Asker } from './rollback.js';
+import { tellPush } from './tell.js';
+import { tellPlan, tellRollback } from './tell-rollback.js';
+
+/** Paths of each kind that a plan shows. */
+const PATHS = 100;
+
+/** What an action is given. */
+export interface Request {
+  readonly backup: Backup;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly client: GatewayClient | null | undefined;
+}
+
+/** A plan, for a person to read before it is confirmed. */
+export interface ShownPlan {
+  /** What confirms it. */
+  readonly plan: string;
+  /** The id of the snapshot. */
+  readonly snapshot: string;
+  /** Whether it would change anything. */
+  readonly changes: boolean;
+  /** What would run, be allowed or become another secret: to be read first. Empty where there is none of that. */
+  readonly security: string;
+  /** Everything else. */
+  readonly text: string;
+  /** Whether OpenClaw restarts for it. */
+  readonly restarts: boolean;
+}
+
+/** Backs up, or joins what runs, and answers at the end. */
+export async function pushNow({ backup }: Request): Promise<{ text: string; snapshot?: string }> {
+  const { report, inside } = await backup.push();
+  const text = printableText([tellPush(report), ...(inside === undefined ? [] : [inside])].join('\n'));
+  return { text, ...(report.snapshot === undefined ? {} : { snapshot: report.snapshot }) };
+}
+
+/** Stops the push that runs. */
+export async function cancelPush({ backup }: Request): Promise<{ cancelled: boolean }> {
+  return { cancelled: await backup.cancelPush() };
+}
+
+/** Makes the plan of a rollback, or of undoing the last one. Nothing is changed. */
+export async function preview({ backup, params, client }: Request): Promise<ShownPlan> {
+  const plan = await backup.rollbacks.plan(optionsOf(params), askerOf(client), {
+    onProgress: (event) => backup.announce({ running: running('rollback', event) }),
+  });
+  backup.announce();
+  return shown(plan);
+}
+
+/** Carries out a plan that this connection was shown. */
+export async function confirm({
+  backup,
+  params,
+  client,
+}: Request): Promise<{ text: string; outcome: string; restarts: boolean }> {
+  const { plan } = params;
+  const asker = askerOf(client);
+  if (typeof plan !== 'string' || backup.rollbacks.planned(plan, asker) === undefined) {
+    throw new BackupError(
+      'this plan was not shown here, or not lately; look at it again and confirm that one',
+      {
+        code: 'B2_PLAN_CHANGED',
+      },
+    );
+  }
+  try {
+    const report = await backup.rollbacks.carryOut(plan, asker, {
+      onProgress: (event) => backup.announce({ running: running('rollback', event) }),
+    });
+    const { outcome } = report;
+    return { text: printableText(tellRollback(report)), outcome, restarts: outcome === 'waiting' };
+  } finally {
+    backup.announce();
+  }
+}
+
+function shown(plan: RollbackPlan): ShownPlan {
+  const { hash, snapshot, entries, effects, needsRestart } = plan;
+  return {
+    plan: hash,
+    snapshot,
+    changes: entries.some(({ action }) => action !== 'keep-live'),
+    security: printableText(tellEffects(effects, PATHS).join('\n')),
+    text: printableText(tellPlan({ ...plan, effects: [] }, { limit: PATHS })),
+    restarts: needsRestart,
+  };
+}
+
+/** A person at one connection: a plan that one connection was shown is none for another. @throws {BackupError} */
+function askerOf(client: GatewayClient | null | undefined): Asker {
+  const { connId, internal } = client ?? {};
+  const byAgent =
+    internal?.agentToolCaller !== undefined ||
+    internal?.agentRuntimeIdentity !== undefined ||
+    internal?.syntheticClient !== undefined;
+  if (connId === undefined || byAgent) {
+    throw new BackupError(
+      'only a person in the Control UI can ask for a rollback here; an agent has its tool, which asks the owner',
+      { code: 'B2_NOT_APPROVED' },
+    );
+  }
+  return { by: 'person', sender: JSON.stringify(['connection', connId]) };
+}
+
+function optionsOf({ snapshot, paths, exact, undo }: Request['params']): RollbackOptions {
+  if (undo === true) return { undo: true };
+  if (typeof snapshot !== 'string' || snapshot === '') throw wrong('snapshot: the id of one is needed');
+  if (paths !== undefined && !isPaths(paths))
+    throw wrong('paths: a list of paths is needed, and not an empty one');
+  return {
+    snapshot,
+    ...(paths === undefined ? {} : { paths: [...paths] }),
+    ...(exact === true ? { exact } : {}),
+  };
+}
+
+/** An empty list would mean everything. */
+function isPaths(value: unknown): value is readonly string[] {
+  return (
+    Array.isArray(value) && value.length > 0 && value.every((path) => typeof path === 'string' && path !== '')
+  );
+}
+
+function wrong(message: string): BackupError {
+  return new BackupError(message, { code: 'B2_USAGE' });
+}
