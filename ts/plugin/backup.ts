@@ -2,13 +2,11 @@
 import type {
   DiffOptions,
   DiffReport,
-  FileProblem,
   HistoryOptions,
   HistoryReport,
   ListReport,
   PushReport,
   Settings,
-  StatusReport,
 } from '../../index.js';
 import type { Engine } from '../engine.js';
 import { type BackupError, toBackupError } from '../errors.js';
@@ -22,53 +20,16 @@ import { type Clock, within } from './clock.js';
 import { driller, VERIFY_BYTES, verifier } from './prover.js';
 import { pruner } from './pruner.js';
 import { Pusher, type PushReason } from './pusher.js';
-import { boundRemarks, type Failure } from './record.js';
-import { plain, remembered } from './remembered.js';
+import { boundRemarks } from './record.js';
 import type { Reporter } from './report.js';
 import { Rollbacks } from './rollback.js';
 import { dueAt, keepTime } from './schedule.js';
+import { type GatewayStatus, plain, remembered } from './status.js';
 
 /** Settings that passed every check. */
 export interface Configured {
   readonly settings: Settings;
   readonly policy: Policy;
-}
-
-/** What a gateway knows about its backups. */
-export interface GatewayStatus {
-  /** Why nothing can be backed up. */
-  readonly problem?: { readonly code: string; readonly message: string };
-  readonly schedule?: string;
-  /** When the next scheduled push is due, ISO 8601. */
-  readonly nextAt?: string;
-  readonly running?: { readonly reason: string; readonly phase: string };
-  readonly lastSuccessAt?: string;
-  readonly lastSnapshot?: string;
-  /** What that lacks, or has not as it should be: some, the worst first. */
-  readonly remarks?: readonly FileProblem[];
-  /** How many more there are. */
-  readonly moreRemarks?: number;
-  /** When old snapshots were last deleted, or that was tried. */
-  readonly lastPruneAt?: string;
-  /** Why that failed. */
-  readonly pruneProblem?: { readonly code: string; readonly message: string };
-  /** When what is stored was last looked through. */
-  readonly lastVerifyAt?: string;
-  /** What was found, or why nothing could be. */
-  readonly verifyProblem?: { readonly code: string; readonly message: string };
-  /** When the gateway last restored a snapshot for a trial, and all of it came back. */
-  readonly lastDrillAt?: string;
-  /** Why it did not, or why that could not be tried. */
-  readonly drillProblem?: { readonly code: string; readonly message: string };
-  /** Why that is not tried. */
-  readonly drillSkipped?: string;
-  /** Failures in a row. */
-  readonly failures: number;
-  readonly lastFailure?: Failure;
-  /** What the bucket says. */
-  readonly bucket?: Omit<StatusReport, 'remarks'>;
-  /** Why the bucket says nothing. */
-  readonly bucketProblem?: { readonly code: string; readonly message: string };
 }
 
 /** What a {@linkcode Backup} works with. */

@@ -12,9 +12,9 @@ import { progressInWords } from '../cli/progress-line.js';
 import { BackupError, type ErrorCode } from '../errors.js';
 import { onlyApplicationKey, sortRemarks } from '../secrets.js';
 import { count, formatBytes, formatCount, formatDuration, lacks, printable } from '../text.js';
-import type { GatewayStatus } from './backup.js';
 import type { Record } from './record.js';
 import { byTime, isOurs, madeAt, reasonInWords, reasonOf } from './snapshots.js';
+import type { GatewayStatus } from './status.js';
 import { type Reader, Times } from './times.js';
 
 /** Files named of each snapshot. */

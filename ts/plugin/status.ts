@@ -1,0 +1,73 @@
+/** What a gateway knows about its backups. */
+import type { FileProblem, StatusReport } from '../../index.js';
+import type { Running } from './pusher.js';
+import type { Failure, Record } from './record.js';
+
+/** All that can be said without a guess. Times are ISO 8601. */
+export interface GatewayStatus {
+  /** Why nothing can be backed up. */
+  readonly problem?: { readonly code: string; readonly message: string };
+  readonly schedule?: string;
+  /** When the next scheduled push is due, ISO 8601. */
+  readonly nextAt?: string;
+  readonly running?: { readonly reason: string; readonly phase: string };
+  readonly lastSuccessAt?: string;
+  readonly lastSnapshot?: string;
+  /** What that lacks, or has not as it should be: some, the worst first. */
+  readonly remarks?: readonly FileProblem[];
+  /** How many more there are. */
+  readonly moreRemarks?: number;
+  /** When old snapshots were last deleted, or that was tried. */
+  readonly lastPruneAt?: string;
+  /** Why that failed. */
+  readonly pruneProblem?: { readonly code: string; readonly message: string };
+  /** When what is stored was last looked through. */
+  readonly lastVerifyAt?: string;
+  /** What was found, or why nothing could be. */
+  readonly verifyProblem?: { readonly code: string; readonly message: string };
+  /** When the gateway last restored a snapshot for a trial, and all of it came back. */
+  readonly lastDrillAt?: string;
+  /** Why it did not, or why that could not be tried. */
+  readonly drillProblem?: { readonly code: string; readonly message: string };
+  /** Why that is not tried. */
+  readonly drillSkipped?: string;
+  /** Failures in a row. */
+  readonly failures: number;
+  readonly lastFailure?: Failure;
+  /** What the bucket says. */
+  readonly bucket?: Omit<StatusReport, 'remarks'>;
+  /** Why the bucket says nothing. */
+  readonly bucketProblem?: { readonly code: string; readonly message: string };
+}
+
+/** What is remembered, and what runs. */
+export function remembered(record: Record, running: Running | undefined) {
+  const { lastSuccessAt, lastSnapshot, failures, lastFailure, lastPruneAt, pruneFailure } = record;
+  const { verify = {}, drill = {} } = record;
+  return {
+    failures,
+    ...(running === undefined
+      ? {}
+      : { running: { reason: running.reason, phase: running.progress?.phase ?? 'start' } }),
+    ...(lastSuccessAt === undefined ? {} : { lastSuccessAt }),
+    ...(lastSnapshot === undefined ? {} : { lastSnapshot }),
+    ...(record.remarks === undefined ? {} : { remarks: record.remarks }),
+    ...(record.moreRemarks === undefined ? {} : { moreRemarks: record.moreRemarks }),
+    ...(lastFailure === undefined ? {} : { lastFailure }),
+    ...(lastPruneAt === undefined ? {} : { lastPruneAt }),
+    ...(pruneFailure === undefined ? {} : { pruneProblem: plain(pruneFailure) }),
+    ...(verify.doneAt === undefined ? {} : { lastVerifyAt: verify.doneAt }),
+    ...(verify.failure === undefined ? {} : { verifyProblem: plain(verify.failure) }),
+    ...(drill.doneAt === undefined ? {} : { lastDrillAt: drill.doneAt }),
+    ...(drill.failure === undefined ? {} : { drillProblem: plain(drill.failure) }),
+    ...(drill.skipped === undefined ? {} : { drillSkipped: drill.skipped }),
+  };
+}
+
+/** An error without what is for programs. */
+export function plain({ code, message }: { code: string; message: string }): {
+  code: string;
+  message: string;
+} {
+  return { code, message };
+}
