@@ -8,6 +8,7 @@ import { registerApproval } from './plugin/approval.js';
 import { registerCommandLine } from './plugin/cli.js';
 import { registerCommand } from './plugin/command.js';
 import { registerHooks } from './plugin/hooks.js';
+import { registerPage } from './plugin/page/route.js';
 import { registerRpc } from './plugin/rpc.js';
 import { createService } from './plugin/service.js';
 import { PLUGIN_ID } from './plugin/settings.js';
@@ -27,6 +28,7 @@ export default {
     registerHooks(api);
     registerCommand(api);
     registerRpc(api);
+    registerPage(api);
     if (mode === 'full') api.registerService?.(createService(api));
   },
 };

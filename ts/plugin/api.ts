@@ -50,6 +50,10 @@ export interface PluginApi {
   ): void;
   registerCommand?(command: SlashCommand): void;
   registerGatewayMethod?(name: string, handler: GatewayMethod, options?: { readonly scope: string }): void;
+  registerHttpRoute?(route: HttpRoute): void;
+  readonly session?: {
+    readonly controls?: { registerControlUiDescriptor?(descriptor: ControlUiTab): void };
+  };
   registerCli?(
     registrar: (context: { readonly program: CommanderCommand; readonly config: HostConfig }) => void,
     options: { readonly commands: readonly string[]; readonly descriptors: readonly CliDescriptor[] },
@@ -207,6 +211,44 @@ export interface GatewayClient {
     readonly agentRuntimeIdentity?: unknown;
     readonly syntheticClient?: unknown;
   };
+}
+
+/** A path that the gateway serves. With `auth: 'gateway'` the host lets nobody in who may not read. */
+export interface HttpRoute {
+  readonly path: string;
+  readonly auth: 'gateway';
+  readonly match: 'exact' | 'prefix';
+  /** Answers true when it did answer. */
+  handler(request: HttpRequest, response: HttpResponse): Promise<boolean>;
+}
+
+/** Of Node's `IncomingMessage`. */
+export interface HttpRequest {
+  readonly method?: string | undefined;
+  /** Path and query. */
+  readonly url?: string | undefined;
+}
+
+/** Of Node's `ServerResponse`. */
+export interface HttpResponse {
+  statusCode: number;
+  setHeader(name: string, value: string): unknown;
+  end(body?: string): unknown;
+}
+
+/** An entry in the sidebar of the Control UI, and the route that it shows in a frame. */
+export interface ControlUiTab {
+  readonly surface: 'tab';
+  readonly id: string;
+  readonly label: string;
+  readonly description: string;
+  readonly icon: string;
+  readonly group: 'control' | 'agent';
+  readonly order: number;
+  /** Its address in the Control UI. */
+  readonly slug: string;
+  readonly path: string;
+  readonly requiredScopes: readonly string[];
 }
 
 /** An RPC of the gateway. */

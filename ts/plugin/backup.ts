@@ -17,6 +17,7 @@ import { type Activity, type Announcer, tellRunning } from './announce.js';
 import { Arrival } from './arrival.js';
 import { anyChore, Chores } from './chores.js';
 import { type Clock, within } from './clock.js';
+import { View } from './page/view.js';
 import { driller, VERIFY_BYTES, verifier } from './prover.js';
 import { pruner } from './pruner.js';
 import { Pusher, type PushReason } from './pusher.js';
@@ -66,6 +67,8 @@ export class Backup {
   readonly #arrival: Arrival;
   /** What rolls this state back. */
   readonly rollbacks: Rollbacks;
+  /** What the page "Backups" is made of. */
+  readonly view: View;
   #cancelTime = (): void => {};
   #lastCompaction: number | undefined;
   #toldInside = false;
@@ -80,12 +83,17 @@ export class Backup {
         await within(deps.clock, MAKE_WAY_MS, this.#makeWay());
       },
     });
+    this.view = new View(deps, {
+      status: () => this.status({ bucket: false }),
+      timeZone: () => this.timeZone,
+    });
     this.#arrival = new Arrival(deps);
     this.#pusher = new Pusher({
       push: (reason, operation) => this.#push(reason, this.#announced(operation)),
       ended: (reason, outcome) => {
         deps.reporter.ended(reason, outcome);
         this.announce();
+        this.view.changed();
         if (this.#pusher.running === undefined) this.#chores.afterPush({ reason, outcome });
       },
     });
@@ -125,6 +133,7 @@ export class Backup {
   /** Stops everything that runs, at once; the next push goes on with it. */
   stop(): void {
     this.#cancelTime();
+    this.view.stop();
     this.#pusher.stop();
     void this.#chores.stop();
   }

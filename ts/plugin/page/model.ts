@@ -1,0 +1,233 @@
+/**
+ * What the page "Backups" says, as data: one model for the framed page, the native one and whoever else shows it. Pure, and
+ * JSON: times are ISO 8601, sizes are bytes, sentences are for people.
+ */
+import type { MachineInfo, SnapshotInfo } from '../../../index.js';
+import { onlyApplicationKey, secretInWords } from '../../secrets.js';
+import { lacks } from '../../text.js';
+import { byTime, isOurs, madeAt, type Reason, reasonInWords, reasonOf } from '../snapshots.js';
+import type { Facts, Problem } from './facts.js';
+import { inWords } from './things.js';
+import { provenAt, type Verdict, verdictOf } from './verdict.js';
+import { Words } from './when.js';
+
+/** All of it. */
+export interface PageModel {
+  /** When this was put together. */
+  readonly at: string;
+  readonly timeZone: string;
+  readonly verdict: Verdict;
+  /** What runs now. */
+  readonly running?: { readonly reason: string; readonly phase: string };
+  /** The newest snapshot, and when backups last went well. */
+  readonly last?: { readonly at: string; readonly snapshot?: string };
+  readonly next?: { readonly at: string; readonly schedule: string };
+  readonly proof: Proof;
+  /** What the newest snapshot lacks, in words; not set where it is complete, or nobody knows. */
+  readonly lacks?: string;
+  /** Not set until the bucket has been asked. */
+  readonly keys?: Keys;
+  readonly space?: Space;
+  /** What is in the bucket of each machine, this one first. */
+  readonly machines: readonly MachineInfo[];
+  /** Newest first. */
+  readonly days: readonly Day[];
+  /** Whether the newest upload was cut off, and the next backup finishes it. */
+  readonly cutOff: boolean;
+  /** What else one should know, in sentences. */
+  readonly notes: readonly string[];
+  /** When the bucket said so, whether it is being asked, and why it does not answer. */
+  readonly bucket: { readonly askedAt?: string; readonly asking: boolean; readonly problem?: Problem };
+}
+
+/** What was done to see that backups can be had back. */
+export interface Proof {
+  /** When all of the newest snapshot last came back from a trial restore. */
+  readonly restoredAt?: string;
+  readonly restoredSnapshot?: string;
+  /** Why the last try did not, or why none is made. */
+  readonly restoreProblem?: string;
+  /** When a part of what is stored was last read again, and found whole. */
+  readonly readAt?: string;
+  readonly readProblem?: string;
+}
+
+/** What opens the backups. */
+export interface Keys {
+  readonly encrypted: boolean;
+  /** In words: `application key`, `passphrase`, `recovery code`. */
+  readonly opensWith: readonly string[];
+  readonly hasRecoveryCode: boolean;
+  /** What to say while one lost key would be the end of all backups. */
+  readonly warning?: string;
+}
+
+/** What is stored. */
+export interface Space {
+  readonly bucket: string;
+  readonly prefix: string;
+  readonly bytes: number;
+  readonly snapshots: number;
+}
+
+/** The snapshots of one day. */
+export interface Day {
+  /** `2026-11-29`, in the user's time zone. */
+  readonly date: string;
+  /** `Today`, `Thursday, 26 November` */
+  readonly name: string;
+  /** Newest first. */
+  readonly snapshots: readonly Shown[];
+}
+
+/** One snapshot in the timeline. */
+export interface Shown {
+  readonly id: string;
+  readonly at: string;
+  /** `14:05`, in the user's time zone. */
+  readonly time: string;
+  readonly reason?: Reason;
+  /** `Before a compaction` */
+  readonly made: string;
+  /** What changed, in words; not set where nobody knows. */
+  readonly what?: string;
+  readonly files: number;
+  /** Of everything in it. */
+  readonly bytes: number;
+  /** What had to be stored for it. */
+  readonly storedBytes?: number;
+  /** The machine that made it, where it is another one. */
+  readonly machine?: string;
+  /** What it lacks, in words. */
+  readonly lacks?: string;
+  /** Why it cannot be used, or only with care. */
+  readonly problem?: string;
+  /** Whether a rollback in a chat can take it. */
+  readonly usable: boolean;
+}
+
+/** What the page says of these facts. */
+export function pageModel(facts: Facts): PageModel {
+  const { gateway, bucket, bucketProblem, now, timeZone, asking } = facts;
+  const words = new Words(facts);
+  const { running, nextAt, schedule } = gateway;
+  const status = bucket?.status;
+  const at = gateway.lastSuccessAt ?? status?.lastSnapshotAt;
+  const snapshot = status?.lastSnapshot ?? gateway.lastSnapshot;
+  const missing = lacks(
+    status?.remarks ?? gateway.remarks ?? [],
+    status === undefined ? gateway.moreRemarks : 0,
+  );
+  return {
+    at: now.toISOString(),
+    timeZone,
+    verdict: verdictOf(facts),
+    ...(running === undefined ? {} : { running }),
+    ...(at === undefined ? {} : { last: { at, ...(snapshot === undefined ? {} : { snapshot }) } }),
+    ...(nextAt === undefined ? {} : { next: { at: nextAt, schedule: schedule ?? '' } }),
+    proof: proofOf(facts),
+    ...(missing === undefined ? {} : { lacks: missing }),
+    ...(status === undefined ? {} : { keys: keysOf(facts, status.opensWith) }),
+    ...(status === undefined
+      ? {}
+      : {
+          space: {
+            bucket: status.bucket,
+            prefix: status.prefix,
+            bytes: status.storedBytes,
+            snapshots: status.snapshots,
+          },
+        }),
+    machines: status?.machines ?? [],
+    days: daysOf(bucket?.list.snapshots ?? [], words),
+    cutOff: status?.pending ?? false,
+    notes: [...new Set([...(status?.warnings ?? []), ...(bucket?.list.warnings ?? [])])],
+    bucket: {
+      asking,
+      ...(bucket === undefined ? {} : { askedAt: bucket.askedAt }),
+      ...(bucketProblem === undefined ? {} : { problem: bucketProblem }),
+    },
+  };
+}
+
+function proofOf(facts: Facts): Proof {
+  const { gateway, bucket } = facts;
+  const restoredAt = provenAt(facts);
+  const restoreProblem = gateway.drillProblem?.message ?? gateway.drillSkipped;
+  const restoredSnapshot = bucket?.status.provenSnapshot;
+  return {
+    ...(restoredAt === undefined ? {} : { restoredAt }),
+    ...(restoredSnapshot === undefined ? {} : { restoredSnapshot }),
+    ...(restoreProblem === undefined ? {} : { restoreProblem }),
+    ...(gateway.lastVerifyAt === undefined ? {} : { readAt: gateway.lastVerifyAt }),
+    ...(gateway.verifyProblem === undefined ? {} : { readProblem: gateway.verifyProblem.message }),
+  };
+}
+
+function keysOf({ encrypt }: Facts, opensWith: readonly string[]): Keys {
+  const [warning] = onlyApplicationKey({ opensWith: [...opensWith] }, 'openclaw b2-backup');
+  return {
+    encrypted: encrypt,
+    opensWith: opensWith.map(secretInWords),
+    hasRecoveryCode: opensWith.includes('recovery-code'),
+    ...(warning === undefined ? {} : { warning }),
+  };
+}
+
+/** The timeline. What has no time that can be read comes last, as a day of its own. */
+export function daysOf(snapshots: readonly SnapshotInfo[], words: Words): Day[] {
+  const days = new Map<string, { name: string; snapshots: Shown[] }>();
+  for (const snapshot of snapshots.toSorted((a, b) => byTime(b, a))) {
+    const at = madeAt(snapshot);
+    const isKnown = !Number.isNaN(at);
+    const date = isKnown ? words.day(at) : '';
+    const day = days.get(date) ?? {
+      name: isKnown ? words.dayInWords(at) : 'At an unknown time',
+      snapshots: [],
+    };
+    day.snapshots.push(shown(snapshot, isKnown ? words.clock(at) : '--:--'));
+    days.set(date, day);
+  }
+  return [...days].map(([date, day]) => ({ date, ...day }));
+}
+
+function shown(snapshot: SnapshotInfo, time: string): Shown {
+  const { id, createdAt, files, bytes, changes, machine, thisMachine } = snapshot;
+  const reason = reasonOf(snapshot);
+  const missing = lacks(snapshot.remarks, snapshot.moreRemarks);
+  const problem = problemOf(snapshot);
+  const changed = changes && changes.added + changes.changed + changes.removed;
+  return {
+    id,
+    at: createdAt,
+    time,
+    ...(reason === undefined ? {} : { reason }),
+    made: reason === undefined ? 'Made' : capital(reasonInWords(reason)),
+    ...(changes === undefined || changed === undefined
+      ? {}
+      : {
+          what: inWords(
+            changes.most.map(({ path }) => path),
+            changed,
+          ),
+          storedBytes: changes.storedBytes,
+        }),
+    files,
+    bytes,
+    ...(thisMachine || machine === '' ? {} : { machine }),
+    ...(missing === undefined ? {} : { lacks: missing }),
+    ...(problem === undefined ? {} : { problem }),
+    usable: isOurs(snapshot) && snapshot.problem === undefined,
+  };
+}
+
+function problemOf({ problem, doubt, authenticated, format }: SnapshotInfo): string | undefined {
+  if (problem !== undefined) return `cannot be opened: ${problem}`;
+  if (format === 1) return 'made by the original plugin: only a command in a shell restores it';
+  if (doubt !== undefined) return doubt;
+  return authenticated ? undefined : 'not encrypted: whoever can write to the bucket can have made it';
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

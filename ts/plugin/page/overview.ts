@@ -1,0 +1,191 @@
+/** The first view: the verdict, what is known, what to do, and the timeline. Pure. */
+import { count, formatBytes } from '../../text.js';
+import { chart } from './chart.js';
+import type { View } from './document.js';
+import { type Html, html } from './html.js';
+import type { Day, PageModel, Shown } from './model.js';
+import type { Standing, Verdict } from './verdict.js';
+import { Words } from './when.js';
+
+/** While something is going on, the page looks again after so many milliseconds; else after the second. */
+const SOON_MS = 2_000;
+const LATER_MS = 60_000;
+
+/** Which chat the button opens. */
+export interface Chat {
+  readonly sessionKey: string;
+  readonly agentId: string;
+}
+
+/** The view of everything. */
+export function overview(model: PageModel, chat: Chat): View {
+  const words = new Words({ now: new Date(model.at), timeZone: model.timeZone });
+  const all = model.days.flatMap(({ snapshots }) => snapshots);
+  const soon = model.bucket.asking || model.running !== undefined;
+  return {
+    title: `Backups: ${model.verdict.title}`,
+    againMs: soon ? SOON_MS : LATER_MS,
+    body: html`<header>${verdict(model.verdict)}</header>
+<main>
+${facts(model, words)}
+${notes(model)}
+${next(model, chat)}
+<section aria-labelledby="timeline"><h2 id="timeline">Snapshots</h2>
+${chart(all.toReversed())}
+${model.days.map(day)}
+${all.length === 0 && html`<p class="muted">${empty(model)}</p>`}
+</section>
+</main>`,
+  };
+}
+
+function empty({ bucket, verdict }: PageModel): string {
+  if (bucket.askedAt !== undefined) return 'There are none yet.';
+  return bucket.problem === undefined && verdict.standing !== 'broken'
+    ? 'The bucket is being asked for them.'
+    : 'They cannot be shown, because the bucket could not be asked.';
+}
+
+/** A sign for those who cannot see its colour. */
+const SIGNS: Readonly<Record<Standing, string>> = {
+  works: 'M5 12.5l4.5 4.5L19 7.5',
+  made: 'M12 11v6M12 7.5v.5',
+  waiting: 'M12 7v5l3 2',
+  attention: 'M12 7v6M12 16.5v.5',
+  broken: 'M8 8l8 8M16 8l-8 8',
+};
+
+/** What stands above what is wrong. */
+const LABELS: Partial<Readonly<Record<Standing, string>>> = {
+  attention: 'Needs your attention',
+  broken: 'Backups do not work as they should',
+};
+
+/** The verdict as a box. */
+export function verdict({ standing, title, text, todo, problem }: Verdict): Html {
+  return html`<div class="verdict ${standing}">
+<svg viewBox="0 0 24 24" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"><circle cx="12" cy="12" r="10.5"/><path d="${SIGNS[standing]}"/></svg>
+<div>${LABELS[standing] !== undefined && html`<p class="label">${LABELS[standing]}</p>`}<h1>${title}</h1><p>${text}</p>
+${todo !== undefined && html`<p class="todo">${todo}</p>`}
+${problem !== undefined && html`<details class="keep"><summary>What exactly was said</summary><p>${problem.message} <small>(${problem.code})</small></p></details>`}
+</div></div>`;
+}
+
+function facts(model: PageModel, words: Words): Html {
+  const { last, next: following, proof, keys, space, running } = model;
+  const all: [string, string, (string | undefined)?][] = [];
+  if (running !== undefined) all.push(['Running now', 'A backup', running.phase]);
+  all.push([
+    'Last backup',
+    last === undefined ? 'None yet' : capital(words.when(last.at)),
+    model.lacks && `Lacks ${model.lacks}`,
+  ]);
+  if (following !== undefined)
+    all.push(['Next backup', nextOf(following.at, model, words), `Schedule: ${following.schedule}`]);
+  all.push(proofOf(proof, words));
+  if (space !== undefined)
+    all.push([
+      'Stored',
+      formatBytes(space.bytes),
+      `${count(space.snapshots, 'snapshot')} in ${space.bucket}`,
+    ]);
+  if (keys !== undefined)
+    all.push([
+      'Opens with',
+      keys.opensWith.length === 0
+        ? keys.encrypted
+          ? 'Nothing yet'
+          : 'No key needed: not encrypted'
+        : capital(keys.opensWith.join(' or ')),
+      keys.encrypted ? 'Encrypted before it leaves' : 'Anyone who reaches the bucket can read it',
+    ]);
+  const others = model.machines.filter(({ thisMachine }) => !thisMachine);
+  if (others.length > 0) {
+    const silent = others.filter((one) => one.silent).length;
+    all.push([
+      'Other machines',
+      `${others.length} in this bucket`,
+      silent > 0 ? `${silent} silent for 30 days` : undefined,
+    ]);
+  }
+  return html`<section aria-label="What is known"><dl class="facts">${all.map(
+    ([name, value, more]) =>
+      html`<div><dt>${name}</dt><dd>${value}${more !== undefined && html` <small>${more}</small>`}</dd></div>`,
+  )}</dl></section>`;
+}
+
+function nextOf(at: string, model: PageModel, words: Words): string {
+  if (model.running !== undefined) return 'Now';
+  return Date.parse(at) <= Date.parse(model.at) ? 'Within a minute' : capital(words.when(at));
+}
+
+function proofOf(proof: PageModel['proof'], words: Words): [string, string, (string | undefined)?] {
+  const { restoredAt, restoreProblem, readAt } = proof;
+  const more =
+    restoreProblem ?? (readAt === undefined ? undefined : `Stored data read again: ${words.when(readAt)}`);
+  return [
+    'Last trial restore',
+    restoredAt === undefined ? 'None yet' : capital(words.when(restoredAt)),
+    more,
+  ];
+}
+
+function notes({ keys, notes: all, cutOff, machines }: PageModel): Html {
+  const said = [
+    ...(cutOff ? ['An upload was cut off. The next backup finishes it by itself.'] : []),
+    ...(keys?.warning === undefined ? [] : [`${capital(keys.warning)}.`]),
+    ...all.map((note) => capital(note)),
+  ];
+  return html`${said.map((note) => html`<p class="note">${note}</p>`)}${machines.length > 1 && machinesOf(machines)}`;
+}
+
+function machinesOf(machines: PageModel['machines']): Html {
+  return html`<details class="keep"><summary>${count(machines.length, 'machine')} in this bucket</summary><div class="wide"><table>
+<thead><tr><th scope="col">Machine</th><th scope="col" class="number">Snapshots</th><th scope="col" class="number">Stored</th><th scope="col" class="number">Newest</th></tr></thead>
+<tbody>${machines.map(
+    (
+      one,
+    ) => html`<tr><th scope="row"><bdi>${one.machine}</bdi>${one.thisMachine && ' (this one)'}</th><td class="number">${one.snapshots}</td>
+<td class="number">${formatBytes(one.storedBytes)}</td><td class="number">${one.lastSnapshotAt?.slice(0, 10) ?? 'none'}</td></tr>`,
+  )}</tbody></table></div></details>`;
+}
+
+/** What can be done from here: words for the agent, a line for those who want it exact. */
+function next(model: PageModel, chat: Chat): Html {
+  const hasSome = model.days.some(({ snapshots }) => snapshots.some(({ usable }) => usable));
+  const asks: [string, string][] = hasSome
+    ? [
+        ['“Put MEMORY.md back as it was yesterday.”', '/b2 restore yesterday --path workspace/MEMORY.md'],
+        ['“What changed since yesterday?”', '/b2 list'],
+        ['“Back up now.”', '/b2 backup'],
+      ]
+    : [['“Back up now.”', '/b2 backup']];
+  return html`<section aria-labelledby="next"><h2 id="next">What you can do</h2>
+<p>Say it to your agent, or type the line into a chat. Nothing is changed before you have seen what would change.
+<button type="button" class="needs-script" data-session="${chat.sessionKey}" data-agent="${chat.agentId}">Open the chat</button></p>
+${asks.map(([said, typed]) => say(said, typed))}
+</section>`;
+}
+
+/** Words to say, and the line to type. */
+export function say(said: string, typed: string): Html {
+  return html`<div class="say"><span>${said}</span><code>${typed}</code><button type="button" class="needs-script" data-copy="${typed}" aria-label="Copy ${typed}">Copy</button></div>`;
+}
+
+function day({ date, name, snapshots }: Day): Html {
+  return html`<h3>${date === '' ? name : html`<time datetime="${date}">${name}</time>`}</h3><ol class="time">${snapshots.map(row)}</ol>`;
+}
+
+function row(one: Shown): Html {
+  const stored = one.storedBytes === undefined ? undefined : `${formatBytes(one.storedBytes)} new`;
+  return html`<li><time datetime="${one.at}">${one.time}</time><div class="what"><a href="?snapshot=${encodeURIComponent(one.id)}">${one.made}</a>
+${one.lacks !== undefined && html`<span class="badge warn">incomplete</span>`}
+${one.problem !== undefined && html`<span class="badge warn">${one.usable ? 'with care' : 'cannot be used here'}</span>`}
+${one.machine !== undefined && html`<span class="badge">other machine <bdi>${one.machine}</bdi></span>`}
+<div class="muted">${one.what === undefined ? 'The first one: everything' : html`<bdi>${one.what}</bdi>`}</div></div>
+<div class="size">${stored !== undefined && html`${stored}<br>`}${formatBytes(one.bytes)}</div></li>`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
