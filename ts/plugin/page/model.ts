@@ -9,7 +9,7 @@ import { byTime, isOurs, madeAt, type Reason, reasonInWords, reasonOf } from '..
 import type { Facts, Problem } from './facts.js';
 import { inWords } from './things.js';
 import { provenAt, type Verdict, verdictOf } from './verdict.js';
-import { Words } from './when.js';
+import { capital, Words } from './when.js';
 
 /** All of it. */
 export interface PageModel {
@@ -102,6 +102,8 @@ export interface Shown {
   readonly lacks?: string;
   /** Why it cannot be used, or only with care. */
   readonly problem?: string;
+  /** The one before it, of the same machine, with which it can be compared. */
+  readonly before?: string;
   /** Whether a rollback in a chat can take it. */
   readonly usable: boolean;
 }
@@ -177,7 +179,9 @@ function keysOf({ encrypt }: Facts, opensWith: readonly string[]): Keys {
 /** The timeline. What has no time that can be read comes last, as a day of its own. */
 export function daysOf(snapshots: readonly SnapshotInfo[], words: Words): Day[] {
   const days = new Map<string, { name: string; snapshots: Shown[] }>();
-  for (const snapshot of snapshots.toSorted((a, b) => byTime(b, a))) {
+  const newestFirst = snapshots.toSorted((a, b) => byTime(b, a));
+  const before = older(newestFirst);
+  for (const snapshot of newestFirst) {
     const at = madeAt(snapshot);
     const isKnown = !Number.isNaN(at);
     const date = isKnown ? words.day(at) : '';
@@ -185,13 +189,26 @@ export function daysOf(snapshots: readonly SnapshotInfo[], words: Words): Day[] 
       name: isKnown ? words.dayInWords(at) : 'At an unknown time',
       snapshots: [],
     };
-    day.snapshots.push(shown(snapshot, isKnown ? words.clock(at) : '--:--'));
+    day.snapshots.push(shown(snapshot, isKnown ? words.clock(at) : '--:--', before.get(snapshot.id)));
     days.set(date, day);
   }
   return [...days].map(([date, day]) => ({ date, ...day }));
 }
 
-function shown(snapshot: SnapshotInfo, time: string): Shown {
+/** For each snapshot the one before it, of the same machine, that can be read. */
+function older(newestFirst: readonly SnapshotInfo[]): ReadonlyMap<string, string> {
+  const before = new Map<string, string>();
+  const last = new Map<string, string>();
+  for (const { id, machine, problem, format } of newestFirst.toReversed()) {
+    if (problem !== undefined || format === 1) continue;
+    const of = last.get(machine);
+    if (of !== undefined) before.set(id, of);
+    last.set(machine, id);
+  }
+  return before;
+}
+
+function shown(snapshot: SnapshotInfo, time: string, before: string | undefined): Shown {
   const { id, createdAt, files, bytes, changes, machine, thisMachine } = snapshot;
   const reason = reasonOf(snapshot);
   const missing = lacks(snapshot.remarks, snapshot.moreRemarks);
@@ -217,6 +234,7 @@ function shown(snapshot: SnapshotInfo, time: string): Shown {
     ...(thisMachine || machine === '' ? {} : { machine }),
     ...(missing === undefined ? {} : { lacks: missing }),
     ...(problem === undefined ? {} : { problem }),
+    ...(before === undefined ? {} : { before }),
     usable: isOurs(snapshot) && snapshot.problem === undefined,
   };
 }
@@ -226,8 +244,4 @@ function problemOf({ problem, doubt, authenticated, format }: SnapshotInfo): str
   if (format === 1) return 'made by the original plugin: only a command in a shell restores it';
   if (doubt !== undefined) return doubt;
   return authenticated ? undefined : 'not encrypted: whoever can write to the bucket can have made it';
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

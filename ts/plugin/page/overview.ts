@@ -4,8 +4,9 @@ import { chart } from './chart.js';
 import type { View } from './document.js';
 import { type Html, html } from './html.js';
 import type { Day, PageModel, Shown } from './model.js';
+import { say } from './parts.js';
 import type { Standing, Verdict } from './verdict.js';
-import { Words } from './when.js';
+import { capital, Words } from './when.js';
 
 /** While something is going on, the page looks again after so many milliseconds; else after the second. */
 const SOON_MS = 2_000;
@@ -167,11 +168,6 @@ ${asks.map(([said, typed]) => say(said, typed))}
 </section>`;
 }
 
-/** Words to say, and the line to type. */
-export function say(said: string, typed: string): Html {
-  return html`<div class="say"><span>${said}</span><code>${typed}</code><button type="button" class="needs-script" data-copy="${typed}" aria-label="Copy ${typed}">Copy</button></div>`;
-}
-
 function day({ date, name, snapshots }: Day): Html {
   return html`<h3>${date === '' ? name : html`<time datetime="${date}">${name}</time>`}</h3><ol class="time">${snapshots.map(row)}</ol>`;
 }
@@ -184,8 +180,4 @@ ${one.problem !== undefined && html`<span class="badge warn">${one.usable ? 'wit
 ${one.machine !== undefined && html`<span class="badge">other machine <bdi>${one.machine}</bdi></span>`}
 <div class="muted">${one.what === undefined ? 'The first one: everything' : html`<bdi>${one.what}</bdi>`}</div></div>
 <div class="size">${stored !== undefined && html`${stored}<br>`}${formatBytes(one.bytes)}</div></li>`;
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

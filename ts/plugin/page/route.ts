@@ -1,11 +1,15 @@
 /** The tab "Backups" of the Control UI, and the route that its frame shows. */
 import { randomBytes } from 'node:crypto';
+import { LIVE } from '../../engine.js';
 import type { HttpRequest, HttpResponse, PluginApi } from '../api.js';
-import { mainSession } from '../settings.js';
+import type { Backup } from '../backup.js';
+import { mainSession, workspaceOf } from '../settings.js';
 import { currentBackup } from '../shared.js';
 import { contentPolicy, documentOf, type View } from './document.js';
+import { fileView } from './file.js';
 import { pageModel } from './model.js';
 import { type Chat, overview } from './overview.js';
+import { snapshotView } from './snapshot.js';
 import { stopped } from './stopped.js';
 
 /** Where the frame's document is. Its own path must not be that of the tab (`/backups`). */
@@ -18,7 +22,8 @@ export function registerPage(api: PluginApi): void {
     auth: 'gateway',
     match: 'exact',
     handler: async (request, response) => {
-      await answer(request, response, mainSession(api.config));
+      const chat = mainSession(api.config);
+      await answer(request, response, chat, workspaceOf(api, chat));
       return true;
     },
   });
@@ -36,7 +41,15 @@ export function registerPage(api: PluginApi): void {
   });
 }
 
-async function answer({ method = 'GET' }: HttpRequest, response: HttpResponse, chat: Chat): Promise<void> {
+/** Longer names of snapshots and files are none of ours. */
+const LONGEST = 4_096;
+
+async function answer(
+  { method = 'GET', url = '' }: HttpRequest,
+  response: HttpResponse,
+  chat: Chat,
+  workspace: string | undefined,
+): Promise<void> {
   if (method !== 'GET' && method !== 'HEAD') {
     response.statusCode = 405;
     response.setHeader('Allow', 'GET, HEAD');
@@ -50,12 +63,37 @@ async function answer({ method = 'GET' }: HttpRequest, response: HttpResponse, c
   response.setHeader('Cache-Control', 'no-store');
   response.setHeader('Referrer-Policy', 'no-referrer');
   response.setHeader('X-Content-Type-Options', 'nosniff');
-  const document = documentOf(await viewOf(chat), nonce);
-  response.end(method === 'HEAD' ? undefined : document);
+  const backup = currentBackup();
+  const asked = new URLSearchParams(url.split('?')[1] ?? '');
+  const view = backup === undefined ? stopped() : await viewOf(backup, asked, chat, workspace);
+  response.end(method === 'HEAD' ? undefined : documentOf(view, nonce));
 }
 
-async function viewOf(chat: Chat): Promise<View> {
-  const backup = currentBackup();
-  if (backup === undefined) return stopped();
-  return overview(pageModel(await backup.view.facts()), chat);
+async function viewOf(
+  { view }: Backup,
+  asked: URLSearchParams,
+  chat: Chat,
+  workspace: string | undefined,
+): Promise<View> {
+  const model = pageModel(await view.facts());
+  const file = named(asked, 'file');
+  if (file !== undefined) return fileView(file, model, await view.history(file, workspace));
+  const id = named(asked, 'snapshot');
+  if (id === undefined) return overview(model, chat);
+  const one = model.days.flatMap(({ snapshots }) => snapshots).find((snapshot) => snapshot.id === id);
+  const other = asked.get('with') === LIVE ? LIVE : one?.before;
+  const [holds, differs] = await Promise.all([
+    view.snapshot(id),
+    other === undefined
+      ? undefined
+      : other === LIVE
+        ? view.diff(id, LIVE, workspace)
+        : view.diff(other, id, workspace),
+  ]);
+  return snapshotView({ id, model, holds, with: other, differs });
+}
+
+function named(asked: URLSearchParams, name: string): string | undefined {
+  const value = asked.get(name) ?? '';
+  return value === '' || value.length > LONGEST ? undefined : value;
 }

@@ -75,15 +75,39 @@ td.number, th.number { text-align: right; white-space: nowrap; font-variant-nume
 button { font: inherit; font-size: 0.875rem; color: var(--text-strong); background: var(--elevated); cursor: pointer;
   border: 1px solid var(--border-strong); border-radius: var(--radius); padding: 0.375rem 0.875rem; min-height: 2.25rem; }
 button.primary { background: var(--accent-fill); border-color: var(--accent-fill); color: var(--accent-fg); }
-.say { display: flex; flex-wrap: wrap; gap: 0.5rem 0.75rem; align-items: center; padding: 0.625rem 0; border-top: 1px solid var(--border); }
+.say { display: flex; flex-wrap: wrap; gap: 0.375rem 0.75rem; align-items: center; padding: 0.625rem 0;
+  border-top: 1px solid var(--border); }
 .say:first-of-type { border-top: 0; }
-.say > span { flex: 1 1 18rem; min-width: 0; }
-.say code { display: inline-block; }
+.say > span { flex: 1 1 14rem; min-width: 0; }
+.say > .line { flex: 0 1 auto; display: flex; gap: 0.625rem; align-items: center; }
+.say code { padding: 0.25rem 0.5rem; }
+.say button { flex: none; }
 .no-script .needs-script { display: none; }
 pre.diff { margin: 0.5rem 0 0; padding: 0.75rem; background: var(--card); border: 1px solid var(--border);
   border-radius: var(--radius); overflow-x: auto; white-space: pre; line-height: 1.45; }
 pre.diff ins { color: var(--ok); text-decoration: none; } pre.diff del { color: var(--danger); text-decoration: none; }
 pre.diff .hunk { color: var(--muted); }
+.hidden { position: absolute; left: -999rem; }
+ul.tabs { list-style: none; display: flex; flex-wrap: wrap; gap: 0.5rem; margin: 0 0 0.75rem; padding: 0; }
+ul.tabs a { display: block; padding: 0.25rem 0.75rem; border: 1px solid var(--border-strong); border-radius: 99px;
+  text-decoration: none; font-size: 0.875rem; }
+ul.tabs a[aria-current] { background: var(--text-strong); border-color: var(--text-strong); color: var(--surface); }
+details.content { border: 1px solid var(--border); border-radius: var(--radius); padding: 0.625rem 1rem; }
+details.content > summary { font-size: inherit; color: var(--text-strong); }
+details.content td, details.content tbody th { font-size: 0.8125rem; color: var(--text); font-weight: 400; }
+li.entry { padding: 0.25rem 0; border-top: 1px solid var(--border); }
+li.entry:first-child { border-top: 0; }
+li.entry .say { padding: 0.25rem 0; border: 0; }
+li.entry pre.diff { margin: 0.25rem 0 0.5rem; }
+article.version { border-top: 1px solid var(--border); padding-bottom: 0.75rem; }
+article.version h3 { color: var(--text-strong); margin-top: 1rem; }
+table.beside { table-layout: fixed; min-width: 36rem; background: var(--card); border: 1px solid var(--border); }
+table.beside td { font: 0.8125rem/1.45 var(--font-mono); white-space: pre-wrap; border: 0; padding: 0 0.75rem; width: 50%; }
+table.beside th { padding: 0.25rem 0.75rem; }
+table.beside td + td { border-left: 1px solid var(--border); }
+table.beside ins { color: var(--ok); text-decoration: none; } table.beside del { color: var(--danger); text-decoration: none; }
+table.beside td:empty::after { content: '\\a0'; }
+table.beside .hunk { color: var(--muted); }
 nav.path { margin-bottom: 1rem; font-size: 0.875rem; }
 @media (max-width: 32rem) {
   body { padding: 1rem 1rem 3rem; }

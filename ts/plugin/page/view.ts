@@ -1,24 +1,26 @@
-/** Keeps what the bucket said, so that the page opens without waiting for it. */
-import type { Settings } from '../../../index.js';
-import type { Engine } from '../../engine.js';
-import { type BackupError, toBackupError } from '../../errors.js';
+/** Everything that the page looks at: what the gateway remembers, and what the bucket said. */
+import type {
+  DiffReport,
+  HistoryReport,
+  ListReport,
+  Settings,
+  ShowReport,
+  StatusReport,
+} from '../../../index.js';
+import { type Engine, LIVE } from '../../engine.js';
+import type { BackupError } from '../../errors.js';
 import type { Policy } from '../../policy.js';
-import { type Clock, within } from '../clock.js';
+import type { Clock } from '../clock.js';
+import { hideKeys } from '../hide.js';
 import type { Record } from '../record.js';
 import type { GatewayStatus } from '../status.js';
 import { standingFailure } from '../tell.js';
-import type { BucketFacts, Facts, Problem } from './facts.js';
-
-/** What the bucket said is asked for again when somebody looks after so many milliseconds. */
-const FRESH_MS = 60_000;
-/** The same after it did not answer. */
-const AGAIN_MS = 10_000;
-/** So many milliseconds a page waits for the first answer; after that it shows what is known without. */
-export const FIRST_WAIT_MS = 150;
+import type { Facts } from './facts.js';
+import { Kept, type Looked, type Patience } from './kept.js';
 
 /** What a view works with. */
 export interface ViewDeps {
-  readonly engine: Pick<Engine, 'status' | 'list'>;
+  readonly engine: Pick<Engine, 'status' | 'list' | 'show' | 'diff' | 'history'>;
   readonly clock: Clock;
   readonly reporter: { readonly record: Record };
   /** The settings, or what is wrong with them. */
@@ -31,42 +33,77 @@ export interface Known {
   timeZone(): string;
 }
 
+/** The bucket as a whole. A page that opens shows what is known without it, rather than wait. */
+const BUCKET: Patience = { freshMs: 60_000, waitMs: 150 };
+/** What is in a snapshot stays as it is. Whoever asks for it waits for a moment. */
+const SNAPSHOT: Patience = { freshMs: Number.POSITIVE_INFINITY, waitMs: 2_000 };
+/** What differs from the present changes. */
+const PRESENT: Patience = { freshMs: 30_000, waitMs: 2_000 };
+/** So many answers are kept: lists of files take memory of the gateway. */
+const MOST = 8;
+
 /** See above. */
 export class View {
   readonly #deps: ViewDeps;
   readonly #known: Known;
-  readonly #stop = new AbortController();
+  readonly #kept: Kept;
   readonly #listeners = new Set<() => void>();
-  #bucket: BucketFacts | undefined;
-  #problem: Problem | undefined;
-  #asking: Promise<void> | undefined;
-  /** When it was last asked, in milliseconds since 1970; unset when something has changed since. */
-  #askedAt: number | undefined;
 
   constructor(deps: ViewDeps, known: Known) {
     this.#deps = deps;
     this.#known = known;
+    this.#kept = new Kept(deps.clock, MOST, () => this.#tell());
   }
 
   /** What is known now. The bucket is asked meanwhile, if what it said is old. Never fails, and waits for no network. */
   async facts(): Promise<Facts> {
-    this.#refresh();
-    if (this.#bucket === undefined && this.#problem === undefined && this.#asking !== undefined)
-      await within(this.#deps.clock, FIRST_WAIT_MS, this.#asking);
-    const bucket = this.#bucket;
-    const bucketProblem = this.#problem;
+    const { value, at, problem, asking } = await this.#look<{ status: StatusReport; list: ListReport }>(
+      'bucket',
+      BUCKET,
+      async ({ engine, settings, signal }) => ({
+        status: await engine.status(settings, { signal }),
+        list: await engine.list(settings, { signal }),
+      }),
+    );
     return {
       ...(await this.#remembered()),
-      ...(bucket === undefined ? {} : { bucket }),
-      ...(bucketProblem === undefined ? {} : { bucketProblem }),
-      asking: this.#asking !== undefined,
+      ...(value === undefined ? {} : { bucket: { ...value, askedAt: at ?? '' } }),
+      ...(problem === undefined ? {} : { bucketProblem: problem }),
+      asking,
     };
+  }
+
+  /** What a snapshot holds. */
+  snapshot(id: string): Promise<Looked<ShowReport>> {
+    return this.#look(`show ${id}`, SNAPSHOT, ({ engine, settings, signal }) =>
+      engine.show(settings, { snapshot: id }, { signal }),
+    );
+  }
+
+  /** What differs between two snapshots, or one and the present (`live`); lines only of plain files of `workspace`. */
+  diff(from: string, to: string, workspace?: string): Promise<Looked<DiffReport>> {
+    return this.#look(
+      `diff ${from} ${to}`,
+      to === LIVE ? PRESENT : SNAPSHOT,
+      async ({ engine, settings, signal }) => {
+        const report = await engine.diff(settings, { from, to, ...linesOf(workspace) }, { signal });
+        return { ...report, entries: report.entries.map(withoutKeys) };
+      },
+    );
+  }
+
+  /** The versions of a file; lines only of plain files of `workspace`. */
+  history(path: string, workspace?: string): Promise<Looked<HistoryReport>> {
+    return this.#look(`history ${path}`, PRESENT, async ({ engine, settings, signal }) => {
+      const report = await engine.history(settings, { path, ...linesOf(workspace) }, { signal });
+      return { ...report, versions: report.versions.map(withoutKeys) };
+    });
   }
 
   /** Something has happened to the backups: what the bucket said counts no more. */
   changed(): void {
-    this.#askedAt = undefined;
-    for (const listener of this.#listeners) listener();
+    this.#kept.forget('bucket');
+    this.#tell();
   }
 
   /** Calls `listener` whenever there is something new to see. Returns how to call it off. */
@@ -77,21 +114,25 @@ export class View {
 
   /** Asks nobody any more. */
   stop(): void {
-    this.#stop.abort();
+    this.#kept.stop();
     this.#listeners.clear();
   }
 
-  #refresh(): void {
-    const now = this.#deps.clock.now().getTime();
-    const age = this.#askedAt === undefined ? undefined : now - this.#askedAt;
-    const isFresh =
-      age !== undefined && age >= 0 && age < (this.#problem === undefined ? FRESH_MS : AGAIN_MS);
-    if (isFresh || this.#asking !== undefined || this.#stop.signal.aborted) return;
-    this.#askedAt = now;
-    this.#asking = this.#ask().finally(() => {
-      this.#asking = undefined;
-      for (const listener of this.#listeners) listener();
-    });
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  #look<T>(
+    key: string,
+    patience: Patience,
+    ask: (source: { engine: ViewDeps['engine']; settings: Settings; signal: AbortSignal }) => Promise<T>,
+  ): Promise<Looked<T>> {
+    const { configured, engine } = this.#deps;
+    if (configured instanceof Error) {
+      const { code, message } = configured;
+      return Promise.resolve({ problem: { code, message }, asking: false });
+    }
+    return this.#kept.look(key, patience, (signal) => ask({ engine, settings: configured.settings, signal }));
   }
 
   async #remembered(): Promise<Omit<Facts, 'bucket' | 'bucketProblem' | 'asking'>> {
@@ -112,19 +153,13 @@ export class View {
     const periodMs = policy.schedule.period(now);
     return { ...known, drills: policy.drill, encrypt: settings.encrypt !== false, periodMs };
   }
+}
 
-  async #ask(): Promise<void> {
-    const { configured, engine } = this.#deps;
-    if (configured instanceof Error) return;
-    const operation = { signal: this.#stop.signal };
-    try {
-      const status = await engine.status(configured.settings, operation);
-      const list = await engine.list(configured.settings, operation);
-      this.#bucket = { askedAt: this.#deps.clock.now().toISOString(), status, list };
-      this.#problem = undefined;
-    } catch (error) {
-      const { code, message } = toBackupError(error);
-      this.#problem = { code, message };
-    }
-  }
+/** The rules of the agent's tool: lines are told of the own files of an agent alone, and of none where that is not known. */
+function linesOf(workspace: string | undefined): { text?: boolean; agentWorkspace?: string } {
+  return workspace === undefined ? {} : { text: true, agentWorkspace: workspace };
+}
+
+function withoutKeys<T extends { text?: string }>(part: T): T {
+  return part.text === undefined ? part : { ...part, text: hideKeys(part.text) };
 }

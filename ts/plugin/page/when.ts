@@ -64,3 +64,8 @@ export class Words {
     return `${said}, ${this.clock(at)}`;
   }
 }
+
+/** With a capital letter in front. */
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,53 @@
+/** The view of one file: its versions over all snapshots, each beside the one before. Pure. */
+import type { HistoryReport, PathVersion } from '../../../index.js';
+import { count, formatBytes } from '../../text.js';
+import type { View } from './document.js';
+import { type Html, html } from './html.js';
+import type { Looked } from './kept.js';
+import type { PageModel } from './model.js';
+import { failed, path, say, waiting } from './parts.js';
+import { beside } from './side.js';
+import { capital, Words } from './when.js';
+
+const SOON_MS = 1_500;
+/** Versions shown, the newest. */
+const MOST = 100;
+
+const CHANGES: Readonly<Record<string, string>> = { added: 'new', removed: 'gone', changed: 'changed' };
+
+/** The view of the versions of `name`. */
+export function fileView(name: string, model: PageModel, looked: Looked<HistoryReport>): View {
+  const { value, problem, asking } = looked;
+  const words = new Words({ now: new Date(model.at), timeZone: model.timeZone });
+  const nothing =
+    problem === undefined || asking ? waiting('Its versions are being looked for.') : failed(problem);
+  return {
+    title: `Backups: ${name}`,
+    ...(asking && value === undefined ? { againMs: SOON_MS } : {}),
+    body: html`${path(name)}
+<main><header><h1><bdi>${name}</bdi></h1></header>
+<section aria-labelledby="versions"><h2 id="versions">Versions</h2>${value === undefined ? nothing : versions(value, words)}</section></main>`,
+  };
+}
+
+function versions({ versions: all, snapshots, warnings }: HistoryReport, words: Words): Html {
+  if (all.length === 0) return html`<p class="muted">No snapshot has this file.</p>`;
+  const newest = all.toReversed();
+  const more = newest.length - MOST;
+  const isAlone = new Set(all.map(({ machine }) => machine)).size === 1;
+  return html`<p class="muted">${count(all.length, 'version')} in ${count(snapshots, 'snapshot')}, newest first.</p>
+${newest.slice(0, MOST).map((one) => version(one, words, isAlone))}
+${more > 0 && html`<p class="muted">and ${count(more, 'older version')}</p>`}
+${warnings.map((warning) => html`<p class="note">${warning}</p>`)}`;
+}
+
+function version(one: PathVersion, words: Words, isAlone: boolean): Html {
+  const { createdAt, snapshot, snapshots, change, bytes, text, textOmitted, machine, path: name } = one;
+  const isGone = change === 'removed';
+  return html`<article class="version"><h3><a href="?snapshot=${encodeURIComponent(snapshot)}">${capital(words.when(createdAt))}</a>
+<span class="badge">${CHANGES[change] ?? change}</span></h3>
+<p class="muted">${isGone ? 'It is no more' : formatBytes(bytes)}, in ${count(snapshots, 'snapshot')}${!isAlone && html`, machine <bdi>${machine}</bdi>`}</p>
+${text !== undefined && html`<details class="keep"${change === 'changed' && html` open`}><summary>What changed against the version before</summary>${beside(text, name)}</details>`}
+${text === undefined && textOmitted !== undefined && html`<p><small>Its lines are not shown: ${textOmitted}</small></p>`}
+${!isGone && !/\s/.test(name) && say('Bring this version back', `/b2 restore ${snapshot} --path ${name}`)}</article>`;
+}
