@@ -69,8 +69,14 @@ describe('the package', () => {
     }
   });
 
-  it('depends on chrono-node and croner alone at run time', () => {
-    expect(Object.keys(manifest.dependencies ?? {})).toEqual(['chrono-node', 'croner']);
+  it('depends at run time on what docs/dependencies.md names, in exact versions', () => {
+    const atRunTime = read('docs/dependencies.md')
+      .replace(/^[\s\S]*\nAt run time/, '')
+      .replace(/\nFor building[\s\S]*$/, '');
+    const named = [...atRunTime.matchAll(/^- \*\*(\S+)\*\* \((\S+),/gm)];
+    expect(manifest.dependencies).toEqual(
+      Object.fromEntries(named.map(([, name, version]) => [name, version])),
+    );
   });
 });
 

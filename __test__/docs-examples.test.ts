@@ -192,6 +192,23 @@ const { opens: _, ...CODE_SLOT } = {
 /** Which page shows what a command prints, and which of its parts between empty lines; all of them where none is named. */
 const EXAMPLES: readonly [string, string, Partial<Engine>, number?][] = [
   ['commands.md', 'help', {}],
+  [
+    'setup.md',
+    'setup --yes --bucket my-bucket --endpoint https://s3.example.com',
+    {
+      load: async () => {},
+      keys: async () => ({ slots: [], warnings: [] }),
+      doctor: async () => ({ findings: [], problems: 0, requests: 3, durationMs: 1 }),
+      push: async () => PUSHED,
+      drill: async () => DRILLED,
+      newRecoveryCode: async () => ({
+        code: '01230-4567M-89AB9-CDEFS-GHJKJ-MNPQ6-RSTVV',
+        slots: [SLOT],
+        locked: [],
+        warnings: [],
+      }),
+    },
+  ],
   ['back-up.md', 'push', { push: async () => PUSHED }],
   ['back-up.md', 'push', { push: async () => UNCHANGED }],
   ['snapshots.md', 'list', { list: async () => ({ snapshots: [SNAPSHOT], warnings: [] }) }],

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
 export interface Manifest {
@@ -39,6 +39,25 @@ export function manifestOf(tarball: string): Manifest {
   return JSON.parse(
     execFileSync('tar', ['-xOzf', tarball, 'package/package.json'], { encoding: 'utf8' }),
   ) as Manifest;
+}
+
+/** The folders of all packages that a project needs at run time, through all that these need. */
+export function dependenciesOf(project: string): readonly string[] {
+  const found = new Set<string>();
+  const look = (folder: string): void => {
+    const { dependencies = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+      dependencies?: Record<string, string>;
+    };
+    for (const name of Object.keys(dependencies)) {
+      // npm has put them all side by side.
+      const other = join(project, 'node_modules', name);
+      if (found.has(other)) continue;
+      found.add(other);
+      look(other);
+    }
+  };
+  look(project);
+  return [...found];
 }
 
 /** What npm sends to publish a version. */

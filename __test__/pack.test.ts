@@ -1,6 +1,6 @@
 /** The packages as they are published, and installed as OpenClaw installs them. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -9,7 +9,7 @@ import { parseTriple } from '@napi-rs/cli';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pack, packAll } from '../scripts/pack.mjs';
 import { addon } from './addon-support.ts';
-import { filesOf, manifestOf, type Registry, startRegistry } from './npm-registry.ts';
+import { dependenciesOf, filesOf, manifestOf, type Registry, startRegistry } from './npm-registry.ts';
 
 const run = promisify(execFile);
 const top = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
@@ -69,18 +69,14 @@ describe.skipIf(addon === undefined)('the packages', () => {
       '--no-audit',
       '--no-fund',
     ];
-    const others = Object.keys(manifest.dependencies ?? {}).map((name) => top(`node_modules/${name}`));
     const packed = join(directory, 'packed');
     const npm = (args: readonly string[], cwd: string) =>
       run('npm', args, { cwd, shell: process.platform === 'win32' });
-    for (const other of others)
+    for (const other of dependenciesOf(top('.')))
       await npm(['pack', '--ignore-scripts', '--pack-destination', packed, other], packed);
-    const dependencies = Object.keys(manifest.dependencies ?? {}).map((name) => {
-      const { version } = JSON.parse(readFileSync(top(`node_modules/${name}/package.json`), 'utf8')) as {
-        version: string;
-      };
-      return join(packed, `${name.replace('@', '').replace('/', '-')}-${version}.tgz`);
-    });
+    const dependencies = readdirSync(packed)
+      .map((name) => join(packed, name))
+      .filter((path) => path !== main && path !== platform);
     registry = await startRegistry([main, platform, ...dependencies]);
 
     const project = join(directory, 'project');

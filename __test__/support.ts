@@ -1,6 +1,6 @@
 /** Stand-ins for the addon and the world. */
 
-import type { CliDeps, StopSignal } from '../ts/cli/deps.ts';
+import type { CliDeps, SetupDeps, StopSignal } from '../ts/cli/deps.ts';
 import type { Engine } from '../ts/engine.ts';
 import type { NativeModule } from '../ts/native.ts';
 
@@ -95,5 +95,27 @@ export function world(engine: Partial<Engine> = {}, env: NodeJS.ProcessEnv = CON
     fileExists: () => false,
     version: '1.2.3',
     threads: 2,
+    setup: setupWorld(),
+  };
+}
+
+/** A world in which nobody can be asked, no server answers, and the random numbers are 0, 1, 2 and so on. */
+export function setupWorld(parts: Partial<SetupDeps> = {}): SetupDeps {
+  let next = 0;
+  return {
+    b2: {
+      fetch: () => Promise.reject(new TypeError('fetch failed')),
+      apiUrl: 'http://127.0.0.1:9',
+      now: Date.now,
+      sleep: async () => {},
+    },
+    save: async () => {},
+    random: (limit) => next++ % limit,
+    hostname: 'kitchen',
+    readInput: async () => '',
+    readFile: (path) => {
+      throw Object.assign(new Error(path), { code: 'ENOENT' });
+    },
+    ...parts,
   };
 }

@@ -6,8 +6,8 @@ import { kind, POLICY_FIELDS, Problems, wrong } from './policy.js';
 import { meant } from './spelling.js';
 import { checkBucket, checkEndpoint, flag, limit, list } from './values.js';
 
-/** Where settings come from. */
-export interface SettingsSource {
+/** What says where the state and the configuration are. */
+export interface PlaceSource {
   /** `--state-dir` */
   readonly stateDir?: string | undefined;
   /** `--config` */
@@ -16,6 +16,10 @@ export interface SettingsSource {
   readonly home: string;
   readonly cwd: string;
   readonly fileExists: (path: string) => boolean;
+}
+
+/** Where settings come from. */
+export interface SettingsSource extends PlaceSource {
   readonly readHostConfig: Engine['readHostConfig'];
   /** Whether a folder may come without a passphrase: what only reads can do with a recovery code. */
   readonly secretOptional?: boolean;
@@ -110,8 +114,7 @@ const DEFAULT_PREFIX = 'openclaw-backup';
  * @throws {BackupError} B2_CONFIG, with a message that names the field
  */
 export async function loadSettings(source: SettingsSource): Promise<LoadedSettings> {
-  const stateDir = findStateDir(source);
-  const config = findConfig(source, stateDir.path);
+  const { stateDir, config } = findPlaces(source);
   const read = config.exists ? await source.readHostConfig(config.path) : { config: null, warning: null };
   const { env, secretOptional = false, inOpenClaw = false } = source;
   const place = { stateDir: stateDir.path, config, env, inOpenClaw, secretOptional };
@@ -238,7 +241,7 @@ function find(
   [flag, given]: readonly [name: string, value: string | undefined],
   variable: string,
   otherwise: string,
-  { env, home, cwd }: SettingsSource,
+  { env, home, cwd }: PlaceSource,
 ): Found {
   if (given !== undefined) {
     return { path: absolute(given, home, cwd), origin: { setting, source: 'flag', name: flag } };
@@ -249,12 +252,21 @@ function find(
     : { path: absolute(value, home, cwd), origin: { setting, source: 'environment', name: variable } };
 }
 
-function findStateDir(source: SettingsSource): Found {
+/** Where the state and the configuration are. @throws {BackupError} B2_CONFIG where a configuration is named that is not there */
+export function findPlaces(source: PlaceSource): {
+  readonly stateDir: Found;
+  readonly config: Found & { readonly exists: boolean };
+} {
+  const stateDir = findStateDir(source);
+  return { stateDir, config: findConfig(source, stateDir.path) };
+}
+
+function findStateDir(source: PlaceSource): Found {
   const usual = join(source.home, '.openclaw');
   return find('stateDir', ['--state-dir', source.stateDir], 'OPENCLAW_STATE_DIR', usual, source);
 }
 
-function findConfig(source: SettingsSource, stateDir: string): Found & { readonly exists: boolean } {
+function findConfig(source: PlaceSource, stateDir: string): Found & { readonly exists: boolean } {
   const usual = join(stateDir, 'openclaw.json');
   const found = find('config', ['--config', source.configPath], 'OPENCLAW_CONFIG_PATH', usual, source);
   const exists = source.fileExists(found.path);

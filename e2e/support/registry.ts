@@ -1,7 +1,7 @@
 /** The packages that a user installs, and an npm registry that has them. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Registry, startRegistry } from '../../__test__/npm-registry.ts';
+import { dependenciesOf, type Registry, startRegistry } from '../../__test__/npm-registry.ts';
 import { pack } from '../../scripts/pack.mjs';
 import { project, RUN_MARK, runId } from './host.ts';
 import { finish, Program } from './processes.ts';
@@ -20,10 +20,7 @@ export async function openRegistry(folder: string): Promise<Registry> {
  */
 export async function packForRegistry(folder: string): Promise<void> {
   await pack({ to: folder });
-  const { dependencies = {} } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')) as {
-    dependencies?: Record<string, string>;
-  };
-  for (const name of Object.keys(dependencies)) await packFolder(join(project, 'node_modules', name), folder);
+  for (const folderOf of dependenciesOf(project)) await packFolder(folderOf, folder);
 }
 
 /** Packs one package that lies in a folder. */

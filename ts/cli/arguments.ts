@@ -4,6 +4,7 @@ import { LIVE } from '../engine.js';
 import { BackupError } from '../errors.js';
 import type { Command, GlobalOptions, Invocation, Topic } from './command.js';
 import { instant } from './instant.js';
+import { SETUP_NAMES, SETUP_OPTIONS, setupOptions } from './setup-options.js';
 
 const OPTIONS = {
   'state-dir': { type: 'string' },
@@ -39,6 +40,7 @@ const OPTIONS = {
   write: { type: 'boolean' },
   'new-bucket': { type: 'boolean' },
   'accept-missing': { type: 'string', multiple: true },
+  ...SETUP_OPTIONS,
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
@@ -54,6 +56,7 @@ const EVERYWHERE: readonly OptionName[] = [
 ];
 
 const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
+  setup: [...SETUP_NAMES, 'yes', 'show-code'],
   push: ['dry-run', 'list', 'new-bucket', 'accept-missing'],
   list: ['machine', 'as-of'],
   diff: ['path', 'text', 'as-of', 'allow-unauthenticated'],
@@ -152,6 +155,8 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
   const surplus = rest[POSITIONALS[name] ?? 0];
   if (surplus !== undefined) throw usage(`${name} does not take "${surplus}"`, name);
   switch (name) {
+    case 'setup':
+      return { name, ...setupOptions(values), yes: values.yes === true };
     case 'push': {
       const dryRun = values['dry-run'] === true;
       if (values.list === true && !dryRun) throw usage('--list goes with --dry-run', name);

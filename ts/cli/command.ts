@@ -1,4 +1,5 @@
 /** What a command line can ask for. */
+import type { SetupOptions } from '../setup/world.js';
 
 /** What every command takes. */
 export interface GlobalOptions {
@@ -16,8 +17,15 @@ interface AsOf {
   readonly asOf: string | undefined;
 }
 
+/** Setting backups up; with `yes` nothing is asked. */
+export interface SetupCommand extends SetupOptions {
+  readonly name: 'setup';
+  readonly yes: boolean;
+}
+
 /** One thing to do. */
 export type Command =
+  | SetupCommand
   | {
       readonly name: 'push';
       readonly dryRun: boolean;
@@ -105,8 +113,8 @@ export type Command =
   | { readonly name: 'help'; readonly topic: Topic | undefined }
   | { readonly name: 'version' };
 
-/** The commands that work on a backup. */
-export type WorkCommand = Exclude<Command, { name: 'help' | 'version' }>;
+/** The commands that work on a backup that is configured. */
+export type WorkCommand = Exclude<Command, { name: 'help' | 'version' | 'setup' }>;
 
 /** What there is help on: all that is typed. Rolling back, resuming and giving up are typed as "restore". */
 export type Topic =
@@ -114,7 +122,8 @@ export type Topic =
       WorkCommand['name'],
       'rollback' | 'resume' | 'discard' | 'keyList' | 'keyAdd' | 'keyRemove' | 'keyRecovery'
     >
-  | 'key';
+  | 'key'
+  | 'setup';
 
 /** A parsed command line. */
 export interface Invocation {

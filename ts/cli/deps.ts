@@ -1,5 +1,8 @@
 /** Everything the command line touches outside itself, so that tests can be the world. */
 import type { Engine } from '../engine.js';
+import type { B2World } from '../setup/b2-api.js';
+import type { Prompts } from '../setup/prompts.js';
+import type { SaveConfig } from '../setup/save.js';
 
 /** A standard stream, as far as it is used. */
 export interface Output {
@@ -20,8 +23,23 @@ export interface Signals {
 /** Asks the user for a line of text. */
 export type Ask = (question: string, options: { readonly hidden: boolean }) => Promise<string | undefined>;
 
+/** What only `setup` touches. */
+export interface SetupDeps {
+  /** Questions; not set where nobody can answer. */
+  readonly prompts?: (() => Promise<Prompts>) | undefined;
+  readonly b2: B2World;
+  readonly save: SaveConfig;
+  /** A random whole number from 0 to below `limit`, good enough for secrets. */
+  readonly random: (limit: number) => number;
+  readonly hostname: string;
+  /** All of standard input. */
+  readonly readInput: () => Promise<string>;
+  readonly readFile: (path: string) => string;
+}
+
 /** The world. */
 export interface CliDeps {
+  readonly setup?: SetupDeps;
   readonly env: NodeJS.ProcessEnv;
   /** Whether this is a command of OpenClaw: then none of our own variables is read. */
   readonly inOpenClaw?: boolean;

@@ -31,6 +31,7 @@ import {
 } from './render.js';
 import { restore } from './restore.js';
 import { discard, resume, rollBack, undo } from './rollback.js';
+import { setup } from './setup.js';
 import { show } from './show.js';
 import { status } from './status.js';
 import { undelete } from './undelete.js';
@@ -69,6 +70,13 @@ export async function main(argv: readonly string[], deps: CliDeps): Promise<numb
       case 'version':
         deps.stdout.write(global.json ? document({ ok: true, version: deps.version }) : `${deps.version}\n`);
         return EXIT.done;
+      case 'setup': {
+        const outcome = await interruptible(global, deps, (operation, pause) =>
+          setup(command, global, deps, operation, pause),
+        );
+        print(outcome, [], global, deps);
+        return outcome.exit;
+      }
       default:
         return await work(command, global, deps);
     }

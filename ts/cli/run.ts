@@ -1,10 +1,16 @@
 /** The real world for `main.ts`. */
+import { randomInt } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { availableParallelism, homedir } from 'node:os';
+import { availableParallelism, homedir, hostname } from 'node:os';
 import process from 'node:process';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
 import { createEngine } from '../engine.js';
+import { B2_API_URL } from '../setup/b2-api.js';
+import { terminalPrompts } from '../setup/prompts.js';
+import { saveToFile } from '../setup/save.js';
 import type { Ask, CliDeps } from './deps.js';
 
 export { main } from './main.js';
@@ -29,7 +35,20 @@ export function systemDeps(): CliDeps {
     confirm: process.stdin.isTTY && process.stderr.isTTY ? confirm : undefined,
     ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
     threads: availableParallelism(),
+    setup: {
+      prompts: process.stdin.isTTY && process.stderr.isTTY ? terminalPrompts : undefined,
+      b2: { fetch, apiUrl: B2_API_URL, now: Date.now, sleep },
+      save: saveToFile,
+      random: (limit) => randomInt(limit),
+      hostname: hostname(),
+      readInput: () => text(process.stdin),
+      readFile: (path) => readFileSync(path, 'utf8'),
+    },
   };
+}
+
+async function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await setTimeout(ms, undefined, signal === undefined ? {} : { signal });
 }
 
 async function confirm(lines: readonly string[]): Promise<boolean> {
