@@ -183,7 +183,9 @@ describe('a new machine', () => {
     await first.host.service?.stop(first.host.context);
     const recover = () => Promise.reject(new BackupError('no space', { code: 'B2_DISK_FULL' }));
     const { host } = await gateway({ state: first.state, arrive: async () => STAGED, recover });
-    expect(text(host)).toMatch(/^The rollback to \S+ was only half finished\..*no space.*--resume/s);
+    expect(text(host)).toMatch(
+      /^The rollback to the backup of .+ was only half finished\..*no space.*--resume/s,
+    );
     expect(text(host)).not.toContain('as it was before');
   });
 

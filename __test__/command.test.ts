@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ASKED, gateway, HASH, ID, PLAN } from './rollback-support.ts';
+import { ASKED, BACKUP, CHAT, gateway, HASH, ID, NUMBER, PLAN } from './rollback-support.ts';
 
 describe('/b2', () => {
   it('shows what a rollback would do, and does it when that is confirmed', async () => {
@@ -18,7 +18,7 @@ describe('/b2', () => {
     expect(shown).toContain('To do it: /b2 confirm abababab');
     expect(engine.rollBack).not.toHaveBeenCalled();
     const done = await type('confirm ABABABAB');
-    expect(done).toContain(`Rolled back to ${ID}.`);
+    expect(done).toContain(`Rolled back to ${BACKUP}.`);
     expect(done).toContain('What you confirmed:\n');
     expect(done).toContain('  workspace/MEMORY.md (100 B)');
     expect(engine.rollBack).toHaveBeenCalledWith(
@@ -28,6 +28,60 @@ describe('/b2', () => {
       expect.anything(),
     );
     expect(await type('confirm abababab')).toContain('(B2_PLAN_CHANGED)');
+  });
+
+  it('has a button where the channel has them, and says the same without', async () => {
+    const { host, type } = await gateway();
+    const reply = async (args: string) =>
+      host.command?.handler({
+        args,
+        sessionKey: CHAT,
+        agentId: 'main',
+        senderId: 'ada',
+        senderIsOwner: true,
+      });
+    const buttons = async (args: string) => {
+      const blocks = (await reply(args))?.presentation?.blocks ?? [];
+      return blocks.flatMap((block) => (block.type === 'buttons' ? block.buttons : []));
+    };
+    const shown = await reply('restore yesterday');
+    expect(shown?.presentationTextMode).toBe('fallback');
+    expect(shown?.presentation?.blocks[0]).toEqual({ type: 'text', text: shown?.text });
+    expect(await buttons('restore yesterday')).toEqual([
+      { label: 'Do it', style: 'danger', action: { type: 'command', command: `/b2 confirm ${NUMBER}` } },
+    ]);
+    expect(await type(`confirm ${NUMBER}`)).toContain('Rolled back');
+    await type('restore yesterday');
+    expect(await buttons(`confirm ${NUMBER}`)).toMatchObject([{ action: { command: '/b2 undo' } }]);
+    expect((await buttons('status')).map(({ action }) => action.command)).toEqual(['/b2 backup', '/b2 list']);
+    for (const args of ['help', 'list', 'confirm 12345678'])
+      expect(await reply(args)).not.toHaveProperty('presentation');
+    const nothing = await gateway({ plan: { entries: [] } });
+    const { command } = nothing.host;
+    expect(await command?.handler({ args: 'restore yesterday' })).not.toHaveProperty('presentation');
+  });
+
+  it('compares, explains itself, and says where it is set up without asking for a key', async () => {
+    const { type, engine } = await gateway();
+    expect(await type('diff yesterday --path notes.md')).toContain('~ workspace/MEMORY.md');
+    const options = {
+      from: ID,
+      to: 'live',
+      text: true,
+      agentWorkspace: '/ws',
+      paths: ['workspace/notes.md'],
+    };
+    expect(engine.diff).toHaveBeenLastCalledWith(expect.anything(), options, expect.anything());
+    expect(await type('diff')).toContain('From 2026-11-22 00:00 to the present');
+    expect(await type('diff yesterday --exact')).toContain('there is no option --exact');
+    const help = await type('help');
+    for (const verb of ['status', 'list', 'backup', 'diff', 'history', 'restore', 'undo', 'confirm', 'setup'])
+      expect(help).toContain(`/b2 ${verb}`);
+    const setup = await type('setup');
+    expect(setup).toContain('Settings, Plugins, B2 Backup');
+    expect(setup).toContain('openclaw b2-backup setup');
+    expect(setup).toContain('do not answer');
+    expect(await type('setup now K001abc')).toBe(setup);
   });
 
   it('undoes, and tells the session that asked over the restart', async () => {
@@ -103,7 +157,7 @@ describe('/b2', () => {
       'Other settings:',
       '  setting: a becomes b',
     ]);
-    expect(lines[8]).toContain('Rolling back to');
+    expect(lines[8]).toContain('Goes back to yesterday, 00:00: MEMORY.md.');
   });
 
   it('asks which snapshot is meant, and what it does not know', async () => {
@@ -118,6 +172,6 @@ describe('/b2', () => {
 
   it('offers nothing where there is nothing to do', async () => {
     const { type } = await gateway({ plan: { entries: [] } });
-    expect(await type('restore yesterday')).toBe(`Everything is as in ${ID} already.`);
+    expect(await type('restore yesterday')).toBe(`Nothing would change: everything is as in ${BACKUP}.`);
   });
 });

@@ -166,7 +166,7 @@ async function unguarded(params: Params, sessionKey?: string): Promise<string> {
 
 async function previewed(params: Params, sessionKey = CHAT): Promise<string | undefined> {
   const text = await attempt(() => execute({ action: 'preview', snapshot, ...params }, sessionKey));
-  return /with plan ([0-9a-f]{64})/.exec(text)?.[1];
+  return /with plan ([0-9a-f]{8})\b/.exec(text)?.[1];
 }
 
 async function type(args: string, who: Partial<CommandContext> = {}): Promise<string> {
@@ -351,12 +351,12 @@ describe.skipIf(addon === undefined || process.platform === 'win32')(
           [
             'a part of a plan',
             'B2_PLAN_CHANGED',
-            () => unguarded({ action: 'restore', plan: plan.slice(0, 8) }),
+            () => unguarded({ action: 'restore', plan: plan.slice(0, 7) }),
           ],
           [
             'a plan in capitals',
             'B2_PLAN_CHANGED',
-            () => unguarded({ action: 'restore', plan: plan.toUpperCase() }),
+            () => unguarded({ action: 'restore', plan: plan.replace(/^./, 'A') }),
           ],
           ['a plan in a list', 'B2_PLAN_CHANGED', () => unguarded({ action: 'restore', plan: [plan] })],
           [
@@ -493,7 +493,7 @@ describe.skipIf(addon === undefined || process.platform === 'win32')(
         expect(fingerprint()).toBe(before);
         // Taking it back is a rollback as any other.
         const text = await execute({ action: 'preview', undo: true });
-        const undo = /with plan ([0-9a-f]{64})/.exec(text)?.[1];
+        const undo = /with plan ([0-9a-f]{8})\b/.exec(text)?.[1];
         expect(await unguarded({ action: 'undo', plan: undo })).not.toContain('Rolled back');
         expect(fingerprint()).toBe(before);
       },

@@ -2,7 +2,16 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
-import type { RollbackEntry, RollbackPlan, RollbackReport, SnapshotInfo } from '../index.js';
+import type {
+  RollbackEntry,
+  RollbackPlan,
+  RollbackReport,
+  Settings,
+  ShownEntry,
+  ShowOptions,
+  ShowReport,
+  SnapshotInfo,
+} from '../index.js';
 import type { Engine } from '../ts/engine.ts';
 import { BackupError } from '../ts/errors.ts';
 import type { CommandContext, ToolCallDecision } from '../ts/plugin/api.ts';
@@ -15,7 +24,11 @@ import { createTool } from '../ts/plugin/tool.ts';
 import { CONFIG, FakeHost, HeldEngine, rest, TestClock, temporaryState } from './plugin-support.ts';
 
 export const ID = '2026-11-22T00-00-00Z-aaaaaaaa';
+/** How that is called. */
+export const BACKUP = 'the backup of yesterday, 00:00';
 export const HASH = 'ab'.repeat(32);
+/** The number of that plan. */
+export const NUMBER = 'abababab';
 export const CHAT = 'agent:main:chat';
 
 export const SNAPSHOT = {
@@ -55,6 +68,28 @@ export const PLAN: RollbackPlan = {
   hash: HASH,
   warnings: [],
 };
+
+/** What is in the snapshot. */
+const FILES = [
+  'openclaw.json',
+  'workspace',
+  'workspace/MEMORY.md',
+  'workspace/notes.md',
+  'workspace-work/MEMORY.md',
+  'workspace-work/TODO.md',
+  'workspace-home/TODO.md',
+  'workspace-home/only.md',
+  'workspace-work/openclaw.json',
+];
+
+const shownEntry = (path: string): ShownEntry => ({
+  path,
+  kind: path.includes('.') ? 'file' : 'directory',
+  bytes: 100,
+  mode: 0o644,
+  modifiedAt: '2026-11-22T00:00:00Z',
+  database: false,
+});
 
 /** What the owner has to be asked about. */
 export const ASKED = {
@@ -139,6 +174,13 @@ export async function gateway({
         },
       ],
     })),
+    show: vi.fn(async (_settings: Settings, { snapshot, path }: ShowOptions) => {
+      const name = path?.replace('**/', '') ?? '';
+      const entries = FILES.filter((file) => file === name || file.endsWith(`/${name}`)).map(shownEntry);
+      const report = { snapshot, createdAt: '', entries, incomplete: false, remarks: [], warnings: [] };
+      if (entries.length > 0) return report satisfies ShowReport;
+      throw new BackupError(`${snapshot} has nothing at ${path}`, { code: 'B2_CONFIG' });
+    }),
     ...rest_,
   };
   registerHooks(host.api);

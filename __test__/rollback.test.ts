@@ -3,7 +3,20 @@ import { describe, expect, it, vi } from 'vitest';
 import type { RollbackReport } from '../index.js';
 import { BackupError } from '../ts/errors.ts';
 import { rest, temporaryState } from './plugin-support.ts';
-import { CHAT, DONE, entry, fails, gateway, HASH, ID, NOTHING, REPORT, staged } from './rollback-support.ts';
+import {
+  BACKUP,
+  CHAT,
+  DONE,
+  entry,
+  fails,
+  gateway,
+  HASH,
+  ID,
+  NOTHING,
+  NUMBER,
+  REPORT,
+  staged,
+} from './rollback-support.ts';
 import { PATIENT } from './support.ts';
 
 describe('a preview', () => {
@@ -21,8 +34,8 @@ describe('a preview', () => {
     );
     expect(text).toContain('Becomes as it was (1 path):');
     expect(text).toContain('+now');
-    expect(text).toContain(`restore with plan ${HASH}`);
-    expect(details).toMatchObject({ hash: HASH, totalEntries: 1 });
+    expect(text).toContain(`restore with plan ${NUMBER}`);
+    expect(details).toMatchObject({ plan: NUMBER, totalEntries: 1 });
   });
 
   it('asks when the words are not certain', async () => {
@@ -34,7 +47,7 @@ describe('a preview', () => {
   it('offers nothing where there is nothing to do', async () => {
     const { run } = await gateway({ plan: { entries: [entry('b2-backup', { action: 'keep-live' })] } });
     const { text } = await run({ action: 'preview', snapshot: ID });
-    expect(text).toContain(`Everything else is as in ${ID} already.`);
+    expect(text).toContain(`everything else is as in ${BACKUP}.`);
     expect(text).toContain('Differs, and stays as it is (1 path):\n  b2-backup');
   });
 });
@@ -54,7 +67,7 @@ describe('a rollback', () => {
       HASH,
       expect.anything(),
     );
-    expect(text).toContain(`Rolled back to ${ID}.`);
+    expect(text).toContain(`Rolled back to ${BACKUP}.`);
     expect(text).toContain('undo brings it back');
     await expect(run({ action: 'restore', plan: HASH })).rejects.toMatchObject({ code: 'B2_PLAN_CHANGED' });
   });
@@ -80,7 +93,7 @@ describe('a rollback', () => {
 
     const second = await gateway({ stateDir: first.state });
     expect(second.host.events).toEqual([
-      { sessionKey: 'agent:main:chat', text: expect.stringContaining(`rolled back to ${ID}`) },
+      { sessionKey: 'agent:main:chat', text: expect.stringContaining(`rolled back to ${BACKUP}`) },
     ]);
     expect(second.host.events[0]?.text).toContain('workspace/x');
     expect(second.restart).not.toHaveBeenCalled();
@@ -162,7 +175,7 @@ describe('a rollback', () => {
     await staged(first.state);
     const second = await gateway({ stateDir: first.state, recover: fails, listens: true });
     expect(second.host.events[0]?.text).toBe(
-      `The rollback to ${ID} was only half finished.\nThe reason: no space\n` +
+      `The rollback to ${BACKUP} was only half finished.\nThe reason: no space\n` +
         'To finish it, run "openclaw b2-backup restore --resume" in a shell.',
     );
     await second.host.service?.stop(second.host.context);
@@ -194,7 +207,7 @@ describe('a rollback', () => {
     for (const _start of [1, 2]) {
       expect(await told(first.state)).toEqual([
         { sessionKey: 'agent:main:main', text: half },
-        { sessionKey: CHAT, text: expect.stringContaining(`OpenClaw was rolled back to ${ID}.`) },
+        { sessionKey: CHAT, text: expect.stringContaining(`OpenClaw was rolled back to ${BACKUP}.`) },
       ]);
     }
     const nobody = await temporaryState();
@@ -239,7 +252,7 @@ describe('a rollback', () => {
     made.held.last.phase('upload');
     await made.run({ action: 'preview', snapshot: ID });
     expect(made.held.last.operation.signal?.aborted).toBe(false);
-    expect((await made.run({ action: 'restore', plan: HASH })).text).toContain(`Rolled back to ${ID}.`);
+    expect((await made.run({ action: 'restore', plan: HASH })).text).toContain(`Rolled back to ${BACKUP}.`);
     expect(cut).toBe(true);
   });
 

@@ -4,7 +4,7 @@ import { BackupError } from '../ts/errors.ts';
 import type { ShownPlan } from '../ts/plugin/rpc-actions.ts';
 import { currentBackup, removeBackup } from '../ts/plugin/shared.ts';
 import { rest } from './plugin-support.ts';
-import { ASKED, DONE, entry, gateway, HASH, ID, PLAN, staged } from './rollback-support.ts';
+import { ASKED, BACKUP, DONE, entry, gateway, HASH, ID, PLAN, staged } from './rollback-support.ts';
 import { quiet, settle } from './service-support.ts';
 
 const ADA = { connId: 'ada' };
@@ -21,7 +21,7 @@ describe('a rollback from the page', () => {
     expect(engine.rollBack).not.toHaveBeenCalled();
     const done = await host.call('b2-backup.confirm', { plan: HASH }, ADA);
     expect(done).toMatchObject({ outcome: 'applied', restarts: false });
-    expect(done).toMatchObject({ text: expect.stringContaining(`Rolled back to ${ID}.`) });
+    expect(done).toMatchObject({ text: expect.stringContaining(`Rolled back to ${BACKUP}.`) });
     expect(engine.rollBack).toHaveBeenCalledWith(expect.anything(), FILE, HASH, expect.anything());
     // Once.
     await expect(host.call('b2-backup.confirm', { plan: HASH }, ADA)).rejects.toEqual(changedPlan);
@@ -59,7 +59,7 @@ describe('a rollback from the page', () => {
   });
 
   it.each([
-    ['half a hash', HASH.slice(0, 8)],
+    ['half a number', HASH.slice(0, 4)],
     ['another hash', 'cd'.repeat(32)],
     ['none', undefined],
     ['something else', [HASH]],
@@ -167,7 +167,7 @@ describe('a push from the page', () => {
     await held.last.succeed();
     expect(await pushed).toMatchObject({
       snapshot: '2026-11-23T12-00-00Z-aaaaaaaa',
-      text: expect.stringMatching(/^Snapshot 2026-11-23T12-00-00Z-aaaaaaaa: 10 files/),
+      text: expect.stringMatching(/^Backed up\. Snapshot of 2026-11-23 12:00: 10 files/),
     });
   });
 
@@ -272,7 +272,7 @@ describe('pages that are open', () => {
     expect(await host.call('b2-backup.activity')).toEqual({});
     await host.fire('gateway_stop');
     expect(await host.call('b2-backup.activity')).toEqual({
-      rollback: expect.stringContaining(`OpenClaw was rolled back to ${ID}.`),
+      rollback: expect.stringContaining(`OpenClaw was rolled back to ${BACKUP}.`),
     });
   });
 

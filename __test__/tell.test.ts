@@ -1,7 +1,8 @@
 /** Reports as text for chats and models. */
 import { describe, expect, it } from 'vitest';
 import type { PushReport, SnapshotChanges, StatusReport } from '../index.js';
-import { tellList, tellProgress, tellPush, tellStatus } from '../ts/plugin/tell.ts';
+import { briefs, tellList, tellProgress, tellPush, tellStatus } from '../ts/plugin/tell.ts';
+import { Times } from '../ts/plugin/times.ts';
 import { loadLanguages } from '../ts/plugin/words/dates.ts';
 import { findSnapshots } from '../ts/plugin/words.ts';
 import { made } from './words-support.ts';
@@ -33,14 +34,10 @@ describe('the list', () => {
     expect(tellList({ snapshots, warnings: [] }, { ...HERE, limit: 10 })).toBe(
       [
         '3 snapshots, newest first:',
-        '- 2026-02-19 13:58 (62 minutes ago), made before a compaction, 1,234 files, 200.0 MB',
-        '  2026-02-19T13-58-00Z-d0e8c2c9',
-        '  1 file new, 12 changed, 3.1 MB stored; most in agents/main/agent/openclaw-agent.sqlite (2.9 MB), ' +
-          'workspace/MEMORY.md (1.2 kB), workspace/a\\x1b[2Jb\\u202e (900 B)',
+        '- 2026-02-19 13:58 (1 hour ago), made before a compaction, 1,234 files, 200.0 MB',
+        '  changed: conversations of main, MEMORY.md, a\\x1b[2Jb\\u202e and 10 more files; 3.1 MB stored',
         '- 2026-02-18 22:40 (16 hours ago), made before a rollback, 10 files, 1.0 kB',
-        '  safety-2026-02-18T22-40-00Z-d0e8c2c9',
         '- 2026-02-18 03:00 (1 day ago), made by the schedule, 10 files, 1.0 kB',
-        '  2026-02-18T03-00-00Z-d0e8c2c9',
       ].join('\n'),
     );
   });
@@ -52,8 +49,8 @@ describe('the list', () => {
     const text = tellList({ snapshots, warnings: ['a pack is missing\u0007'] }, { ...HERE, limit: 3 });
     expect(text.match(/^- /gm)).toHaveLength(3);
     expect(text).toContain('15 snapshots');
-    expect(text).toContain('2026-02-15T03-00-00Z');
-    expect(text).not.toContain('2026-02-12T03-00-00Z');
+    expect(text).toContain('2026-02-15 03:00');
+    expect(text).not.toContain('2026-02-12 03:00');
     expect(text).toMatch(/\nand 12 older\nNote: a pack is missing\\x07$/);
   });
 
@@ -82,14 +79,23 @@ describe('the list', () => {
 
   it('shows times, ids and days in a way that is understood', () => {
     const timeZone = 'Europe/Berlin';
-    const snapshots = ['2026-02-01 04:00', '2026-02-16 23:30', '2026-02-18 23:30', '2026-02-19 13:58'].map(
-      (at) => made(at),
-    );
+    const snapshots = [
+      ...['2026-02-01 04:00', '2026-02-16 23:30', '2026-02-18 23:30', '2026-02-19 13:58:41'].map((at) =>
+        made(at),
+      ),
+      // Two in one minute, and one of another machine: a time alone says not which.
+      made('2026-02-17 08:00:01'),
+      made('2026-02-17 08:00:40', 'manual'),
+      made('2026-02-17 09:00', 'manual', { machine: 'aaaa1111' }),
+    ];
     const text = tellList({ snapshots, warnings: [] }, { now: NOW, timeZone, limit: 9 });
-    const shown = [...text.matchAll(/^- (.{16}) \((.*?)\).*\n {2}(\S+)$/gm)];
+    const shown = [...text.matchAll(/^- (.{16}) \((.*?)\).*(?:\n {2}its id: (\S+))?$/gm)];
+    const newestFirst = snapshots.toSorted((one, other) => (one.createdAt < other.createdAt ? 1 : -1));
     expect(shown).toHaveLength(snapshots.length);
-    for (const [, time = '', ago = '', id = ''] of shown) {
-      for (const words of [time, id, ...(ago.endsWith('days ago') ? [ago] : [])]) {
+    expect(shown.filter(([, , , id]) => id !== undefined)).toHaveLength(3);
+    for (const [at, [, time = '', ago = '', id]] of shown.entries()) {
+      const name = id ?? time;
+      for (const words of [name, ...(ago.endsWith('days ago') ? [ago] : [])]) {
         const found = findSnapshots(words, snapshots, { now: NOW, timeZone, languages });
         const named =
           found.kind === 'one'
@@ -97,13 +103,44 @@ describe('the list', () => {
             : found.kind === 'several'
               ? found.candidates
               : [found.nearest];
+        if (words === ago && newestFirst[at]?.thisMachine === false) continue;
         expect(
           named.map((snapshot) => snapshot?.id),
           words,
-        ).toContain(id);
+        ).toContain(newestFirst[at]?.id);
         if (words !== ago) expect(found.kind, words).toBe('one');
       }
     }
+  });
+
+  it('costs a model 1,500 tokens at most for 20 snapshots, whatever they are called', () => {
+    const long = 'x'.repeat(250);
+    const remark = { path: long, code: 'B2_SKIPPED_UNREADABLE', message: long, failure: true, missing: true };
+    const most = Array.from({ length: 5 }, (_, at) => ({ path: `workspace/${long}${at}`, bytes: 1e9 }));
+    const many = (parts: Parameters<typeof made>[2]) =>
+      Array.from({ length: 20 }, (_, at) =>
+        made(`2026-02-${String((at % 9) + 10)} ${10 + (at % 13)}:00`, 'compaction', parts),
+      );
+    const tokens = (snapshots: ReturnType<typeof many>) =>
+      JSON.stringify({ total: 20, snapshots: briefs(snapshots, { ...HERE, limit: 20 }) }).length / 4;
+    expect(tokens(many({ bytes: 200e6, changes: CHANGES }))).toBeLessThan(1_100);
+    const worst = { bytes: 123_456e6, changes: { ...CHANGES, most }, remarks: [remark, remark, remark] };
+    expect(tokens(many({ ...worst, incomplete: true, machine: 'aaaa1111' }))).toBeLessThanOrEqual(1_500);
+    expect(tokens(many({ problem: long, machine: 'aaaa1111' }))).toBeLessThanOrEqual(1_500);
+  });
+
+  it('never reads as younger what is older', () => {
+    const order = ['minute', 'hour', 'day', 'week', 'month', 'year'];
+    const ages = Array.from({ length: 4_000 }, (_, at) => 1.004 ** at * 31_000).filter((ms) => ms < 3e11);
+    const rank = (ms: number): number => {
+      const at = new Date(NOW.getTime() - ms).toISOString();
+      const [, number = '0', unit = ''] = /\((\d+) (\w+?)s? ago\)/.exec(new Times(HERE).tell(at)) ?? [];
+      return order.indexOf(unit) * 1_000 + Number(number);
+    };
+    const ranks = ages.map(rank);
+    expect(ranks.every((value) => value > 0)).toBe(true);
+    for (const [at, value] of ranks.entries())
+      expect(value, String(ages[at])).toBeGreaterThanOrEqual(ranks[at - 1] ?? 0);
   });
 
   it('gives local times', () => {
@@ -117,7 +154,7 @@ describe('the list', () => {
     ['2026-02-19 14:59:40', 'now'],
     ['2026-02-19 14:59', '1 minute ago'],
     ['2026-02-19 13:30', '2 hours ago'],
-    ['2026-02-18 04:10', '35 hours ago'],
+    ['2026-02-18 04:10', '1 day ago'],
     ['2026-02-17 15:00', '2 days ago'],
     ['2026-02-05 15:00', '2 weeks ago'],
     ['2025-12-01 15:00', '3 months ago'],
@@ -141,7 +178,7 @@ describe('the list', () => {
     expect(text).toContain('made by hand, 10 files, 1.0 kB, of machine aaaa1111');
     expect(text.match(/whoever can write to the bucket/g)).toHaveLength(1);
     expect(text).toMatch(
-      /2026-02-13 03:00 \(6 days ago\)\n.*\n {2}cannot be used: a pack is damaged \(B2_DAMAGED\)\n/,
+      /2026-02-13 03:00 \(6 days ago\)\n {2}cannot be used: a pack is damaged \(B2_DAMAGED\)\n/,
     );
     const original = made('2026-02-01 03:00', '', { machine: '', authenticated: false, format: 1 });
     const mixed = tellList({ snapshots: [...snapshots, original], warnings: [] }, { ...HERE, limit: 9 });
@@ -214,7 +251,7 @@ describe('the status', () => {
     remarks: [],
     warnings: [],
   };
-  const tell = (standing: Parameters<typeof tellStatus>[0]) => tellStatus(standing, NOW, 'UTC').split('\n');
+  const tell = (standing: Parameters<typeof tellStatus>[0]) => tellStatus(standing, HERE).split('\n');
 
   it('tells that all is well', () => {
     const standing = {
@@ -226,7 +263,7 @@ describe('the status', () => {
       bucket,
     };
     expect(tell(standing)).toEqual([
-      'Last backup: 2026-02-19 14:00 (60 minutes ago), snapshot 2026-02-19T13-58-00Z-d0e8c2c9',
+      'Last backup: 2026-02-19 14:00 (1 hour ago)',
       'Next backup: 2026-02-20 00:00 (in 9 hours), schedule "daily"',
       'Bucket: my-bucket, prefix openclaw-backup, encrypted; 12 snapshots, 1.5 GB',
     ]);
@@ -244,9 +281,7 @@ describe('the status', () => {
   });
 
   it('knows from the bucket what nobody remembers', () => {
-    expect(tell({ failures: 0, bucket })[0]).toBe(
-      'Last backup: 2026-02-19 03:00 (12 hours ago), snapshot 2026-02-19T03-00-00Z-d0e8c2c9',
-    );
+    expect(tell({ failures: 0, bucket })[0]).toBe('Last backup: 2026-02-19 03:00 (12 hours ago)');
     expect(
       tell({
         failures: 0,

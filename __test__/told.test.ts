@@ -137,7 +137,7 @@ describe('the user is told', () => {
       expect(host.events.map(({ text }) => text)).toEqual([said]);
       const status = await theBackup().status({ bucket: false });
       expect(status).toMatchObject({ failures: 0, remarks: [LOCKED, UNREAD] });
-      expect(tellStatus(status, clock.now())).toContain(
+      expect(tellStatus(status, { now: clock.now() })).toContain(
         'The newest snapshot is incomplete: it lacks state/openclaw.sqlite, workspace/a\n' +
           '  state/openclaw.sqlite: is locked (B2_SKIPPED_HOST_DATABASE)',
       );

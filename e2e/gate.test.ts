@@ -117,7 +117,7 @@ async function tool(
 async function preview(parameters: object, sessionKey?: string): Promise<string> {
   const options = sessionKey === undefined ? {} : { sessionKey };
   const { text } = await tool({ action: 'preview', snapshot, ...parameters }, options);
-  const plan = /with plan ([0-9a-f]{64})/.exec(text)?.[1];
+  const plan = /with plan ([0-9a-f]{8})\b/.exec(text)?.[1];
   if (plan === undefined) throw new Error(`there is no plan in: ${text}`);
   return plan;
 }
@@ -237,7 +237,7 @@ it(
     const plan = await preview({ paths: ['workspace/AGENTS.md'] });
     const allowed = await tool({ action: 'restore', plan }, { decision: 'allow-once' });
     expect(allowed.asked).toContain('What runs: instructions: workspace/AGENTS.md changes.');
-    expect(allowed.text).toContain(`Rolled back to ${snapshot}`);
+    expect(allowed.text).toContain('Rolled back to the backup of ');
     expect(read('workspace/AGENTS.md')).toBe('then\n');
     write('workspace/AGENTS.md', 'now\n');
     const before = fingerprint();
@@ -253,7 +253,7 @@ it(
   'memory comes back unasked, and by /b2 what the owner was shown there',
   async () => {
     const plan = await preview({ paths: ['workspace/MEMORY.md', 'workspace/memory'] });
-    expect((await tool({ action: 'restore', plan })).text).toContain(`Rolled back to ${snapshot}`);
+    expect((await tool({ action: 'restore', plan })).text).toContain('Rolled back to the backup of ');
     expect(read('workspace/MEMORY.md')).toBe('then\n');
     const operator = await gateway.operator();
     const shown = await operator.say(`/b2 restore ${snapshot} --path workspace/SOUL.md`, { seconds: 120 });

@@ -93,7 +93,7 @@ async function told(pattern: RegExp, from: number): Promise<void> {
 }
 
 function planIn(text: string): string {
-  const plan = /with plan ([0-9a-f]{64})/.exec(text)?.[1];
+  const plan = /with plan ([0-9a-f]{8})\b/.exec(text)?.[1];
   if (plan === undefined) throw new Error(`there is no plan in: ${text}`);
   return plan;
 }
@@ -237,7 +237,7 @@ describe('what an agent lost', () => {
     const preview = await tool({ action: 'preview', snapshot, paths: ['workspace/MEMORY.md'] });
     expect(preview).toContain('No restart is needed.');
     const text = await tool({ action: 'restore', plan: planIn(preview) });
-    expect(text).toContain(`Rolled back to ${snapshot}`);
+    expect(text).toContain('Rolled back to the backup of today, ');
     expect(read('workspace/MEMORY.md')).toBe('remember the milk\n');
     expect(await said(WORDS)).toContain('bravo-two');
     rmSync(inState('workspace/MEMORY.md'));
@@ -245,7 +245,7 @@ describe('what an agent lost', () => {
 
   it('stays lost when the owner says no', async () => {
     const preview = await tool({ action: 'preview', snapshot, exact: true });
-    expect(preview).toContain('OpenClaw restarts for this.');
+    expect(preview).toContain('OpenClaw restarts, about 30 seconds.');
     expect(await tool({ action: 'restore', plan: planIn(preview) }, 'deny')).toMatch(/denied/i);
     expect(existsSync(inState('workspace/MEMORY.md'))).toBe(false);
     expect(await tool({ action: 'restore', plan: 'made-up' })).toContain(

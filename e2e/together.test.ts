@@ -70,7 +70,7 @@ async function busy(machine: Machine, round: number): Promise<void> {
     gateway.agent(`CALL b2_rollback ${JSON.stringify({ action: 'backup' })} `, 120),
   ]);
   expect(shell, shell.err).toMatchObject({ code: 0 });
-  expect(tool).toMatch(/Snapshot \S+: \d+ files|Nothing has changed/);
+  expect(tool).toMatch(/Snapshot of [-0-9]+ [0-9:]+: \d+ files|Nothing has changed/);
 }
 
 it('keeps what each of them has, whoever pushes', async () => {

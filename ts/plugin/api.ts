@@ -182,7 +182,31 @@ export interface SlashCommand {
   readonly acceptsArgs: boolean;
   readonly requireAuth: boolean;
   readonly requiredScopes?: readonly string[];
-  handler(context: CommandContext): Promise<{ text: string }>;
+  handler(context: CommandContext): Promise<CommandReply>;
+}
+
+/** What a slash command answers. */
+export interface CommandReply {
+  readonly text: string;
+  /** The same with buttons; channels that have none show the text. */
+  readonly presentation?: Presentation;
+  /** Says that the text is all there is to read: it is not shown beside the presentation. */
+  readonly presentationTextMode?: 'fallback';
+}
+
+/** A message of a channel that has more than text (docs/plugins/message-presentation.md of the host). */
+export interface Presentation {
+  readonly blocks: readonly (
+    | { readonly type: 'text'; readonly text: string }
+    | { readonly type: 'buttons'; readonly buttons: readonly Button[] }
+  )[];
+}
+
+/** A button that gives a slash command, as who presses it. */
+export interface Button {
+  readonly label: string;
+  readonly action: { readonly type: 'command'; readonly command: string };
+  readonly style?: 'primary' | 'secondary' | 'danger';
 }
 
 /** Who gives a slash command, and what follows its name. */

@@ -5,11 +5,12 @@ import { count, printable } from '../text.js';
 import type { HookContext, PluginApi, ToolCallDecision } from './api.js';
 import type { Asker } from './rollback.js';
 import { currentBackup } from './shared.js';
-import { WITHOUT_GATEWAY } from './tell-rollback.js';
+import { summary } from './tell-rollback.js';
+import type { Reader } from './times.js';
 import { TOOL } from './tool.js';
 
 /** How long the owner has to answer, in milliseconds. */
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 600_000;
 /** The host cuts what is longer. */
 const MAX_DESCRIPTION = 512;
 
@@ -26,25 +27,26 @@ function decide(
   params: Readonly<Record<string, unknown>>,
   { sessionKey }: HookContext,
 ): ToolCallDecision | undefined {
-  const { action, plan: hash } = params;
+  const { action, plan: number } = params;
   if (action !== 'restore' && action !== 'undo') return undefined;
   const asker: Asker = { by: 'agent', sessionKey };
-  const rollbacks = currentBackup()?.rollbacks;
-  const planned = typeof hash === 'string' ? rollbacks?.planned(hash, asker) : undefined;
+  const backup = currentBackup();
+  const planned = backup?.rollbacks.planned(number, asker);
   const undo = planned?.options.undo === true;
-  if (rollbacks === undefined || planned === undefined || undo !== (action === 'undo')) {
+  if (backup === undefined || planned === undefined || undo !== (action === 'undo')) {
     const preview = action === 'undo' ? 'preview with undo: true' : 'preview';
     return {
       block: true,
-      blockReason: `Make a ${preview} in this session first, show it to the user, and pass on its plan.`,
+      blockReason: `Make a ${preview} in this session first, show what it says, and pass on the number of its plan.`,
     };
   }
+  const { rollbacks } = backup;
   if (rollbacks.needsApproval(planned).length === 0) return undefined;
   const { plan } = planned;
   return {
     requireApproval: {
       title: undo ? 'Undo the last rollback' : 'Roll back the state of OpenClaw',
-      description: describe(plan, undo),
+      description: describe(plan, { ...backup.reader, undo }),
       severity: 'critical',
       allowedDecisions: ['allow-once', 'deny'],
       timeoutMs: TIMEOUT_MS,
@@ -54,15 +56,9 @@ function decide(
 }
 
 /** What would run, be allowed or become another secret first; there is room for that as far as the rest leaves some. */
-function describe(plan: RollbackPlan, undo: boolean): string {
-  const of = (action: string): number => plan.entries.filter((entry) => entry.action === action).length;
-  const rest = [
-    `${undo ? 'Undoes the last rollback, from' : 'Rolls back to'} ${printable(plan.snapshot)} of ${printable(plan.createdAt)}:`,
-    `coming back: ${of('add')}, becoming as they were: ${of('replace')}, removed: ${of('delete')}.`,
-    'A safety snapshot is made first.',
-    ...(plan.needsRestart ? ['OpenClaw restarts.', WITHOUT_GATEWAY] : []),
-  ].join(' ');
+function describe(plan: RollbackPlan, how: Reader & { readonly undo: boolean }): string {
   const grave = plan.effects.filter(({ weight }) => EFFECTS.has(weight));
+  const rest = summary(plan, { ...how, most: grave.length > 0 ? 1 : 3 });
   const told = tellEffects(grave, MAX_DESCRIPTION - rest.length - 1);
   return told === '' ? rest : `${told} ${rest}`;
 }

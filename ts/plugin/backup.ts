@@ -7,6 +7,8 @@ import type {
   ListReport,
   PushReport,
   Settings,
+  ShowOptions,
+  ShowReport,
 } from '../../index.js';
 import type { Engine } from '../engine.js';
 import { type BackupError, toBackupError } from '../errors.js';
@@ -17,6 +19,7 @@ import { type Activity, type Announcer, tellRunning } from './announce.js';
 import { Arrival } from './arrival.js';
 import { anyChore, Chores } from './chores.js';
 import { type Clock, within } from './clock.js';
+import { Once } from './once.js';
 import { View } from './page/view.js';
 import { driller, VERIFY_BYTES, verifier } from './prover.js';
 import { pruner } from './pruner.js';
@@ -26,6 +29,7 @@ import type { Reporter } from './report.js';
 import { Rollbacks } from './rollback.js';
 import { dueAt, keepTime } from './schedule.js';
 import { type GatewayStatus, plain, remembered } from './status.js';
+import type { Reader } from './times.js';
 
 /** Settings that passed every check. */
 export interface Configured {
@@ -72,6 +76,7 @@ export class Backup {
   #cancelTime = (): void => {};
   #lastCompaction: number | undefined;
   #toldInside = false;
+  readonly #told = new Once();
 
   constructor(deps: BackupDeps) {
     this.#deps = deps;
@@ -105,6 +110,16 @@ export class Backup {
     const { configured } = this.#deps;
     const named = configured instanceof Error ? undefined : configured.policy.schedule.timeZone;
     return named ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  }
+
+  /** OpenClaw's state directory. @throws {BackupError} when there are no settings that work */
+  get stateDir(): string {
+    return this.#settings().stateDir;
+  }
+
+  /** When and where the user reads what is told. */
+  get reader(): Reader {
+    return { now: this.#deps.clock.now(), timeZone: this.timeZone };
   }
 
   /** Finishes a rollback that is open. Agents must not run yet. Never fails. */
@@ -216,9 +231,19 @@ export class Backup {
     return this.#deps.engine.list(this.#settings(), operation);
   }
 
+  /** Those of the warnings that this session was not told yet: they need not stand with every list. */
+  untold(warnings: readonly string[], sessionKey: string | undefined): readonly string[] {
+    return this.#told.fresh(warnings, sessionKey ?? '');
+  }
+
   /** What differs. @throws {BackupError} */
   async diff(options: DiffOptions, operation: Operation = {}): Promise<DiffReport> {
     return this.#deps.engine.diff(this.#settings(), options, operation);
+  }
+
+  /** What a snapshot holds. @throws {BackupError} */
+  async show(options: ShowOptions, operation: Operation = {}): Promise<ShowReport> {
+    return this.#deps.engine.show(this.#settings(), options, operation);
   }
 
   /** The versions of a file. @throws {BackupError} */

@@ -1,23 +1,17 @@
 /** The slash command `/b2` of chats. */
 import { BackupError, toBackupError } from '../errors.js';
 import { printableText } from '../text.js';
-import type { CommandContext, PluginApi } from './api.js';
+import type { Button, CommandContext, CommandReply, PluginApi } from './api.js';
 import type { Backup } from './backup.js';
-import type { Asker } from './rollback.js';
+import { HELP, SETUP } from './command-help.js';
+import { restoreOf } from './command-words.js';
+import { type Asker, planNumber } from './rollback.js';
 import { theBackup } from './rpc.js';
 import { workspaceOf } from './settings.js';
-import { tellList, tellPush, tellStatus } from './tell.js';
+import { tellBackup, tellList, tellTrouble } from './tell.js';
 import { tellPlan, tellRollback } from './tell-rollback.js';
-import { type Call, history, makePlan, planText } from './tool-rollback.js';
+import { type Call, diff, history, makePlan, planText, readerOf, status } from './tool-rollback.js';
 import type { Parameters } from './tool-shape.js';
-
-const HELP = `/b2 list - the newest snapshots
-/b2 status - are backups working
-/b2 backup - back up now
-/b2 history FILE - the versions of a file, as workspace/MEMORY.md
-/b2 restore WHEN [--path FILE] [--exact] - show what rolling back would do, as /b2 restore yesterday
-/b2 undo - show what undoing the last rollback would do
-/b2 confirm PLAN - do what was shown`;
 
 /** Snapshots and versions shown in a chat. */
 const LIMIT = 10;
@@ -25,26 +19,41 @@ const LIMIT = 10;
 const PLAN_LIMIT = 30;
 /** Paths of a plan that are repeated when it was confirmed. */
 const SUMMARY_LIMIT = 5;
-/** So much of a plan's hash is typed to confirm it. */
-const TYPED = 8;
+
+/** An answer, and the buttons below it. */
+interface Answer {
+  readonly text: string;
+  readonly buttons?: readonly Button[];
+}
 
 /** Registers `/b2`. The host lets only its operators give it: nothing else stands between it and a rollback. */
 export function registerCommand(api: PluginApi, now: () => Date = () => new Date()): void {
   api.registerCommand?.({
     name: 'b2',
-    description: 'Backups to B2: list, status, backup, history, restore, undo',
+    description: 'Backups to B2: list, status, backup, diff, history, restore, undo, help',
     acceptsArgs: true,
     requireAuth: true,
     requiredScopes: ['operator.admin'],
     handler: async (context) => {
       try {
-        return { text: printableText(await answer(context, askerOf(api, context), now())) };
+        return replyOf(await answer(context, askerOf(api, context), now()));
       } catch (error) {
-        const { message, code } = toBackupError(error);
-        return { text: printableText(`${message} (${code})`) };
+        return { text: printableText(tellTrouble(toBackupError(error))) };
       }
     },
   });
+}
+
+function replyOf({ text, buttons = [] }: Answer): CommandReply {
+  const shown = printableText(text);
+  if (buttons.length === 0) return { text: shown };
+  const presentation = {
+    blocks: [
+      { type: 'text', text: shown },
+      { type: 'buttons', buttons },
+    ],
+  } as const;
+  return { text: shown, presentation, presentationTextMode: 'fallback' };
 }
 
 /** Who gives the command. Somebody else in the same chat is another one. */
@@ -54,93 +63,81 @@ function askerOf(api: PluginApi, context: CommandContext): Asker {
   return { by: 'person', sessionKey, agentId, workspace: workspaceOf(api, context), sender };
 }
 
-async function answer(context: CommandContext, asker: Asker, now: Date): Promise<string> {
+async function answer(context: CommandContext, asker: Asker, now: Date): Promise<Answer> {
   const [name = 'status', ...rest] = (context.args ?? '').trim().split(/\s+/).filter(Boolean);
-  const backup = theBackup();
-  const { timeZone } = backup;
+  const verb = name.toLowerCase();
+  if (verb === 'setup') return { text: SETUP };
+  if (verb === 'help') return { text: HELP };
   const alone = rest.length === 0;
-  switch (name.toLowerCase()) {
+  const call = (parameters: Partial<Parameters>): Call => callOf(asker, now, parameters);
+  switch (verb) {
     case 'status':
-      if (!alone) break;
-      return tellStatus(await backup.status({ bucket: true }), now, timeZone);
+      if (alone) return howItStands(call({}));
+      break;
     case 'list':
-      if (!alone) break;
-      return tellList(await backup.list(), { now, timeZone, limit: LIMIT });
+      if (alone) return list(theBackup(), asker, now);
+      break;
     case 'backup':
-      if (!alone) break;
-      return pushed(await backup.push());
+      if (alone) return pushed(call({}));
+      break;
+    case 'diff':
+      return textOf(await diff(call({ snapshot: 'latest', ...restoreOf(rest, 'diff'), limit: PLAN_LIMIT })));
     case 'history':
-      if (alone) break;
-      return asText(await history(callOf(backup, asker, now, { paths: [rest.join(' ')], limit: LIMIT })));
+      if (!alone) return textOf(await history(call({ paths: [rest.join(' ')], limit: LIMIT })));
+      break;
     case 'restore':
-      if (alone) break;
-      return plan(backup, asker, now, restoreOf(rest));
+      if (!alone) return plan(call({ ...restoreOf(rest, 'restore'), limit: PLAN_LIMIT }));
+      break;
     case 'undo':
-      if (!alone) break;
-      return plan(backup, asker, now, { undo: true });
+      if (alone) return plan(call({ undo: true, limit: PLAN_LIMIT }));
+      break;
     case 'confirm':
-      if (rest.length !== 1) break;
-      return confirm(backup, rest[0] ?? '', asker, context);
+      if (rest.length === 1) return confirm(call({}), rest[0] ?? '', context);
+      break;
   }
-  return HELP;
+  return { text: HELP };
 }
 
-function pushed({ report, inside }: Awaited<ReturnType<Backup['push']>>): string {
-  return [tellPush(report), ...(inside === undefined ? [] : [inside])].join('\n');
+async function howItStands(call: Call): Promise<Answer> {
+  const buttons = [button('Back up now', 'backup'), button('Show backups', 'list')];
+  return { ...textOf(await status(call)), buttons };
 }
 
-/** `yesterday --path workspace/MEMORY.md --exact`. Phones like to make one long dash of two. */
-function restoreOf(words: readonly string[]): Partial<Parameters> {
-  const when: string[] = [];
-  const paths: string[] = [];
-  let exact = false;
-  let takesPath = false;
-  for (const word of words) {
-    const option = /^(?:--|—|–)(.+)$/.exec(word)?.[1];
-    if (takesPath) {
-      paths.push(word);
-      takesPath = false;
-    } else if (option === 'path') takesPath = true;
-    else if (option === 'exact') exact = true;
-    else if (option === undefined) when.push(word);
-    else throw wrong(`there is no option ${word}`);
-  }
-  if (takesPath) throw wrong('--path needs a file, such as workspace/MEMORY.md');
-  if (when.length === 0)
-    throw wrong('which snapshot? As "/b2 restore yesterday", or with a name of /b2 list');
+async function list(backup: Backup, { sessionKey }: Asker, now: Date): Promise<Answer> {
+  const { snapshots, warnings } = await backup.list();
+  const fresh = [...backup.untold(warnings, sessionKey)];
+  const { timeZone } = backup;
+  return { text: tellList({ snapshots, warnings: fresh }, { now, timeZone, limit: LIMIT }) };
+}
+
+async function pushed(call: Call): Promise<Answer> {
+  const { report, inside } = await call.backup.push();
   return {
-    snapshot: when.join(' '),
-    ...(exact ? { exact } : {}),
-    ...(paths.length === 0 ? {} : { paths }),
+    text: [tellBackup(report, readerOf(call)), ...(inside === undefined ? [] : [inside])].join('\n'),
   };
 }
 
-async function plan(
-  backup: Backup,
-  asker: Asker,
-  now: Date,
-  parameters: Partial<Parameters>,
-): Promise<string> {
-  const made = await makePlan(callOf(backup, asker, now, { ...parameters, limit: PLAN_LIMIT }));
-  if ('asks' in made) return asText(made.asks);
+async function plan(call: Call): Promise<Answer> {
+  const made = await makePlan(call);
+  if ('asks' in made) return textOf(made.asks);
   const { text, changes } = await planText(made);
-  return changes ? `${text}\nTo do it: /b2 confirm ${made.plan.hash.slice(0, TYPED)}` : text;
+  if (!changes) return { text };
+  const number = planNumber(made.plan.hash);
+  return {
+    text: `${text}\nTo do it: /b2 confirm ${number}`,
+    buttons: [{ ...button('Do it', `confirm ${number}`), style: 'danger' }],
+  };
 }
 
-async function confirm(
-  backup: Backup,
-  typed: string,
-  asker: Asker,
-  context: CommandContext,
-): Promise<string> {
+async function confirm(call: Call, typed: string, context: CommandContext): Promise<Answer> {
+  const { backup, asker } = call;
   if (!isOwner(context)) {
     throw new BackupError(
       'only the owner of this OpenClaw can confirm a rollback here; in a shell it is "openclaw b2-backup restore"',
       { code: 'B2_NOT_APPROVED' },
     );
   }
-  const start = typed.toLowerCase();
-  const planned = start.length < TYPED ? undefined : backup.rollbacks.startingWith(start, asker);
+  const planned = backup.rollbacks.planned(typed.toLowerCase(), asker);
   if (planned === undefined) {
     throw new BackupError(`you were shown no plan ${typed} here; begin with /b2 restore or /b2 undo`, {
       code: 'B2_PLAN_CHANGED',
@@ -148,7 +145,13 @@ async function confirm(
   }
   context.assertOwnerCurrent?.();
   const report = await backup.rollbacks.carryOut(planned.plan.hash, asker);
-  return `${tellRollback(report)}\n\nWhat you confirmed:\n${tellPlan(planned.plan, { limit: SUMMARY_LIMIT })}`;
+  const undo = planned.options.undo === true;
+  const reader = readerOf(call);
+  const confirmed = tellPlan(planned.plan, { ...reader, undo, limit: SUMMARY_LIMIT });
+  return {
+    text: `${tellRollback(report, reader)}\n\nWhat you confirmed:\n${confirmed}`,
+    ...(report.outcome === 'applied' ? { buttons: [button('Undo', 'undo')] } : {}),
+  };
 }
 
 /** Whether the host says that the sender is the owner, or a client with all rights. What it does not say is not so. */
@@ -156,14 +159,20 @@ function isOwner({ senderIsOwner, gatewayClientScopes }: CommandContext): boolea
   return senderIsOwner ?? gatewayClientScopes?.includes('operator.admin') ?? false;
 }
 
-function callOf(backup: Backup, asker: Asker, now: Date, parameters: Partial<Parameters>): Call {
-  return { backup, parameters: { action: 'preview', ...parameters }, now, operation: {}, asker };
+function callOf(asker: Asker, now: Date, parameters: Partial<Parameters>): Call {
+  return {
+    backup: theBackup(),
+    parameters: { action: 'preview', ...parameters },
+    now,
+    operation: {},
+    asker,
+  };
 }
 
-function asText({ content }: { content: readonly { text: string }[] }): string {
-  return content.map(({ text }) => text).join('\n');
+function textOf({ content }: { content: readonly { text: string }[] }): Answer {
+  return { text: content.map(({ text }) => text).join('\n') };
 }
 
-function wrong(message: string): BackupError {
-  return new BackupError(message, { code: 'B2_USAGE' });
+function button(label: string, args: string): Button {
+  return { label, action: { type: 'command', command: `/b2 ${args}` } };
 }

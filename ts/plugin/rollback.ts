@@ -11,6 +11,7 @@ import type { PendingRollback } from './record.js';
 import type { Reporter } from './report.js';
 import { tellArrived } from './tell-arrival.js';
 import { tellOutcome } from './tell-rollback.js';
+import type { Reader } from './times.js';
 
 /** A plan that somebody was shown. */
 export interface Planned {
@@ -45,6 +46,8 @@ export interface RollbackDeps {
   restart(): void;
 }
 
+/** So many digits of its hash are the number of a plan: people and models pass that on; what is compared is the hash. */
+const NUMBER_DIGITS = 8;
 /** So many plans are remembered; what is older has to be looked at again. */
 const PLANS = 20;
 /** So many files an hour come back without anybody being asked. */
@@ -56,6 +59,11 @@ const APPROVED_MS = 60_000;
 const APPLY_WAIT_MS = 50_000;
 /** How long after the answer the restart is asked for, in milliseconds: the asker's turn has to end first. */
 const RESTART_AFTER_MS = 2_000;
+
+/** The number of the plan with that hash. */
+export function planNumber(hash: string): string {
+  return hash.slice(0, NUMBER_DIGITS);
+}
 
 /** The rollbacks of one running gateway. */
 export class Rollbacks {
@@ -92,15 +100,19 @@ export class Rollbacks {
     return plan;
   }
 
-  /** The plan with that hash, if `asker` was shown it. */
-  planned(hash: string, asker: Asker): Planned | undefined {
-    return this.#plans.get(keyOf(hash, asker));
-  }
-
-  /** The one plan that starts so, if `asker` was shown it: what a person types is short. */
-  startingWith(start: string, asker: Asker): Planned | undefined {
+  /** The plan of that number or hash, if `asker` was shown it. A number that two of them have is none. */
+  planned(plan: unknown, asker: Asker): Planned | undefined {
+    if (typeof plan !== 'string' || plan.length < NUMBER_DIGITS || !/^[0-9a-f]+$/.test(plan))
+      return undefined;
     const [planned, second] = [...this.#plans]
-      .filter(([key, { plan }]) => plan.hash.startsWith(start) && key === keyOf(plan.hash, asker))
+      .filter(
+        ([
+          key,
+          {
+            plan: { hash },
+          },
+        ]) => hash.startsWith(plan) && key === keyOf(hash, asker),
+      )
       .map(([, planned]) => planned);
     return second === undefined ? planned : undefined;
   }
@@ -187,6 +199,10 @@ export class Rollbacks {
     );
   }
 
+  get #reader(): Reader {
+    return { now: this.#deps.clock.now(), timeZone: this.#deps.timeZone() };
+  }
+
   /** The ids of rollbacks that may be open: they have a folder, and looking into it takes a process of its own. */
   async #maybeOpen(): Promise<readonly string[]> {
     try {
@@ -241,13 +257,13 @@ export class Rollbacks {
 
   /** How the last rollback over a restart went, as long as no turn has carried that. */
   lastInWords(): string | undefined {
-    const { clock, reporter } = this.#deps;
+    const { reporter } = this.#deps;
     const pending = reporter.record.rollback;
     if (pending?.outcome === undefined) return undefined;
     const { arrival } = pending;
     return arrival?.byItself === true && pending.outcome !== 'open'
-      ? tellArrived({ ...pending, arrival }, { now: clock.now(), timeZone: this.#deps.timeZone() })
-      : tellOutcome(pending);
+      ? tellArrived({ ...pending, arrival }, this.#reader)
+      : tellOutcome(pending, this.#reader);
   }
 
   /** One is half done: the user hears of it at every start, in the session that asked for it, if one did. */
@@ -259,7 +275,7 @@ export class Rollbacks {
     const open = await this.#maybeOpen();
     const isAsked = endIsUnknown(asked) && (open.length === 0 || open.includes(asked.id));
     if (isAsked) await reporter.rollbackWaits({ ...asked, ...half });
-    else reporter.tell(tellOutcome({ ...half, id: '', snapshot: '', undo: false }));
+    else reporter.tell(tellOutcome({ ...half, id: '', snapshot: '', undo: false }, this.#reader));
   }
 
   async #applied(report: RollbackReport | undefined): Promise<void> {

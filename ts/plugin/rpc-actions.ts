@@ -11,8 +11,9 @@ import { running } from './announce.js';
 import type { GatewayClient } from './api.js';
 import type { Backup } from './backup.js';
 import type { Asker } from './rollback.js';
-import { tellPush } from './tell.js';
+import { tellBackup } from './tell.js';
 import { tellPlan, tellRollback } from './tell-rollback.js';
+import type { Reader } from './times.js';
 
 /** Paths of each kind that a plan shows. */
 const PATHS = 100;
@@ -43,7 +44,9 @@ export interface ShownPlan {
 /** Backs up, or joins what runs, and answers at the end. */
 export async function pushNow({ backup }: Request): Promise<{ text: string; snapshot?: string }> {
   const { report, inside } = await backup.push();
-  const text = printableText([tellPush(report), ...(inside === undefined ? [] : [inside])].join('\n'));
+  const text = printableText(
+    [tellBackup(report, backup.reader), ...(inside === undefined ? [] : [inside])].join('\n'),
+  );
   return { text, ...(report.snapshot === undefined ? {} : { snapshot: report.snapshot }) };
 }
 
@@ -54,11 +57,12 @@ export async function cancelPush({ backup }: Request): Promise<{ cancelled: bool
 
 /** Makes the plan of a rollback, or of undoing the last one. Nothing is changed. */
 export async function preview({ backup, params, client }: Request): Promise<ShownPlan> {
-  const plan = await backup.rollbacks.plan(optionsOf(params), askerOf(client), {
+  const options = optionsOf(params);
+  const plan = await backup.rollbacks.plan(options, askerOf(client), {
     onProgress: (event) => backup.announce({ running: running('rollback', event) }),
   });
   backup.announce();
-  return shown(plan);
+  return shown(plan, { ...backup.reader, undo: options.undo === true });
 }
 
 /** Carries out a plan that this connection was shown. */
@@ -69,7 +73,8 @@ export async function confirm({
 }: Request): Promise<{ text: string; outcome: string; restarts: boolean }> {
   const { plan } = params;
   const asker = askerOf(client);
-  if (typeof plan !== 'string' || backup.rollbacks.planned(plan, asker) === undefined) {
+  const planned = backup.rollbacks.planned(plan, asker);
+  if (planned === undefined) {
     throw new BackupError(
       'this plan was not shown here, or not lately; look at it again and confirm that one',
       {
@@ -78,24 +83,28 @@ export async function confirm({
     );
   }
   try {
-    const report = await backup.rollbacks.carryOut(plan, asker, {
+    const report = await backup.rollbacks.carryOut(planned.plan.hash, asker, {
       onProgress: (event) => backup.announce({ running: running('rollback', event) }),
     });
     const { outcome } = report;
-    return { text: printableText(tellRollback(report)), outcome, restarts: outcome === 'waiting' };
+    return {
+      text: printableText(tellRollback(report, backup.reader)),
+      outcome,
+      restarts: outcome === 'waiting',
+    };
   } finally {
     backup.announce();
   }
 }
 
-function shown(plan: RollbackPlan): ShownPlan {
+function shown(plan: RollbackPlan, how: Reader & { readonly undo: boolean }): ShownPlan {
   const { hash, snapshot, entries, effects, needsRestart } = plan;
   return {
     plan: hash,
     snapshot,
     changes: entries.some(({ action }) => action !== 'keep-live'),
     security: printableText(tellEffects(effects, PATHS).join('\n')),
-    text: printableText(tellPlan({ ...plan, effects: [] }, { limit: PATHS })),
+    text: printableText(tellPlan({ ...plan, effects: [] }, { ...how, limit: PATHS })),
     restarts: needsRestart,
   };
 }

@@ -30,6 +30,13 @@ export function madeAt({ createdAt }: SnapshotInfo): number {
   return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(createdAt) ? Date.parse(createdAt) : Number.NaN;
 }
 
+/** When the snapshot of that id was made, ISO 8601: ids begin with it. The id itself where it does not. */
+export function timeIn(id: string): string {
+  const [, day, hours, minutes, seconds] =
+    /^(?:safety-)?(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)Z-/.exec(id) ?? [];
+  return day === undefined ? id : `${day}T${hours}:${minutes}:${seconds}Z`;
+}
+
 /** Compares by the time of making, oldest first. */
 export function byTime(a: SnapshotInfo, b: SnapshotInfo): number {
   return madeAt(a) - madeAt(b) || (a.id < b.id ? -1 : 1);

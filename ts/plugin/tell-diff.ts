@@ -1,19 +1,23 @@
 /** Comparisons as plain text for chats and models. Pure. */
 import type { DiffEntry, DiffReport } from '../../index.js';
 import { count, formatBytes, printable } from '../text.js';
+import { timeIn } from './snapshots.js';
+import { type Reader, Times } from './times.js';
 
 const MARKS: Readonly<Record<string, string>> = { added: '+', removed: '-', changed: '~' };
 
 /** What differs, at most `limit` paths, then the text of small files. */
-export function tellDiff(report: DiffReport, { limit }: { limit: number }): string {
+export function tellDiff(report: DiffReport, { limit, ...reader }: Reader & { limit: number }): string {
   const { from, to, added, removed, changed, entries, skipped, warnings } = report;
-  const present = to === 'live' ? 'the present' : printable(to);
+  const times = new Times(reader);
+  const then = times.clock(timeIn(from));
+  const present = to === 'live' ? 'the present' : times.clock(timeIn(to));
   if (entries.length === 0)
-    return [`${printable(from)} and ${present} are the same.`, ...notes(report)].join('\n');
+    return [`The backup of ${then} and ${present} are the same.`, ...notes(report)].join('\n');
   const shown = entries.slice(0, limit);
   const more = entries.length - shown.length;
   return [
-    `From ${printable(from)} to ${present}: ${count(added, 'file')} new, ${changed} changed, ${removed} gone.`,
+    `From ${then} to ${present}: ${count(added, 'file')} new, ${changed} changed, ${removed} gone.`,
     ...shown.map(tellEntry),
     ...(more > 0 ? [`and ${more} more; ask for fewer paths to see them`] : []),
     ...shown.flatMap(tellText),

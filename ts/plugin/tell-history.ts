@@ -1,6 +1,7 @@
 /** The versions of a file as plain text for chats and models. Pure. */
 import type { HistoryReport, PathVersion } from '../../index.js';
 import { count, formatBytes, printable } from '../text.js';
+import { timeIn } from './snapshots.js';
 import { type Reader, Times } from './times.js';
 
 /** So many lines of what changed are shown of each version. */
@@ -20,7 +21,7 @@ export function tellHistory(
     const since = times.tell(createdAt);
     const where = machines.size > 1 ? `${printable(path)} on ${printable(machine)}, ` : '';
     return [
-      `- ${where}since ${since}: ${[change, ...facts(version)].join(', ')}; last in ${printable(lastSnapshot)}`,
+      `- ${where}since ${since}: ${[change, ...facts(version)].join(', ')}; last in the backup of ${times.clock(timeIn(lastSnapshot))}`,
       ...lines(text),
     ];
   };

@@ -2,7 +2,10 @@
 import type { RollbackEntry, RollbackPlan, RollbackReport } from '../../index.js';
 import { tellEffects } from '../effects.js';
 import { count, formatBytes, printable } from '../text.js';
+import { thingAt } from './page/things.js';
 import type { PendingRollback } from './record.js';
+import { timeIn } from './snapshots.js';
+import { type Reader, Times } from './times.js';
 
 const ACTIONS = [
   ['add', 'Comes back'],
@@ -11,20 +14,64 @@ const ACTIONS = [
   ['keep-live', 'Differs, and stays as it is'],
 ] as const;
 
+/** Things that a sentence names. */
+const NAMED = 5;
+/** So many characters of a name stand in a sentence: there is little room in an approval. */
+const LONGEST = 40;
+
 /** The way back where the gateway cannot help. */
 export const WITHOUT_GATEWAY =
   'If OpenClaw does not start afterwards, run "openclaw b2-backup undo" in a shell.';
 
+/** What a person gets, loses and can do about it, in a few sentences; what would run and be allowed stands elsewhere. */
+export function summary(
+  plan: RollbackPlan,
+  { undo, most = NAMED, ...reader }: Reader & { readonly undo: boolean; readonly most?: number },
+): string {
+  const { entries, createdAt, needsRestart } = plan;
+  const named = (...actions: readonly string[]): string =>
+    things(
+      entries.filter(({ action }) => actions.includes(action)).map(({ path }) => path),
+      most,
+    );
+  const [back, gone] = [named('add', 'replace'), named('delete')];
+  const to = new Times(reader).day(createdAt);
+  return [
+    `${undo ? 'Undoes the last rollback: goes' : 'Goes'} back to ${to}${back === '' ? '.' : `: ${back}.`}`,
+    ...(gone === '' ? [] : [`Removed: ${gone}.`]),
+    needsRestart ? 'OpenClaw restarts, about 30 seconds.' : 'No restart is needed.',
+    'You can undo it.',
+    ...(needsRestart ? [WITHOUT_GATEWAY] : []),
+  ].join(' ');
+}
+
+/** `conversations of main since then, MEMORY.md and 4 more files` */
+function things(paths: readonly string[], most: number): string {
+  const all = paths.map((path) => {
+    const { part, name } = thingAt(path);
+    const short = name.length > LONGEST ? `${name.slice(0, LONGEST - 1)}…` : name;
+    return part === 'conversations' ? `${short} since then` : short;
+  });
+  const shown = [...new Set(all)].slice(0, most);
+  const more = all.filter((name) => !shown.includes(name)).length;
+  const parts = more === 0 ? shown : [...shown, count(more, 'more file')];
+  return parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`;
+}
+
 /** What a rollback would do; at most `limit` paths of each kind. */
-export function tellPlan(plan: RollbackPlan, { limit }: { limit: number }): string {
-  const { snapshot, entries, bytes, fetchBytes, needsRestart, warnings } = plan;
+export function tellPlan(
+  plan: RollbackPlan,
+  { limit, ...how }: Reader & { readonly limit: number; readonly undo: boolean },
+): string {
+  const { createdAt, entries, warnings } = plan;
   const changes = entries.filter(({ action }) => action !== 'keep-live');
   const notes = warnings.map((warning) => `Note: ${printable(warning)}`);
   if (changes.length === 0) {
     const [[action, meaning]] = ACTIONS.slice(-1) as [(typeof ACTIONS)[number]];
     const stays = tellAction(entries, action, meaning, limit);
-    const what = entries.length === 0 ? 'Everything' : 'Everything else';
-    return [`${what} is as in ${printable(snapshot)} already.`, ...stays, ...notes].join('\n');
+    const what = entries.length === 0 ? 'everything' : 'everything else';
+    const first = `Nothing would change: ${what} is as in the backup of ${new Times(how).day(createdAt)}.`;
+    return [first, ...stays, ...notes].join('\n');
   }
   const touched = [
     [plan.touches.configuration, 'the configuration of OpenClaw'],
@@ -34,13 +81,9 @@ export function tellPlan(plan: RollbackPlan, { limit }: { limit: number }): stri
   const what = touched.filter(([is]) => is).map(([, name]) => name);
   return [
     ...tellEffects(plan.effects, limit),
-    `Rolling back to ${printable(snapshot)}: ${count(changes.length, 'path')}, ${formatBytes(bytes)}, of which ` +
-      `${formatBytes(fetchBytes)} are fetched.`,
+    summary(plan, how),
     ...ACTIONS.flatMap(([action, meaning]) => tellAction(entries, action, meaning, limit)),
     ...(what.length === 0 ? [] : [`This touches ${what.join(', ')}.`]),
-    needsRestart ? 'OpenClaw restarts for this.' : 'No restart is needed.',
-    'A safety snapshot is made first; undo brings back what is there now.',
-    ...(needsRestart ? [WITHOUT_GATEWAY] : []),
     ...notes,
   ].join('\n');
 }
@@ -63,23 +106,19 @@ function tellAction(
 
 function tellEntry({ path, bytes, database, reason }: RollbackEntry): string {
   const facts = [
-    ...(database ? ['database'] : []),
     ...(bytes > 0 ? [formatBytes(bytes)] : []),
     ...(reason === undefined ? [] : [printable(reason)]),
   ];
-  return `  ${printable(path)}${facts.length === 0 ? '' : ` (${facts.join(', ')})`}`;
+  const name = database && changesAlways(path) ? thingAt(path).name : printable(path);
+  return `  ${name}${facts.length === 0 ? '' : ` (${facts.join(', ')})`}`;
 }
 
 /** What a rollback has come to, right after it was asked for. */
-export function tellRollback({
-  outcome,
-  snapshot,
-  safety,
-  failed,
-  warnings,
-  ...rest
-}: RollbackReport): string {
-  const to = printable(snapshot ?? 'the snapshot');
+export function tellRollback(
+  { outcome, snapshot, safety, failed, warnings, ...rest }: RollbackReport,
+  reader: Reader,
+): string {
+  const to = backupOf(snapshot, reader);
   const first = {
     nothing: `Everything is as in ${to} already; nothing was done.`,
     waiting: `Ready to roll back to ${to}. OpenClaw restarts in a moment, and I will say how it went.`,
@@ -89,7 +128,7 @@ export function tellRollback({
   }[outcome];
   return [
     first ?? `Rollback to ${to}: ${printable(outcome)}`,
-    ...(safety === undefined ? [] : [`What was there is in ${printable(safety)}; undo brings it back.`]),
+    ...(safety === undefined ? [] : ['What was there before is kept; undo brings it back.']),
     ...failed.map(
       ({ path, code, message }) =>
         `${code === 'B2_REFUSED' ? 'Not all as it was' : 'Not restored'}: ${printable(path)}: ${printable(message)}`,
@@ -99,27 +138,32 @@ export function tellRollback({
   ].join('\n');
 }
 
+/** `the backup of Thursday, 26 November, 00:00` */
+function backupOf(snapshot: string | undefined, reader: Reader): string {
+  if (snapshot === undefined || snapshot === '') return 'the backup';
+  return `the backup of ${new Times(reader).day(timeIn(snapshot))}`;
+}
+
 /** The way out where neither a start nor a stop of the gateway could finish one. */
 const RESUME = 'To finish it, run "openclaw b2-backup restore --resume" in a shell.';
 
 /** What became of a rollback over a restart; of one that nobody here asked for, the snapshot is not known. */
-export function tellOutcome({
-  outcome,
-  snapshot,
-  undo,
-  late = [],
-  left = [],
-  problem,
-}: PendingRollback): string {
-  const what = undo ? 'The last rollback was undone' : `OpenClaw was rolled back to ${printable(snapshot)}`;
+export function tellOutcome(
+  { outcome, snapshot, undo, late = [], left = [], problem }: PendingRollback,
+  reader: Reader,
+): string {
+  const to = backupOf(snapshot, reader);
   if (outcome === 'open') {
-    const which = snapshot === '' ? 'A rollback' : `The rollback to ${printable(snapshot)}`;
+    const which = snapshot === '' ? 'A rollback' : `The rollback to ${to}`;
     return [`${which} was only half finished.`, ...remarks({ late, left, problem }), RESUME].join('\n');
   }
+  const done = undo
+    ? 'The last rollback was undone.'
+    : `OpenClaw was rolled back to ${to}. "/b2 undo" takes it back.`;
   const first =
     outcome === 'applied'
-      ? `${what}.`
-      : `The rollback to ${printable(snapshot)} could not be finished; everything is as it was before.`;
+      ? done
+      : `The rollback to ${to} could not be finished; everything is as it was before.`;
   return [first, ...remarks({ late, left, problem })].join('\n');
 }
 
@@ -134,7 +178,14 @@ function remarks({
 }): string[] {
   return [
     ...(problem === undefined ? [] : [`The reason: ${printable(problem)}`]),
-    ...late.map((path) => `Changed meanwhile, and kept for undo: ${printable(path)}`),
+    ...late
+      .filter((path) => !changesAlways(path))
+      .map((path) => `Changed meanwhile, and kept for undo: ${printable(path)}`),
     ...left.map((path) => `Not removed, since it holds something else: ${printable(path)}`),
   ];
+}
+
+/** Databases of the host, to which it writes in every turn: that they have changed meanwhile says nothing. */
+function changesAlways(path: string): boolean {
+  return /^(?:state\/openclaw|agents\/[^/]+\/agent\/openclaw-agent)\.sqlite$/.test(path);
 }

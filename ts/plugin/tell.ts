@@ -9,42 +9,126 @@ import type {
   SnapshotInfo,
 } from '../../index.js';
 import { progressInWords } from '../cli/progress-line.js';
-import { BackupError, type ErrorCode } from '../errors.js';
+import { BackupError, type ErrorCode, isErrorCode } from '../errors.js';
 import { onlyApplicationKey, sortRemarks } from '../secrets.js';
 import { count, formatBytes, formatCount, formatDuration, lacks, printable } from '../text.js';
+import { ADVICE } from './page/advice.js';
+import { inWords } from './page/things.js';
+import type { Verdict } from './page/verdict.js';
 import type { Record } from './record.js';
-import { byTime, isOurs, madeAt, reasonInWords, reasonOf } from './snapshots.js';
+import { byTime, isOurs, madeAt, reasonInWords, reasonOf, timeIn } from './snapshots.js';
 import type { GatewayStatus } from './status.js';
 import { type Reader, Times } from './times.js';
 
 /** Files named of each snapshot. */
 const MOST = 3;
+/** So many characters of a sentence stand in what a model reads besides the text: 20 snapshots are 1,500 tokens at most. */
+const LONGEST = 80;
 
 const ORIGINAL =
   'of the original plugin, not authenticated: only a command in a shell restores it, into a directory';
 
 const NOT_SEALED = 'not encrypted: whoever can write to the bucket can have made it';
 
-/** The snapshots, newest first, at most `limit` of them. */
+/** How snapshots are listed. */
+export interface Listing extends Reader {
+  /** So many at most. */
+  readonly limit: number;
+  /** All that there are, where only some are listed: their times have to tell them from these. */
+  readonly among?: readonly SnapshotInfo[];
+}
+
+/** The snapshots, newest first, at most `limit` of them. Each is named by its time, and by its id where that would not do. */
 export function tellList(
   { snapshots, warnings }: Pick<ListReport, 'snapshots' | 'warnings'>,
-  { limit, ...reader }: Reader & { readonly limit: number },
+  { limit, among = snapshots, ...reader }: Listing,
 ): string {
   if (snapshots.length === 0) return lines('There are no snapshots yet.', ...notes(warnings));
-  const times = new Times(reader);
   const newestFirst = snapshots.toSorted((a, b) => byTime(b, a));
   const older = snapshots.length - limit;
   // Where nothing is encrypted, one word about it is enough.
   const sealed = snapshots.some(({ authenticated }) => authenticated);
+  const telling = new Telling(among, reader);
   return lines(
     `${count(snapshots.length, 'snapshot')}, newest first:`,
     ...newestFirst
       .slice(0, limit)
-      .flatMap((snapshot) => tellSnapshot(snapshot, times, sealed && isDoubtful(snapshot))),
+      .flatMap((snapshot) => tellSnapshot(snapshot, telling, sealed && isDoubtful(snapshot))),
     ...(older > 0 ? [`and ${formatCount(older)} older`] : []),
     ...(sealed || !snapshots.some(isDoubtful) ? [] : [`Note: ${NOT_SEALED}`]),
     ...notes(warnings),
   );
+}
+
+/** A snapshot in a few words, for programs that show it, and models that read it. */
+export interface Brief {
+  /** Local time; what the tool takes for it. */
+  readonly time: string;
+  /** Only where the time would not do. */
+  readonly id?: string;
+  readonly made?: string;
+  readonly machine?: string;
+  readonly size?: string;
+  readonly changed?: string;
+  readonly lacks?: string;
+  readonly problem?: string;
+}
+
+/** The snapshots in a few words, newest first, at most `limit` of them. */
+export function briefs(
+  snapshots: readonly SnapshotInfo[],
+  { limit, among = snapshots, ...reader }: Listing,
+): readonly Brief[] {
+  const telling = new Telling(among, reader);
+  return snapshots
+    .toSorted((a, b) => byTime(b, a))
+    .slice(0, limit)
+    .map((snapshot) => telling.brief(snapshot));
+}
+
+/** What tells the snapshots of a list from each other. */
+class Telling {
+  readonly times: Times;
+  readonly #seen = new Map<string, number>();
+  readonly #hasOwn: boolean;
+
+  constructor(snapshots: readonly SnapshotInfo[], reader: Reader) {
+    this.times = new Times(reader);
+    this.#hasOwn = snapshots.some(({ thisMachine }) => thisMachine);
+    for (const snapshot of snapshots) {
+      const time = this.time(snapshot);
+      this.#seen.set(time, (this.#seen.get(time) ?? 0) + 1);
+    }
+  }
+
+  time(snapshot: SnapshotInfo): string {
+    return this.times.clock(snapshot.createdAt, madeAt(snapshot));
+  }
+
+  /** Set where the time alone means another one, or several: words are about this machine's own. */
+  idOf(snapshot: SnapshotInfo): string | undefined {
+    const isOwn = snapshot.thisMachine || !this.#hasOwn;
+    const alone = this.#seen.get(this.time(snapshot)) === 1 && !Number.isNaN(madeAt(snapshot));
+    return isOwn && alone && isOurs(snapshot) ? undefined : printable(snapshot.id);
+  }
+
+  brief(snapshot: SnapshotInfo): Brief {
+    const { machine, thisMachine, bytes, problem, changes, remarks, moreRemarks } = snapshot;
+    const id = this.idOf(snapshot);
+    const reason = reasonOf(snapshot);
+    const missing = lacks(remarks, moreRemarks);
+    return {
+      time: this.time(snapshot),
+      ...(id === undefined ? {} : { id }),
+      ...(reason === undefined ? {} : { made: reasonInWords(reason) }),
+      ...(thisMachine || machine === '' ? {} : { machine: printable(machine) }),
+      ...(problem === undefined
+        ? { size: formatBytes(bytes) }
+        : { problem: printable(problem).slice(0, LONGEST) }),
+      ...(changes === undefined ? {} : { changed: tellChanges(changes).slice(0, LONGEST) }),
+      ...(missing === undefined ? {} : { lacks: missing.slice(0, LONGEST) }),
+    };
+  }
 }
 
 /** What a push did, in one line. */
@@ -67,6 +151,22 @@ export function tellPush(report: PushReport): string {
       : [`${count(leftOut.length, 'file')} with secrets left out, because nothing is encrypted`]),
     ...(saved.length === 0 ? [] : [`${count(saved.length, 'file')} saved with a remark`]),
   ].join('; ');
+}
+
+/** The same for a person who asked for it: the snapshot is named by its time. */
+export function tellBackup(report: PushReport, reader: Reader): string {
+  const { snapshot, resumed } = report;
+  const times = new Times(reader);
+  const named = (id: string) => times.clock(timeIn(id));
+  const text = tellPush({
+    ...report,
+    ...(snapshot === undefined ? {} : { snapshot: `of ${named(snapshot)}` }),
+    ...(resumed === undefined ? {} : { resumed: `the one of ${named(resumed)}` }),
+  });
+  const { bytes, files } = report;
+  return snapshot === undefined
+    ? `${text}; it has ${count(files, 'file')}, ${formatBytes(bytes)}`
+    : `Backed up. ${text}`;
 }
 
 /** Why backups that succeed are a failure all the same; nothing where they are not. */
@@ -106,12 +206,16 @@ interface Trouble {
   readonly message: string;
 }
 
-/** Whether the state is backed up, since when, and where. */
-export function tellStatus(standing: GatewayStatus, now: Date, timeZone?: string): string {
+/** Whether the state is backed up, since when, and where; the verdict that the page shows, too, first. */
+export function tellStatus(
+  standing: GatewayStatus,
+  { verdict, ...reader }: Reader & { readonly verdict?: Verdict },
+): string {
   const { problem, running, schedule, nextAt, bucket, bucketProblem, pruneProblem } = standing;
   const { verifyProblem, drillProblem, drillSkipped } = standing;
-  const times = new Times({ now, timeZone });
+  const times = new Times(reader);
   return lines(
+    ...(verdict === undefined ? [] : tellVerdict(verdict)),
     ...(problem === undefined ? [] : [`Nothing can be backed up: ${trouble(problem)}`]),
     ...(running === undefined ? [] : [`A backup is running (${printable(running.phase)}).`]),
     ...failuresOf(standing, times),
@@ -131,27 +235,33 @@ export function tellStatus(standing: GatewayStatus, now: Date, timeZone?: string
   );
 }
 
+function tellVerdict({ title, todo }: Verdict): string[] {
+  return [`${printable(title)}.${todo === undefined ? '' : ` ${printable(todo)}`}`];
+}
+
 /** How far a push is. */
 export function tellProgress(event: ProgressEvent): string {
   return progressInWords(event);
 }
 
-function tellSnapshot(snapshot: SnapshotInfo, times: Times, doubtful: boolean): string[] {
-  const { id, machine, thisMachine, createdAt, files, bytes, problem, changes } = snapshot;
+function tellSnapshot(snapshot: SnapshotInfo, telling: Telling, doubtful: boolean): string[] {
+  const { machine, thisMachine, createdAt, files, bytes, problem, changes, doubt } = snapshot;
   const reason = reasonOf(snapshot);
   const missing = lacks(snapshot.remarks, snapshot.moreRemarks);
   const facts = [
-    times.tell(createdAt, madeAt(snapshot)),
+    telling.times.tell(createdAt, madeAt(snapshot)),
     ...(reason === undefined ? [] : [`made ${reasonInWords(reason)}`]),
     ...(problem === undefined ? [count(files, 'file'), formatBytes(bytes)] : []),
     ...(thisMachine || machine === '' ? [] : [`of machine ${printable(machine)}`]),
   ];
+  const id = telling.idOf(snapshot);
   return [
     `- ${facts.join(', ')}`,
-    `  ${printable(id)}`,
+    ...(id === undefined ? [] : [`  its id: ${id}`]),
     ...(changes === undefined ? [] : [`  ${tellChanges(changes)}`]),
     ...(missing === undefined ? [] : [`  incomplete: it lacks ${missing}`]),
     ...(problem === undefined ? [] : [`  cannot be used: ${printable(problem)}`]),
+    ...(doubt === undefined ? [] : [`  its time cannot be right: ${printable(doubt)}`]),
     ...(doubtful ? [`  ${NOT_SEALED}`] : []),
     ...(isOurs(snapshot) ? [] : [`  ${ORIGINAL}`]),
   ];
@@ -162,25 +272,16 @@ function isDoubtful(snapshot: SnapshotInfo): boolean {
   return isOurs(snapshot) && !snapshot.authenticated && snapshot.problem === undefined;
 }
 
-function tellChanges(changes: SnapshotChanges): string {
-  const most = changes.most
-    .slice(0, MOST)
-    .map(({ path, bytes }) => `${printable(path)} (${formatBytes(bytes)})`);
-  const stored = `${changedFiles(changes)}, ${formatBytes(changes.storedBytes)} stored`;
-  return most.length === 0 ? stored : `${stored}; most in ${most.join(', ')}`;
-}
-
-function changedFiles({ added, changed, removed }: SnapshotChanges): string {
-  const parts = [
-    [added, 'new'],
-    [changed, 'changed'],
-    [removed, 'gone'],
-  ] as const;
-  const told = parts.filter(([number]) => number > 0);
-  if (told.length === 0) return 'no file changed';
-  return told
-    .map(([number, what], at) => `${at === 0 ? count(number, 'file') : formatCount(number)} ${what}`)
-    .join(', ');
+/** `conversations of main, MEMORY.md and 11 more files; 3.1 MB stored` */
+function tellChanges({ added, changed, removed, storedBytes, most }: SnapshotChanges): string {
+  const files = added + changed + removed;
+  if (files === 0) return 'no file changed';
+  const what = inWords(
+    most.map(({ path }) => path),
+    files,
+    MOST,
+  );
+  return `changed: ${what}; ${formatBytes(storedBytes)} stored`;
 }
 
 function failuresOf({ failures, lastFailure }: GatewayStatus, times: Times): string[] {
@@ -192,11 +293,9 @@ function failuresOf({ failures, lastFailure }: GatewayStatus, times: Times): str
   return [`${which} ${have} failed${because}`];
 }
 
-function lastOf({ lastSuccessAt, lastSnapshot, bucket }: GatewayStatus, times: Times): string {
+function lastOf({ lastSuccessAt, bucket }: GatewayStatus, times: Times): string {
   const at = lastSuccessAt ?? bucket?.lastSnapshotAt;
-  const snapshot = lastSnapshot ?? bucket?.lastSnapshot;
-  if (at === undefined) return 'Nothing has been backed up yet.';
-  return `Last backup: ${times.tell(at)}${snapshot === undefined ? '' : `, snapshot ${printable(snapshot)}`}`;
+  return at === undefined ? 'Nothing has been backed up yet.' : `Last backup: ${times.tell(at)}`;
 }
 
 /** What the newest snapshot lacks. */
@@ -218,7 +317,9 @@ function bucketOf(report: NonNullable<GatewayStatus['bucket']>, times: Times): s
     `Bucket: ${where}; ${count(snapshots, 'snapshot')}, ${formatBytes(storedBytes)}`,
     ...(provenSnapshot === undefined || provenAt === undefined
       ? []
-      : [`Last proven: ${times.tell(provenAt)}, by a trial restore of ${printable(provenSnapshot)}`]),
+      : [
+          `Last proven: ${times.tell(provenAt)}, by a trial restore of what was made ${times.tell(timeIn(provenSnapshot))}`,
+        ]),
     ...(pending ? ['An upload was cut off; the next backup finishes it.'] : []),
     ...notes([...warnings, ...onlyApplicationKey({ opensWith }, 'openclaw b2-backup')]),
   ];
@@ -226,6 +327,21 @@ function bucketOf(report: NonNullable<GatewayStatus['bucket']>, times: Times): s
 
 function notes(warnings: readonly string[]): string[] {
   return warnings.map((warning) => `Note: ${printable(warning)}`);
+}
+
+/** Errors of which the message says all: what was asked for, or who asked. */
+const PLAIN: ReadonlySet<string> = new Set([
+  'B2_USAGE',
+  'B2_NOT_APPROVED',
+  'B2_PLAN_CHANGED',
+  'B2_NEEDS_CHOICE',
+]);
+
+/** A failure with its code, and what to do about it. */
+export function tellTrouble(error: Trouble): string {
+  const { code } = error;
+  const advice = PLAIN.has(code) || !isErrorCode(code) ? undefined : ADVICE[code];
+  return advice === undefined ? trouble(error) : `${advice.what}: ${trouble(error)}\n${advice.todo}`;
 }
 
 function trouble({ message, code }: Trouble): string {

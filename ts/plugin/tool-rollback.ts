@@ -4,12 +4,15 @@ import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import type { ToolResult } from './api.js';
 import type { Backup } from './backup.js';
+import { findFiles } from './files.js';
 import { hideKeys } from './hide.js';
-import type { Asker } from './rollback.js';
-import { tellList } from './tell.js';
+import { verdictOf } from './page/verdict.js';
+import { type Asker, planNumber } from './rollback.js';
+import { briefs, tellList, tellStatus } from './tell.js';
 import { tellDiff } from './tell-diff.js';
 import { tellHistory } from './tell-history.js';
 import { tellPlan, tellRollback } from './tell-rollback.js';
+import type { Reader } from './times.js';
 import { type Parameters, result } from './tool-shape.js';
 import { loadLanguages } from './words/dates.js';
 import { findSnapshots } from './words.js';
@@ -28,40 +31,60 @@ const SHOWN = 60;
 /** Versions that history shows unless told otherwise. */
 const VERSIONS = 20;
 
+/** When and where the answer is read. */
+export function readerOf({ now, backup: { timeZone } }: Call): Reader {
+  return { now, timeZone };
+}
+
+/** Tells how the backups stand. */
+export async function status(call: Call): Promise<ToolResult> {
+  const { backup, operation } = call;
+  const standing = await backup.status({ bucket: true }, operation);
+  const verdict = verdictOf(await backup.view.facts());
+  return result(tellStatus(standing, { ...readerOf(call), verdict }), { backups: standing });
+}
+
 /** Compares two snapshots, or one with the present. */
 export async function diff(call: Call): Promise<ToolResult> {
   const { backup, parameters, operation } = call;
-  const { snapshot = 'latest', with: other, paths, limit = SHOWN } = parameters;
+  const { snapshot = 'latest', with: other, limit = SHOWN } = parameters;
   const { snapshots } = await backup.list(operation);
   const from = await choose(call, snapshot, snapshots);
   if (typeof from === 'object') return from;
   const to = other === undefined || other === 'live' ? 'live' : await choose(call, other, snapshots);
   if (typeof to === 'object') return to;
+  const files = await filesOf(call, from);
+  if ('unclear' in files) return result(files.unclear, { unclear: true });
   const report = withoutKeys(
-    await backup.diff({ from, to, ...lines(call.asker), ...only(paths) }, operation),
+    await backup.diff({ from, to, ...lines(call.asker), ...only(files.paths) }, operation),
   );
-  const entries = report.entries.slice(0, limit);
-  const details = { ...report, entries, omittedEntries: report.entries.length - entries.length };
-  return result(tellDiff(report, { limit }), details);
+  const { added, removed, changed, entries } = report;
+  const shown = entries.slice(0, limit).map(({ path, change }) => ({ path, change }));
+  const details = { added, removed, changed, entries: shown, omittedEntries: entries.length - shown.length };
+  return result(tellDiff(report, { ...readerOf(call), limit }), details);
 }
 
 /** Tells the versions of one file. */
-export async function history({ backup, parameters, now, operation, asker }: Call): Promise<ToolResult> {
-  const { paths = [], limit = VERSIONS } = parameters;
-  const [path] = paths;
-  if (path === undefined || paths.length > 1) {
-    throw new BackupError('history needs exactly one file in paths, such as workspace/MEMORY.md', {
-      code: 'B2_USAGE',
-    });
+export async function history(call: Call): Promise<ToolResult> {
+  const { backup, parameters, operation, asker } = call;
+  const { paths: [name, second] = [], limit = VERSIONS } = parameters;
+  if (name === undefined || second !== undefined) {
+    throw new BackupError('history needs exactly one file, such as MEMORY.md', { code: 'B2_USAGE' });
   }
+  const files = await filesOf(call, 'latest');
+  if ('unclear' in files) return result(files.unclear, { unclear: true });
+  const [path = name] = files.paths ?? [];
   const found = await backup.history({ path, ...lines(asker) }, operation);
   const report = { ...found, versions: found.versions.map(withoutKey) };
-  const versions = report.versions.toReversed().slice(0, limit);
-  const details = { ...report, versions, totalVersions: report.versions.length };
-  return result(tellHistory(report, { now, timeZone: backup.timeZone, limit }), details);
+  const versions = report.versions
+    .toReversed()
+    .slice(0, limit)
+    .map(({ createdAt, change, bytes }) => ({ createdAt, change, bytes }));
+  const details = { path, versions, totalVersions: report.versions.length };
+  return result(tellHistory(report, { ...readerOf(call), limit }), details);
 }
 
-/** A plan that was made for a call, or an answer that asks which snapshot is meant. */
+/** A plan that was made for a call, or an answer that asks which snapshot or file is meant. */
 export type Made =
   | { readonly call: Call; readonly options: RollbackOptions; readonly plan: RollbackPlan }
   | { readonly asks: ToolResult };
@@ -69,13 +92,15 @@ export type Made =
 /** Makes the plan that the parameters describe. */
 export async function makePlan(call: Call): Promise<Made> {
   const { backup, parameters, operation } = call;
-  const { snapshot = 'latest', paths, exact, undo } = parameters;
+  const { snapshot = 'latest', exact, undo } = parameters;
   let options: RollbackOptions = { undo: true };
   if (undo !== true) {
     const { snapshots } = await backup.list(operation);
     const id = await choose(call, snapshot, snapshots);
     if (typeof id === 'object') return { asks: id };
-    options = { snapshot: id, ...only(paths), ...(exact === undefined ? {} : { exact }) };
+    const files = await filesOf(call, id);
+    if ('unclear' in files) return { asks: result(files.unclear, { unclear: true }) };
+    options = { snapshot: id, ...only(files.paths), ...(exact === undefined ? {} : { exact }) };
   }
   return { call, options, plan: await backup.rollbacks.plan(options, call.asker, operation) };
 }
@@ -89,8 +114,8 @@ export async function planText({
   const { parameters } = call;
   const changes = plan.entries.some(({ action }) => action !== 'keep-live');
   const texts = changes ? await changedText(call, plan.snapshot, options) : [];
-  const { limit = SHOWN } = parameters;
-  return { text: [tellPlan(plan, { limit }), ...texts].join('\n'), changes };
+  const { limit = SHOWN, undo = false } = parameters;
+  return { text: [tellPlan(plan, { ...readerOf(call), limit, undo }), ...texts].join('\n'), changes };
 }
 
 /** Tells what a rollback would do, and gives its plan. */
@@ -100,37 +125,43 @@ export async function preview(call: Call): Promise<ToolResult> {
   const { plan } = made;
   const { text, changes } = await planText(made);
   const { undo, limit = SHOWN } = call.parameters;
-  const next = `To do it, when the user agrees: ${undo === true ? 'undo' : 'restore'} with plan ${plan.hash}`;
+  const number = planNumber(plan.hash);
+  const next = `To do it, when the user agrees: ${undo === true ? 'undo' : 'restore'} with plan ${number}`;
   const details = {
-    ...plan,
-    entries: plan.entries.slice(0, limit),
+    plan: number,
+    entries: plan.entries.slice(0, limit).map(({ path, action }) => ({ path, action })),
     totalEntries: plan.entries.length,
-    effects: plan.effects.slice(0, limit),
     totalEffects: plan.effects.length,
+    needsApproval: plan.needsApproval.slice(0, limit),
+    needsRestart: plan.needsRestart,
   };
   return result(changes ? `${text}\n${next}` : text, details);
 }
 
 /** Carries out a plan that was shown, if the owner has approved it where that is needed. */
-export async function rollBack({ backup, parameters, operation, asker }: Call): Promise<ToolResult> {
+export async function rollBack(call: Call): Promise<ToolResult> {
+  const { backup, parameters, operation, asker } = call;
   const { plan, action } = parameters;
   const planned = plan === undefined ? undefined : backup.rollbacks.planned(plan, asker);
   const other = planned !== undefined && (planned.options.undo === true) !== (action === 'undo');
   if (plan === undefined || other) {
-    throw new BackupError('make a preview first, show it to the user, and pass on its plan', {
+    throw new BackupError('make a preview first, show it to the user, and pass on the number of its plan', {
       code: 'B2_USAGE',
     });
   }
-  const report = await backup.rollbacks.carryOut(plan, asker, operation);
-  return result(tellRollback(report), report);
+  const report = await backup.rollbacks.carryOut(planned?.plan.hash ?? plan, asker, operation);
+  const { outcome, failed, late, left } = report;
+  return result(tellRollback(report, readerOf(call)), {
+    outcome,
+    failed: failed.slice(0, SHOWN),
+    late: late.slice(0, SHOWN),
+    left: left.slice(0, SHOWN),
+  });
 }
 
 /** From the present to the snapshot, as far as it is text. */
-async function changedText(
-  { backup, asker, operation }: Call,
-  snapshot: string,
-  { paths }: RollbackOptions,
-): Promise<string[]> {
+async function changedText(call: Call, snapshot: string, { paths }: RollbackOptions): Promise<string[]> {
+  const { backup, asker, operation } = call;
   // Of everything it would be too much to read; who wants to see it names paths.
   if (paths === undefined || asker.workspace === undefined) return [];
   const report = withoutKeys(
@@ -141,29 +172,41 @@ async function changedText(
     ? []
     : [
         'What changed since the snapshot, and goes back:',
-        tellDiff({ ...report, entries: text }, { limit: SHOWN }),
+        tellDiff({ ...report, entries: text }, { ...readerOf(call), limit: SHOWN }),
       ];
 }
 
 /** The id that the words mean, or an answer that asks. */
 async function choose(
-  { now, backup: { timeZone } }: Call,
+  call: Call,
   words: string,
   snapshots: readonly SnapshotInfo[],
 ): Promise<string | ToolResult> {
+  const { asker, now, backup } = call;
+  const { timeZone } = backup;
+  const how = { now, timeZone, among: snapshots };
   const found = findSnapshots(words, snapshots, { now, timeZone, languages: await loadLanguages() });
   if (found.kind === 'one') return found.snapshot.id;
   const nearest = found.kind === 'none' && found.nearest !== undefined ? [found.nearest] : [];
   const candidates = found.kind === 'several' ? found.candidates : nearest;
   const lines = [`It is not certain which snapshot "${words}" means: ${found.why}`];
   if (candidates.length > 0) {
-    const limit = candidates.length;
+    const next = 'with the time that stands there, or with the id where there is one:';
     lines.push(
-      'Ask the user, then call again with the id:',
-      tellList({ snapshots: [...candidates], warnings: [] }, { now, timeZone, limit }),
+      asker.by === 'agent' ? `Ask the user, then call again ${next}` : `Say it ${next}`,
+      tellList({ snapshots: [...candidates], warnings: [] }, { ...how, limit: candidates.length }),
     );
   }
-  return result(lines.join('\n'), { uncertain: words, why: found.why, candidates });
+  const briefly = briefs(candidates, { ...how, limit: candidates.length });
+  return result(lines.join('\n'), { uncertain: words, why: found.why, candidates: briefly });
+}
+
+/** The paths that the names of a call mean; none where it is about everything. */
+async function filesOf(
+  { backup, parameters: { paths }, asker: { workspace }, operation }: Call,
+  snapshot: string,
+): Promise<{ readonly paths?: readonly string[] } | { readonly unclear: string }> {
+  return paths === undefined ? {} : findFiles(paths, { backup, snapshot, workspace, operation });
 }
 
 /** Lines are told of the own files of an agent alone, and of none where it is not known which these are. */
@@ -175,7 +218,7 @@ function withoutKeys(report: DiffReport): DiffReport {
   return { ...report, entries: report.entries.map(withoutKey) };
 }
 
-/** Details are read by the model, too. */
+/** What is told, a model reads. */
 function withoutKey<T extends { text?: string }>(part: T): T {
   return part.text === undefined ? part : { ...part, text: hideKeys(part.text) };
 }

@@ -28,15 +28,15 @@ export const PARAMETERS = {
         'list says for each snapshot when and why it was made, how big it is and which files changed most. ' +
         'diff compares a snapshot with the present, or with the snapshot in "with". history tells the versions of one file over all snapshots: since when, in which ' +
         'snapshot, how big, and which lines changed. preview tells what a rollback would ' +
-        'do and gives a plan; restore carries that plan out; undo takes the last rollback back (preview with undo: true ' +
+        'do and gives the number of a plan; restore carries that plan out; undo takes the last rollback back (preview with undo: true ' +
         'gives its plan).',
     },
     snapshot: {
       type: 'string',
       description:
-        'For diff and preview: which one, by id or as "yesterday". ' +
+        'For diff and preview: which one, by its time or as "yesterday". ' +
         'Also "latest", "from before compaction", "February 15th", "2 days ago". ' +
-        'When the words fit several, the answer names them: ask the user, then use the id.',
+        'When the words fit several, the answer names them: ask the user, then use the time or id that stands there.',
     },
     with: {
       type: 'string',
@@ -46,8 +46,8 @@ export const PARAMETERS = {
       type: 'array',
       items: { type: 'string' },
       description:
-        'For diff, preview, history: which, as "workspace/MEMORY.md". ' +
-        'Files or patterns relative to the state directory; "workspace/**" is everything below. Everything when left out. ' +
+        'For diff, preview, history: which files, as "MEMORY.md". ' +
+        '"MEMORY.md" is your own; others by their path in the state directory; "workspace/**" is everything below. Everything when left out. ' +
         'history takes exactly one file.',
     },
     exact: {
@@ -57,7 +57,7 @@ export const PARAMETERS = {
         'The answer to a planted skill or hook; without it what came later stays.',
     },
     undo: { type: 'boolean', description: 'For preview: of undoing the last rollback.' },
-    plan: { type: 'string', description: 'For restore and undo: the plan that preview gave.' },
+    plan: { type: 'string', description: 'For restore and undo: the number of the plan that preview gave.' },
     limit: {
       type: 'integer',
       minimum: 1,

@@ -4,8 +4,8 @@ import type { PluginApi, Tool, ToolContext, ToolResult } from './api.js';
 import { boundRemarks } from './record.js';
 import { theBackup } from './rpc.js';
 import { workspaceOf } from './settings.js';
-import { tellList, tellProgress, tellPush, tellStatus } from './tell.js';
-import { type Call, diff, history, preview, rollBack } from './tool-rollback.js';
+import { briefs, tellBackup, tellList, tellProgress } from './tell.js';
+import { type Call, diff, history, preview, readerOf, rollBack, status } from './tool-rollback.js';
 import { ACTIONS, DESCRIPTION, PARAMETERS, type Parameters, result } from './tool-shape.js';
 
 /** The name under which the manifest promises it. */
@@ -57,27 +57,24 @@ export function createTool(
 }
 
 async function answer(call: Call): Promise<ToolResult> {
-  const { backup, parameters, now, operation } = call;
-  const { timeZone } = backup;
+  const { backup, parameters, operation } = call;
+  const reader = readerOf(call);
   switch (parameters.action) {
     case 'list': {
-      const report = await backup.list(operation);
+      const { snapshots, warnings: all } = await backup.list(operation);
       const limit = parameters.limit ?? LISTED;
-      // A model reads the details, too: only what is shown, newest first.
-      const snapshots = report.snapshots.slice(-limit).reverse();
-      const details = { total: report.snapshots.length, snapshots, warnings: report.warnings };
-      return result(tellList(report, { now, timeZone, limit }), details);
+      const warnings = backup.untold(all, call.asker.sessionKey);
+      const details = { total: snapshots.length, snapshots: briefs(snapshots, { ...reader, limit }) };
+      return result(tellList({ snapshots, warnings: [...warnings] }, { ...reader, limit }), details);
     }
-    case 'status': {
-      const status = await backup.status({ bucket: true }, operation);
-      return result(tellStatus(status, now, timeZone), { backups: status });
-    }
+    case 'status':
+      return status(call);
     case 'backup': {
       const { report, joined, inside } = await backup.push(operation);
       const part = joined ? ' (a backup was already running; this one is part of it)' : '';
       const note = inside === undefined ? part : `${part}\n${inside}`;
       const { skipped, ...rest } = report;
-      return result(`${tellPush(report)}${note}`, { ...rest, ...boundRemarks(skipped) });
+      return result(`${tellBackup(report, reader)}${note}`, { ...rest, ...boundRemarks(skipped) });
     }
     case 'diff':
       return diff(call);
