@@ -55,6 +55,7 @@ describe('what the gateway alone uses', () => {
     ['verifyWeeks', { verifyWeeks: -1 }],
     ['verifyWeeks', { verifyWeeks: '20' }],
     ['drill', { drill: 30 }],
+    ['drill', { drill: 'Boot' }],
   ])('names %s in the error about %j', (field, config) => {
     expect(() => checkPolicy(config)).toThrow(
       expect.objectContaining({

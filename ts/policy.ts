@@ -31,8 +31,8 @@ export interface Policy extends Keep {
   readonly autoRestore: boolean;
   /** Every byte that this machine stores is read within so many weeks; 0: not by itself. */
   readonly verifyWeeks: number;
-  /** Whether the newest snapshot is restored for a trial once a month. */
-  readonly drill: boolean;
+  /** Whether the newest snapshot is restored for a trial once a month, and whether OpenClaw is then started on it. */
+  readonly drill: boolean | 'boot';
 }
 
 /** Words for schedules; everything else is a cron expression. */
@@ -93,7 +93,9 @@ export function checkPolicy(config: unknown): Policy {
   });
   const keep = problems.in(() => checkKeep(file));
   const autoRestore = problems.in(() => trueOrFalse(file, 'autoRestore', true));
-  const drill = problems.in(() => trueOrFalse(file, 'drill', true));
+  const drill = problems.in(() =>
+    file['drill'] === 'boot' ? ('boot' as const) : trueOrFalse(file, 'drill', true, ' or "boot"'),
+  );
   const verifyWeeks = problems.in(() => whole(file, 'verifyWeeks', 20, 0));
   return problems.none({ schedule, ...keep, autoRestore, verifyWeeks, drill } as Policy);
 }
@@ -122,9 +124,14 @@ function zone(value: unknown): string | undefined {
   }
 }
 
-function trueOrFalse(file: Readonly<Record<string, unknown>>, field: string, byDefault: boolean): boolean {
+function trueOrFalse(
+  file: Readonly<Record<string, unknown>>,
+  field: string,
+  byDefault: boolean,
+  or = '',
+): boolean {
   const value = file[field] ?? byDefault;
-  if (typeof value !== 'boolean') throw wrong(field, `must be true or false, not ${kind(value)}`);
+  if (typeof value !== 'boolean') throw wrong(field, `must be true or false${or}, not ${kind(value)}`);
   return value;
 }
 

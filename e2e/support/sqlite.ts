@@ -21,3 +21,17 @@ export async function query(
   if (code !== 0) throw new Error(`${sql}\n${program.tail()}`);
   return JSON.parse(out) as Record<string, unknown>[];
 }
+
+const CHANGE = `
+const { DatabaseSync } = require('node:sqlite');
+const [, path, sql] = process.argv;
+new DatabaseSync(path, { enableForeignKeyConstraints: false }).exec(sql);
+`;
+
+/** Changes a database at rest, without its own rules in the way. */
+export async function change(path: string, sql: string): Promise<void> {
+  const args = ['--no-warnings', '-e', CHANGE, path, sql];
+  const program = new Program('change', node24, args, { env: environment('/') });
+  const { code } = await finish(program);
+  if (code !== 0) throw new Error(`${sql}\n${program.tail()}`);
+}

@@ -39,6 +39,7 @@ const OPTIONS = {
   keys: { type: 'boolean' },
   write: { type: 'boolean' },
   'new-bucket': { type: 'boolean' },
+  boot: { type: 'boolean' },
   'accept-missing': { type: 'string', multiple: true },
   ...SETUP_OPTIONS,
 } as const;
@@ -77,7 +78,7 @@ const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
   undo: ['dry-run', 'yes'],
   prune: ['dry-run', 'more-than-half'],
   verify: ['read-data', 'sample', 'as-of'],
-  drill: [],
+  drill: ['boot'],
   key: ['application-key', 'passphrase', 'unlock', 'force', 'yes', 'show-code'],
   doctor: ['write'],
   undelete: ['since', 'keys', 'dry-run', 'yes'],
@@ -222,7 +223,7 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
     case 'verify':
       return verifyOf(values);
     case 'drill':
-      return { name };
+      return { name, boot: values.boot === true };
     case 'adopt': {
       const machine = rest[0];
       if (machine === undefined || machine === '') {

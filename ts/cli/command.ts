@@ -90,7 +90,7 @@ export type Command =
       readonly dryRun: boolean;
       readonly yes: boolean;
     }
-  | { readonly name: 'drill' }
+  | { readonly name: 'drill'; readonly boot: boolean }
   | { readonly name: 'keyList' }
   | {
       readonly name: 'keyAdd';

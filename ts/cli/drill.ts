@@ -1,21 +1,32 @@
 /** `b2-backup drill` */
+import type { BootReport, Trial } from '../boot/drill.js';
+import { drillAndBoot } from '../boot/drill.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import {
   count,
   facts,
   fileProblems,
   formatBytes,
+  formatCount,
   formatDuration,
   formatTime,
   printable,
   remarksOf,
 } from './render.js';
 
-export async function drill({ engine, settings, operation, style }: Context): Promise<Outcome> {
-  const report = await engine.drill(settings, operation);
+export async function drill(
+  { engine, settings, operation, style }: Context,
+  boots = false,
+): Promise<Outcome> {
+  const report: Trial = boots
+    ? await drillAndBoot(engine, settings, operation)
+    : await engine.drill(settings, operation);
+  const { boot } = report;
   const { snapshot, snapshotAt, files, bytes, databases, failed, incomplete, remarks, warnings, ...rest } =
     report;
-  const proven = failed.length === 0;
+  const back = failed.length === 0;
+  const wrong = boot?.problems ?? [];
+  const proven = back && wrong.length === 0;
   return {
     exit: !proven ? EXIT.failed : incomplete ? EXIT.incomplete : EXIT.done,
     document: {
@@ -23,8 +34,10 @@ export async function drill({ engine, settings, operation, style }: Context): Pr
       ...(proven
         ? {}
         : {
-            code: failed[0]?.code ?? 'B2_DAMAGED',
-            message: `${count(failed.length, 'file')} did not come back`,
+            code: failed[0]?.code ?? 'B2_HOST_REFUSES',
+            message: back
+              ? `OpenClaw does not have all of it: ${wrong[0]}`
+              : `${count(failed.length, 'file')} did not come back`,
           }),
       snapshot,
       snapshotAt,
@@ -37,24 +50,50 @@ export async function drill({ engine, settings, operation, style }: Context): Pr
       requests: rest.requests,
       downloadedBytes: rest.downloadedBytes,
       durationMs: rest.durationMs,
-      warnings,
+      ...(boot === undefined ? {} : { boot }),
+      warnings: [...warnings, ...(boot?.warnings ?? [])],
     },
     lines: [
-      !proven
+      !back
         ? style.red('Not everything came back')
-        : incomplete
-          ? style.yellow('All that is in the newest snapshot came back, but it is incomplete')
-          : style.green('The newest snapshot came back whole'),
+        : !proven
+          ? style.red('All of it came back, but OpenClaw does not work with it as the snapshot says')
+          : incomplete
+            ? style.yellow('All that is in the newest snapshot came back, but it is incomplete')
+            : style.green('The newest snapshot came back whole'),
       ...facts([
         ['snapshot', `${printable(snapshot)}, ${formatTime(snapshotAt)}`],
         ['compared', `${count(files, 'file')}, ${formatBytes(bytes)}`],
         ['checked', count(databases, 'database')],
         ['downloaded', `${formatBytes(rest.downloadedBytes)} in ${count(rest.requests, 'request')}`],
         ['took', formatDuration(rest.durationMs)],
+        ...(boot === undefined ? [] : bootFacts(boot)),
       ]),
     ],
     chatter: proven,
-    problems: [...fileProblems(failed, 'restored', style), ...remarksOf(remarks, style)],
-    warnings,
+    problems: [
+      ...fileProblems(failed, 'restored', style),
+      ...wrong.map((problem) => `${style.red('problem:')} ${printable(problem)}`),
+      ...remarksOf(remarks, style),
+    ],
+    warnings: [...warnings, ...(boot?.warnings ?? [])],
   };
+}
+
+function bootFacts(boot: BootReport): [string, string][] {
+  const { version, alone, agents, sessions, messages, jobs, memoryFiles, problems } = boot;
+  const seen = [
+    count(agents, 'agent'),
+    `${count(sessions, 'session')} (${formatCount(messages)} with their last message)`,
+    count(jobs, 'job'),
+    count(memoryFiles, 'memory file'),
+  ];
+  return [
+    [
+      problems.length === 0 ? 'booted' : 'tried',
+      `OpenClaw ${printable(version)}, ${alone ? 'without a network' : 'kept from the network'}`,
+    ],
+    ['asked for', seen.join(', ')],
+    ['in', formatDuration(boot.durationMs)],
+  ];
 }

@@ -181,7 +181,7 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
     case 'verify':
       return verify(context, command);
     case 'drill':
-      return drill(context);
+      return drill(context, command.boot);
     case 'keyList':
       return listKeys(context);
     case 'keyAdd':

@@ -1,5 +1,6 @@
 /** `b2-backup status` */
 import type { MachineInfo } from '../../index.js';
+import { readBooted } from '../boot/record.js';
 import { onlyApplicationKey, secretInWords } from '../secrets.js';
 import { originDocument, originLines } from './origins.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
@@ -17,6 +18,7 @@ export async function status({ engine, settings, origins, operation, style }: Co
   const report = await engine.status(settings, operation);
   const { lastSnapshot, lastSnapshotAt, machine, opensWith } = report;
   const warnings = [...report.warnings, ...onlyApplicationKey(report, 'b2-backup')];
+  const booted = readBooted(report.stateDir);
   const last =
     lastSnapshot === undefined
       ? 'none yet'
@@ -47,6 +49,7 @@ export async function status({ engine, settings, origins, operation, style }: Co
       storedBytes: report.storedBytes,
       provenSnapshot: report.provenSnapshot ?? null,
       provenAt: report.provenAt ?? null,
+      booted: booted ?? null,
       damagedPacks: report.damagedPacks,
       pending: report.pending,
       opensWith,
@@ -65,6 +68,14 @@ export async function status({ engine, settings, origins, operation, style }: Co
         ['this machine', printable(machine ?? 'has not backed up yet')],
         ['last snapshot', report.incomplete ? `${last}, incomplete` : last],
         ['last proven', proven],
+        ...(booted === undefined
+          ? []
+          : [
+              [
+                'last booted',
+                `${formatTime(booted.at)}, OpenClaw ${printable(booted.version)} on ${printable(booted.snapshot)}`,
+              ] as [string, string],
+            ]),
         ['in the bucket', `${count(report.snapshots, 'snapshot')}, ${formatBytes(report.storedBytes)}`],
         ['waiting', report.pending ? 'an upload was cut off; the next push finishes it' : 'nothing'],
       ]),

@@ -232,17 +232,23 @@ Examples:
   drill: `Restore this machine's newest snapshot for a trial, look it through, and remove
 it.
 
-Usage: b2-backup drill
+Usage: b2-backup drill [--boot]
 
 It works as on a blank machine: with nothing but the bucket and the configured
 secret. Every file is read back and compared, and SQLite checks every database.
 It needs as much room on the disk as the snapshot is large, and downloads all of
 it. status tells when a snapshot was last proven so.
 
-Exit status 1 when something did not come back; it is listed.
+  --boot        afterwards also start the installed OpenClaw on a second copy,
+                without a network, and ask it for agents, sessions, jobs and
+                memory. Your gateway may go on running. Downloads it all twice
+
+Exit status 1 when something did not come back, or OpenClaw does not show it; it
+is listed.
 
 Examples:
   b2-backup drill
+  b2-backup drill --boot
 `,
   key: `List, add and remove the secrets that open the backups.
 

@@ -10,6 +10,8 @@ import type {
   ShowOptions,
   ShowReport,
 } from '../../index.js';
+import { monthlyTrial } from '../boot/drill.js';
+import { readBooted } from '../boot/record.js';
 import type { Engine } from '../engine.js';
 import { type BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
@@ -257,10 +259,12 @@ export class Backup {
     const known = remembered(reporter.record, this.#pusher.running);
     if (configured instanceof Error) return { ...known, problem: plain(configured) };
     const { settings, policy } = configured;
+    const booted = readBooted(settings.stateDir);
     const status = {
       ...known,
       schedule: policy.schedule.text,
       nextAt: dueAt(policy, reporter.record, clock.now()).toISOString(),
+      ...(booted === undefined ? {} : { booted }),
     };
     if (!bucket) return status;
     try {
@@ -332,14 +336,17 @@ export class Backup {
       since,
       last: () => reporter.record.drill ?? {},
       began: () => reporter.proofBegan('drill'),
-      work: (operation) => engine.drill(settings, operation),
+      work: (operation) =>
+        policy.drill === 'boot'
+          ? monthlyTrial(engine, settings, operation)
+          : engine.drill(settings, operation),
       ended: (outcome) => reporter.drilled(outcome),
       tooLarge: (bytes) => reporter.drillTooLarge(bytes),
     });
     return new Chores([
       anyChore(prune),
       ...(weeks > 0 ? [anyChore(verify)] : []),
-      ...(policy.drill ? [anyChore(drill)] : []),
+      ...(policy.drill !== false ? [anyChore(drill)] : []),
     ]);
   }
 

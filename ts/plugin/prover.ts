@@ -1,5 +1,6 @@
 /** When what is stored is looked through, and when the newest snapshot is restored for a trial. */
-import type { DrillReport, PushReport, VerifyReport } from '../../index.js';
+import type { PushReport, VerifyReport } from '../../index.js';
+import type { Trial } from '../boot/drill.js';
 import { BackupError } from '../errors.js';
 import { type Chore, type EndedPush, sinceThen } from './chores.js';
 import type { Clock } from './clock.js';
@@ -45,13 +46,13 @@ export function verifier(deps: ProverDeps<VerifyReport>): Chore<VerifyReport> {
 }
 
 /** What a trial restore works with. */
-interface DrillDeps extends ProverDeps<DrillReport> {
+interface DrillDeps extends ProverDeps<Trial> {
   /** A snapshot of so many bytes is too large. */
   tooLarge(bytes: number): void;
 }
 
 /** Makes the chore that restores the newest snapshot for a trial. */
-export function driller(deps: DrillDeps): Chore<DrillReport> {
+export function driller(deps: DrillDeps): Chore<Trial> {
   const { clock, last, since, ended, tooLarge } = deps;
   const isTime = (): boolean => {
     const { doneAt } = last();

@@ -1,12 +1,6 @@
 /** Keeps the record of how pushes go, and tells the user when they do not. */
-import type {
-  DrillReport,
-  FileProblem,
-  PruneReport,
-  PushReport,
-  Settings,
-  VerifyReport,
-} from '../../index.js';
+import type { FileProblem, PruneReport, PushReport, Settings, VerifyReport } from '../../index.js';
+import type { Trial } from '../boot/drill.js';
 import { BackupError } from '../errors.js';
 import type { Policy } from '../policy.js';
 import { sortRemarks } from '../secrets.js';
@@ -208,7 +202,7 @@ export class Reporter {
   }
 
   /** The newest snapshot was restored for a trial, or could not be. The user hears once that it does not come back. */
-  drilled(outcome: DrillReport | BackupError): void {
+  drilled(outcome: Trial | BackupError): void {
     const at = this.#clock.now();
     const { failure: _over, ...rest } = this.#record.drill ?? {};
     const { logger } = this.#voice;

@@ -1,5 +1,6 @@
 /** What a gateway knows about its backups. */
 import type { FileProblem, StatusReport } from '../../index.js';
+import type { Booted } from '../boot/record.js';
 import type { Running } from './pusher.js';
 import type { Failure, Record } from './record.js';
 
@@ -27,6 +28,8 @@ export interface GatewayStatus {
   readonly verifyProblem?: { readonly code: string; readonly message: string };
   /** When the gateway last restored a snapshot for a trial, and all of it came back. */
   readonly lastDrillAt?: string;
+  /** When OpenClaw last started on a restored snapshot, and had all that is in it. */
+  readonly booted?: Booted;
   /** Why it did not, or why that could not be tried. */
   readonly drillProblem?: { readonly code: string; readonly message: string };
   /** Why that is not tried. */

@@ -1,5 +1,6 @@
 /** What proofs found, in words for logs and for the user. Pure. */
-import type { DrillReport, VerifyReport } from '../../index.js';
+import type { VerifyReport } from '../../index.js';
+import type { BootReport, Trial } from '../boot/drill.js';
 import { BackupError, type ErrorCode } from '../errors.js';
 import { count, formatBytes, lacks, printable } from '../text.js';
 
@@ -40,17 +41,21 @@ export function tellDamage({ problems }: VerifyReport): BackupError | undefined 
 }
 
 /** What a trial restore found that found nothing wrong. */
-export function tellDrill({ snapshot, files, bytes, databases, remarks }: DrillReport): string {
+export function tellDrill({ snapshot, files, bytes, databases, remarks, boot, bootSkipped }: Trial): string {
   const missing = lacks(remarks);
   return (
     `A trial restore of ${printable(snapshot)} brought back all of ${count(files, 'file')} (${formatBytes(bytes)}) and ` +
     count(databases, 'database') +
-    (missing === undefined ? '' : `; the snapshot is incomplete: it lacks ${missing}`)
+    (missing === undefined ? '' : `; the snapshot is incomplete: it lacks ${missing}`) +
+    (boot === undefined
+      ? ''
+      : `; it was booted with OpenClaw ${printable(boot.version)}: ${tellBoot(boot)}`) +
+    (bootSkipped === undefined ? '' : `; it was not booted: ${printable(bootSkipped)}`)
   );
 }
 
 /** Why the newest snapshot cannot be had back, as far as that is known; nothing where it can, or nobody knows. */
-export function unproven(outcome: DrillReport | BackupError): BackupError | undefined {
+export function unproven(outcome: Trial | BackupError): BackupError | undefined {
   if (outcome instanceof BackupError) {
     if (!HOPELESS.has(outcome.code)) return undefined;
     return error(
@@ -59,9 +64,9 @@ export function unproven(outcome: DrillReport | BackupError): BackupError | unde
       outcome.code,
     );
   }
-  const { failed, snapshot } = outcome;
+  const { failed, snapshot, boot } = outcome;
   const [first] = failed;
-  if (first === undefined) return undefined;
+  if (first === undefined) return boot === undefined ? undefined : unbootable(boot);
   return error(
     `A trial restore of ${printable(snapshot)} did not bring back ${count(failed.length, 'file')}: ` +
       `${named(failed.map(({ path }) => path))}. The next backup stores again what is still on this machine; ` +
@@ -83,4 +88,19 @@ function named(all: readonly string[]): string {
 /** A finding is not retryable: it does not pass by itself. */
 function error(message: string, code: string): BackupError {
   return new BackupError(message, { code: code as ErrorCode });
+}
+
+function tellBoot({ sessions, agents, jobs, memoryFiles }: BootReport): string {
+  const seen = [count(agents, 'agent'), count(sessions, 'session'), count(jobs, 'job')];
+  return `${seen.join(', ')} and ${count(memoryFiles, 'memory file')} are as the snapshot says`;
+}
+
+function unbootable({ problems, snapshot, version }: BootReport): BackupError | undefined {
+  if (problems.length === 0) return undefined;
+  return error(
+    `OpenClaw ${printable(version)} was started on a trial restore of ${printable(snapshot)}, and not all is as it should ` +
+      `be: ${problems.slice(0, MOST).map(printable).join('; ')}. All files came back as they were saved, so the state ` +
+      'itself may be at fault: look whether OpenClaw shows it here. "openclaw b2-backup drill --boot" tries again.',
+    'B2_HOST_REFUSES',
+  );
 }

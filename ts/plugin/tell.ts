@@ -212,7 +212,7 @@ export function tellStatus(
   { verdict, ...reader }: Reader & { readonly verdict?: Verdict },
 ): string {
   const { problem, running, schedule, nextAt, bucket, bucketProblem, pruneProblem } = standing;
-  const { verifyProblem, drillProblem, drillSkipped } = standing;
+  const { verifyProblem, drillProblem, drillSkipped, booted } = standing;
   const times = new Times(reader);
   return lines(
     ...(verdict === undefined ? [] : tellVerdict(verdict)),
@@ -228,6 +228,11 @@ export function tellStatus(
         ]),
     ...(bucket === undefined ? [] : bucketOf(bucket, times)),
     ...(verifyProblem === undefined ? [] : [`The last look at what is stored: ${trouble(verifyProblem)}`]),
+    ...(booted === undefined
+      ? []
+      : [
+          `Booted on ${printable(booted.snapshot)} with OpenClaw ${printable(booted.version)}: ${times.tell(booted.at)}`,
+        ]),
     ...(drillProblem === undefined ? [] : [`The last trial restore: ${trouble(drillProblem)}`]),
     ...(drillSkipped === undefined ? [] : [`Note: ${printable(drillSkipped)}`]),
     ...(pruneProblem === undefined ? [] : [`Old snapshots stay: ${trouble(pruneProblem)}`]),

@@ -151,7 +151,7 @@ export class View {
     if (configured instanceof Error) return { ...known, drills: false, encrypt: true };
     const { policy, settings } = configured;
     const periodMs = policy.schedule.period(now);
-    return { ...known, drills: policy.drill, encrypt: settings.encrypt !== false, periodMs };
+    return { ...known, drills: policy.drill !== false, encrypt: settings.encrypt !== false, periodMs };
   }
 }
 
