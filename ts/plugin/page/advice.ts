@@ -156,3 +156,27 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
   B2_NOT_APPROVED: { what: 'A rollback was not approved', todo: 'Nothing was changed.' },
   B2_USAGE: { what: 'That cannot be asked', todo: 'Go back, and choose something from the list.' },
 };
+
+/** What keeps a file out of a snapshot, by its code (docs/errors.md): those that a person can do something about. */
+export const LACKS: Readonly<Record<string, Advice>> = {
+  B2_ROOT_GONE: {
+    what: 'A directory that was backed up is gone',
+    todo: 'Is its disk mounted? The last snapshot that has it is kept. If it is right so: openclaw b2-backup push --accept-missing, with its path.',
+  },
+  B2_ROOT_EMPTY: {
+    what: 'A directory that was backed up is empty',
+    todo: 'Is its disk mounted? The last snapshot that has it is kept. If it is right so: openclaw b2-backup push --accept-missing, with its path.',
+  },
+  B2_SKIPPED_ROOT: {
+    what: 'A workspace is not backed up',
+    todo: 'Give the agent another workspace, or put right what the message says.',
+  },
+  B2_SKIPPED_HOST_DATABASE: {
+    what: 'A database of OpenClaw is not backed up',
+    todo: 'The message says what keeps it out. The next backup tries again.',
+  },
+  B2_HOST_DATABASE_AS_BYTES: {
+    what: 'A database of OpenClaw is broken',
+    todo: 'Its bytes are in the backup, but it would not work when restored. Go back to a snapshot from before it broke.',
+  },
+};

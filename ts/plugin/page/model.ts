@@ -4,7 +4,7 @@
  */
 import type { MachineInfo, SnapshotInfo } from '../../../index.js';
 import { onlyApplicationKey, secretInWords } from '../../secrets.js';
-import { lacks } from '../../text.js';
+import { count, lacks } from '../../text.js';
 import { byTime, isOurs, madeAt, type Reason, reasonInWords, reasonOf } from '../snapshots.js';
 import type { Facts, Problem } from './facts.js';
 import { inWords } from './things.js';
@@ -143,13 +143,29 @@ export function pageModel(facts: Facts): PageModel {
     machines: status?.machines ?? [],
     days: daysOf(bucket?.list.snapshots ?? [], words),
     cutOff: status?.pending ?? false,
-    notes: [...new Set([...(status?.warnings ?? []), ...(bucket?.list.warnings ?? [])])],
+    notes: [
+      ...new Set([
+        ...(status?.warnings ?? []),
+        ...(bucket?.list.warnings ?? []),
+        ...closed(bucket?.list.snapshots ?? []),
+      ]),
+    ],
     bucket: {
       asking,
       ...(bucket === undefined ? {} : { askedAt: bucket.askedAt }),
       ...(bucketProblem === undefined ? {} : { problem: bucketProblem }),
     },
   };
+}
+
+/** What is there and does not open: somebody may have forgotten a passphrase, and not know it. */
+function closed(snapshots: readonly SnapshotInfo[]): string[] {
+  const all = snapshots.filter(({ problemCode }) => problemCode === 'B2_WRONG_KEY').length;
+  if (all === 0) return [];
+  return [
+    `${count(all, 'snapshot')} in this bucket cannot be opened with what is set here. If they are yours, set the passphrase ` +
+      'or key with which they were made, or use their recovery code',
+  ];
 }
 
 function proofOf(facts: Facts): Proof {

@@ -3,8 +3,8 @@ import type { SnapshotInfo } from '../../../index.js';
 import { isErrorCode } from '../../errors.js';
 import { sortRemarks } from '../../secrets.js';
 import { count, lacks } from '../../text.js';
-import { byTime, isOurs, madeAt } from '../snapshots.js';
-import { ADVICE } from './advice.js';
+import { byTime, isOurs } from '../snapshots.js';
+import { ADVICE, LACKS } from './advice.js';
 import type { Facts, Problem } from './facts.js';
 import { Words } from './when.js';
 
@@ -101,22 +101,19 @@ function failing(facts: Facts, words: Words): Verdict | undefined {
 }
 
 function harmed(facts: Facts, words: Words): Verdict | undefined {
-  const { standing } = facts;
+  const { standing, gateway } = facts;
   if (standing === undefined) return undefined;
   const { code, message } = standing;
-  const isIncomplete = code === 'B2_INCOMPLETE';
-  return {
-    ...advised({ code, message }),
-    ...(isIncomplete ? {} : { title: notWhole(code) }),
-    standing: isIncomplete ? 'attention' : 'broken',
-    text: lastSentence(facts, words),
-  };
-}
-
-function notWhole(code: string): string {
-  return code === 'B2_WRONG_KEY'
-    ? ADVICE.B2_WRONG_KEY.what
-    : 'Not everything that was stored can be had back';
+  const text = lastSentence(facts, words);
+  if (code !== 'B2_INCOMPLETE') {
+    const title =
+      code === 'B2_WRONG_KEY' ? ADVICE.B2_WRONG_KEY.what : 'Not everything that was stored can be had back';
+    return { ...advised({ code, message }), title, standing: 'broken', text };
+  }
+  const worst = gateway.remarks?.find(({ failure }) => failure);
+  const { what, todo } = LACKS[worst?.code ?? ''] ?? ADVICE.B2_INCOMPLETE;
+  const rest = 'All else is backed up.';
+  return { standing: 'attention', title: what, text: `${text} ${rest}`, todo, problem: { code, message } };
 }
 
 function never({ gateway, bucket }: Facts): Verdict | undefined {
@@ -304,9 +301,4 @@ function latest(...times: readonly (string | undefined)[]): string | undefined {
 function advised({ code, message }: Problem): Pick<Verdict, 'title' | 'todo' | 'problem'> {
   const { what, todo } = ADVICE[isErrorCode(code) ? code : 'B2_INTERNAL'];
   return { title: what, todo, problem: { code, message } };
-}
-
-/** Whether a snapshot's time is known. */
-export function hasTime(snapshot: SnapshotInfo): boolean {
-  return !Number.isNaN(madeAt(snapshot));
 }
