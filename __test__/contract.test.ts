@@ -84,6 +84,7 @@ describe('the plugin manifest', () => {
   const plugin = JSON.parse(read('openclaw.plugin.json')) as {
     id: string;
     contracts: { tools: string[] };
+    controlUi: { entry: string; styles: string[] };
     toolMetadata: Record<string, object>;
     cliCommands: { name: string; description: string; hasSubcommands: boolean }[];
     commandAliases: { name: string; kind: string; cliCommand: string }[];
@@ -149,7 +150,8 @@ describe('the plugin manifest', () => {
 
   it('has an entry that is built and packed', () => {
     const { extensions } = manifest.openclaw;
-    for (const path of extensions) expect(existsSync(top(path)), path).toBe(true);
+    const { entry: page, styles } = plugin.controlUi;
+    for (const path of [...extensions, page, ...styles]) expect(existsSync(top(path)), path).toBe(true);
     expect(manifest.files).toEqual(expect.arrayContaining(['dist', 'openclaw.plugin.json']));
   });
 

@@ -1,10 +1,10 @@
 /** What the page in the Control UI lets people do. Who may call which method is the host's to check. */
 import { describe, expect, it, vi } from 'vitest';
+import type { ShownPlan, ShownView } from '../ts/control-ui/protocol.ts';
 import { BackupError } from '../ts/errors.ts';
-import type { ShownPlan } from '../ts/plugin/rpc-actions.ts';
 import { currentBackup, removeBackup } from '../ts/plugin/shared.ts';
 import { rest } from './plugin-support.ts';
-import { ASKED, BACKUP, DONE, entry, gateway, HASH, ID, PLAN, staged } from './rollback-support.ts';
+import { ASKED, BACKUP, DONE, entry, gateway, HASH, ID, PLAN, SNAPSHOT, staged } from './rollback-support.ts';
 import { quiet, settle } from './service-support.ts';
 
 const ADA = { connId: 'ada' };
@@ -147,6 +147,38 @@ describe('a rollback from the page', () => {
   });
 });
 
+describe('what the page shows', () => {
+  const status = async () => ({
+    provenAt: undefined,
+    remarks: [],
+    warnings: [],
+    machines: [],
+    opensWith: [],
+  });
+  const shown = async (snapshots: readonly object[], search?: string) => {
+    const { host } = await gateway({
+      list: vi.fn(async () => ({ snapshots, warnings: [] })) as never,
+      status: vi.fn(status) as never,
+    });
+    return (await host.call('b2-backup.page', { search })) as ShownView;
+  };
+
+  it('is what the frame shows, at the address that was asked for', async () => {
+    const { markup, undo } = await shown([SNAPSHOT]);
+    expect(markup).toContain(`<a href="?snapshot=${ID}">`);
+    expect(undo).toBe(false);
+    const { markup: one } = await shown([SNAPSHOT], `?snapshot=${ID}`);
+    expect(one).toContain(`data-restore="${ID}"`);
+    for (const odd of [5, {}, null]) expect((await shown([SNAPSHOT], odd as never)).markup).toContain('<h1>');
+  });
+
+  it('says whether a rollback of this machine can be undone', async () => {
+    const safety = { ...SNAPSHOT, id: `safety-${ID}`, kind: 'safety' };
+    expect((await shown([SNAPSHOT, safety])).undo).toBe(true);
+    expect((await shown([{ ...safety, thisMachine: false }])).undo).toBe(false);
+  });
+});
+
 describe('without the service', () => {
   it.each(['activity', 'push', 'cancel', 'preview', 'confirm'])('%s says so', async (method) => {
     const { host } = await gateway();
@@ -205,7 +237,7 @@ describe('a push from the page', () => {
     const cancelled = host.call('b2-backup.cancel');
     await expect(pushed).rejects.toEqual({
       code: 'B2_CANCELLED',
-      message: 'somebody stopped this backup; the next one goes on with it',
+      message: 'this backup was stopped; the next one goes on with it',
     });
     expect(await cancelled).toEqual({ cancelled: true });
     expect(await host.call('b2-backup.status', { bucket: false })).toMatchObject({ failures: 0 });

@@ -15,7 +15,7 @@ export const node24 = join(nodeBin, 'node');
 /** The directory of the package `openclaw`. */
 export const openclawPackage = given('B2_E2E_OPENCLAW');
 export const s3ServerProgram = given('B2_E2E_S3_SERVER');
-const cache = given('B2_E2E_CACHE');
+export const cache = given('B2_E2E_CACHE');
 /** Compiled code of OpenClaw, from one run to the next: with it a command starts in a second. */
 export const compileCache = join(cache, 'node-compile-cache');
 

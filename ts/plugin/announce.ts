@@ -1,21 +1,9 @@
 /** Tells pages that are open in the Control UI what happens, so that nobody has to reload them. */
 import type { ProgressEvent } from '../../index.js';
+import type { Activity } from '../control-ui/protocol.js';
 import type { Clock } from './clock.js';
 import type { Running } from './pusher.js';
 import { tellProgress } from './tell.js';
-
-/** What happens right now. */
-export interface Activity {
-  readonly running?: {
-    readonly what: 'backup' | 'rollback';
-    /** How far it is, in words. */
-    readonly text: string;
-    /** How far it is, from 0 to 1, once that is known. */
-    readonly part?: number;
-  };
-  /** How the last rollback went, until a turn of an agent has carried that to the user. */
-  readonly rollback?: string;
-}
 
 /** How the host sends an event to clients that may read; it puts `plugin.b2-backup.` before the name. */
 export type Emit = (event: 'activity' | 'changed', payload: unknown) => void;

@@ -12,12 +12,13 @@ import type {
 } from '../../index.js';
 import { monthlyTrial } from '../boot/drill.js';
 import { readBooted } from '../boot/record.js';
+import type { Activity } from '../control-ui/protocol.js';
 import type { Engine } from '../engine.js';
 import { type BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import type { Policy } from '../policy.js';
 import { secretsInside } from '../secrets.js';
-import { type Activity, type Announcer, tellRunning } from './announce.js';
+import { type Announcer, tellRunning } from './announce.js';
 import { Arrival } from './arrival.js';
 import { anyChore, Chores } from './chores.js';
 import { type Clock, within } from './clock.js';
@@ -94,6 +95,7 @@ export class Backup {
       status: () => this.status({ bucket: false }),
       timeZone: () => this.timeZone,
     });
+    this.view.onChange(() => deps.announcer?.changed());
     this.#arrival = new Arrival(deps);
     this.#pusher = new Pusher({
       push: (reason, operation) => this.#push(reason, this.#announced(operation)),
@@ -175,7 +177,7 @@ export class Backup {
    */
   async cancelPush(): Promise<boolean> {
     const runs = this.#pusher.running !== undefined;
-    await this.#pusher.interrupt('somebody stopped this backup; the next one goes on with it');
+    await this.#pusher.interrupt('this backup was stopped; the next one goes on with it');
     return runs;
   }
 

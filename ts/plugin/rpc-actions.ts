@@ -4,12 +4,14 @@
  * shown.
  */
 import type { RollbackOptions, RollbackPlan } from '../../index.js';
+import type { Confirmed, Pushed, ShownPlan, ShownView } from '../control-ui/protocol.js';
 import { tellEffects } from '../effects.js';
 import { BackupError } from '../errors.js';
 import { printableText } from '../text.js';
 import { running } from './announce.js';
-import type { GatewayClient } from './api.js';
+import type { GatewayClient, PluginApi } from './api.js';
 import type { Backup } from './backup.js';
+import { viewAt } from './page/route.js';
 import type { Asker } from './rollback.js';
 import { tellBackup } from './tell.js';
 import { tellPlan, tellRollback } from './tell-rollback.js';
@@ -25,24 +27,18 @@ export interface Request {
   readonly client: GatewayClient | null | undefined;
 }
 
-/** A plan, for a person to read before it is confirmed. */
-export interface ShownPlan {
-  /** What confirms it. */
-  readonly plan: string;
-  /** The id of the snapshot. */
-  readonly snapshot: string;
-  /** Whether it would change anything. */
-  readonly changes: boolean;
-  /** What would run, be allowed or become another secret: to be read first. Empty where there is none of that. */
-  readonly security: string;
-  /** Everything else. */
-  readonly text: string;
-  /** Whether OpenClaw restarts for it. */
-  readonly restarts: boolean;
+/** What the page shows at an address: the same as the frame. */
+export async function shownView({ backup, params }: Request, api: PluginApi): Promise<ShownView> {
+  const { search } = params;
+  const { body, againMs } = await viewAt(api, typeof search === 'string' ? search : '');
+  const { bucket } = await backup.view.facts();
+  const undo =
+    bucket?.list.snapshots.some(({ kind, thisMachine }) => kind === 'safety' && thisMachine) ?? false;
+  return { markup: body.text, undo, ...(againMs === undefined ? {} : { againMs }) };
 }
 
 /** Backs up, or joins what runs, and answers at the end. */
-export async function pushNow({ backup }: Request): Promise<{ text: string; snapshot?: string }> {
+export async function pushNow({ backup }: Request): Promise<Pushed> {
   const { report, inside } = await backup.push();
   const text = printableText(
     [tellBackup(report, backup.reader), ...(inside === undefined ? [] : [inside])].join('\n'),
@@ -66,11 +62,7 @@ export async function preview({ backup, params, client }: Request): Promise<Show
 }
 
 /** Carries out a plan that this connection was shown. */
-export async function confirm({
-  backup,
-  params,
-  client,
-}: Request): Promise<{ text: string; outcome: string; restarts: boolean }> {
+export async function confirm({ backup, params, client }: Request): Promise<Confirmed> {
   const { plan } = params;
   const asker = askerOf(client);
   const planned = backup.rollbacks.planned(plan, asker);

@@ -2,7 +2,7 @@
 import { BackupError, printableError } from '../errors.js';
 import type { GatewayMethod, PluginApi } from './api.js';
 import type { Backup } from './backup.js';
-import { cancelPush, confirm, preview, pushNow, type Request } from './rpc-actions.js';
+import { cancelPush, confirm, preview, pushNow, type Request, shownView } from './rpc-actions.js';
 import { currentBackup } from './shared.js';
 
 /** Registers `b2-backup.status`, `b2-backup.list` and the rest. The host compares the scopes of who asks. */
@@ -15,6 +15,7 @@ export function registerRpc(api: PluginApi): void {
   // `{"bucket": false}` spares the request to the bucket.
   register('status', 'read', ({ backup, params }) => backup.status({ bucket: params['bucket'] !== false }));
   register('list', 'read', ({ backup }) => backup.list());
+  register('page', 'read', (request) => shownView(request, api));
   register('activity', 'read', async ({ backup }) => backup.activity);
   register('push', 'write', pushNow);
   register('cancel', 'write', cancelPush);

@@ -49,5 +49,5 @@ function version(one: PathVersion, words: Words, isAlone: boolean): Html {
 <p class="muted">${isGone ? 'It is no more' : formatBytes(bytes)}, in ${count(snapshots, 'snapshot')}${!isAlone && html`, machine <bdi>${machine}</bdi>`}</p>
 ${text !== undefined && html`<details class="keep"${change === 'changed' && html` open`}><summary>What changed against the version before</summary>${beside(text, name)}</details>`}
 ${text === undefined && textOmitted !== undefined && html`<p><small>Its lines are not shown: ${textOmitted}</small></p>`}
-${!isGone && !/\s/.test(name) && say('Bring this version back', `/b2 restore ${snapshot} --path ${name}`)}</article>`;
+${!isGone && !/\s/.test(name) && say('Bring this version back', `/b2 restore ${snapshot} --path ${name}`, { snapshot, path: name, title: `${name} as it was: ${capital(words.when(createdAt))}` })}</article>`;
 }

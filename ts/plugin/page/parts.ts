@@ -20,9 +20,21 @@ export function failed({ code, message }: Problem): Html {
   return html`<div class="note"><p><strong>${what}.</strong> ${todo}</p><p><small>${message} (${code})</small></p></div>`;
 }
 
+/** What a button can bring back where the page may have one that does (`ts/control-ui/`). */
+export interface BroughtBack {
+  readonly snapshot: string;
+  /** One file; everything when not set. */
+  readonly path?: string;
+  /** Of the dialog that asks. */
+  readonly title: string;
+}
+
 /** Words to say, and the line to type. */
-export function say(said: string, typed: string): Html {
-  return html`<div class="say"><span>${said}</span><span class="line"><code>${typed}</code><button type="button" class="needs-script" data-copy="${typed}" aria-label="Copy ${typed}">Copy</button></span></div>`;
+export function say(said: string, typed: string, back?: BroughtBack): Html {
+  const place =
+    back !== undefined &&
+    html`<span data-restore="${back.snapshot}" data-title="${back.title}"${back.path !== undefined && html` data-path="${back.path}"`}></span>`;
+  return html`<div class="say"><span>${said}</span><span class="line">${place}<code>${typed}</code><button type="button" class="needs-script" data-copy="${typed}" aria-label="Copy ${typed}">Copy</button></span></div>`;
 }
 
 /** Where in the file a hunk of a unified diff is: `@@ -1,4 +1,5 @@`. */

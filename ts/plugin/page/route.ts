@@ -22,8 +22,7 @@ export function registerPage(api: PluginApi): void {
     auth: 'gateway',
     match: 'exact',
     handler: async (request, response) => {
-      const chat = mainSession(api.config);
-      await answer(request, response, chat, workspaceOf(api, chat));
+      await answer(request, response, api);
       return true;
     },
   });
@@ -47,8 +46,7 @@ const LONGEST = 4_096;
 async function answer(
   { method = 'GET', url = '' }: HttpRequest,
   response: HttpResponse,
-  chat: Chat,
-  workspace: string | undefined,
+  api: PluginApi,
 ): Promise<void> {
   if (method !== 'GET' && method !== 'HEAD') {
     response.statusCode = 405;
@@ -63,10 +61,16 @@ async function answer(
   response.setHeader('Cache-Control', 'no-store');
   response.setHeader('Referrer-Policy', 'no-referrer');
   response.setHeader('X-Content-Type-Options', 'nosniff');
-  const backup = currentBackup();
-  const asked = new URLSearchParams(url.split('?')[1] ?? '');
-  const view = backup === undefined ? stopped() : await viewOf(backup, asked, chat, workspace);
+  const view = await viewAt(api, url.split('?')[1] ?? '');
   response.end(method === 'HEAD' ? undefined : documentOf(view, nonce));
+}
+
+/** What is shown at an address, in the frame and in the Control UI itself; `query` is what follows the question mark. */
+export async function viewAt(api: PluginApi, query: string): Promise<View> {
+  const backup = currentBackup();
+  if (backup === undefined) return stopped();
+  const chat = mainSession(api.config);
+  return viewOf(backup, new URLSearchParams(query), chat, workspaceOf(api, chat));
 }
 
 async function viewOf(

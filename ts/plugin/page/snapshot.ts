@@ -56,11 +56,14 @@ ${problem !== undefined && html`<p class="note">${problem}</p>`}
 <p><small>Its name: <code>${id}</code></small></p>`;
 }
 
+/** What people most often miss. */
+const MEMORY = 'workspace/MEMORY.md';
+
 function back({ id }: Shown, when: string): Html {
   return html`<section aria-labelledby="back"><h2 id="back">Go back to it</h2>
 <p>Say it to your agent, or type the line into a chat. You see first what would change, and have to confirm it.</p>
-${say(`“Go back to how things were: ${when}.”`, `/b2 restore ${id}`)}
-${say(`“Only MEMORY.md, as it was: ${when}.”`, `/b2 restore ${id} --path workspace/MEMORY.md`)}
+${say(`“Go back to how things were: ${when}.”`, `/b2 restore ${id}`, { snapshot: id, title: `Go back to ${when}` })}
+${say(`“Only MEMORY.md, as it was: ${when}.”`, `/b2 restore ${id} --path ${MEMORY}`, { snapshot: id, path: MEMORY, title: `MEMORY.md as it was: ${when}` })}
 </section>`;
 }
 
