@@ -35,8 +35,8 @@ ${own.map(({ storedBytes = 0 }, at) => {
 <text x="0" y="${HEIGHT - 4}">${first?.at.slice(0, 10)}</text>
 <text x="${WIDTH}" y="${HEIGHT - 4}" text-anchor="end">${last?.at.slice(0, 10)}</text>
 </svg>
-<figcaption><span class="key" style="background:var(--info)"></span>stored anew, at most ${formatBytes(stored)}
-&ensp;<span class="key" style="background:var(--ok)"></span>everything in it, now ${formatBytes(last?.bytes ?? 0)}</figcaption>
+<figcaption><span class="key bar"></span>stored anew, at most ${formatBytes(stored)}
+&ensp;<span class="key line"></span>everything in it, now ${formatBytes(last?.bytes ?? 0)}</figcaption>
 </figure>`;
 }
 

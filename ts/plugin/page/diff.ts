@@ -1,13 +1,11 @@
 /** Differences as HTML: which files, and the lines of plain text among them. Pure. */
-import type { DiffEntry, DiffReport } from '../../../index.js';
+import type { DiffEntry } from '../../../index.js';
 import { count, formatBytes } from '../../text.js';
+import type { Differences } from './differences.js';
 import { type Html, html, lines } from './html.js';
 import { place } from './parts.js';
 import { thingAt } from './things.js';
 import { capital } from './when.js';
-
-/** Files named. */
-const MOST = 200;
 
 const CHANGES: Readonly<Record<string, string>> = { added: 'new', removed: 'gone', changed: 'changed' };
 
@@ -24,15 +22,13 @@ const OMITTED: Readonly<Record<string, string>> = {
 };
 
 /** All differences. `none` is said where there are none. */
-export function differences(report: DiffReport, none: string): Html {
-  const { added, changed, removed, entries, skipped, warnings } = report;
-  const files = entries.filter(({ kind }) => kind !== 'directory');
-  if (files.length === 0) return html`<p class="muted">${none}</p>${said(warnings)}`;
-  const more = files.length - MOST;
+export function differences(found: Differences, none: string): Html {
+  const { added, changed, removed, entries, more, skipped, warnings } = found;
+  if (entries.length === 0) return html`<p class="muted">${none}</p>${said(warnings)}`;
   return html`<p>${summary(added, changed, removed)}</p>
-<ul class="plain">${files.slice(0, MOST).map(entry)}</ul>
+<ul class="plain">${entries.map(entry)}</ul>
 ${more > 0 && html`<p class="muted">and ${count(more, 'more file')}</p>`}
-${skipped.length > 0 && html`<p class="note">${count(skipped.length, 'file')} could not be looked at, and ${skipped.length === 1 ? 'is' : 'are'} not compared.</p>`}
+${skipped > 0 && html`<p class="note">${count(skipped, 'file')} could not be looked at, and ${skipped === 1 ? 'is' : 'are'} not compared.</p>`}
 ${said(warnings)}`;
 }
 

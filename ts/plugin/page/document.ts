@@ -15,7 +15,7 @@ export interface View {
 /** Which parts of a document may run and be shown: what has the nonce, and nothing from anywhere. */
 export function contentPolicy(nonce: string): string {
   return (
-    `default-src 'none'; style-src 'nonce-${nonce}'; style-src-attr 'unsafe-inline'; script-src 'nonce-${nonce}'; ` +
+    `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; ` +
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
   );
 }

@@ -45,6 +45,8 @@ export interface Proof {
   /** When all of the newest snapshot last came back from a trial restore. */
   readonly restoredAt?: string;
   readonly restoredSnapshot?: string;
+  /** When OpenClaw last started on a restored snapshot, and had all that is in it, and which version that was. */
+  readonly booted?: { readonly at: string; readonly version: string };
   /** Why the last try did not, or why none is made. */
   readonly restoreProblem?: string;
   /** When a part of what is stored was last read again, and found whole. */
@@ -176,6 +178,9 @@ function proofOf(facts: Facts): Proof {
   return {
     ...(restoredAt === undefined ? {} : { restoredAt }),
     ...(restoredSnapshot === undefined ? {} : { restoredSnapshot }),
+    ...(gateway.booted === undefined
+      ? {}
+      : { booted: { at: gateway.booted.at, version: gateway.booted.version } }),
     ...(restoreProblem === undefined ? {} : { restoreProblem }),
     ...(gateway.lastVerifyAt === undefined ? {} : { readAt: gateway.lastVerifyAt }),
     ...(gateway.verifyProblem === undefined ? {} : { readProblem: gateway.verifyProblem.message }),

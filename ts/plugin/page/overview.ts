@@ -8,8 +8,9 @@ import { say } from './parts.js';
 import type { Standing, Verdict } from './verdict.js';
 import { capital, Words } from './when.js';
 
-/** While something is going on, the page looks again after so many milliseconds; else after the second. */
+/** The page looks again after so many milliseconds: while nothing is known yet, while something goes on, and else. */
 const SOON_MS = 2_000;
+const BUSY_MS = 5_000;
 const LATER_MS = 60_000;
 
 /** Which chat the button opens. */
@@ -22,10 +23,9 @@ export interface Chat {
 export function overview(model: PageModel, chat: Chat): View {
   const words = new Words({ now: new Date(model.at), timeZone: model.timeZone });
   const all = model.days.flatMap(({ snapshots }) => snapshots);
-  const soon = model.bucket.asking || model.running !== undefined;
   return {
     title: `Backups: ${model.verdict.title}`,
-    againMs: soon ? SOON_MS : LATER_MS,
+    againMs: againMs(model),
     body: html`<header>${verdict(model.verdict)}</header>
 <main>
 ${facts(model, words)}
@@ -36,8 +36,18 @@ ${chart(all.toReversed())}
 ${model.days.map(day)}
 ${all.length === 0 && html`<p class="muted">${empty(model)}</p>`}
 </section>
-</main>`,
+</main>
+<footer><small>${asked(model, words)} Times are those of ${model.timeZone}.</small></footer>`,
   };
+}
+
+function againMs({ bucket, running }: PageModel): number {
+  if (bucket.askedAt === undefined && bucket.problem === undefined && bucket.asking) return SOON_MS;
+  return bucket.asking || running !== undefined ? BUSY_MS : LATER_MS;
+}
+
+function asked({ bucket }: PageModel, words: Words): string {
+  return bucket.askedAt === undefined ? '' : `The bucket was last asked ${words.when(bucket.askedAt)}.`;
 }
 
 function empty({ bucket, verdict }: PageModel): string {
@@ -157,13 +167,13 @@ function next(model: PageModel, chat: Chat): Html {
   const asks: [string, string][] = hasSome
     ? [
         ['“Put MEMORY.md back as it was yesterday.”', '/b2 restore yesterday --path workspace/MEMORY.md'],
-        ['“What changed since yesterday?”', '/b2 list'],
+        ['“What changed since yesterday?”', '/b2 diff yesterday'],
         ['“Back up now.”', '/b2 backup'],
       ]
     : [['“Back up now.”', '/b2 backup']];
-  return html`<section aria-labelledby="next"><h2 id="next">What you can do</h2>
-<p>Say it to your agent, or type the line into a chat. Nothing is changed before you have seen what would change.
-<button type="button" class="needs-script" data-session="${chat.sessionKey}" data-agent="${chat.agentId}">Open the chat</button></p>
+  return html`<section aria-labelledby="next"><div class="head"><h2 id="next">What you can do</h2>
+<button type="button" class="needs-script" data-session="${chat.sessionKey}" data-agent="${chat.agentId}">Open the chat</button></div>
+<p>Say it to your agent, or type the line into a chat. Nothing is changed before you have seen what would change.</p>
 ${asks.map(([said, typed]) => say(said, typed))}
 </section>`;
 }
@@ -172,12 +182,17 @@ function day({ date, name, snapshots }: Day): Html {
   return html`<h3>${date === '' ? name : html`<time datetime="${date}">${name}</time>`}</h3><ol class="time">${snapshots.map(row)}</ol>`;
 }
 
+function whatOf({ what, before, usable }: Shown): Html | string {
+  if (what !== undefined) return html`<bdi>${capital(what)}</bdi>`;
+  return before === undefined && usable ? 'The first one: everything' : 'What changed is not known';
+}
+
 function row(one: Shown): Html {
   const stored = one.storedBytes === undefined ? undefined : `${formatBytes(one.storedBytes)} new`;
   return html`<li><time datetime="${one.at}">${one.time}</time><div class="what"><a href="?snapshot=${encodeURIComponent(one.id)}">${one.made}</a>
 ${one.lacks !== undefined && html`<span class="badge warn">incomplete</span>`}
 ${one.problem !== undefined && html`<span class="badge warn">${one.usable ? 'with care' : 'cannot be used here'}</span>`}
 ${one.machine !== undefined && html`<span class="badge">other machine <bdi>${one.machine}</bdi></span>`}
-<div class="muted">${one.what === undefined ? 'The first one: everything' : html`<bdi>${one.what}</bdi>`}</div></div>
+<div class="muted">${whatOf(one)}</div></div>
 <div class="size">${stored !== undefined && html`${stored}<br>`}${formatBytes(one.bytes)}</div></li>`;
 }

@@ -1,8 +1,8 @@
 /** The view of one snapshot: what is in it, what was new in it, and what is different now. Pure. */
-import type { DiffReport, ShowReport } from '../../../index.js';
 import { count, formatBytes } from '../../text.js';
-import { type Content, contentsOf, MOST } from './contents.js';
+import { type Content, MOST } from './contents.js';
 import { differences } from './diff.js';
+import type { Differences } from './differences.js';
 import type { View } from './document.js';
 import { type Html, html } from './html.js';
 import type { Looked } from './kept.js';
@@ -17,10 +17,10 @@ const SOON_MS = 1_500;
 export interface SnapshotLook {
   readonly id: string;
   readonly model: PageModel;
-  readonly holds: Looked<ShowReport>;
+  readonly holds: Looked<readonly Content[]>;
   /** With which it is compared: the one before, by its id, or the present. */
   readonly with: string | 'live' | undefined;
-  readonly differs: Looked<DiffReport> | undefined;
+  readonly differs: Looked<Differences> | undefined;
 }
 
 /** The view of one snapshot. */
@@ -76,19 +76,17 @@ function choice({ id, before }: Shown, other: string | undefined): Html {
   return html`<nav aria-label="Compare with"><ul class="tabs">${before !== undefined && link(before, 'To the one before')}${link('live', 'To now')}</ul></nav>`;
 }
 
-function changes({ value, problem, asking }: Looked<DiffReport>, other: string | undefined): Html {
+function changes({ value, problem, asking }: Looked<Differences>, other: string | undefined): Html {
   if (value === undefined)
     return problem === undefined || asking ? waiting('It is being compared.') : failed(problem);
   const none = other === 'live' ? 'Nothing is different now.' : 'Nothing was different in the one before.';
   return html`<p class="muted">${other === 'live' ? 'From this snapshot to now:' : 'From the one before to this one:'}</p>${differences(value, none)}`;
 }
 
-function holding({ value, problem, asking }: Looked<ShowReport>): Html {
+function holding({ value, problem, asking }: Looked<readonly Content[]>): Html {
   if (value === undefined)
     return problem === undefined || asking ? waiting('It is being fetched.') : failed(problem);
-  const all = contentsOf(value.entries);
-  if (all.length === 0) return html`<p class="muted">It is empty.</p>`;
-  return html`${all.map(content)}`;
+  return value.length === 0 ? html`<p class="muted">It is empty.</p>` : html`${value.map(content)}`;
 }
 
 function content({ name, files, bytes, entries }: Content): Html {

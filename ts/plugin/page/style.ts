@@ -43,6 +43,8 @@ code { background: var(--card); border: 1px solid var(--border); border-radius: 
 .verdict .todo { color: var(--text-strong); margin-top: 0.5rem; }
 .works { --tone: var(--ok); } .made { --tone: var(--info); } .waiting { --tone: var(--muted); }
 .attention { --tone: var(--warn); } .broken { --tone: var(--danger); }
+.head { display: flex; flex-wrap: wrap; gap: 0.5rem 1rem; align-items: baseline; justify-content: space-between; }
+footer { margin-top: 2.5rem; padding-top: 0.75rem; border-top: 1px solid var(--border); }
 details { margin-top: 0.5rem; }
 summary { cursor: pointer; color: var(--muted); font-size: 0.8125rem; }
 .facts { display: flex; flex-wrap: wrap; margin: 1rem 0 0; padding: 0; border: 1px solid var(--border);
@@ -57,6 +59,7 @@ summary { cursor: pointer; color: var(--muted); font-size: 0.8125rem; }
 .chart text { fill: var(--muted); font: 11px var(--font-body); } .chart .axis { stroke: var(--border); }
 figure { margin: 0; } figcaption { color: var(--muted); font-size: 0.8125rem; }
 .key { display: inline-block; width: 0.75rem; height: 0.75rem; border-radius: 2px; vertical-align: -1px; margin-right: 0.25rem; }
+.key.bar { background: var(--info); } .key.line { background: var(--ok); }
 ol.time, ul.plain { list-style: none; margin: 0; padding: 0; }
 ol.time > li { display: grid; grid-template-columns: 3.5rem 1fr auto; gap: 0 0.75rem; padding: 0.5rem 0;
   border-top: 1px solid var(--border); }

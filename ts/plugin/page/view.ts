@@ -1,20 +1,14 @@
 /** Everything that the page looks at: what the gateway remembers, and what the bucket said. */
-import type {
-  DiffReport,
-  HistoryReport,
-  ListReport,
-  Settings,
-  ShowReport,
-  StatusReport,
-} from '../../../index.js';
+import type { HistoryReport, ListReport, Settings, StatusReport } from '../../../index.js';
 import { type Engine, LIVE } from '../../engine.js';
 import type { BackupError } from '../../errors.js';
 import type { Policy } from '../../policy.js';
 import type { Clock } from '../clock.js';
-import { hideKeys } from '../hide.js';
 import type { Record } from '../record.js';
 import type { GatewayStatus } from '../status.js';
 import { standingFailure } from '../tell.js';
+import { type Content, contentsOf } from './contents.js';
+import { type Differences, differencesOf, withoutKeys } from './differences.js';
 import type { Facts } from './facts.js';
 import { Kept, type Looked, type Patience } from './kept.js';
 
@@ -39,7 +33,7 @@ const BUCKET: Patience = { freshMs: 60_000, waitMs: 150 };
 const SNAPSHOT: Patience = { freshMs: Number.POSITIVE_INFINITY, waitMs: 2_000 };
 /** What differs from the present changes. */
 const PRESENT: Patience = { freshMs: 30_000, waitMs: 2_000 };
-/** So many answers are kept: lists of files take memory of the gateway. */
+/** So many answers are kept, and of each only what is shown: they take memory of the gateway. */
 const MOST = 8;
 
 /** See above. */
@@ -73,22 +67,20 @@ export class View {
     };
   }
 
-  /** What a snapshot holds. */
-  snapshot(id: string): Promise<Looked<ShowReport>> {
-    return this.#look(`show ${id}`, SNAPSHOT, ({ engine, settings, signal }) =>
-      engine.show(settings, { snapshot: id }, { signal }),
+  /** What a snapshot holds, by parts. */
+  snapshot(id: string): Promise<Looked<readonly Content[]>> {
+    return this.#look(`show ${id}`, SNAPSHOT, async ({ engine, settings, signal }) =>
+      contentsOf((await engine.show(settings, { snapshot: id }, { signal })).entries),
     );
   }
 
   /** What differs between two snapshots, or one and the present (`live`); lines only of plain files of `workspace`. */
-  diff(from: string, to: string, workspace?: string): Promise<Looked<DiffReport>> {
+  diff(from: string, to: string, workspace?: string): Promise<Looked<Differences>> {
     return this.#look(
       `diff ${from} ${to}`,
       to === LIVE ? PRESENT : SNAPSHOT,
-      async ({ engine, settings, signal }) => {
-        const report = await engine.diff(settings, { from, to, ...linesOf(workspace) }, { signal });
-        return { ...report, entries: report.entries.map(withoutKeys) };
-      },
+      async ({ engine, settings, signal }) =>
+        differencesOf(await engine.diff(settings, { from, to, ...linesOf(workspace) }, { signal })),
     );
   }
 
@@ -158,8 +150,4 @@ export class View {
 /** The rules of the agent's tool: lines are told of the own files of an agent alone, and of none where that is not known. */
 function linesOf(workspace: string | undefined): { text?: boolean; agentWorkspace?: string } {
   return workspace === undefined ? {} : { text: true, agentWorkspace: workspace };
-}
-
-function withoutKeys<T extends { text?: string }>(part: T): T {
-  return part.text === undefined ? part : { ...part, text: hideKeys(part.text) };
 }
