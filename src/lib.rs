@@ -10,7 +10,7 @@
 //! - **key slot**: the master key, sealed under a secret of the user's.
 //!
 //! # Floors
-//! `node → ops → {repo, source, legacy} → format → {crypto, chunk, store} → {error, progress, ambient, cpu, secret, ...}`.
+//! `node → ops → engine → repo → {local, source, legacy} → format → {crypto, chunk, store} → {error, progress, ambient, ...}`.
 //! A floor uses those below it, never one above, and no neighbour's insides: docs/architecture.md.
 
 pub mod ambient;
@@ -18,10 +18,12 @@ pub mod chunk;
 pub mod core_dump;
 pub mod cpu;
 pub mod crypto;
+mod engine;
 pub mod entry;
 pub mod error;
 pub mod format;
 pub mod legacy;
+pub mod local;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod ops;

@@ -198,6 +198,12 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
     Sha256::digest(data).into()
 }
 
+/// SHA-256 of plain bytes in hexadecimal.
+#[must_use]
+pub fn sha256_hex(data: &[u8]) -> String {
+    hex::encode(sha256(data))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
-use super::head::read_listed;
-use super::list::time;
-use super::session::Session;
-use super::slots;
 use crate::crypto::RepoKey;
+use crate::engine::head::read_listed;
+use crate::engine::session::Session;
+use crate::engine::slots;
+use crate::engine::time::time;
 use crate::error::{Error, Result};
 use crate::format::{MAX_MANIFEST_BYTES, MachineId, SnapshotId, SnapshotName};
-use crate::repo::{
-    LocalRepository, LockFile, Newest, RepositoryRecord, Snapshot, Spool, find, stored_slots,
-};
+use crate::local::{LocalRepository, LockFile, Newest, RepositoryRecord, Spool};
+use crate::repo::{Snapshot, find, stored_slots};
 use crate::store::ObjectKey;
 
 /// Manifests read at the same time.
@@ -119,7 +118,7 @@ async fn go_on_with(
 /// Returns what the user is to be told, which is noted until somebody was ([`Local::forget_untold`]); nothing where
 /// this machine begins a lineage of its own.
 ///
-/// [`Local::forget_untold`]: crate::repo::Local::forget_untold
+/// [`Local::forget_untold`]: crate::local::Local::forget_untold
 pub(super) async fn take_over(session: &Session, lock: &Arc<LockFile>) -> Result<Vec<String>> {
     if session.local.machine()?.is_some() {
         return session.local.untold();

@@ -9,17 +9,21 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::list::time;
-use super::restore::{Target, Work, fetch};
-use super::roots::{in_place_of_links, put_in_place};
-use super::session::{Session, millis};
-use super::tree::{entries, source, without_logs};
-use super::{FileProblem, Settings, problem};
 use crate::crypto::ContentHash;
+use crate::engine::problem;
+use crate::engine::problem::FileProblem;
+use crate::engine::roots::{in_place_of_links, put_in_place};
+use crate::engine::session::Settings;
+use crate::engine::session::{Session, millis};
+use crate::engine::time::time;
+use crate::engine::tree::{entries, source, without_logs};
+use crate::engine::unpack::fetch;
+use crate::engine::unpack::target::Target;
+use crate::engine::unpack::work::Work;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags, PackName, SnapshotId, pack_prefix};
-use crate::repo::{Drilled, TrialFolder};
+use crate::local::{Drilled, TrialFolder};
 use crate::source::sqlite;
 
 /// Free space that a drill leaves on the disk, in bytes.

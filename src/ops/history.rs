@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use futures_util::StreamExt as _;
 
-use super::Aspect;
-use super::compare::aspects;
-use super::diff::text::{MAX_READ_BYTES, MAX_TEXT_BYTES, Unshown, unified, why_not};
-use super::diff::{Change, TextOmitted};
-use super::head::read_listed;
-use super::list::time;
-use super::session::Session;
-use super::show::names;
-use super::tree::{content_of, entries, shown};
+use super::diff::Change;
+use crate::engine::aspects::Aspect;
+use crate::engine::aspects::aspects;
+use crate::engine::head::read_listed;
+use crate::engine::select::names;
+use crate::engine::session::Session;
+use crate::engine::text::TextOmitted;
+use crate::engine::text::{MAX_READ_BYTES, MAX_TEXT_BYTES, Unshown, unified, why_not};
+use crate::engine::time::time;
+use crate::engine::tree::{content_of, entries, shown};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags, SnapshotId, SnapshotName};

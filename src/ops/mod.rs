@@ -1,39 +1,31 @@
-//! One file for each thing a user can ask for.
+//! What a user can ask for: a module for each verb. A verb may use what another one offers in its own `mod.rs`, never that
+//! one's insides.
 
 mod adopt;
-mod compare;
+mod auto_restore;
 mod diff;
 mod doctor;
 mod drill;
-mod head;
 mod history;
 mod host;
 mod keys;
-mod legacy;
 mod list;
-mod newest;
 mod plan;
 #[doc(hidden)]
 pub mod probe;
-mod problem;
 mod prune;
 mod push;
-mod remove;
+mod recovery;
 mod restore;
 mod rollback;
-mod roots;
-mod session;
 mod show;
-mod slots;
 mod status;
-mod tree;
 mod undelete;
 mod verify;
-mod withheld;
 
 pub use adopt::{AdoptReport, adopt};
-pub use compare::Aspect;
-pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, LIVE, TextOmitted, diff};
+pub use auto_restore::{ArriveOutcome, ArriveReport, arrive};
+pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, LIVE, diff};
 pub use doctor::{DoctorOptions, DoctorReport, Finding, Level, doctor};
 pub use drill::{DrillReport, drill};
 pub use history::{HistoryOptions, HistoryReport, PathVersion, history};
@@ -42,24 +34,28 @@ pub use keys::{
     AddedKeys, KeyInfo, KeyReport, NewKey, NewRecoveryCode, RemovedKey, add_key, keys,
     new_recovery_code, remove_key,
 };
-pub use list::{ChangedPath, ListReport, SnapshotChanges, SnapshotInfo, list, time as iso_time};
+pub use list::{ListReport, list};
 pub use plan::{PlanEntry, PlanReport, plan};
-pub use problem::{FileProblem, is_incomplete};
 pub use prune::{
     ForgetOptions, ForgetReport, Keep, PruneOptions, PruneReport, PrunedSnapshot, forget, prune,
 };
 pub use push::{PushOptions, PushReport, push};
+pub use recovery::{Gateway, Outcome, RecoverReport, recover};
 pub use restore::{RestoreOptions, RestoreReport, restore};
 pub use rollback::{
-    Action, ArriveOutcome, ArriveReport, Gateway, Mode, Outcome, RecoverReport, RollbackEntry,
-    RollbackPlan, RollbackReport, RollbackRequest, Touches, arrive, discard_waiting, plan_rollback,
-    plan_undo, recover, stage_rollback, stage_undo,
+    Action, Mode, RollbackEntry, RollbackPlan, RollbackReport, RollbackRequest, Touches,
+    discard_waiting, plan_rollback, plan_undo, stage_rollback, stage_undo,
 };
-pub use session::{Ambient, Session, Settings};
 pub use show::{MAX_SHOWN_BYTES, ShowOptions, ShowReport, ShownEntry, show};
 pub use status::{MachineInfo, StatusReport, status};
 pub use undelete::{UndeleteOptions, UndeleteReport, Undeleted, undelete};
 pub use verify::{Reading, VerifyOptions, VerifyProblem, VerifyReport, verify};
 
-pub use crate::repo::Arrival;
+pub use crate::engine::aspects::Aspect;
+pub use crate::engine::info::{ChangedPath, SnapshotChanges, SnapshotInfo};
+pub use crate::engine::problem::{FileProblem, is_incomplete};
+pub use crate::engine::session::{Ambient, Session, Settings};
+pub use crate::engine::text::TextOmitted;
+pub use crate::engine::time::time as iso_time;
+pub use crate::local::Arrival;
 pub use crate::source::authority::{Effect, Weight};

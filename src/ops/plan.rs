@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::FileProblem;
-use super::push::{Looked, by_people, look, memory::Memory};
-use super::roots::shown_here;
-use super::session::Session;
+use crate::engine::file_cache::Memory;
+use crate::engine::problem::FileProblem;
+use crate::engine::roots::shown_here;
+use crate::engine::scan::{Looked, by_people, look};
+use crate::engine::session::Session;
 use crate::error::Result;
 use crate::source::EntryKind;
 

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::push::memory::Memory;
-use super::restore::Selection;
-use super::rollback::config;
+use super::recovery::{Change, merge};
 use super::rollback::names::Naming;
-use super::tree;
+use crate::engine::file_cache::Memory;
+use crate::engine::select::Selection;
+use crate::engine::tree;
 use crate::entry::RelPath;
 use crate::error::Result;
 use crate::format::{Entry, RootRecord};
@@ -38,9 +38,8 @@ pub fn names(base: &Path, path: &RelPath) -> [Result<Option<String>>; 3] {
 /// The configuration that a rollback writes, from that of a snapshot and the live one.
 #[must_use]
 pub fn config(snapshot: &[u8], live: &str) -> Vec<u8> {
-    let change =
-        config::Change { live: Some(live), moved: Some(("/old", "/new")), keep_logins: true };
-    config::merge(snapshot, &change)
+    let change = Change { live: Some(live), moved: Some(("/old", "/new")), keep_logins: true };
+    merge(snapshot, &change)
 }
 
 /// How many entries the memory of a snapshot's files has, where it can be read.

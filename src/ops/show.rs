@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::legacy::{Legacy, Take};
-use super::list::time;
-use super::restore::Selection;
-use super::session::Session;
-use super::tree::{entries, shown, source};
-use super::{FileProblem, problem};
+use crate::engine::legacy::{Legacy, Take};
+use crate::engine::problem;
+use crate::engine::problem::FileProblem;
+use crate::engine::select::Selection;
+use crate::engine::select::names;
+use crate::engine::session::Session;
+use crate::engine::time::time;
+use crate::engine::tree::{entries, shown, source};
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags, RootRecord, SnapshotName};
@@ -168,14 +170,6 @@ fn too_large(path: &str) -> Error {
         MAX_SHOWN_BYTES >> 20
     );
     Error::config("path", message)
-}
-
-/// Whether `path` is just that of the entry: below its root, or from `/` on.
-pub(super) fn names(path: &str, entry: &Entry, roots: &[RootRecord]) -> bool {
-    let path = path.strip_prefix("./").unwrap_or(path).as_bytes();
-    let root = roots.get(usize::from(entry.root)).map(|root| root.path.as_slice());
-    let below = entry.path.as_bytes();
-    path == below || path == [root.unwrap_or_default(), b"/", below].concat()
 }
 
 fn describe(entry: &Entry, roots: &[RootRecord]) -> ShownEntry {

@@ -3,14 +3,16 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::head::Unlisted;
-use super::list::time;
-use super::newest::{Times, stored};
-use super::session::{Session, millis};
-use super::{FileProblem, problem, slots};
+use crate::engine::head::Unlisted;
+use crate::engine::newest::{Times, stored};
+use crate::engine::problem::FileProblem;
+use crate::engine::session::{Session, millis};
+use crate::engine::time::time;
+use crate::engine::{problem, slots};
 use crate::error::{Error, Result};
 use crate::format::{MachineId, SnapshotId, SnapshotName};
-use crate::repo::{Newest, Snapshot, Spool, read};
+use crate::local::{Newest, Spool};
+use crate::repo::{Snapshot, read};
 use crate::store::ObjectInfo;
 
 /// A machine that is silent for longer is named, in milliseconds.

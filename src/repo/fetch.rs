@@ -6,10 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
-use super::{LocalRepository, PackIndex, Snapshot};
+use super::pack_reader::PackIndex;
+use super::snapshot::Snapshot;
 use crate::crypto::sha256;
 use crate::error::{Error, Result};
 use crate::format::{Entry, MAX_TREE_BYTES, PackRef, Run};
+use crate::local::LocalRepository;
 use crate::store::{ObjectKey, ObjectStore};
 
 /// Frames closer than this are fetched together: on a home line 256 KiB take as long as a request.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::PackIndex;
+use super::pack_reader::PackIndex;
 use crate::format::ChunkId;
 
 /// Chunk ids and where they are: `(pack number, chunk)`. A sorted list takes half the memory of a map, which

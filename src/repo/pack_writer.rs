@@ -1,6 +1,7 @@
 //! Building a pack: frames are sealed one after the other, then the footer, and all of it is opened again
 //! before it leaves.
 
+use super::pack_reader::PackIndex;
 use crate::chunk;
 use crate::crypto::{Cipher, Domain, RepoKey};
 use crate::error::{Error, Result};
@@ -8,8 +9,7 @@ use crate::format::{
     ChunkId, Footer, FrameEntry, HEADER_BYTES, Header, MAX_PACK_CHUNKS, MachineId, ObjectKind,
     PackName, PackRef, RepositoryId,
 };
-
-use super::pack_reader::PackIndex;
+use crate::local::SealedPack;
 
 /// A pack is closed once it holds this much: large enough that requests do not matter, small enough that a
 /// failed upload is repeated quickly and memory stays bounded.
@@ -72,17 +72,6 @@ pub struct PackBuilder {
     context: Vec<u8>,
     bytes: Vec<u8>,
     footer: Footer,
-}
-
-/// A finished pack: its bytes open.
-#[derive(Debug)]
-pub struct SealedPack {
-    /// How the manifest will name it; `used_bytes` is still 0.
-    pub reference: PackRef,
-    /// The object.
-    pub bytes: Vec<u8>,
-    /// Its footer as the bucket has it, for the local cache.
-    pub tail: Vec<u8>,
 }
 
 impl PackBuilder {

@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use b2_backup::ambient::Clock;
+use b2_backup::local::Local;
 use b2_backup::ops::{self, DiffOptions, DiffTo, Reading, Settings, VerifyOptions};
-use b2_backup::repo::Local;
 
 use crate::Agent;
 

@@ -2,8 +2,8 @@
 
 use b2_backup::ambient::Clock;
 use b2_backup::error::Result;
+use b2_backup::local::Local;
 use b2_backup::ops::{self, Reading, UndeleteOptions, UndeleteReport, VerifyOptions};
-use b2_backup::repo::Local;
 use b2_backup::store::ObjectStore as _;
 
 use crate::Agent;

@@ -169,7 +169,7 @@ pub(crate) fn machine_of(snapshot: &str) -> &str {
 /// Pushes under the id of another machine, elsewhere, and puts what came of it into the bucket: in the bucket itself a
 /// push would see that the id is taken.
 pub(crate) async fn pose(bucket: &Bucket, machine: &Machine, id: &str) -> String {
-    let local = b2_backup::repo::Local::at(&machine.settings.state_dir);
+    let local = b2_backup::local::Local::at(&machine.settings.state_dir);
     local.become_machine(b2_backup::format::MachineId::parse(id).unwrap()).unwrap();
     let elsewhere = Arc::new(MemoryStore::default());
     let snapshot = machine.through(elsewhere.clone()).push().await.unwrap().snapshot.unwrap();

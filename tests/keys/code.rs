@@ -122,7 +122,7 @@ async fn there_has_to_be_something_to_recover() {
     let error = ops::new_recovery_code(&blank.session().await, Duration::ZERO).await.unwrap_err();
     assert_eq!(error.code(), "B2_WRONG_KEY");
     // While a push runs the slots stand still.
-    let lock = b2_backup::repo::Local::at(live(&machine)).lock().unwrap();
+    let lock = b2_backup::local::Local::at(live(&machine)).lock().unwrap();
     let error = ops::new_recovery_code(&session, Duration::ZERO).await.unwrap_err();
     assert_eq!(error.code(), "B2_LOCKED");
     drop(lock);

@@ -10,11 +10,11 @@ use b2_backup::format::{
     RecoveryCode, Remark, RepositoryId, RootRecord, Run, SnapshotId, SnapshotName, TreeReader,
     TreeRef,
 };
-use b2_backup::repo::{
-    Arrival, Before, Captured, Drilled, Forgotten, Journal, KeyRing, Last, Newest, PackRead, Phase,
-    Proof, Pruned, Pruning, RepositoryRecord, Secrets, SlotRecord, Snapshot, Step, StepKind,
-    Touched, UnusedPack,
+use b2_backup::local::{
+    Arrival, Before, Captured, Drilled, Forgotten, Journal, Last, Newest, PackRead, Phase, Proof,
+    Pruned, Pruning, RepositoryRecord, SlotRecord, Step, StepKind, Touched, UnusedPack,
 };
+use b2_backup::repo::{KeyRing, Secrets, Snapshot};
 use minicbor::{Decode, Encode};
 
 use super::*;

@@ -222,6 +222,6 @@ async fn more_than_half() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_operation_on_the_same_state() {
     let life = ripe().await;
-    let _held = b2_backup::repo::Local::at(life.live()).lock().unwrap();
+    let _held = b2_backup::local::Local::at(life.live()).lock().unwrap();
     assert_eq!(refuses(&life, options(3, 0, 0)).await.code(), "B2_LOCKED");
 }

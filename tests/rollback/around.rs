@@ -119,7 +119,7 @@ async fn giving_up_what_waits() {
     // Nothing is open, so whoever works there is not waited for.
     let folder = place.live.join("b2-backup/restore/unfinished/new");
     fs::create_dir_all(&folder).unwrap();
-    let held = b2_backup::repo::Local::at(&place.live).lock().unwrap();
+    let held = b2_backup::local::Local::at(&place.live).lock().unwrap();
     assert_eq!(place.recover(Gateway::Stands).await.unwrap().outcome, Outcome::Nothing);
     assert!(folder.exists());
     drop(held);

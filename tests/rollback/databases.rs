@@ -487,7 +487,7 @@ async fn it_waits_for_a_running_gateway() {
     );
     // Its stop hook.
     // Another process at work is waited for, not passed over.
-    let held = b2_backup::repo::Local::at(&place.live).lock().unwrap();
+    let held = b2_backup::local::Local::at(&place.live).lock().unwrap();
     assert_eq!(place.recover(Gateway::Stands).await.unwrap_err().code(), "B2_LOCKED");
     drop(held);
     let done = place.recover(Gateway::Stands).await.unwrap();

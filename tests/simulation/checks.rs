@@ -69,7 +69,7 @@ impl Life {
 
     async fn opened(&self, id: &str, manifest: &Bytes) -> Snapshot {
         let ring = KeyRing::new(Secrets::default(), self.cpu.clone());
-        let local = b2_backup::repo::Local::at(&self.dir.path().join("reader"));
+        let local = b2_backup::local::Local::at(&self.dir.path().join("reader"));
         let local = local.repository("simulation", true);
         if let (Some(record), Some(key)) = (local.record().unwrap(), local.key().unwrap()) {
             ring.add(record.repository, key);

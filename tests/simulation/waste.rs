@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use b2_backup::repo::{Local, Spool};
+use b2_backup::local::{Local, Spool};
 use b2_backup::store::ObjectStore as _;
 use bytes::Bytes;
 

@@ -7,16 +7,16 @@ pub(super) mod text;
 
 use std::time::Instant;
 
-use super::restore::select::Selection;
-use super::roots::Places;
-use super::session::Session;
-use super::tree::{entries, source};
+use crate::engine::roots::Places;
+use crate::engine::select::Selection;
+use crate::engine::session::Session;
+use crate::engine::tree::{entries, source};
 use crate::error::{Error, Result};
 use crate::repo::PackSource;
 
 use live::Live;
 use pairs::Item;
-pub use report::{Change, DiffEntry, DiffReport, TextOmitted};
+pub use report::{Change, DiffEntry, DiffReport};
 use text::After;
 
 /// What a snapshot is compared with.

@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
+use crate::engine::aspects::{Aspect, aspects};
 use crate::entry::{EntryKind, RelPath};
 use crate::format::{Entry, EntryFlags};
-use crate::ops::compare::{Aspect, aspects};
 
 /// An entry of one side.
 #[derive(Clone, Debug)]

@@ -1,9 +1,11 @@
 //! What a comparison says.
 
 use super::pairs::Difference;
+use crate::engine::aspects::Aspect;
+use crate::engine::problem::FileProblem;
+use crate::engine::roots::Places;
+use crate::engine::text::TextOmitted;
 use crate::entry::EntryKind;
-use crate::ops::roots::Places;
-use crate::ops::{Aspect, FileProblem};
 
 /// What became of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,44 +26,6 @@ impl Change {
             Self::Added => "added",
             Self::Removed => "removed",
             Self::Changed => "changed",
-        }
-    }
-}
-
-/// Why the lines of a file are not in the report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TextOmitted {
-    /// The file may hold secrets.
-    Secret,
-    /// It is a database.
-    Database,
-    /// One side is larger than 64 KiB.
-    TooLarge,
-    /// One side is no UTF-8, or has a NUL in it.
-    Binary,
-    /// The report holds as much text as it may, or as much was fetched for it.
-    Limit,
-    /// One side cannot be read.
-    Unreadable,
-    /// An agent asks, and a part of the path begins with a dot.
-    Hidden,
-    /// An agent asks, and it is not in its workspace.
-    Elsewhere,
-}
-
-impl TextOmitted {
-    /// The name that users and other programs see.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Secret => "secret",
-            Self::Database => "database",
-            Self::TooLarge => "too large",
-            Self::Binary => "binary",
-            Self::Limit => "limit",
-            Self::Unreadable => "unreadable",
-            Self::Hidden => "hidden",
-            Self::Elsewhere => "not in the workspace of the agent",
         }
     }
 }
@@ -133,7 +97,7 @@ impl DiffReport {
             };
             *count += u64::from(difference.is_of_file());
             let bytes =
-                |item: &Option<super::Item>| item.as_ref().map_or(0, |item| item.entry.size);
+                |item: &Option<super::pairs::Item>| item.as_ref().map_or(0, |item| item.entry.size);
             let (bytes_before, bytes_after) = (bytes(&difference.before), bytes(&difference.after));
             self.bytes_before = self.bytes_before.saturating_add(bytes_before);
             self.bytes_after = self.bytes_after.saturating_add(bytes_after);

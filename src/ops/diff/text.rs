@@ -4,26 +4,19 @@ use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use similar::TextDiff;
-
 use super::pairs::{Difference, Item};
-use super::report::{DiffReport, TextOmitted};
+use super::report::DiffReport;
+use crate::engine::roots::Places;
+use crate::engine::session::Session;
+use crate::engine::text::TextOmitted;
+use crate::engine::text::{
+    MAX_FILE_BYTES, MAX_READ_BYTES, MAX_TEXT_BYTES, Unshown, unified, why_not,
+};
 use crate::error::{Error, Result};
-use crate::format::{Entry, EntryFlags, RootRecord};
-use crate::ops::roots::{self, Places};
-use crate::ops::session::Session;
 use crate::progress::Phase;
 use crate::repo::PackSource;
-use crate::source::confidential::Confidential;
-use crate::source::own::{NotOwn, Own};
-use crate::source::{RelPath, absolute, open_plain};
+use crate::source::{absolute, open_plain};
 
-/// A file that is larger on either side is not for reading in a report.
-const MAX_FILE_BYTES: u64 = 64 << 10;
-/// Text in one report.
-pub(in crate::ops) const MAX_TEXT_BYTES: usize = 256 << 10;
-/// Content that is looked at for one report: what turns out to be no text costs as much as what is.
-pub(in crate::ops) const MAX_READ_BYTES: u64 = 16 << 20;
 /// Content in memory at once.
 const BATCH_BYTES: u64 = 2 << 20;
 
@@ -109,51 +102,6 @@ pub(super) async fn add(
     Ok(())
 }
 
-/// Tells what must not be shown to whoever asks.
-pub(in crate::ops) struct Unshown {
-    confidential: Confidential,
-    own: Option<Own>,
-}
-
-impl Unshown {
-    pub(in crate::ops) async fn of(session: &Session) -> Result<Self> {
-        let settings = session.settings.clone();
-        let confidential = Session::blocking(move || {
-            Confidential::new(&settings.state_dir, settings.config_path.as_deref())
-        });
-        Ok(Self { confidential: confidential.await?, own: session.own().await? })
-    }
-
-    fn why(&self, root: Option<&RootRecord>, path: &RelPath) -> Option<TextOmitted> {
-        let root = root.and_then(roots::recorded);
-        if self.confidential.is(root.as_ref(), path) {
-            return Some(TextOmitted::Secret);
-        }
-        Some(match self.own.as_ref()?.why_not_seen(root.as_ref(), path)? {
-            NotOwn::Confidential => TextOmitted::Secret,
-            NotOwn::Hidden => TextOmitted::Hidden,
-            NotOwn::Elsewhere => TextOmitted::Elsewhere,
-        })
-    }
-}
-
-/// Why the text of a file is left out, as far as it can be told without its content. Each side with its root.
-pub(in crate::ops) fn why_not(
-    sides: &[(Option<&RootRecord>, &Entry)],
-    unshown: &Unshown,
-) -> Option<TextOmitted> {
-    let any = |is: &dyn Fn(&Entry) -> bool| sides.iter().any(|(_, entry)| is(entry));
-    if let Some(why) = sides.iter().find_map(|(root, entry)| unshown.why(*root, &entry.path)) {
-        Some(why)
-    } else if any(&|entry| entry.flags.has(EntryFlags::DATABASE)) {
-        Some(TextOmitted::Database)
-    } else if any(&|entry| entry.size > MAX_FILE_BYTES) {
-        Some(TextOmitted::TooLarge)
-    } else {
-        None
-    }
-}
-
 /// The content of files of a snapshot; that of no file is empty.
 async fn fetched(
     source: &PackSource,
@@ -181,45 +129,4 @@ fn read(path: Option<PathBuf>) -> Content {
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content))
         .map_err(|_| TextOmitted::Unreadable)?;
     if content.len() as u64 > MAX_FILE_BYTES { Err(TextOmitted::TooLarge) } else { Ok(content) }
-}
-
-/// Hunks of a unified diff, with three lines around each change.
-pub(in crate::ops) fn unified(before: &[u8], after: &[u8]) -> Result<String, TextOmitted> {
-    let text = |bytes| {
-        let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
-        text.ok_or(TextOmitted::Binary)
-    };
-    Ok(TextDiff::from_lines(text(before)?, text(after)?).unified_diff().to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hunks_have_context_and_no_names() {
-        let before = "1\n2\n3\n4\n5\n6\n7\n8\n9\n";
-        let after = before.replace("5\n", "five\n");
-        assert_eq!(
-            unified(before.as_bytes(), after.as_bytes()).unwrap(),
-            "@@ -2,7 +2,7 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n"
-        );
-        assert_eq!(
-            unified(b"", b"no end").unwrap(),
-            "@@ -0,0 +1 @@\n+no end\n\\ No newline at end of file\n"
-        );
-        assert_eq!(unified(b"a\0", b""), Err(TextOmitted::Binary));
-        assert_eq!(unified(b"a", b"\xff"), Err(TextOmitted::Binary));
-    }
-
-    /// The hardest there is for an algorithm that looks for the shortest way.
-    #[test]
-    fn files_without_a_line_in_common_are_no_endless_work() {
-        let lines = |from: u32| {
-            let lines: Vec<_> = (from..from + 13_000).map(|n| format!("{n:04x}\n")).collect();
-            lines.concat()
-        };
-        let text = unified(lines(0).as_bytes(), lines(20_000).as_bytes()).unwrap();
-        assert_eq!(text.lines().filter(|line| line.starts_with('-')).count(), 13_000);
-    }
 }

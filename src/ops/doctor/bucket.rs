@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Chart, rules};
+use crate::engine::head::Unlisted;
+use crate::engine::problem;
+use crate::engine::problem::FileProblem;
+use crate::engine::session::Session;
+use crate::engine::time::time;
+use crate::engine::tree::{choose, content_of, entries};
 use crate::error::{Error, Result};
 use crate::format::{SecretKind, SnapshotName};
-use crate::ops::head::Unlisted;
-use crate::ops::list::time;
-use crate::ops::session::Session;
-use crate::ops::tree::{choose, content_of, entries};
-use crate::ops::{FileProblem, problem};
 use crate::repo::{History, Snapshot, Standing, histories, stored_slots};
 use crate::store::b2::KeyFacts;
 

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use super::Chart;
+use crate::engine::session::Ambient;
 use crate::error::Error;
-use crate::ops::session::Ambient;
 use crate::store::b2::{
     DiscoveryRequest, KeyFacts, REQUIRED, ask, check_bucket, check_prefix, place,
 };

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::Chart;
+use crate::engine::session::{Ambient, Settings};
 use crate::error::Error;
-use crate::ops::session::{Ambient, Settings};
-use crate::repo::Local;
+use crate::local::Local;
 use crate::secret::Weakness;
 
 /// Below this a push cannot even keep its copies of databases.

@@ -12,7 +12,7 @@ mod trial;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::session::{Ambient, Session, Settings};
+use crate::engine::session::{Ambient, Session, Settings};
 use crate::error::{Error, Result};
 use crate::store::b2::KeyFacts;
 use crate::store::folder::FolderStore;

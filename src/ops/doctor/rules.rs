@@ -1,8 +1,8 @@
 //! What the bucket does with objects by itself.
 
 use super::{Chart, advice};
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::ops::session::Session;
 use crate::store::b2::KeyFacts;
 use crate::store::{LifecycleRule, ObjectLock, Setting};
 

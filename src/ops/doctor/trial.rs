@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::Chart;
 use crate::ambient::random;
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::ops::session::Session;
 use crate::store::ObjectKey;
 
 /// No name that a reader looks at (docs/format.md, Objects).

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::session::Session;
 use crate::ambient::random;
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{RecoveryCode, SecretKind};
 use crate::secret::Secret;

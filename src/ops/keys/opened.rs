@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::{AddedKeys, KeyInfo};
 use crate::crypto::MasterKey;
+use crate::engine::lock::lock;
+use crate::engine::session::Session;
+use crate::engine::slots::{is_bound, make, put, short};
+use crate::engine::time::time;
 use crate::error::{Error, Result};
 use crate::format::{RepositoryId, SecretKind};
-use crate::ops::list::time;
-use crate::ops::push;
-use crate::ops::session::Session;
-use crate::ops::slots::{is_bound, make, put, short};
-use crate::repo::{LockFile, MAX_TRIES, RepositoryRecord, SlotRecord, StoredSlot, stored_slots};
+use crate::local::{LockFile, RepositoryRecord, SlotRecord};
+use crate::repo::{MAX_TRIES, StoredSlot, stored_slots};
 use crate::secret::Secret;
 
 /// What a secret has in a repository.
@@ -40,7 +41,7 @@ impl Keys {
         // A machine that only looks after the bucket has no state, and is not given one.
         let lock = match wait {
             Some(wait) if session.settings.state_dir.is_dir() => {
-                Some(Arc::new(push::lock(session, wait).await?))
+                Some(Arc::new(lock(session, wait).await?))
             }
             _ => None,
         };

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::opened::Keys;
 use super::{KeyInfo, RemovedKey};
 use crate::ambient::random;
+use crate::engine::remove::{Removed, Remover};
+use crate::engine::session::{Session, millis};
+use crate::engine::slots::{in_words, short};
 use crate::error::{Error, Result};
 use crate::format::{removal_name, seal_removal};
-use crate::ops::remove::{Removed, Remover};
-use crate::ops::session::{Session, millis};
-use crate::ops::slots::{in_words, short};
 use crate::repo::{StoredSlot, is_removed, slot_object};
 use crate::store::ObjectVersion;
 

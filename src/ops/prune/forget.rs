@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use super::PruneReport;
 use super::stored::{StoredObject, packs_of};
+use crate::engine::lock::lock;
+use crate::engine::remove::{Removed, Remover};
+use crate::engine::session::{Session, millis};
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, SnapshotId, SnapshotName};
-use crate::ops::push::lock;
-use crate::ops::remove::{Removed, Remover};
-use crate::ops::session::{Session, millis};
-use crate::repo::{Forgotten, find};
+use crate::local::Forgotten;
+use crate::repo::find;
 use crate::store::{ObjectKey, ObjectVersion};
 
 /// Who stored something so lately, in milliseconds, is not gone; and so long its packs stay.

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::retention::Candidate;
+use crate::engine::head::is_there;
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, SnapshotId, SnapshotName};
-use crate::ops::head::is_there;
-use crate::ops::session::Session;
-use crate::repo::{LocalRepository, Newest, Pruning, Snapshot, Spool, find, read};
+use crate::local::{LocalRepository, Newest, Pruning, Spool};
+use crate::repo::{Snapshot, find, read};
 
 /// Manifests read at the same time.
 const PARALLEL: usize = 6;

@@ -27,14 +27,14 @@ use packs::{Fate, Packs};
 use retention::{Why, decide};
 use stored::Stored;
 
-use super::head::Gone;
-use super::list::time;
-use super::push::lock;
-use super::remove::{Removed, Remover};
-use super::session::Session;
+use crate::engine::head::Gone;
+use crate::engine::lock::lock;
+use crate::engine::remove::{Removed, Remover};
+use crate::engine::session::Session;
+use crate::engine::time::time;
 use crate::error::{Error, Result};
 use crate::format::{PackName, SnapshotId};
-use crate::repo::{Pruned, UnusedPack};
+use crate::local::{Pruned, UnusedPack};
 use crate::store::ObjectKey;
 
 /// Packs deleted at the same time.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::format::PackName;
-use crate::repo::UnusedPack;
+use crate::local::UnusedPack;
 
 /// How long a pack stays after the last manifest that names it, by the server's clock, milliseconds. It protects a
 /// restore that another machine has begun.

@@ -6,9 +6,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::PARALLEL;
 use super::lineage::Lineage;
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, SnapshotId, pack_prefix};
-use crate::ops::session::Session;
 use crate::store::ObjectVersion;
 
 /// An object in the bucket with all its versions.

@@ -7,18 +7,19 @@ use std::sync::Arc;
 
 use super::assemble::of_an_entry;
 use super::changes::Scan;
-use super::memory::{Memory, path_bytes};
 use super::writer::Writer;
 use super::{Made, snapshot};
+use crate::engine::file_cache::{Memory, path_bytes};
+use crate::engine::problem::FileProblem;
+use crate::engine::roots::shown_here;
+use crate::engine::session::Session;
+use crate::engine::tree::path_for_people;
+use crate::engine::withheld::withheld;
 use crate::error::Result;
 use crate::format::{Entry, EntryFlags, Manifest, Reason};
-use crate::ops::FileProblem;
-use crate::ops::rollback::{self, AsideItem, SetAside};
-use crate::ops::roots::shown_here;
-use crate::ops::session::Session;
-use crate::ops::tree::path_for_people;
-use crate::ops::withheld::withheld;
-use crate::repo::Unsaved;
+use crate::local::Unsaved;
+use crate::ops::recovery;
+use crate::ops::recovery::{AsideItem, SetAside};
 use crate::source::withheld::{Content, Withheld};
 use crate::source::{EntryKind, Fingerprint, Found, RelPath, Root, absolute, walk};
 
@@ -37,7 +38,7 @@ pub(super) async fn save(
 ) -> Result<Option<Vec<String>>> {
     let mut told = Vec::new();
     let under = under(session);
-    for aside in rollback::set_aside(session).await? {
+    for aside in recovery::set_aside(session).await? {
         if let Some(known) = aside.known_unsaved(&under) {
             told.push(stays(&aside, &known.files));
             continue;

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::capture::{Content, Draft, runs};
+use crate::engine::problem;
+use crate::engine::problem::FileProblem;
+use crate::engine::roots::shown_here;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Counts, Entry, EntryFlags, PackRef, Run};
-use crate::ops::roots::shown_here;
-use crate::ops::{FileProblem, problem};
 use crate::repo::PackIndex;
 use crate::source::database::host_database;
 use crate::source::{Root, RootKind};

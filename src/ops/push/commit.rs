@@ -5,10 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::writer::{SecondLook, Writer};
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{MAX_MANIFEST_BYTES, PackName, SnapshotId};
-use crate::ops::session::Session;
-use crate::repo::{Captured, Snapshot};
+use crate::local::Captured;
+use crate::repo::Snapshot;
 use crate::store::ObjectKey;
 
 /// A listing older than this proves nothing about the manifest that a push builds on (docs/format.md, Push).

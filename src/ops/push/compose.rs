@@ -8,9 +8,9 @@ use super::contents::{Outcome, Owned, Plan, Start, read_all};
 use super::frames::{Budget, FramePipe, PackMaker};
 use super::upload;
 use super::writer::Writer;
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{Entry, Reason, SnapshotId};
-use crate::ops::session::Session;
 use crate::progress::Phase;
 use crate::repo::{Known, PackSource, Snapshot};
 

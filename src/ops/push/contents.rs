@@ -8,19 +8,21 @@ use super::assemble::{complete, count, packs_in_use, problems, tails};
 use super::capture::{Capture, Chunker, Draft, runs};
 use super::changes::{Changes, Scan};
 use super::frames::FramePipe;
-use super::memory::Memory;
 use super::sparse;
 use super::summary::summary;
 use super::together::{Logs, PATIENCE, logs_of};
 use super::writer::Writer;
 use crate::chunk::Cutter;
+use crate::engine::file_cache::Memory;
+use crate::engine::problem::FileProblem;
+use crate::engine::session::{Session, millis};
+use crate::engine::{problem, roots};
 use crate::error::{Error, Result};
 use crate::format::{
     Counts, Entry, Manifest, PackRef, Reason, Remark, Run, SnapshotId, TreeRef, is_bounded,
 };
-use crate::ops::session::{Session, millis};
-use crate::ops::{FileProblem, problem, roots};
-use crate::repo::{Captured, Known, Newest, PackIndex, Snapshot};
+use crate::local::{Captured, Newest};
+use crate::repo::{Known, PackIndex, Snapshot};
 use crate::source::withheld::Withheld;
 use crate::source::{Fingerprint, Found};
 
@@ -57,9 +59,9 @@ pub(super) struct Plan {
     slots: Vec<Vec<u8>>,
     entropy: Arc<dyn crate::ambient::Entropy>,
     clock: Arc<dyn crate::ambient::Clock>,
-    spool: crate::repo::Spool,
+    spool: crate::local::Spool,
     temporary: std::path::PathBuf,
-    local: crate::repo::Local,
+    local: crate::local::Local,
     redact: bool,
     id: SnapshotId,
     lineage: Option<Newest>,

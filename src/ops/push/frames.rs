@@ -9,7 +9,8 @@ use crate::cpu::CpuPool;
 use crate::crypto::RepoKey;
 use crate::error::{Error, Result};
 use crate::format::{ChunkId, MachineId, PackName, PackRef, RepositoryId};
-use crate::repo::{Frame, PackBuilder, Spool};
+use crate::local::Spool;
+use crate::repo::{Frame, PackBuilder};
 
 /// Uncompressed frame bytes that may be on their way to a pack.
 const FRAMES_IN_FLIGHT_BYTES: u64 = 12 << 20;

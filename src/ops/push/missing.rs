@@ -3,12 +3,13 @@
 
 use std::collections::HashSet;
 
-use super::changes::Looked;
-use super::memory::{Memory, path_bytes};
+use crate::engine::file_cache::{Memory, path_bytes};
+use crate::engine::problem;
+use crate::engine::problem::FileProblem;
+use crate::engine::roots::kind;
+use crate::engine::scan::Looked;
 use crate::entry::{EntryKind, RelPath};
 use crate::format::{Manifest, MissingRecord};
-use crate::ops::roots::kind;
-use crate::ops::{FileProblem, problem};
 use crate::source::{Found, RootKind, shown_path};
 
 /// Directories of the state in which there is always something, once there was: not even to be gone.

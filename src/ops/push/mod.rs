@@ -12,7 +12,6 @@ mod commit;
 mod compose;
 mod contents;
 mod frames;
-pub(in crate::ops) mod memory;
 mod missing;
 mod repository;
 mod room;
@@ -26,16 +25,19 @@ mod writer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::rollback::AsideItem;
-use super::session::Session;
-use super::{FileProblem, adopt, rollback};
+use super::adopt;
+use super::recovery::AsideItem;
+use crate::engine::lock::lock;
+use crate::engine::problem::FileProblem;
+use crate::engine::scan::refuse_bucket_inside;
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{Reason, SnapshotId};
+use crate::local::{Captured, LockFile};
+use crate::ops::recovery;
 use crate::progress::Phase;
-use crate::repo::{Captured, LockFile};
 
 use changes::{Changes, Scan};
-pub(in crate::ops) use changes::{Looked, by_people, look, refuse_open_databases};
 use commit::{Committed, Whose};
 use compose::capture_and_upload;
 use contents::Outcome;
@@ -53,10 +55,6 @@ pub struct PushOptions {
     /// Directories that are gone or empty, and right so: each as the problem `B2_ROOT_GONE` or `B2_ROOT_EMPTY` names it.
     pub accept_missing: Vec<String>,
 }
-
-/// How often the lock is tried while waiting for it. Locking with a wait in the system's hands could not be
-/// cancelled.
-const LOCK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What a push did.
 #[derive(Clone, Debug, Default)]
@@ -102,7 +100,7 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
         ));
     }
     let lock = Arc::new(lock(session, options.wait).await?);
-    let open = rollback::before_push(session, &lock).await?;
+    let open = recovery::before_push(session, &lock).await?;
     let taken_over = session.cancellable(adopt::take_over(session, &lock)).await?;
     let mut report = session.cancellable(run(session, &options, lock)).await?;
     report.warnings.extend(open);
@@ -124,25 +122,6 @@ pub async fn push(session: &Session, options: PushOptions) -> Result<PushReport>
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.warnings.splice(0..0, session.warnings.iter().cloned());
     Ok(report)
-}
-
-/// Takes the lock of the state directory. Waiting is counted in sleeps: a wall clock may jump.
-pub(in crate::ops) async fn lock(session: &Session, wait: Duration) -> Result<LockFile> {
-    let mut left = wait;
-    loop {
-        match session.local.lock() {
-            Err(Error::Locked { .. }) if !left.is_zero() => {
-                session.report(Phase::Wait, 0, None, 0);
-                let step = left.min(LOCK_INTERVAL);
-                tokio::select! {
-                    biased;
-                    () = session.ambient.cancel.cancelled() => return Err(Error::Cancelled),
-                    () = session.ambient.clock.sleep(step) => left -= step,
-                }
-            }
-            done => return done,
-        }
-    }
 }
 
 /// As [`push`], for the holder of the lock, who knows about rollbacks.
@@ -188,7 +167,7 @@ async fn begin(
     new_bucket: bool,
     lost: &mut Vec<String>,
 ) -> Result<Option<Begun>> {
-    changes::refuse_bucket_inside(session).await?;
+    refuse_bucket_inside(session).await?;
     let mut writer = Writer::open(session, lock, new_bucket).await?;
     let mut resumed = None;
     if let Some(waiting) = writer.spool.captured()? {
@@ -212,7 +191,7 @@ async fn begin(
 /// # Errors
 /// As [`push`].
 pub(in crate::ops) async fn save_aside(session: &Session) -> Result<Vec<String>> {
-    if rollback::set_aside(session).await?.is_empty() {
+    if recovery::set_aside(session).await?.is_empty() {
         return Ok(Vec::new());
     }
     let lock = Arc::new(session.local.lock()?);

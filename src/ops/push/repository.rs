@@ -6,14 +6,15 @@ use bytes::Bytes;
 
 use crate::ambient::random;
 use crate::crypto::{MasterKey, RepoKey};
+use crate::engine::session::Session;
+use crate::engine::slots;
 use crate::error::{Error, Result};
 use crate::format::{
     Header, KeySlot, MAX_MANIFEST_BYTES, MachineId, Manifest, ObjectKind, RepositoryId, SecretKind,
     SnapshotId, SnapshotName,
 };
-use crate::ops::session::Session;
-use crate::ops::slots;
-use crate::repo::{LocalRepository, Proof, RepositoryRecord, SlotRecord, slot_names, stored_slots};
+use crate::local::{LocalRepository, Proof, RepositoryRecord, SlotRecord};
+use crate::repo::{slot_names, stored_slots};
 use crate::store::ObjectKey;
 
 /// So many manifests are looked at for a key that `keys/` does not give.

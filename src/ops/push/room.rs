@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ambient::Entropy;
 use crate::error::{Error, Result};
-use crate::repo::Local;
+use crate::local::Local;
 
 /// A directory with room for a copy. One that was made for it goes with it.
 pub(super) struct Room {

@@ -2,11 +2,11 @@
 
 use std::cmp::Reverse;
 
-use super::memory::Memory;
+use crate::engine::aspects::{Aspect, aspects};
+use crate::engine::file_cache::Memory;
+use crate::engine::roots::same_roots;
 use crate::entry::EntryKind;
 use crate::format::{ChangeSummary, Entry, GrownPath, PackRef, RootRecord};
-use crate::ops::compare::{Aspect, aspects};
-use crate::ops::roots::same_roots;
 
 /// How many paths are named.
 const MOST: usize = 5;

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::capture::{Capture, Content, Draft, ReadError};
-use super::memory::Memory;
 use crate::chunk::Cutter;
+use crate::engine::file_cache::Memory;
 use crate::error::{Error, Result};
 use crate::format::EntryFlags;
 use crate::source::database::host_database;
 use crate::source::logs::base_of;
-use crate::source::walk::{self, Walk};
+use crate::source::walk;
+use crate::source::walk::Walk;
 use crate::source::{Fingerprint, Found, Root, absolute, open_plain, sqlite};
 
 /// How long a push waits for databases that others lock, all together. Somebody who writes is done within moments; who

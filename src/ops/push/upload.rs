@@ -9,11 +9,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::frames::Budget;
 use super::writer::Writer;
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, PackRef, SnapshotId, pack_prefix};
-use crate::ops::session::Session;
+use crate::local::{Captured, Spool};
 use crate::progress::Phase;
-use crate::repo::{Captured, PackIndex, Snapshot, Spool};
+use crate::repo::{PackIndex, Snapshot};
 use crate::store::{ObjectKey, ObjectStore};
 
 /// Packs sent at the same time. A home uplink is filled by one; more only hide the latency of requests.

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::repository::{self, Listed, Open};
+use super::repository;
+use super::repository::{Listed, Open};
 use crate::crypto::RepoKey;
+use crate::engine::head::is_there;
+use crate::engine::session::Session;
+use crate::engine::slots;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, SnapshotId, SnapshotName};
-use crate::ops::head::is_there;
-use crate::ops::session::Session;
-use crate::ops::slots;
-use crate::repo::{LocalRepository, LockFile, Newest, Pruning, RepositoryRecord, Spool};
+use crate::local::{LocalRepository, LockFile, Newest, Pruning, RepositoryRecord, Spool};
 
 /// Everything a push writes with.
 #[derive(Debug)]

@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::target::Made;
-use super::{RestoreOptions, RestoreReport, Selection, Target};
+use super::{RestoreOptions, RestoreReport};
+use crate::engine::legacy::{Legacy, Take};
+use crate::engine::select::Selection;
+use crate::engine::session::Session;
+use crate::engine::unpack::target::Made;
+use crate::engine::unpack::target::Target;
 use crate::entry::RelPath;
 use crate::error::{Error, Result};
 use crate::format::Entry;
-use crate::ops::legacy::{Legacy, Take};
-use crate::ops::session::Session;
 use crate::progress::{Event, Phase};
 use crate::source::database::is_database_content;
 use crate::source::{absolute, sqlite};

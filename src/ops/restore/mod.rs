@@ -1,34 +1,22 @@
 //! Restore: a snapshot, or a part of it, into a fresh directory.
 
 mod legacy;
-pub(super) mod select;
-mod target;
-mod work;
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use futures_util::StreamExt as _;
-
-use super::roots::{in_place_of_links, put_in_place};
-use super::session::Session;
-use super::tree::{entries, source, without_logs};
-use super::{FileProblem, problem};
+use crate::engine::problem;
+use crate::engine::problem::FileProblem;
+use crate::engine::roots::{in_place_of_links, put_in_place};
+use crate::engine::select::Selection;
+use crate::engine::session::Session;
+use crate::engine::tree::{entries, source, without_logs};
+use crate::engine::unpack::fetch;
+use crate::engine::unpack::target::{Target, refused};
+use crate::engine::unpack::work::Work;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::format::{Run, SnapshotName};
-use crate::progress::Phase;
-use crate::repo::PackSource;
-
-pub(in crate::ops) use select::Selection;
-pub(in crate::ops) use target::{Target, refused};
-pub(in crate::ops) use work::Work;
-
-use work::Piece;
-
-/// Packs that are fetched and opened at the same time.
-const PARALLEL: usize = 3;
+use crate::format::SnapshotName;
 
 /// What to restore.
 #[derive(Clone, Debug)]
@@ -153,76 +141,4 @@ async fn run(
         warnings,
         ..RestoreReport::default()
     })
-}
-
-/// Fetches everything that is wanted and writes it. With `whole` most of each pack is. Damage is noted in `work`.
-pub(in crate::ops) async fn fetch(
-    session: &Session,
-    source: &PackSource,
-    work: &Arc<Work>,
-    whole: bool,
-) -> Result<()> {
-    let preparing = Arc::clone(work);
-    Session::blocking(move || preparing.prepare()).await?;
-
-    let jobs = work
-        .pieces()
-        .into_iter()
-        .map(|(number, pieces)| fetch_pack(session, source, work, number, pieces, whole));
-    let mut jobs = futures_util::stream::iter(jobs).buffer_unordered(PARALLEL);
-    while let Some(done) = jobs.next().await {
-        done?;
-        let bytes = work.done_bytes.load(Ordering::Relaxed);
-        session.report(
-            Phase::Restore,
-            bytes,
-            Some(work.total_bytes),
-            work.done_files.load(Ordering::Relaxed),
-        );
-    }
-    let finishing = Arc::clone(work);
-    session.ring.cpu().run(move || finishing.finish()).await?
-}
-
-/// Fetches what is needed of one pack and writes it. An error is one of writing or of the connection; damage
-/// is noted with the files that it costs.
-async fn fetch_pack(
-    session: &Session,
-    source: &PackSource,
-    work: &Arc<Work>,
-    number: u32,
-    pieces: Vec<Piece>,
-    whole: bool,
-) -> Result<()> {
-    let damaged = |error: Error| match error {
-        Error::Damaged { .. } | Error::ObjectMissing { .. } | Error::Version { .. } => {
-            work.fail(&pieces, &error);
-            Ok(())
-        }
-        error => Err(error),
-    };
-    let reference = match source.pack(number) {
-        Ok(reference) => reference,
-        Err(error) => return damaged(error),
-    };
-    // When most of a pack is wanted, one request brings it together with its footer.
-    let mostly = whole && reference.used_bytes.saturating_mul(2) >= reference.bytes;
-    let (index, have) =
-        match source.index(&reference, if mostly { reference.bytes } else { 0 }).await {
-            Ok(opened) => opened,
-            Err(error) => return damaged(error),
-        };
-    let runs: Vec<Run> = pieces.iter().map(|piece| piece.run).collect();
-    let frames = index.frames_of(&runs);
-    let (regions, failed) = source.regions(&reference, &index, &frames, have).await;
-    match failed {
-        None | Some(Error::Damaged { .. } | Error::ObjectMissing { .. }) => {}
-        Some(error) => return Err(error),
-    }
-    let (writing, object) = (Arc::clone(work), reference.name.object(source.snapshot().id.machine));
-    session
-        .ring
-        .cpu()
-        .run(move || writing.write_pack(&index, &regions, &pieces, &frames, &object))
-        .await?
 }

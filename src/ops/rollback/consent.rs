@@ -5,10 +5,10 @@
 use super::Looked;
 use super::compare::Item;
 use super::plan::{Action, Mode};
+use crate::engine::session::Session;
 use crate::entry::EntryKind;
 use crate::error::Result;
 use crate::format::Entry;
-use crate::ops::session::Session;
 use crate::source::own::Own;
 
 /// Files at once.

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::compare::{Compared, Item};
-use super::config::{Coming, MAX_CONFIG_BYTES};
 use super::plan::Action;
+use crate::engine::session::Session;
 use crate::entry::EntryKind;
 use crate::error::Result;
 use crate::format::Entry;
-use crate::ops::session::Session;
+use crate::ops::recovery::{Coming, MAX_CONFIG_BYTES};
 use crate::repo::PackSource;
 use crate::source::authority::{Effect, Weight, effects};
 use crate::source::database::{Redact, host_database};

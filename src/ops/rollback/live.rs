@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
+use super::names::Naming;
 use crate::crypto::ContentHash;
+use crate::engine::file_cache::{Memory, path_bytes};
+use crate::engine::scan::{Looked, look, refuse_open_databases};
+use crate::engine::session::{Session, Settings};
+use crate::engine::withheld::withheld;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::ops::push::memory::{Memory, path_bytes};
-use crate::ops::push::{Looked, look, refuse_open_databases};
-use crate::ops::session::{Session, Settings};
-use crate::ops::withheld::withheld;
 use crate::source::database::is_database;
 use crate::source::gateway::{Running, running};
 use crate::source::policy::{Inside, Policy};
 use crate::source::walk::Walk;
 use crate::source::withheld::{Content, Withheld};
 use crate::source::{Found, RelPath, Root, RootKind, absolute, open_plain, sqlite};
-
-use super::names::Naming;
 
 /// The state as it is now.
 #[derive(Debug)]

@@ -6,19 +6,13 @@
 //!
 //! All of it opens databases, and so belongs into a process of its own.
 
-mod apply;
-mod arrive;
-mod aside;
+mod arriving;
 mod compare;
-pub(super) mod config;
 mod consent;
-mod database;
 mod effects;
 mod live;
-mod moves;
 pub(super) mod names;
 mod plan;
-mod recover;
 mod rest;
 mod runs;
 mod scope;
@@ -30,27 +24,28 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use arrive::{ArriveOutcome, ArriveReport, arrive};
-pub(in crate::ops) use aside::{AsideItem, SetAside, set_aside};
-pub use plan::{Action, Mode, RollbackEntry, RollbackPlan, RollbackRequest, Touches};
-pub(in crate::ops) use recover::before_push;
-pub use recover::{Gateway, Outcome, RecoverReport, recover};
+use crate::ops::recovery::{Gateway, Outcome};
 
-use arrive::Arriving;
+pub use plan::{Action, Mode, RollbackEntry, RollbackPlan, RollbackRequest, Touches};
+
+use super::recovery::{carry_out, databases, needs_stop, recover_locked, refuse_busy, runs};
+pub(in crate::ops) use arriving::{in_use, stage_arrival};
+
+use arriving::Arriving;
 use compare::{Compared, compare};
 use live::Live;
 use plan::plan_of;
-use recover::{carry_out, databases, needs_stop, recover_locked, refuse_busy, runs};
 use scope::Scope;
 
-use super::FileProblem;
 use super::push::{push_locked, save_aside};
-use super::session::{Session, Settings};
-use super::tree::{choose, entries, incomplete};
 use crate::ambient::private_dirs;
+use crate::engine::problem::FileProblem;
+use crate::engine::session::{Session, Settings};
+use crate::engine::tree::{choose, entries, incomplete};
 use crate::error::{Error, Result};
 use crate::format::{Reason, SnapshotId};
-use crate::repo::{Arrival, Journal, Last, LockFile, PackSource, Phase, Spool};
+use crate::local::{Arrival, Journal, Last, LockFile, Phase, Spool};
+use crate::repo::PackSource;
 
 /// What staging, and perhaps carrying out, came to.
 #[derive(Clone, Debug, Default)]
@@ -208,7 +203,7 @@ pub async fn stage_undo(session: &Session, hash: &str) -> Result<RollbackReport>
 /// # Errors
 /// `B2_LOCKED`; `B2_ROLLBACK_OPEN` when it is half done.
 pub async fn discard_waiting(settings: &Settings) -> Result<bool> {
-    let local = crate::repo::Local::at(&settings.state_dir);
+    let local = crate::local::Local::at(&settings.state_dir);
     let rollbacks = local.rollbacks();
     if rollbacks.open()?.is_none() {
         return Ok(false);

@@ -1,9 +1,8 @@
 //! What a rollback would do, for people to look at and agree to.
 
+use super::compare::{Compared, Item};
 use crate::crypto::sha256;
 use crate::repo::Snapshot;
-
-use super::compare::{Compared, Item};
 use crate::source::authority::Effect;
 
 /// What to roll back to, and how.
@@ -135,7 +134,7 @@ pub(super) fn plan_of(
 ) -> RollbackPlan {
     let mut plan = RollbackPlan {
         snapshot: snapshot.id.to_string(),
-        created_at: super::super::list::time(snapshot.manifest.local_time_ms),
+        created_at: crate::engine::time::time(snapshot.manifest.local_time_ms),
         warnings,
         hash: hex::encode(hash),
         effects,

@@ -7,11 +7,11 @@ use std::collections::HashSet;
 use super::compare::{Comparison, Item, delete};
 use super::plan::Action;
 use super::scope::Scope;
+use crate::engine::problem;
+use crate::engine::tree::path_for_people;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Manifest, Remark};
-use crate::ops::problem;
-use crate::ops::tree::path_for_people;
 use crate::source::{RelPath, RootKind};
 
 /// What the snapshot does not have because it could not be taken: that is no reason to remove it.

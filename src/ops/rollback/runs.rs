@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::compare::Compared;
-use super::config::{MAX_CONFIG_BYTES, parse};
 use super::plan::Action;
 use crate::entry::EntryKind;
+use crate::ops::recovery::{MAX_CONFIG_BYTES, parse};
 use crate::source::place::Spot;
 
 /// More are counted only.

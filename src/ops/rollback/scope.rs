@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
+use crate::engine::select::Selection;
 use crate::error::Result;
-use crate::ops::restore::Selection;
-use crate::repo::Touched;
+use crate::local::Touched;
 use crate::source::RelPath;
 
 /// Paths and globs of the user, or what the last rollback touched.

@@ -9,19 +9,27 @@ use std::time::Duration;
 use minicbor::bytes::ByteVec;
 use tokio_util::sync::CancellationToken;
 
+use super::arriving::logins;
 use super::compare::Compared;
-use super::config::{Coming, MAX_CONFIG_BYTES};
-use super::steps::{Steps, of_places};
+use super::runs;
+use super::steps::Steps;
 use super::trial::{Present, Trial};
-use super::{arrive, runs};
-use crate::ambient::{self, announced, random};
+use crate::ambient;
+use crate::ambient::{announced, random};
 use crate::crypto::{ContentHash, sha256};
+use crate::engine::problem::FileProblem;
+use crate::engine::roots;
+use crate::engine::session::{Session, millis};
+use crate::engine::unpack::fetch;
+use crate::engine::unpack::target::{self, Target};
+use crate::engine::unpack::work::Work;
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags, RootRecord};
-use crate::ops::restore::{self, Target, Work, fetch};
-use crate::ops::session::{Session, millis};
-use crate::ops::{FileProblem, roots};
-use crate::repo::{Journal, PackSource, Phase, RollbackFolder, Step, StepKind};
+use crate::local::{Journal, Phase, RollbackFolder, Step, StepKind};
+use crate::ops::recovery::keep;
+use crate::ops::recovery::of_places;
+use crate::ops::recovery::{Coming, MAX_CONFIG_BYTES};
+use crate::repo::PackSource;
 use crate::source::database::{Redact, host_database};
 use crate::source::place::{Place, Refusal, SET_OWNER, Spot};
 use crate::source::withheld::Withheld;
@@ -127,7 +135,7 @@ async fn fill(
     let Sealed { journal, warnings, refused } = sealed;
     let all = target.refused().into_iter().chain(refused).collect();
     let failed = failed.into_iter().map(|(_, problem)| problem);
-    let failed = failed.chain(restore::refused(of_places(&journal, all, |step, action| {
+    let failed = failed.chain(target::refused(of_places(&journal, all, |step, action| {
         // Others have it from what is live, and owners are given once more.
         let comes = match step.kind {
             StepKind::Place => true,
@@ -222,7 +230,7 @@ impl Ready {
                 && let Some(arrival) = &mut journal.arrival
             {
                 let config = new.name(&step.name.to_string());
-                arrival.logins = arrive::logins(&config);
+                arrival.logins = logins(&config);
                 arrival.runs.extend(runs::in_config(&config));
             }
             if self.cancel.is_cancelled() {
@@ -340,7 +348,7 @@ impl Ready {
             sqlite::forget_machine(copy.path(), kind).map_err(shown)?;
         }
         sqlite::check(copy.path()).map_err(shown)?;
-        let keep = arrive::keep(self.arriving);
+        let keep = keep(self.arriving);
         let trial = new.name(&format!("{name}.trial"));
         copy.copy_file(&trial)?;
         // A copy under another name has no secrets in the snapshot, either.

@@ -1,16 +1,13 @@
 //! The steps that a comparison comes to, in the order in which they are done: what goes, then directories, then
 //! what comes, databases after files, and OpenClaw's configuration last.
 
-use std::path::PathBuf;
-
-use super::apply::path_of;
 use super::compare::{Compared, Item};
 use super::plan::Action;
 use crate::entry::EntryKind;
 use crate::format::Entry;
-use crate::repo::{Before, Journal, Step, StepKind};
-use crate::source::place::Refusal;
-use crate::source::{Found, RelPath, absolute};
+use crate::local::{Before, Step, StepKind};
+use crate::ops::recovery::LOGS;
+use crate::source::{Found, RelPath};
 
 /// Steps, and the entries of the snapshot that are staged for them.
 #[derive(Debug, Default)]
@@ -19,9 +16,6 @@ pub(super) struct Steps {
     /// By the name of the step.
     pub(super) wanted: Vec<(u32, Entry)>,
 }
-
-/// Files that SQLite keeps beside a database.
-pub(super) const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 impl Steps {
     pub(super) fn of(compared: &Compared) -> Self {
@@ -104,30 +98,6 @@ impl Steps {
             broken: false,
         });
     }
-}
-
-/// The absolute path of the place of a step.
-pub(super) fn full_path(journal: &Journal, step: &Step) -> Option<PathBuf> {
-    let root = journal.roots.get(usize::from(step.root))?;
-    Some(absolute(&path_of(root), &RelPath::from_bytes(step.path.clone())))
-}
-
-/// What was refused of files in a folder of the rollback, as it is about the places that they are for. Of those that
-/// `counts` says.
-pub(super) fn of_places(
-    journal: &Journal,
-    refused: Vec<Refusal>,
-    counts: impl Fn(&Step, &str) -> bool,
-) -> Vec<Refusal> {
-    let place = |refusal: Refusal| {
-        let name = refusal.path.file_name()?.to_string_lossy();
-        let digits = name.bytes().take_while(u8::is_ascii_digit).count();
-        let number: u32 = name.get(..digits)?.parse().ok()?;
-        let step = journal.steps.iter().find(|step| step.name == number)?;
-        counts(step, refusal.action).then_some(())?;
-        Some(Refusal { path: full_path(journal, step)?, ..refusal })
-    };
-    refused.into_iter().filter_map(place).collect()
 }
 
 fn before(found: &Found) -> Before {

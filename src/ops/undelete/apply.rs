@@ -4,8 +4,8 @@
 use futures_util::StreamExt as _;
 
 use super::{Fix, Fixes, UndeleteReport};
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::ops::session::Session;
 use crate::progress::Phase;
 use crate::repo::Cure;
 use crate::store::ObjectKey;

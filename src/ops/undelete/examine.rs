@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fix, Fixes};
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{
     KeySlot, MAX_MANIFEST_BYTES, MAX_SLOT_BYTES, PackRef, SnapshotId, pack_prefix,
 };
-use crate::ops::session::Session;
 use crate::repo::{Cure, History, PackIndex, Snapshot, Standing};
 use crate::store::{ObjectKey, ObjectVersion};
 

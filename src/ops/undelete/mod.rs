@@ -15,9 +15,9 @@ use std::time::{Instant, SystemTime};
 
 use futures_util::StreamExt as _;
 
-use super::FileProblem;
-use super::list::time;
-use super::session::{Session, millis};
+use crate::engine::problem::FileProblem;
+use crate::engine::session::{Session, millis};
+use crate::engine::time::time;
 use crate::error::{Error, Result};
 use crate::format::{SnapshotId, SnapshotName};
 use crate::repo::{Cure, History, histories};

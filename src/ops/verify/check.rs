@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::is_finding;
 use crate::crypto::ChunkIds;
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{ChunkId, HEADER_BYTES, PackRef};
-use crate::ops::session::Session;
 use crate::repo::{PackIndex, PackSource, Regions};
 
 /// A pack and what is wrong with it.

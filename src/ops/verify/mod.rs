@@ -12,9 +12,9 @@ use std::time::Instant;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 
-use super::head::{Unlisted, read_listed};
-use super::session::Session;
-use super::tree::entries;
+use crate::engine::head::{Unlisted, read_listed};
+use crate::engine::session::Session;
+use crate::engine::tree::entries;
 use crate::error::{Error, Result};
 use crate::format::{
     Entry, KeySlot, MAX_SLOT_BYTES, MachineId, PackName, PackRef, RepositoryId, SnapshotId,

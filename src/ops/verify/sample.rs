@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::check::Checked;
-use super::turns::{self, Turn};
+use super::turns;
+use super::turns::Turn;
 use super::{Packs, Reading};
+use crate::engine::session::{Session, millis};
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName};
-use crate::ops::session::{Session, millis};
-use crate::repo::{LocalRepository, PackRead, Proof};
+use crate::local::{LocalRepository, PackRead, Proof};
 use crate::store::ObjectInfo;
 
 /// A pack that could be read: whose it is, its name, its bytes, and what the listing says of it.

@@ -1,11 +1,11 @@
 //! What lies on this machine: the journal of a rollback, and what is remembered of the bucket.
 
 use b2_backup::format::{Counts, MachineId, PackName, Remark, RepositoryId};
-use b2_backup::ops::probe;
-use b2_backup::repo::{
+use b2_backup::local::{
     Arrival, Before, Captured, Drilled, Forgotten, Journal, Last, Newest, PackRead, Phase, Proof,
     Pruned, Pruning, RepositoryRecord, SlotRecord, Step, StepKind, Touched, UnusedPack,
 };
+use b2_backup::ops::probe;
 use minicbor::Encode;
 
 use super::format::tree_seeds;

@@ -1,0 +1,130 @@
+//! What the state on this machine looks like now: its roots, and what is in them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::file_cache::path_bytes;
+use super::problem::{self, FileProblem};
+use super::roots::shown_here;
+use super::session::{Session, Settings};
+use crate::error::{Error, Result};
+use crate::source::database::open_in_this_process;
+use crate::source::policy::{Inside, Policy};
+use crate::source::roots::roots;
+use crate::source::walk::Walk;
+use crate::source::{RelPath, Root, RootKind, absolute, host_config, links, logs};
+
+/// Roots, what is in them, and what is not as it should be.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    pub(crate) roots: Vec<Root>,
+    pub(crate) walk: Walk,
+    pub(crate) skipped: Vec<FileProblem>,
+    pub(crate) warnings: Vec<String>,
+    /// Files that stay out because nothing is encrypted.
+    pub(crate) plain: Vec<FileProblem>,
+    /// What belongs in a snapshot.
+    pub(crate) policy: Policy,
+    /// Workspaces and agents' directories inside the state directory.
+    pub(crate) inside: Vec<Inside>,
+    /// Where directories that are configured, or linked to, would be: nothing is there, or nothing answers.
+    pub(crate) away: Vec<PathBuf>,
+    /// Places of file systems that do not answer.
+    pub(crate) hanging: Arc<[PathBuf]>,
+}
+
+/// Walks the state.
+pub(crate) async fn look(session: &Session, list: bool) -> Result<Looked> {
+    let (settings, cancel) = (session.settings.clone(), session.ambient.cancel.clone());
+    Session::blocking(move || {
+        let mut found = roots(&settings.state_dir, settings.config_path.as_deref())?;
+        let bucket = bucket_folder(&settings)?;
+        refuse_inside(bucket.as_deref(), &found.roots)?;
+        let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
+        let mut policy = policy.with_inside(found.inside.clone());
+        if !settings.encrypt {
+            policy = policy.unencrypted()?;
+        }
+        let mut walk = links::walk(&mut found, &policy, bucket.as_deref(), list, &cancel)?;
+        logs::settle(&found.roots, &mut walk, list);
+        let skipped = found.warnings.into_iter().chain(std::mem::take(&mut walk.skipped));
+        let plain = walk.excluded.iter().filter(|excluded| Policy::is_plain(excluded.reason));
+        let plain = plain.map(|excluded| FileProblem {
+            path: shown_here(&found.roots, excluded.root, &excluded.path),
+            code: problem::WITHHELD.to_owned(),
+            message: format!("is left out: it {}", excluded.reason),
+        });
+        let plain = plain.collect();
+        Ok(Looked {
+            plain,
+            roots: found.roots,
+            walk,
+            skipped: skipped.map(FileProblem::from).collect(),
+            warnings: found.missing.into_iter().map(|problem| problem.message).collect(),
+            policy,
+            inside: found.inside,
+            away: found.away,
+            hanging: found.hanging,
+        })
+    })
+    .await
+}
+
+/// The same problems with paths as people know them: what is in the state directory by its path in it.
+pub(crate) fn by_people(roots: &[Root], mut problems: Vec<FileProblem>) -> Vec<FileProblem> {
+    let state = roots.first().map(|root| path_bytes(&root.path)).unwrap_or_default();
+    let state = format!("{}/", RelPath::from_bytes(state).escaped());
+    for problem in &mut problems {
+        if let Some(inside) = problem.path.strip_prefix(&state) {
+            problem.path = inside.to_owned();
+        }
+    }
+    problem::sorted(problems)
+}
+
+/// A file of the state must not be opened in a process that holds the database in it open.
+pub(crate) fn refuse_open_databases(roots: &[Root], walk: &Walk) -> Result<()> {
+    let databases = walk.found.iter().filter(|found| found.database_name);
+    let paths: Vec<_> = databases
+        .filter_map(|found| Some(absolute(&roots.get(usize::from(found.root))?.path, &found.path)))
+        .collect();
+    match open_in_this_process(&paths) {
+        Some(path) => Err(Error::DatabaseInProcess { path }),
+        None => Ok(()),
+    }
+}
+
+/// A backup that holds itself would double with every push. Refused before anything is written to it.
+pub(crate) async fn refuse_bucket_inside(session: &Session) -> Result<()> {
+    if session.settings.store.folder()?.is_none() {
+        return Ok(());
+    }
+    let settings = session.settings.clone();
+    Session::blocking(move || {
+        let found = roots(&settings.state_dir, settings.config_path.as_deref())?;
+        refuse_inside(bucket_folder(&settings)?.as_deref(), &found.roots)
+    })
+    .await
+}
+
+/// The folder that holds the backups, links resolved, if it is one.
+fn bucket_folder(settings: &Settings) -> Result<Option<PathBuf>> {
+    let Some(folder) = settings.store.folder()? else { return Ok(None) };
+    Ok(Some(host_config::real(&folder)))
+}
+
+fn refuse_inside(folder: Option<&Path>, roots: &[Root]) -> Result<()> {
+    let Some(folder) = folder else { return Ok(()) };
+    let around =
+        roots.iter().find(|root| root.kind != RootKind::Config && folder.starts_with(&root.path));
+    around.map_or(Ok(()), |root| {
+        let root = root.path.display();
+        Err(Error::config(
+            "bucket",
+            format!(
+                "the folder {} lies inside {root}, which is backed up: choose one outside",
+                folder.display()
+            ),
+        ))
+    })
+}

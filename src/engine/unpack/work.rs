@@ -1,0 +1,274 @@
+//! Writing what the packs hold, while they arrive: which pieces go where, and what could not be restored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::target::{Made, Target};
+use crate::engine::problem::FileProblem;
+use crate::engine::session::Session;
+use crate::entry::EntryKind;
+use crate::error::{Error, Result};
+use crate::format::{Entry, Run};
+use crate::repo::{PackIndex, PackSource, Regions};
+
+/// A stretch of a pack that belongs somewhere in a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece {
+    pub(super) run: Run,
+    /// Index of the entry.
+    file: usize,
+    /// Where the run starts in the file.
+    offset: u64,
+}
+
+/// A restore under way.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) entries: Vec<Entry>,
+    /// Of which entries there is a file by now.
+    made: Vec<Made>,
+    target: Arc<Target>,
+    cancel: tokio_util::sync::CancellationToken,
+    /// Files of which something is wrong, by entry.
+    pub(crate) failed: Mutex<BTreeMap<usize, FileProblem>>,
+    /// Numbers of the packs that are lost or damaged.
+    pub(crate) damaged: Mutex<BTreeSet<u32>>,
+    /// Files that were written and checked in one go.
+    complete: Mutex<Vec<bool>>,
+    pub(super) done_bytes: AtomicU64,
+    pub(super) done_files: AtomicU64,
+    pub(super) total_bytes: u64,
+}
+
+impl Work {
+    pub(crate) fn new(
+        session: &Session,
+        entries: Vec<Entry>,
+        target: Arc<Target>,
+        source: &PackSource,
+    ) -> Self {
+        target.place_roots(&source.snapshot().manifest.roots);
+        Self {
+            total_bytes: entries.iter().map(|entry| entry.size).sum(),
+            complete: Mutex::new(vec![false; entries.len()]),
+            made: entries.iter().map(|_| Made::default()).collect(),
+            entries,
+            target,
+            cancel: session.ambient.cancel.clone(),
+            failed: Mutex::default(),
+            damaged: Mutex::default(),
+            done_bytes: AtomicU64::new(0),
+            done_files: AtomicU64::new(0),
+        }
+    }
+
+    /// Makes all directories and empty files.
+    pub(super) fn prepare(&self) -> Result<()> {
+        for (file, (entry, made)) in self.entries.iter().zip(&self.made).enumerate() {
+            match entry.kind {
+                EntryKind::Directory => self.or_refused(file, self.target.make_dir(entry))?,
+                EntryKind::File if entry.size == 0 => {
+                    self.or_refused(file, self.target.write_whole(entry, &[], made))?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What a file system does not take of one file costs that file, and no other.
+    fn or_refused(&self, file: usize, done: Result<()>) -> Result<()> {
+        match done {
+            Err(error) if is_refusal(&error) => {
+                let run = Run { pack: 0, first: 0, count: 0, bytes: 0 };
+                self.fail(&[Piece { run, file, offset: 0 }], &error);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    fn has_failed(&self, file: usize) -> bool {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&file)
+    }
+
+    /// What is wanted of each pack.
+    pub(super) fn pieces(&self) -> BTreeMap<u32, Vec<Piece>> {
+        let mut pieces: BTreeMap<u32, Vec<Piece>> = BTreeMap::new();
+        for (file, entry) in self.entries.iter().enumerate() {
+            let mut offset = 0;
+            for run in &entry.runs {
+                pieces.entry(run.pack).or_default().push(Piece { run: *run, file, offset });
+                offset += run.bytes;
+            }
+        }
+        pieces
+    }
+
+    pub(super) fn fail(&self, pieces: &[Piece], error: &Error) {
+        if matches!(error, Error::Damaged { .. } | Error::ObjectMissing { .. }) {
+            let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+            damaged.extend(pieces.iter().filter(|it| it.run.count > 0).map(|it| it.run.pack));
+        }
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        for piece in pieces {
+            let Some(entry) = self.entries.get(piece.file) else { continue };
+            failed
+                .entry(piece.file)
+                .or_insert_with(|| FileProblem::new(entry.path.escaped(), error));
+        }
+    }
+
+    /// Opens the frames of a pack, each once, and writes what is in them to all files that want it.
+    pub(super) fn write_pack(
+        &self,
+        index: &PackIndex,
+        regions: &Regions,
+        pieces: &[Piece],
+        frames: &[usize],
+        object: &str,
+    ) -> Result<()> {
+        let mut by_frame: BTreeMap<usize, Vec<Piece>> = BTreeMap::new();
+        for piece in pieces {
+            let lengths = index.chunk_lengths(piece.run.first, piece.run.count);
+            if lengths.map(|all| all.iter().map(|l| u64::from(*l)).sum()) != Some(piece.run.bytes) {
+                self.fail(
+                    &[*piece],
+                    &Error::damaged(object, "its chunks are not those of the tree"),
+                );
+                continue;
+            }
+            for frame in index.frames_of(&[piece.run]) {
+                by_frame.entry(frame).or_default().push(*piece);
+            }
+        }
+        for (frame, pieces) in frames.iter().filter_map(|frame| by_frame.get_key_value(frame)) {
+            if self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let Some((offset, first, entry)) = index.frame(*frame) else { continue };
+            let plain = match regions.slice(offset, u64::from(entry.stored_bytes)) {
+                Some(stored) => {
+                    index.open_frame(*frame, &stored).map_err(|malformed| malformed.of(object))
+                }
+                None => Err(Error::ObjectMissing { object: object.to_owned() }),
+            };
+            match plain {
+                Ok(plain) => self.write_frame(index, &plain, first, entry.chunks, pieces)?,
+                Err(error) => self.fail(pieces, &error),
+            }
+        }
+        Ok(())
+    }
+
+    fn write_frame(
+        &self,
+        index: &PackIndex,
+        plain: &[u8],
+        first: u32,
+        chunks: u32,
+        pieces: &[Piece],
+    ) -> Result<()> {
+        for piece in pieces {
+            let (Some(entry), Some(made)) =
+                (self.entries.get(piece.file), self.made.get(piece.file))
+            else {
+                continue;
+            };
+            let before = first.saturating_sub(piece.run.first);
+            let (Some(part), Some(skipped)) = (
+                index.part_of(plain, first, chunks, &piece.run),
+                index.chunk_lengths(piece.run.first, before),
+            ) else {
+                continue;
+            };
+            let offset =
+                piece.offset + skipped.iter().map(|length| u64::from(*length)).sum::<u64>();
+            if part.len() as u64 == entry.size {
+                if crate::crypto::sha256(part) == entry.sha256 {
+                    self.or_refused(piece.file, self.target.write_whole(entry, part, made))?;
+                    self.mark_complete(piece.file);
+                } else {
+                    self.fail(
+                        &[*piece],
+                        &Error::damaged(entry.path.escaped(), "its content has another hash"),
+                    );
+                }
+            } else {
+                self.or_refused(piece.file, self.target.write_part(entry, part, offset, made))?;
+            }
+            self.done_bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn mark_complete(&self, file: usize) {
+        if let Some(done) =
+            self.complete.lock().unwrap_or_else(PoisonError::into_inner).get_mut(file)
+        {
+            *done = true;
+        }
+        self.done_files.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Checks files that came in parts, sets modes and times, makes symlinks, and removes what failed.
+    pub(super) fn finish(&self) -> Result<()> {
+        let complete =
+            std::mem::take(&mut *self.complete.lock().unwrap_or_else(PoisonError::into_inner));
+        for (file, (entry, made)) in self.entries.iter().zip(&self.made).enumerate() {
+            let done = entry.kind != EntryKind::File
+                || entry.size == 0
+                || complete.get(file) == Some(&true);
+            if self.has_failed(file) {
+                self.target.remove(entry, made)?;
+            } else if !done {
+                if self.cancel.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                if self.target.finish_file(entry, made)? {
+                    self.done_files.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    self.target.remove(entry, made)?;
+                    let piece = Piece {
+                        run: Run { pack: 0, first: 0, count: 0, bytes: 0 },
+                        file,
+                        offset: 0,
+                    };
+                    let error =
+                        Error::damaged(entry.path.escaped(), "its content has another hash");
+                    self.fail(&[piece], &error);
+                }
+            }
+        }
+        let of = |kind: EntryKind| {
+            let all = self.entries.iter().enumerate();
+            all.filter(move |(file, entry)| entry.kind == kind && !self.has_failed(*file))
+        };
+        for (file, entry) in of(EntryKind::Symlink) {
+            self.or_refused(file, self.target.make_symlink(entry))?;
+        }
+        // Children before their parents, since making a child changes the parent's time.
+        for (_, entry) in of(EntryKind::Directory).rev() {
+            self.target.finish_dir(entry)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a file system will never take this file: its name, its size, its kind, or our rights.
+fn is_refusal(error: &Error) -> bool {
+    use std::io::ErrorKind as K;
+    match error {
+        Error::Permission { .. } => true,
+        Error::Io { source, .. } => matches!(
+            source.kind(),
+            K::Unsupported
+                | K::InvalidInput
+                | K::InvalidFilename
+                | K::FileTooLarge
+                | K::AlreadyExists
+        ),
+        _ => false,
+    }
+}
