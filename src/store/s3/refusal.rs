@@ -78,8 +78,15 @@ pub(super) fn refusal(question: &Question<'_>, answer: &Answer) -> Failure {
             (Error::config("endpoint", message), Again::Never)
         }
         (401, _)
-        | (403, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "ExpiredToken") =>
-        {
+        | (
+            403,
+            // B2 says the last one of a key id that it does not know.
+            "InvalidAccessKeyId"
+            | "SignatureDoesNotMatch"
+            | "InvalidToken"
+            | "ExpiredToken"
+            | "NotSignedUp",
+        ) => {
             let hint = question.cluster_hint();
             let check = "check keyId and applicationKey (deleted, expired, mistyped, the master key, or of another region?)";
             (
@@ -187,6 +194,7 @@ mod tests {
             (403, "SignatureDoesNotMatch", "", "B2_CREDENTIALS", Again::Never),
             (403, "InvalidAccessKeyId", "Malformed Access Key Id", "B2_CREDENTIALS", Again::Never),
             (401, "", "", "B2_CREDENTIALS", Again::Never),
+            (403, "NotSignedUp", "not signed up", "B2_CREDENTIALS", Again::Never),
             (403, "AccessDenied", "not entitled", "B2_CAPABILITY", Again::Never),
             (
                 403,
