@@ -8,6 +8,7 @@ import { registerApproval } from './plugin/approval.js';
 import { registerCommandLine } from './plugin/cli.js';
 import { registerCommand } from './plugin/command.js';
 import { registerHooks } from './plugin/hooks.js';
+import { registerMetrics } from './plugin/metrics.js';
 import { registerPage } from './plugin/page/route.js';
 import { registerRpc } from './plugin/rpc.js';
 import { createService } from './plugin/service.js';
@@ -29,6 +30,7 @@ export default {
     registerCommand(api);
     registerRpc(api);
     registerPage(api);
+    registerMetrics(api);
     if (mode === 'full') api.registerService?.(createService(api));
   },
 };

@@ -12,6 +12,7 @@ export const POLICY_FIELDS = [
   'autoRestore',
   'verifyWeeks',
   'drill',
+  'healthcheckUrl',
 ] as const;
 
 /** What is kept. */
@@ -33,6 +34,8 @@ export interface Policy extends Keep {
   readonly verifyWeeks: number;
   /** Whether the newest snapshot is restored for a trial once a month, and whether OpenClaw is then started on it. */
   readonly drill: boolean | 'boot';
+  /** What is told how each backup went; it may hold a token. */
+  readonly healthcheckUrl?: string;
 }
 
 /** Words for schedules; everything else is a cron expression. */
@@ -97,7 +100,9 @@ export function checkPolicy(config: unknown): Policy {
     file['drill'] === 'boot' ? ('boot' as const) : trueOrFalse(file, 'drill', true, ' or "boot"'),
   );
   const verifyWeeks = problems.in(() => whole(file, 'verifyWeeks', 20, 0));
-  return problems.none({ schedule, ...keep, autoRestore, verifyWeeks, drill } as Policy);
+  const healthcheckUrl = problems.in(() => webAddress(file['healthcheckUrl']));
+  const watched = healthcheckUrl === undefined ? {} : { healthcheckUrl };
+  return problems.none({ schedule, ...keep, autoRestore, verifyWeeks, drill, ...watched } as Policy);
 }
 
 /**
@@ -122,6 +127,16 @@ function zone(value: unknown): string | undefined {
   } catch {
     throw wrong('timezone', 'is no time zone; write it as "Europe/Vienna"');
   }
+}
+
+/** Its text is never repeated: it may hold a token. */
+function webAddress(value: unknown): string | undefined {
+  if (value === undefined || value === null || value === '') return undefined;
+  if (typeof value !== 'string') throw wrong('healthcheckUrl', `must be a string, not ${kind(value)}`);
+  const address = value.trim();
+  const { protocol } = URL.canParse(address) ? new URL(address) : { protocol: '' };
+  if (protocol === 'https:' || protocol === 'http:') return address;
+  throw wrong('healthcheckUrl', 'is no web address; write it as "https://hc-ping.com/..."');
 }
 
 function trueOrFalse(

@@ -296,6 +296,7 @@ export class Reporter {
       ...boundRemarks(skipped),
     });
     this.#showHealth();
+    this.#voice.ping?.(standingFailure(this.#record));
     const { logger } = this.#voice;
     logger.info(`${reason} push: ${tellPush(report)}`);
     const { saved } = sortRemarks(skipped);
@@ -342,6 +343,7 @@ export class Reporter {
     });
     this.#voice.logger.error(`${reason} push failed: ${error.message} (${error.code})`);
     this.#voice.health?.reportFailure(error);
+    this.#voice.ping?.(error);
     if (moved === true && !told.includes('failing')) {
       this.#incident(
         'failing',

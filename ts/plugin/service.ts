@@ -7,6 +7,7 @@ import type { Logger, PluginApi, Service, ServiceContext } from './api.js';
 import { Backup, type Configured } from './backup.js';
 import { type Clock, systemClock } from './clock.js';
 import { eventWaits, News, type Session, transcriptUpdates } from './news.js';
+import { Ping } from './ping.js';
 import { RecordFile } from './record.js';
 import { Reporter } from './report.js';
 import { restartGateway } from './restart.js';
@@ -59,8 +60,11 @@ export function createService(
         logger.debug?.(`cannot tell open pages: ${String(error)}`);
       }
     }, clock);
+    const address = configured instanceof BackupError ? undefined : configured.policy.healthcheckUrl;
+    const ping = address === undefined ? undefined : new Ping(address, { logger });
     const voice: Voice = {
       logger,
+      ping: (problem) => void ping?.tell(problem),
       changed: () => announcer.changed(),
       health: serviceHealth && {
         clearFailure: () => serviceHealth.clearFailure(),

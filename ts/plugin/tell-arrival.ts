@@ -62,12 +62,12 @@ export function tellRefused({ code, message }: BackupError): string {
   );
 }
 
-/** It is not known whether there are any. */
+/** It is not known whether there are any, nor whether this machine is a new one: the bucket cannot be asked. */
 export function tellUndecided({ code, message }: BackupError): string {
   return (
-    `This machine is new, and I cannot restore a backup, or find out whether there is one: ${printable(message)} ` +
-    `(${code}). I try again with each backup that is due; nothing is backed up before, unless somebody begins to ` +
-    'work here. To do without: set autoRestore to false in the settings of this plugin.'
+    `Nothing is backed up yet: ${printable(message)} (${code}). I try again with each backup that is due. If this ` +
+    'machine is new, the newest backup comes first then, unless somebody begins to work here. To do without: set ' +
+    'autoRestore to false in the settings of this plugin.'
   );
 }
 

@@ -1,4 +1,5 @@
 /** How the user and the host hear of backups. */
+import type { BackupError } from '../errors.js';
 import type { Logger } from './api.js';
 
 /** How the host is told. */
@@ -22,6 +23,8 @@ export interface Voice {
     to: { readonly sessionKey?: string; readonly agentId?: string },
     carried: () => void,
   ): void;
+  /** How a backup went, for a watchdog elsewhere; nobody waits for it. */
+  ping?(problem: BackupError | undefined): void;
   /** What is remembered about the backups has changed. */
   changed?(): void;
   /** Tries again what the host did not take. */
