@@ -88,7 +88,7 @@ function facts(model: PageModel, words: Words): Html {
   if (running !== undefined) all.push(['Running now', 'A backup', running.phase]);
   all.push([
     'Last backup',
-    last === undefined ? 'None yet' : capital(words.when(last.at)),
+    last === undefined ? 'None yet' : words.short(last.at),
     model.lacks && `Lacks ${model.lacks}`,
   ]);
   if (following !== undefined)
@@ -127,18 +127,17 @@ function facts(model: PageModel, words: Words): Html {
 
 function nextOf(at: string, model: PageModel, words: Words): string {
   if (model.running !== undefined) return 'Now';
-  return Date.parse(at) <= Date.parse(model.at) ? 'Within a minute' : capital(words.when(at));
+  return Date.parse(at) <= Date.parse(model.at) ? 'Within a minute' : words.short(at);
 }
 
 function proofOf(proof: PageModel['proof'], words: Words): [string, string, (string | undefined)?] {
-  const { restoredAt, restoreProblem, readAt } = proof;
-  const more =
-    restoreProblem ?? (readAt === undefined ? undefined : `Stored data read again: ${words.when(readAt)}`);
-  return [
-    'Last trial restore',
-    restoredAt === undefined ? 'None yet' : capital(words.when(restoredAt)),
-    more,
-  ];
+  const { restoredAt, restoreProblem, readAt, booted } = proof;
+  const read = readAt === undefined ? [] : [`Stored data read again: ${words.short(readAt)}`];
+  const started =
+    booted === undefined ? [] : [`OpenClaw ${booted.version} started on it: ${words.short(booted.at)}`];
+  const all = [...started, ...read];
+  const more = restoreProblem ?? (all.length === 0 ? undefined : all.join('. '));
+  return ['Last trial restore', restoredAt === undefined ? 'None yet' : words.short(restoredAt), more];
 }
 
 function notes({ keys, notes: all, cutOff, machines }: PageModel): Html {
@@ -174,7 +173,7 @@ function next(model: PageModel, chat: Chat): Html {
   return html`<section aria-labelledby="next"><div class="head"><h2 id="next">What you can do</h2>
 <button type="button" class="needs-script" data-session="${chat.sessionKey}" data-agent="${chat.agentId}">Open the chat</button></div>
 <p>Say it to your agent, or type the line into a chat. Nothing is changed before you have seen what would change.</p>
-${asks.map(([said, typed]) => say(said, typed))}
+<div class="says">${asks.map(([said, typed]) => say(said, typed))}</div>
 </section>`;
 }
 

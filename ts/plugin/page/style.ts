@@ -55,11 +55,11 @@ summary { cursor: pointer; color: var(--muted); font-size: 0.8125rem; }
 .facts dd small { display: block; }
 .note { border-left: 3px solid var(--warn); padding: 0.125rem 0 0.125rem 0.875rem; margin: 0.75rem 0 0; }
 .chart { width: 100%; height: auto; display: block; }
-.chart .bar { fill: var(--info); } .chart .line { fill: none; stroke: var(--ok); stroke-width: 2; }
+.chart .bar { fill: var(--border-strong); } .chart .line { fill: none; stroke: var(--ok); stroke-width: 2; }
 .chart text { fill: var(--muted); font: 11px var(--font-body); } .chart .axis { stroke: var(--border); }
 figure { margin: 0; } figcaption { color: var(--muted); font-size: 0.8125rem; }
 .key { display: inline-block; width: 0.75rem; height: 0.75rem; border-radius: 2px; vertical-align: -1px; margin-right: 0.25rem; }
-.key.bar { background: var(--info); } .key.line { background: var(--ok); }
+.key.bar { background: var(--border-strong); } .key.line { background: var(--ok); }
 ol.time, ul.plain { list-style: none; margin: 0; padding: 0; }
 ol.time > li { display: grid; grid-template-columns: 3.5rem 1fr auto; gap: 0 0.75rem; padding: 0.5rem 0;
   border-top: 1px solid var(--border); }
@@ -80,7 +80,8 @@ button { font: inherit; font-size: 0.875rem; color: var(--text-strong); backgrou
 button.primary { background: var(--accent-fill); border-color: var(--accent-fill); color: var(--accent-fg); }
 .say { display: flex; flex-wrap: wrap; gap: 0.375rem 0.75rem; align-items: center; padding: 0.625rem 0;
   border-top: 1px solid var(--border); }
-.say:first-of-type { border-top: 0; }
+.says { margin-top: 0.5rem; }
+.says > .say:first-child, section > .say:first-of-type { border-top: 0; }
 .say > span { flex: 1 1 14rem; min-width: 0; }
 .say > .line { flex: 0 1 auto; display: flex; gap: 0.625rem; align-items: center; }
 .say code { padding: 0.25rem 0.5rem; }

@@ -1,6 +1,9 @@
 /** Days and times as a person reads them on a page. Pure. */
 import { printable } from '../../text.js';
 
+/** Days that have no date in words. */
+const RELATIVE: ReadonlySet<string> = new Set(['Today', 'Yesterday', 'Tomorrow']);
+
 const DAY_MS = 24 * 60 * 60_000;
 
 /** In the user's time zone, in English, with a clock of 24 hours. */
@@ -50,6 +53,17 @@ export class Words {
     return day.startsWith(this.#year) ? text : `${text} ${day.slice(0, 4)}`;
   }
 
+  /** The same where there is little room: `Today, 14:05`, `Thu 26 Nov, 14:05`. */
+  short(iso: string): string {
+    const at = Date.parse(iso);
+    if (Number.isNaN(at)) return printable(iso);
+    const day = this.dayInWords(at);
+    if (RELATIVE.has(day)) return `${day}, ${this.clock(at)}`;
+    const [weekday = '', date = '', month = '', year] = day.split(/,? /);
+    const short = `${weekday.slice(0, 3)} ${date} ${month.slice(0, 3)}`;
+    return `${year === undefined ? short : `${short} ${year}`}, ${this.clock(at)}`;
+  }
+
   /** `14:05` */
   clock(at: number): string {
     return this.#clock.format(at);
@@ -60,7 +74,7 @@ export class Words {
     const at = Date.parse(iso);
     if (Number.isNaN(at)) return printable(iso);
     const day = this.dayInWords(at);
-    const said = ['Today', 'Yesterday', 'Tomorrow'].includes(day) ? day.toLowerCase() : day;
+    const said = RELATIVE.has(day) ? day.toLowerCase() : day;
     return `${said}, ${this.clock(at)}`;
   }
 }
