@@ -16,7 +16,7 @@ import type { Ask, CliDeps } from './deps.js';
 export { main } from './main.js';
 
 /** This process, as a command sees it. */
-export function systemDeps(): CliDeps {
+export function systemDeps(): CliDeps & Required<Pick<CliDeps, 'setup'>> {
   const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string;
   };

@@ -64,6 +64,13 @@ export interface PluginApi {
 export interface PluginRuntime {
   readonly version?: string;
   readonly state?: { resolveStateDir(env: NodeJS.ProcessEnv): string };
+  readonly config?: {
+    /** Changes the configuration file in one step; what `mutate` throws leaves it as it is. */
+    mutateConfigFile?(change: {
+      readonly afterWrite: { readonly mode: 'auto' };
+      readonly mutate: (draft: Record<string, unknown>) => void;
+    }): Promise<unknown>;
+  };
   readonly agent?: { resolveAgentWorkspaceDir?(config: HostConfig, agentId: string): string };
   readonly system?: {
     enqueueSystemEvent(text: string, options: SystemEventOptions): boolean;

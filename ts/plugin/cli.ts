@@ -3,6 +3,7 @@ import { main, systemDeps } from '../cli/run.js';
 import { SECRET_SETTINGS } from '../config.js';
 import { createEngine, type Engine } from '../engine.js';
 import type { HostConfig, PluginApi } from './api.js';
+import { saveByHost } from './save-config.js';
 import { PLUGIN_ID, stateDirectory } from './settings.js';
 
 const DESCRIPTION = 'Back up and restore the state of OpenClaw with Backblaze B2';
@@ -62,9 +63,11 @@ export function ownArguments(argv: readonly string[]): string[] {
 
 function run(api: PluginApi, config: HostConfig, argv: readonly string[]): Promise<number> {
   const deps = systemDeps();
-  const env = { ...deps.env, OPENCLAW_STATE_DIR: stateDirectory(api) };
+  const stateDir = stateDirectory(api);
+  const env = { ...deps.env, OPENCLAW_STATE_DIR: stateDir };
   const engine = resolving(createEngine(), config, env);
-  return main(argv, { ...deps, env, engine, inOpenClaw: true });
+  const setup = { ...deps.setup, save: saveByHost(api, stateDir) };
+  return main(argv, { ...deps, env, engine, setup, inOpenClaw: true });
 }
 
 /**

@@ -25,14 +25,19 @@ export function stateDirectory(api: PluginApi): string {
   return named === undefined || named === '' ? join(homedir(), '.openclaw') : resolve(named);
 }
 
+/** Where the host's configuration is. */
+export function configPath(stateDir: string): string {
+  // The host's own variable; it takes none of this name from a `.env`.
+  const named = process.env['OPENCLAW_CONFIG_PATH'];
+  return named === undefined || named === '' ? join(stateDir, 'openclaw.json') : resolve(named);
+}
+
 /** Checks what the user configured. What is wrong with it is returned, so that it can be told in many places. */
 export function configure(
   api: PluginApi,
   stateDir: string,
 ): { configured: Configured | BackupError; warnings: readonly string[] } {
-  // The host's own variable, which says where its configuration is; it takes none of this name from a `.env`.
-  const named = process.env['OPENCLAW_CONFIG_PATH'];
-  const path = named === undefined || named === '' ? join(stateDir, 'openclaw.json') : resolve(named);
+  const path = configPath(stateDir);
   try {
     const problems = new Problems();
     const loaded = problems.in(() =>

@@ -4,11 +4,12 @@ import { checkSettings } from '../config.js';
 import { BackupError } from '../errors.js';
 import { printable } from '../text.js';
 import type { AtB2 } from './b2-place.js';
+import { edited } from './json5-edit.js';
 import { chooseKeeping, keepSecrets } from './keep-secrets.js';
 import { chooseEncryption, type Encryption, tryOut, willMakePassphrase } from './passphrase.js';
 import { choosePlace, type Place } from './place.js';
 import { confirmCode } from './recovery.js';
-import { checkWritable, ENTRY } from './save.js';
+import { checkWritable, ENTRY, readOf } from './save.js';
 import { Made, type PlaceFields, type SetupOptions, type SetupWorld } from './world.js';
 
 /** How long a push waits for another one, in milliseconds: longer than most take. */
@@ -84,8 +85,9 @@ async function configured(
   { replace }: SetupOptions,
 ): Promise<Record<string, unknown>> {
   const read = config.exists ? await engine.readHostConfig(config.path) : { config: null, warning: null };
-  // A file that is half understood is not written to.
+  // A file that is half understood, or has something else in our place, is not written to. Better said now than at the end.
   if (read.warning !== null) throw new BackupError(read.warning, { code: 'B2_CONFIG' });
+  if (config.exists) edited(readOf(config.path), [{ path: [...ENTRY, 'enabled'], value: true }]);
   const before = (read.config ?? {}) as Record<string, unknown>;
   const bucket = before['bucket'];
   if (typeof bucket !== 'string' || bucket === '' || replace) return before;

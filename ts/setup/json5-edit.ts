@@ -35,6 +35,27 @@ export function contentOf(text: string): Record<string, unknown> {
   return evaluate(read(text).root) as Record<string, unknown>;
 }
 
+/** Carries out edits in an object. @throws {BackupError} B2_CONFIG where something is in the way */
+export function apply(object: Record<string, unknown>, edits: readonly Edit[]): void {
+  for (const { path, value } of edits) {
+    let parent = object;
+    for (const [depth, name] of path.slice(0, -1).entries()) {
+      if (value === undefined && parent[name] === undefined) break;
+      parent[name] ??= {};
+      const inner = parent[name];
+      if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) throw inTheWay(path, depth);
+      parent = inner as Record<string, unknown>;
+    }
+    const name = path.at(-1) ?? '';
+    if (value === undefined) delete parent[name];
+    else parent[name] = value;
+  }
+}
+
+function inTheWay(path: readonly string[], depth: number): BackupError {
+  return invalid(`${path.slice(0, depth + 1).join('.')} must be an object; put that right first`);
+}
+
 function read(text: string): Document {
   let document: ReturnType<typeof parse>;
   try {
@@ -65,7 +86,7 @@ function edit(text: string, path: readonly string[], value: unknown): string {
       return value === undefined ? remove(document, parent, member) : replace(document, member, value);
     }
     if (member.value.type !== 'Object') {
-      throw invalid(`${path.slice(0, depth + 1).join('.')} must be an object; put that right first`);
+      throw inTheWay(path, depth);
     }
     parent = member.value;
   }

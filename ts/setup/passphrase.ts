@@ -137,9 +137,15 @@ async function typedTwice(prompts: NonNullable<SetupWorld['prompts']>): Promise<
   }
 }
 
-/** Writes, reads and deletes a small object with these settings. @throws {BackupError} what the first problem is */
+/**
+ * Looks at everything with these settings. A key for B2 was tried already; elsewhere a small object is written, read and
+ * deleted. At B2 it would stay as a version, and a bucket that is to be taken back has to be empty.
+ *
+ * @throws {BackupError} what the first problem is
+ */
 export async function tryOut({ engine, operation }: SetupWorld, settings: Settings): Promise<void> {
-  const { findings } = await engine.doctor(settings, { write: true }, operation);
+  const write = settings.endpoint !== undefined || settings.bucket?.startsWith('file:') === true;
+  const { findings } = await engine.doctor(settings, { write }, operation);
   const problem = findings.find(({ level }) => level === 'problem');
   if (problem === undefined) return;
   const advice = problem.advice === undefined ? '' : `: ${problem.advice}`;

@@ -107,10 +107,21 @@ async function chooseFolder(
   const folder = folderOf(url);
   checkFolder(folder, stateDir);
   if (!existsSync(folder)) {
-    mkdirSync(folder, { mode: 0o700 });
+    makeFolder(folder);
     made.add(folder, async () => rmdirSync(folder));
   }
   return url;
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    const { code = 'unknown' } = error as { code?: string };
+    throw new BackupError(`${folder} cannot be made (${code}): make it yourself, or take another folder`, {
+      code: 'B2_PERMISSION',
+    });
+  }
 }
 
 function folderOf(url: string): string {
