@@ -15,13 +15,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addon, CLI } from './addon-support.ts';
-import { program } from './program-support.ts';
+import { hasTerminal, program, terminal } from './program-support.ts';
 
 /** The system's own way to take the lock that a push takes. */
 const canLock = process.platform === 'linux' && spawnSync('flock', ['--version']).status === 0;
-
-/** The system's own way to make a terminal. */
-const hasTerminal = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0;
 
 let directory: string;
 beforeAll(() => {
@@ -32,32 +29,11 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 const cli = (args: readonly string[], env: NodeJS.ProcessEnv = {}, onError?: (text: string) => void) =>
   program(process.execPath, [CLI, ...args], { HOME: directory, TZ: 'UTC', ...env }, onError);
 
-/** The same at a terminal, where each question is answered with a line. Everything that shows is returned. */
-async function atTerminal(
+const atTerminal = (
   args: readonly string[],
   env: NodeJS.ProcessEnv,
-  answers: readonly (readonly [question: string, answer: string])[],
-): Promise<{ exit: number | null; shown: string }> {
-  const line = [process.execPath, CLI, ...args].map((word) => `'${word}'`).join(' ');
-  const child = spawn('script', ['-qefc', line, '/dev/null'], {
-    env: { PATH: process.env['PATH'], HOME: directory, TZ: 'UTC', TERM: 'xterm', ...env },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const open = [...answers];
-  let shown = '';
-  let unseen = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    shown += text;
-    unseen += text;
-    const [question, answer] = open[0] ?? [];
-    if (question === undefined || !unseen.includes(question)) return;
-    unseen = '';
-    open.shift();
-    child.stdin.write(`${answer}\r`);
-  });
-  const [exit] = (await once(child, 'close')) as [number | null];
-  return { exit, shown };
-}
+  answers: Parameters<typeof terminal>[2],
+): ReturnType<typeof terminal> => terminal([CLI, ...args], { HOME: directory, TZ: 'UTC', ...env }, answers);
 
 describe.skipIf(!existsSync(CLI))('the command (needs dist/)', () => {
   it('tells its version and helps', async () => {

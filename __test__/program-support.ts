@@ -1,5 +1,5 @@
 /** Running programs as a user does. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 
 /** How a program ended and what it said. */
@@ -31,4 +31,39 @@ export async function program(
   });
   const [exit] = (await once(child, 'close')) as [number | null];
   return { exit, out, err };
+}
+
+/** The system's own way to make a terminal. */
+export const hasTerminal = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0;
+
+/**
+ * Runs a script of Node's at a terminal, where each question is answered with a line; a function makes it of all that
+ * showed. Everything that shows is returned.
+ */
+export async function terminal(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  answers: readonly (readonly [question: string, answer: string | ((shown: string) => string)])[],
+): Promise<{ exit: number | null; shown: string }> {
+  const command = [process.execPath, ...args].map((word) => `'${word}'`).join(' ');
+  // Without a terminal of its own `script` makes one without a width.
+  const line = `stty cols 100 rows 60; exec ${command}`;
+  const child = spawn('script', ['-qefc', line, '/dev/null'], {
+    env: { PATH: process.env['PATH'], TERM: 'xterm', ...env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const open = [...answers];
+  let shown = '';
+  let unseen = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += text;
+    unseen += text;
+    const [question, answer] = open[0] ?? [];
+    if (question === undefined || answer === undefined || !unseen.includes(question)) return;
+    unseen = '';
+    open.shift();
+    child.stdin.write(`${typeof answer === 'function' ? answer(shown) : answer}\r`);
+  });
+  const [exit] = (await once(child, 'close')) as [number | null];
+  return { exit, shown };
 }
