@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file_cache::path_bytes;
-use super::problem::{self, FileProblem};
+use super::problem;
+use super::problem::FileProblem;
 use super::roots::shown_here;
 use super::session::{Session, Settings};
 use crate::error::{Error, Result};

@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use futures_util::StreamExt as _;
 
 use super::diff::Change;
-use crate::engine::aspects::Aspect;
-use crate::engine::aspects::aspects;
+use crate::engine::aspects::{Aspect, aspects};
 use crate::engine::head::read_listed;
 use crate::engine::select::names;
 use crate::engine::session::Session;
-use crate::engine::text::TextOmitted;
-use crate::engine::text::{MAX_READ_BYTES, MAX_TEXT_BYTES, Unshown, unified, why_not};
+use crate::engine::text::{MAX_READ_BYTES, MAX_TEXT_BYTES, TextOmitted, Unshown, unified, why_not};
 use crate::engine::time::time;
 use crate::engine::tree::{content_of, entries, shown};
 use crate::entry::EntryKind;

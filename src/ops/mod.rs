@@ -23,6 +23,14 @@ mod status;
 mod undelete;
 mod verify;
 
+pub use crate::engine::aspects::Aspect;
+pub use crate::engine::info::{ChangedPath, SnapshotChanges, SnapshotInfo};
+pub use crate::engine::problem::{FileProblem, is_incomplete};
+pub use crate::engine::session::{Ambient, Session, Settings};
+pub use crate::engine::text::TextOmitted;
+pub use crate::engine::time::time as iso_time;
+pub use crate::local::Arrival;
+pub use crate::source::authority::{Effect, Weight};
 pub use adopt::{AdoptReport, adopt};
 pub use auto_restore::{ArriveOutcome, ArriveReport, arrive};
 pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, LIVE, diff};
@@ -50,12 +58,3 @@ pub use show::{MAX_SHOWN_BYTES, ShowOptions, ShowReport, ShownEntry, show};
 pub use status::{MachineInfo, StatusReport, status};
 pub use undelete::{UndeleteOptions, UndeleteReport, Undeleted, undelete};
 pub use verify::{Reading, VerifyOptions, VerifyProblem, VerifyReport, verify};
-
-pub use crate::engine::aspects::Aspect;
-pub use crate::engine::info::{ChangedPath, SnapshotChanges, SnapshotInfo};
-pub use crate::engine::problem::{FileProblem, is_incomplete};
-pub use crate::engine::session::{Ambient, Session, Settings};
-pub use crate::engine::text::TextOmitted;
-pub use crate::engine::time::time as iso_time;
-pub use crate::local::Arrival;
-pub use crate::source::authority::{Effect, Weight};

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::pack_reader::PackIndex;
+use super::regions::Regions;
 use super::snapshot::Snapshot;
 use crate::crypto::sha256;
 use crate::error::{Error, Result};
@@ -22,22 +23,6 @@ const MAX_RANGE_BYTES: u64 = 20 << 20;
 const SMALL_PACK_BYTES: u64 = 1 << 20;
 /// Requests at the same time.
 const PARALLEL: usize = 4;
-
-/// Parts of a pack that are in memory.
-#[derive(Clone, Debug, Default)]
-pub struct Regions(Vec<(u64, Bytes)>);
-
-impl Regions {
-    /// Bytes of the pack, when they are here.
-    #[must_use]
-    pub fn slice(&self, offset: u64, length: u64) -> Option<Bytes> {
-        self.0.iter().find_map(|(start, bytes)| {
-            let from = usize::try_from(offset.checked_sub(*start)?).ok()?;
-            let to = from.checked_add(usize::try_from(length).ok()?)?;
-            (to <= bytes.len()).then(|| bytes.slice(from..to))
-        })
-    }
-}
 
 /// The packs of one snapshot.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! Reading packs: the footer first, then whatever frames are wanted.
 
-use super::fetch::Regions;
+use super::regions::Regions;
 use crate::chunk;
 use crate::crypto::{Cipher, Domain, RepoKey};
 use crate::error::{Error, Result};

@@ -3,10 +3,10 @@
 mod edit;
 mod read;
 
+pub(crate) use edit::rewrite;
+
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
-
-pub(crate) use edit::rewrite;
 
 /// How deep lists and objects may nest, as in `serde_json`: the parser calls itself for each, and a configuration
 /// may come from a bucket that others write to.

@@ -8,9 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::policy::Policy;
 use super::resolve::{Away, hangs, resolve};
 use super::roots::{Roots, too_much};
-use super::shown_path;
 use super::walk::{Most, Walk, walk_from};
-use super::{EntryKind, Found, RelPath, Root, RootKind, Skipped, absolute};
+use super::{EntryKind, Found, RelPath, Root, RootKind, Skipped, absolute, shown_path};
 use crate::error::Result;
 
 /// A link brings in no more entries, and no more bytes: one to a store of films is not meant for backups, while one to

@@ -1,9 +1,10 @@
 //! Logs beside databases. What belongs to a SQLite database is in the copy that is made of it, and would spoil that if
 //! it were restored beside it; a file of such a name beside something else is a file like any other.
 
-use super::database::{host_database, is_database, is_database_name, open_in_this_process};
 pub use super::policy_rules::LOG_REASON;
-use super::walk::{Excluded, Walk};
+
+use super::database::{host_database, is_database, is_database_name, open_in_this_process};
+use super::walked::{Excluded, Walk};
 use super::{RelPath, Root, absolute};
 
 /// What SQLite appends to the name of a database.

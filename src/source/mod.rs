@@ -28,14 +28,15 @@ mod scrub;
 pub mod sqlite;
 mod stat;
 pub mod walk;
+mod walked;
 pub mod withheld;
-
-use std::borrow::Cow;
-use std::path::{Path, PathBuf};
 
 pub use crate::entry::{EntryKind, RelPath};
 pub(crate) use policy::as_path;
 pub(crate) use stat::shown as shown_path;
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 /// What a root is to the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

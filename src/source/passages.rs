@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::RelPath;
-use super::walk::{Excluded, Passages, Walk};
+use super::walked::{Excluded, Passages, Walk};
 
 /// A directory that is left out comes back if something below it is in the snapshot.
 pub(super) fn open_passages(

@@ -3,18 +3,19 @@
 //! A path as text can lead anywhere by the time it is used: somebody may put a link in the place of a directory.
 //! Here each directory on the way is opened from the one above it, and a link on the way is refused.
 
+mod look;
 mod moving;
 mod system;
 
+pub use self::look::Look;
+pub(crate) use self::system::{give, owner_to_give};
+
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, OpenOptions};
-
-pub(crate) use self::system::{give, owner_to_give};
 #[cfg(unix)]
 pub(crate) use self::system::{give_link, set_link_time};
 use self::system::{
@@ -23,6 +24,8 @@ use self::system::{
 use super::{EntryKind, RelPath};
 use crate::ambient::{Steps, stepped};
 use crate::error::{Error, Result};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirBuilder, OpenOptions};
 
 /// An open directory: a root of the state, or a folder of our own.
 #[derive(Clone, Debug)]
@@ -104,23 +107,6 @@ pub struct Spot {
     path: PathBuf,
     steps: Arc<dyn Steps>,
     refused: Refused,
-}
-
-/// What is at a spot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
-    /// What it is; `None` for what is neither file, directory nor link.
-    pub kind: Option<EntryKind>,
-    /// Size in bytes.
-    pub size: u64,
-    /// Permission bits (07777).
-    pub mode: u32,
-    /// Modification time, nanoseconds since 1970.
-    pub mtime_ns: i64,
-    /// Inode (0 where the system has none).
-    pub inode: u64,
-    /// User and group that it belongs to (0 where the system has none).
-    pub owner: (u32, u32),
 }
 
 impl Place {

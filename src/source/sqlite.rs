@@ -4,11 +4,19 @@
 //! Only for a process that holds none of these databases open (see `database.rs`). The source is never
 //! written to; the copy is page for page, because pages that stay in place are what deduplicates.
 
+mod connection;
 mod content;
 mod prepare;
 mod redact;
 mod rows;
 mod write_back;
+
+pub use content::{SharedContent, agent_was_used, shared_content};
+pub use prepare::{
+    Keep, Moved, check, forget_machine, keep_live, prepare, quick_check, user_version,
+};
+pub use redact::{kind_by_schema, may_hold_secrets};
+pub use write_back::{same_pages, write_back};
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,18 +29,12 @@ use super::database::Redact;
 use super::private_copy::{PrivateCopy, create_private, logs};
 use super::scrub;
 use crate::error::{Error, Result};
-pub use content::{SharedContent, agent_was_used, shared_content};
-pub use prepare::{
-    Keep, Moved, check, forget_machine, keep_live, prepare, quick_check, user_version,
-};
+
+use connection::{RETRY_PAUSE, failed, immutable_uri, open};
 use redact::redact;
-pub use redact::{kind_by_schema, may_hold_secrets};
-pub use write_back::{same_pages, write_back};
 
 /// Pages copied between two looks at deadline and cancellation: 4 MiB at the usual page size.
 const PAGES_PER_STEP: i32 = 1024;
-/// Pause before trying a locked database again.
-const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// How to capture.
 #[derive(Clone, Copy, Debug)]
@@ -142,12 +144,6 @@ fn copy_pages(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Resul
     to.close().map_err(|(_, error)| failed(error))
 }
 
-fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(Duration::ZERO)?;
-    Ok(connection)
-}
-
 /// Begins a read transaction. Without it every commit of others would start the copy over; with it the
 /// copy is of this moment.
 fn pin(connection: Connection) -> rusqlite::Result<Connection> {
@@ -207,59 +203,6 @@ pub fn is_readable(path: &Path) -> bool {
         opened.map_err(|error| error.sqlite_error_code()),
         Err(Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
     )
-}
-
-fn immutable_uri(path: &Path) -> Option<String> {
-    use std::fmt::Write as _;
-    #[cfg(unix)]
-    let bytes = {
-        use std::os::unix::ffi::OsStrExt as _;
-        path.as_os_str().as_bytes()
-    };
-    #[cfg(not(unix))]
-    let text = format!("/{}", path.to_str()?.replace('\\', "/"));
-    #[cfg(not(unix))]
-    let bytes = text.as_bytes();
-    let mut uri = String::from("file:");
-    for byte in bytes {
-        match byte {
-            b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-                uri.push(char::from(*byte));
-            }
-            _ => write!(uri, "%{byte:02X}").ok()?,
-        }
-    }
-    uri.push_str("?immutable=1");
-    Some(uri)
-}
-
-/// What SQLite says, with the file it is about: only a full disk is about the copy.
-fn failed(source: &Path, copy: &Path, error: rusqlite::Error) -> Error {
-    if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
-        return Error::DiskFull { action: "write", path: copy.to_path_buf() };
-    }
-    let busy = Some(ErrorCode::DatabaseBusy) == error.sqlite_error_code()
-        || Some(ErrorCode::DatabaseLocked) == error.sqlite_error_code();
-    if busy {
-        let message = "somebody keeps it locked".to_owned();
-        return Error::DatabaseBusy { path: source.to_path_buf(), message };
-    }
-    let message = match error {
-        // Without the text of the statement, which is of no use to the user.
-        rusqlite::Error::SqlInputError { error, msg, .. } => format!("{msg} ({error})"),
-        other => other.to_string(),
-    };
-    Error::Database { path: source.to_path_buf(), message }
-}
-
-/// Whether there is such a table, and it is no view and no virtual table.
-fn is_plain_table(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
-    let sql = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = ?1 AND rootpage > 0";
-    connection.query_row(sql, [table], |row| row.get::<_, i64>(0)).map(|count| count > 0)
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Finds what belongs to the state, by names and `stat` alone: no file is ever opened here, so the locks
 //! of a host in this very process are safe. The only user of jwalk.
 
+pub use super::stat::{fingerprint, look, names_in};
+pub use super::walked::{Excluded, Walk};
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,34 +20,9 @@ use super::policy_rules::LOG_REASON;
 use super::stat::{
     SOCKET, bytes_of, does_not_answer, fingerprint_of, log_of, mode_of, shown, special, unreadable,
 };
-pub use super::stat::{fingerprint, look, names_in};
+use super::walked::Passages;
 use super::{EntryKind, Found, RelPath, Root, RootKind, Skipped};
 use crate::error::{Error, Result};
-
-/// Something on disk that is left out on purpose. Of a directory that is left out, not its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Excluded {
-    /// Index of the root in the list of roots.
-    pub root: u16,
-    /// Path below the root.
-    pub path: RelPath,
-    /// Why, in a few words for people.
-    pub reason: &'static str,
-}
-
-/// Everything found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Walk {
-    /// What belongs in the snapshot, by root, then by the bytes of the path.
-    pub found: Vec<Found>,
-    /// What does not, in the same order; unless asked for, only what stays out because nothing is encrypted.
-    pub excluded: Vec<Excluded>,
-    /// What should be in the snapshot and could not be looked at.
-    pub skipped: Vec<Skipped>,
-    /// What has the name of a log of a database, until [`super::logs::settle`] has looked at what it lies beside; then
-    /// the logs with something in them that belong to databases, by root, then by path.
-    pub logs: Vec<Found>,
-}
 
 /// So much is walked, and no more.
 #[derive(Clone, Copy, Debug)]
@@ -152,8 +130,6 @@ struct Context {
     list_excluded: bool,
     cancel: CancellationToken,
 }
-
-pub(super) type Passages = Vec<(Found, &'static str)>;
 
 /// Looks at the named files of a directory of configuration.
 fn walk_named(context: &Context, root: &Root, walk: &mut Walk) {

@@ -6,6 +6,8 @@
 mod find;
 mod sensitive;
 
+pub(super) use sensitive::secret_at;
+
 use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
@@ -17,8 +19,8 @@ use super::logs::base_of;
 use super::{RelPath, Root, host_config, json5, open_plain};
 use crate::error::Result;
 use crate::secret::Secret;
+
 use find::{find_all, recovery_codes};
-pub(super) use sensitive::secret_at;
 use sensitive::sensitive;
 
 /// A file of configuration that is larger than this is none.

@@ -211,6 +211,13 @@ fn no_verb_stands_on_another_unless_it_is_said_so() {
     assert_none(&breaches);
 }
 
+#[test]
+fn nothing_uses_itself_in_a_circle() {
+    let found = circles(&Graph::of(&sources()).edges());
+    let one = |circle: &BTreeSet<Module>| circle.iter().map(shown).collect::<Vec<_>>().join(", ");
+    assert_none(&found.iter().map(one).collect::<Vec<_>>());
+}
+
 /// A planted circle: through a re-export, a nested group, a path in the code, and the parent's name.
 #[test]
 fn a_planted_circle_is_seen() {

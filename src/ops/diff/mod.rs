@@ -5,6 +5,8 @@ mod pairs;
 mod report;
 pub(super) mod text;
 
+pub use report::{Change, DiffEntry, DiffReport};
+
 use std::time::Instant;
 
 use crate::engine::roots::Places;
@@ -16,7 +18,6 @@ use crate::repo::PackSource;
 
 use live::Live;
 use pairs::Item;
-pub use report::{Change, DiffEntry, DiffReport};
 use text::After;
 
 /// What a snapshot is compared with.

@@ -8,9 +8,8 @@ use super::pairs::{Difference, Item};
 use super::report::DiffReport;
 use crate::engine::roots::Places;
 use crate::engine::session::Session;
-use crate::engine::text::TextOmitted;
 use crate::engine::text::{
-    MAX_FILE_BYTES, MAX_READ_BYTES, MAX_TEXT_BYTES, Unshown, unified, why_not,
+    MAX_FILE_BYTES, MAX_READ_BYTES, MAX_TEXT_BYTES, TextOmitted, Unshown, unified, why_not,
 };
 use crate::error::{Error, Result};
 use crate::progress::Phase;

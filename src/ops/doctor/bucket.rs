@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Chart, rules};
+use super::chart::Chart;
+use super::rules;
 use crate::engine::head::Unlisted;
 use crate::engine::problem;
 use crate::engine::problem::FileProblem;

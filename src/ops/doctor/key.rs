@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Chart;
+use super::chart::Chart;
 use crate::engine::session::Ambient;
 use crate::error::Error;
 use crate::store::b2::{

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Chart;
+use super::chart::Chart;
 use crate::engine::session::{Ambient, Settings};
 use crate::error::Error;
 use crate::local::Local;

@@ -1,6 +1,6 @@
 //! What the bucket does with objects by itself.
 
-use super::{Chart, advice};
+use super::chart::{Chart, advice};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::store::b2::KeyFacts;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Chart;
+use super::chart::Chart;
 use crate::ambient::random;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AddedKeys, KeyInfo};
+use super::report::{AddedKeys, KeyInfo};
 use crate::crypto::MasterKey;
 use crate::engine::lock::lock;
 use crate::engine::session::Session;

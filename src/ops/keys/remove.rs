@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::opened::Keys;
-use super::{KeyInfo, RemovedKey};
+use super::report::{KeyInfo, RemovedKey};
 use crate::ambient::random;
 use crate::engine::remove::{Removed, Remover};
 use crate::engine::session::{Session, millis};

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::PruneReport;
+use super::report::PruneReport;
 use super::stored::{StoredObject, packs_of};
 use crate::engine::lock::lock;
 use crate::engine::remove::{Removed, Remover};

@@ -11,21 +11,18 @@
 mod forget;
 mod lineage;
 mod packs;
+mod report;
 mod retention;
 mod stored;
+
+pub use forget::{ForgetOptions, ForgetReport, forget};
+pub use report::{PruneReport, PrunedSnapshot};
+pub use retention::Keep;
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-
-pub use forget::{ForgetOptions, ForgetReport, forget};
-pub use retention::Keep;
-
-use lineage::{Held, Lineage};
-use packs::{Fate, Packs};
-use retention::{Why, decide};
-use stored::Stored;
 
 use crate::engine::head::Gone;
 use crate::engine::lock::lock;
@@ -37,8 +34,12 @@ use crate::format::{PackName, SnapshotId};
 use crate::local::{Pruned, UnusedPack};
 use crate::store::ObjectKey;
 
-/// Packs deleted at the same time.
-const PARALLEL: usize = 4;
+use lineage::{Held, Lineage};
+use packs::{Fate, Packs};
+use report::{count, fate_of};
+use retention::{Why, decide};
+use stored::{PARALLEL, Stored};
+
 /// How long the names of deleted snapshots are remembered: no listing is that old, and no DELETE that late. And those
 /// of lost ones: somebody should have noticed by then.
 const REMEMBERED_MS: i64 = 30 * 24 * 60 * 60_000;
@@ -54,47 +55,6 @@ pub struct PruneOptions {
     pub more_than_half: bool,
     /// How long to wait for another process that works on the same state directory. Zero: not at all.
     pub wait: Duration,
-}
-
-/// A snapshot of this machine, and what becomes of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PrunedSnapshot {
-    /// Its name.
-    pub id: String,
-    /// When it was made by the server's clock, ISO 8601.
-    pub created_at: String,
-    /// Why it is kept: `newest 3`, `daily 2`, `weekly 1`, `safety`, `future`, `undo`, `last with what is missing`. Empty:
-    /// it goes.
-    pub reasons: Vec<String>,
-}
-
-/// What pruning did, or would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PruneReport {
-    /// Every snapshot of this machine, oldest first.
-    pub snapshots: Vec<PrunedSnapshot>,
-    /// Snapshots that are deleted.
-    pub deleted_snapshots: u64,
-    /// Packs that are deleted.
-    pub deleted_packs: u64,
-    /// Bytes that this frees now.
-    pub freed_bytes: u64,
-    /// Packs that nothing needs, and that wait for their day to be over.
-    pub waiting_packs: u64,
-    /// Bytes that these will free.
-    pub waiting_bytes: u64,
-    /// Objects that were hidden, because the key may not delete.
-    pub hidden: u64,
-    /// Snapshots of other machines and of format 1, which are left alone.
-    pub others: u64,
-    /// Why nothing would be deleted; only of a dry run.
-    pub stop: Option<String>,
-    /// Requests made.
-    pub requests: u64,
-    /// What the user should know.
-    pub warnings: Vec<String>,
-    /// How long it took, milliseconds.
-    pub duration_ms: u64,
 }
 
 /// Deletes what is not to be kept any more.
@@ -385,19 +345,4 @@ impl Pruner<'_> {
         }
         Ok(())
     }
-}
-
-/// What became of a pack that was to go. Where the key may not delete, it waits for one that may.
-fn fate_of(outcome: Removed) -> Fate {
-    if outcome == Removed::Gone { Fate::Goes } else { Fate::Waits }
-}
-
-fn count(report: &mut PruneReport, fate: Fate, bytes: u64) {
-    let (packs, sum) = match fate {
-        Fate::Goes => (&mut report.deleted_packs, &mut report.freed_bytes),
-        Fate::Waits => (&mut report.waiting_packs, &mut report.waiting_bytes),
-        Fate::Kept => return,
-    };
-    *packs += 1;
-    *sum += bytes;
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::PARALLEL;
 use super::lineage::Lineage;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
@@ -71,3 +70,6 @@ pub(super) async fn packs_of(
     }
     Ok(stored)
 }
+
+/// Packs deleted at the same time.
+pub(super) const PARALLEL: usize = 4;

@@ -1,14 +1,15 @@
 //! What a rollback has set aside becomes a snapshot before it goes: the newest snapshot, with that in its places. So it
 //! is what was there right before the rollback, and what an undo goes by.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::assemble::of_an_entry;
+use super::capture::Elsewhere;
 use super::changes::Scan;
+use super::snapshot::{Made, snapshot};
 use super::writer::Writer;
-use super::{Made, snapshot};
 use crate::engine::file_cache::{Memory, path_bytes};
 use crate::engine::problem::FileProblem;
 use crate::engine::roots::shown_here;
@@ -25,9 +26,6 @@ use crate::source::{EntryKind, Fingerprint, Found, RelPath, Root, absolute, walk
 
 /// So many paths are named; the rest is counted.
 const NAMED: usize = 10;
-
-/// Where files are read that are not in their place.
-pub(super) type Elsewhere = HashMap<(u16, RelPath), PathBuf>;
 
 /// Saves what done rollbacks have set aside, and removes it. `None` when this machine is a clone, which shows only late:
 /// then `lost` has what the user should know all the same. Else says it.

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::aside::Elsewhere;
 use super::frames::FramePipe;
 use super::room::Room;
 use crate::ambient::{Clock, Entropy};
@@ -26,7 +25,9 @@ use crate::progress::{Event, Phase, Sink};
 use crate::repo::Known;
 use crate::source::database::{Redact, host_database, is_database};
 use crate::source::withheld::Withheld;
-use crate::source::{EntryKind, Fingerprint, Found, Root, absolute, open_plain, sqlite, walk};
+use crate::source::{
+    EntryKind, Fingerprint, Found, RelPath, Root, absolute, open_plain, sqlite, walk,
+};
 
 /// New chunks of a file are compressed together up to this much: the ratio of large blocks, while a chunk of
 /// 4 KiB is still found again by itself (docs/benchmarks.md).
@@ -422,3 +423,6 @@ pub(super) fn runs(stretches: &[Stretch], places: &[(u32, u32)]) -> Result<Vec<R
     }
     Ok(runs)
 }
+
+/// Where files are read that are not in their place.
+pub(super) type Elsewhere = HashMap<(u16, RelPath), PathBuf>;

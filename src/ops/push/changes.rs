@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::PushReport;
-use super::aside::Elsewhere;
 use super::assemble::problems;
-use super::missing;
+use super::capture::Elsewhere;
 use super::missing::{Before, Missing};
-use super::together;
+use super::report::PushReport;
 use super::writer::Writer;
+use super::{missing, together};
 use crate::engine::file_cache::Memory;
 use crate::engine::problem;
 use crate::engine::problem::FileProblem;

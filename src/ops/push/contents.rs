@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::aside::Elsewhere;
 use super::assemble::{complete, count, packs_in_use, problems, tails};
-use super::capture::{Capture, Chunker, Draft, runs};
+use super::capture::{Capture, Chunker, Draft, Elsewhere, runs};
 use super::changes::{Changes, Scan};
 use super::frames::FramePipe;
 use super::sparse;

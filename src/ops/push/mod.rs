@@ -13,8 +13,10 @@ mod compose;
 mod contents;
 mod frames;
 mod missing;
+mod report;
 mod repository;
 mod room;
+mod snapshot;
 mod sparse;
 mod summary;
 mod together;
@@ -22,11 +24,12 @@ mod upload;
 mod withhold;
 mod writer;
 
+pub use report::{PushOptions, PushReport};
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::adopt;
-use super::recovery::AsideItem;
 use crate::engine::lock::lock;
 use crate::engine::problem::FileProblem;
 use crate::engine::scan::refuse_bucket_inside;
@@ -35,51 +38,10 @@ use crate::error::{Error, Result};
 use crate::format::{Reason, SnapshotId};
 use crate::local::{Captured, LockFile};
 use crate::ops::recovery;
-use crate::progress::Phase;
 
-use changes::{Changes, Scan};
 use commit::{Committed, Whose};
-use compose::capture_and_upload;
-use contents::Outcome;
+use snapshot::{Made, snapshot};
 use writer::{Writer, copied};
-
-/// How to push.
-#[derive(Clone, Debug)]
-pub struct PushOptions {
-    /// Why; is recorded in the snapshot.
-    pub reason: Reason,
-    /// How long to wait for another process that works on the same state directory. Zero: not at all.
-    pub wait: Duration,
-    /// Begin anew where this machine stored snapshots and there is nothing any more.
-    pub new_bucket: bool,
-    /// Directories that are gone or empty, and right so: each as the problem `B2_ROOT_GONE` or `B2_ROOT_EMPTY` names it.
-    pub accept_missing: Vec<String>,
-}
-
-/// What a push did.
-#[derive(Clone, Debug, Default)]
-pub struct PushReport {
-    /// Id of the new snapshot; `None` when nothing had changed.
-    pub snapshot: Option<String>,
-    /// Id of a snapshot of an earlier, interrupted push that was committed first.
-    pub resumed: Option<String>,
-    /// Snapshots of this machine in the bucket that are not safety snapshots, as it remembers.
-    pub snapshots: u64,
-    /// Files in the snapshot (in the newest one, when nothing had changed).
-    pub files: u64,
-    /// Bytes of content of those files.
-    pub bytes: u64,
-    /// Body bytes sent.
-    pub uploaded_bytes: u64,
-    /// Requests made.
-    pub requests: u64,
-    /// What is not in the newest snapshot, or not as it should be, the worst first. Also of a push that found nothing new.
-    pub skipped: Vec<FileProblem>,
-    /// What the user should know.
-    pub warnings: Vec<String>,
-    /// How long it took, milliseconds.
-    pub duration_ms: u64,
-}
 
 /// Backs the state up.
 ///
@@ -236,65 +198,6 @@ async fn attempt(
     };
     report.warnings.extend(told);
     Ok(Some(report))
-}
-
-/// What becoming a snapshot came to.
-enum Made {
-    Snapshot(Box<Captured>),
-    /// Nothing had changed.
-    Nothing(PushReport),
-    /// This machine is a clone.
-    Cloned,
-}
-
-/// Makes a snapshot of the state as it is, or with `aside` in its places as it was at the newest one.
-async fn snapshot(
-    session: &Session,
-    writer: &mut Writer,
-    reason: Reason,
-    accepted: &[String],
-    aside: Option<&[AsideItem]>,
-) -> Result<Made> {
-    session.report(Phase::Scan, 0, None, 0);
-    let scanned = async |writer: &Writer| {
-        let mut scan = Scan::take(session, writer, accepted).await?;
-        let Some(items) = aside.map(<[AsideItem]>::to_vec) else { return Ok(scan) };
-        Session::blocking(move || scan.turn_back(&items).map(|()| scan)).await
-    };
-    let mut scan = scanned(writer).await?;
-    // At most twice: the second time builds on nothing, so nothing can vanish under it.
-    for _ in 0..2 {
-        let changes = Changes::between(&scan, session, writer);
-        if let Some(report) = changes.none(&scan, writer) {
-            return Ok(Made::Nothing(report));
-        }
-        let captured = match capture_and_upload(session, writer, &mut scan, changes, reason).await?
-        {
-            Outcome::Captured(captured) => captured,
-            Outcome::Unchanged { files, counts, skipped } => {
-                writer.local.save_files(&files)?;
-                let report = changes::unchanged(counts.files, counts.bytes, skipped, &scan, writer);
-                return Ok(Made::Nothing(report));
-            }
-        };
-        match commit::commit(session, writer, &captured, false).await? {
-            Committed::Yes => {
-                writer.warnings.append(&mut scan.warnings);
-                return Ok(Made::Snapshot(captured));
-            }
-            Committed::BaseGone => {
-                // Chunks that were taken for known have to be uploaded after all.
-                writer.spool.give_up_captured()?;
-                writer.base = None;
-                scan = scanned(writer).await?;
-            }
-            Committed::Cloned => {
-                writer.become_another(session)?;
-                return Ok(Made::Cloned);
-            }
-        }
-    }
-    Err(Error::internal("a push that builds on nothing lost its base"))
 }
 
 /// Finishes the upload of a push that was cut off. What was sent then is not there for sure now: the bucket may have

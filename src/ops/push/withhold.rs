@@ -5,8 +5,7 @@ use std::path::Path;
 use super::capture::{Capture, Content, ReadError};
 use crate::chunk::Cutter;
 use crate::format::EntryFlags;
-use crate::source::withheld;
-use crate::source::{Fingerprint, Found, Root, walk};
+use crate::source::{Fingerprint, Found, Root, walk, withheld};
 
 impl Capture<'_, '_> {
     /// Reads a file that may hold what is withheld; once more when it changed meanwhile, and then as it is, with a remark.

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use super::config::{Coming, MAX_CONFIG_BYTES};
 use super::database::Databases;
 use super::moves::{Spots, put, put_back, put_config, take_away, unput_config, whole};
-use super::places::of_places;
-use super::places::path_of;
+use super::places::{of_places, path_of};
 use crate::ambient;
 use crate::engine::problem::FileProblem;
 use crate::engine::unpack::target::refused;
@@ -66,6 +65,10 @@ impl<'a> Apply<'a> {
             touched: Vec::new(),
             seen: HashSet::new(),
         })
+    }
+
+    fn databases(&self) -> Databases<'_> {
+        Databases { journal: self.journal, steps: &*self.steps, first: self.first }
     }
 
     /// The place of a step. `None` when the directory that it would be in is not there.
@@ -167,7 +170,7 @@ impl<'a> Apply<'a> {
                     }
                 }
                 StepKind::Place => put(step, &spots)?,
-                StepKind::Database => self.write_database(step, &spots)?,
+                StepKind::Database => self.databases().write(step, &spots)?,
                 StepKind::Config => put_config(&spots)?,
             }
         }
@@ -270,7 +273,7 @@ impl<'a> Apply<'a> {
                     put_back(&spots)?;
                 }
             }
-            StepKind::Database => self.unwrite_database(&spots)?,
+            StepKind::Database => self.databases().unwrite(&spots)?,
             StepKind::Config => unput_config(step, &spots)?,
         }
         spots.place.clear_part()

@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::places::LOGS;
-use super::places::path_of;
+use super::places::{LOGS, path_of};
 use crate::engine::roots;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};

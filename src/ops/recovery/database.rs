@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::apply::Apply;
 use super::moves::{Spots, take_away_to};
 use super::places::LOGS;
-use crate::ambient::announced;
+use crate::ambient::{Steps, announced};
 use crate::engine::roots;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
@@ -32,14 +31,18 @@ pub(super) fn kind_of(journal: &Journal, step: &Step) -> Redact {
     kind.and_then(|kind| host_database(&path, kind)).unwrap_or(Redact::None)
 }
 
-/// Writing and unwriting of databases.
-pub(super) trait Databases {
-    fn write_database(&mut self, step: &Step, spots: &Spots) -> Result<()>;
-    fn unwrite_database(&mut self, spots: &Spots) -> Result<()>;
+/// Databases among the steps of a journal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Databases<'a> {
+    pub(super) journal: &'a Journal,
+    pub(super) steps: &'a dyn Steps,
+    /// Whether no step was ever begun.
+    pub(super) first: bool,
 }
 
-impl Databases for Apply<'_> {
-    fn write_database(&mut self, step: &Step, spots: &Spots) -> Result<()> {
+impl Databases<'_> {
+    /// Writes the staged database into the live one, after a copy of that was saved.
+    pub(super) fn write(self, step: &Step, spots: &Spots) -> Result<()> {
         if spots.new.look()?.is_none() {
             return Ok(());
         }
@@ -70,7 +73,7 @@ impl Databases for Apply<'_> {
         };
         let keep = keep(self.journal.arrival.is_some());
         if sqlite::quick_check(spots.old.path()).is_ok() {
-            let kept = announced(&*self.steps, "keep rows", work.path(), || {
+            let kept = announced(self.steps, "keep rows", work.path(), || {
                 sqlite::keep_live(work.path(), spots.old.path(), kind, keep)
             });
             for lost in about(kept, &spots.place)? {
@@ -83,7 +86,7 @@ impl Databases for Apply<'_> {
         let checked = sqlite::quick_check(work.path());
         about(checked, &spots.place)?;
         let place = spots.place.path();
-        if let Err(error) = sqlite::write_back(work.path(), place, LOCKED, &*self.steps) {
+        if let Err(error) = sqlite::write_back(work.path(), place, LOCKED, self.steps) {
             // It is as it was, so there is nothing to write back, for which a full disk would have no room. Unless
             // an earlier run was cut off: that may have written it.
             if self.first {
@@ -95,7 +98,8 @@ impl Databases for Apply<'_> {
         spots.new.move_to(&spots.used)
     }
 
-    fn unwrite_database(&mut self, spots: &Spots) -> Result<()> {
+    /// Takes that back.
+    pub(super) fn unwrite(self, spots: &Spots) -> Result<()> {
         let raw = spots.old.beside(".raw");
         if raw.look()?.is_some() {
             if spots.new.look()?.is_none() {
@@ -109,7 +113,7 @@ impl Databases for Apply<'_> {
             if spots.old.look()?.is_some() {
                 if spots.place.look()?.is_some() {
                     let place = spots.place.path();
-                    sqlite::write_back(spots.old.path(), place, LOCKED, &*self.steps)?;
+                    sqlite::write_back(spots.old.path(), place, LOCKED, self.steps)?;
                     spots.old.move_to(&spots.used.beside(".old"))?;
                 } else {
                     spots.old.move_to(&spots.place)?;
@@ -164,7 +168,7 @@ pub(super) fn is_as_planned(step: &Step, place: &Spot) -> Option<Before> {
 
 /// Keeps what others have written to the live database since an earlier run was cut off. It may also be what that run
 /// found, or what it wrote itself.
-fn keep_late(apply: &Apply<'_>, spots: &Spots) -> Result<()> {
+fn keep_late(apply: Databases<'_>, spots: &Spots) -> Result<()> {
     let late = spots.old.beside(".late");
     if late.look()?.is_some() {
         return Ok(());
@@ -181,12 +185,12 @@ fn keep_late(apply: &Apply<'_>, spots: &Spots) -> Result<()> {
 }
 
 /// Copies the live database, as it is at one moment, and makes the copy durable.
-fn save(apply: &Apply<'_>, live: &Spot, to: &Spot) -> Result<()> {
+fn save(apply: Databases<'_>, live: &Spot, to: &Spot) -> Result<()> {
     to.remove()?;
     let cancel = CancellationToken::new();
     let options =
         sqlite::CaptureOptions { redact: Redact::None, deadline: COPYING, cancel: &cancel };
-    announced(&*apply.steps, "copy database", live.path(), || {
+    announced(apply.steps, "copy database", live.path(), || {
         sqlite::capture(live.path(), to.path(), &options)
     })?;
     to.sync()

@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{RestoreOptions, RestoreReport};
+use super::report::{RestoreOptions, RestoreReport};
 use crate::engine::legacy::{Legacy, Take};
 use crate::engine::select::Selection;
 use crate::engine::session::Session;
-use crate::engine::unpack::target::Made;
-use crate::engine::unpack::target::Target;
+use crate::engine::unpack::target::{Made, Target};
 use crate::entry::RelPath;
 use crate::error::{Error, Result};
 use crate::format::Entry;

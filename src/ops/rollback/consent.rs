@@ -2,13 +2,14 @@
 //!
 //! A list of what is allowed. What it is decided from is the plan, never what was asked for.
 
-use super::Looked;
-use super::compare::Item;
-use super::plan::{Action, Mode};
+use super::items::{Compared, Item};
+use super::request::{Action, Mode};
 use crate::engine::session::Session;
 use crate::entry::EntryKind;
 use crate::error::Result;
 use crate::format::Entry;
+use crate::repo::PackSource;
+use crate::source::authority::Effect;
 use crate::source::own::Own;
 
 /// Files at once.
@@ -21,7 +22,13 @@ const NAMED: usize = 10;
 const RUNS: u32 = 0o7111;
 
 /// Why the owner has to be asked, in sentences; empty where nothing speaks against it.
-pub(super) async fn reasons(session: &Session, looked: &Looked, mode: Mode) -> Result<Vec<String>> {
+pub(super) async fn reasons(
+    session: &Session,
+    compared: &Compared,
+    source: &PackSource,
+    effects: &[Effect],
+    mode: Mode,
+) -> Result<Vec<String>> {
     let Some(own) = session.own().await? else {
         return Ok(vec!["it is not known in whose workspace it is".to_owned()]);
     };
@@ -29,16 +36,16 @@ pub(super) async fn reasons(session: &Session, looked: &Looked, mode: Mode) -> R
     if mode == Mode::Exact {
         reasons.push("it removes what the snapshot does not have".to_owned());
     }
-    if looked.compared.arriving.is_some() {
+    if compared.arriving.is_some() {
         reasons.push("the machine is new".to_owned());
     }
-    if !looked.plan.effects.is_empty() {
+    if !effects.is_empty() {
         reasons.push("it changes what runs or what is allowed".to_owned());
     }
-    let changes = || looked.compared.items.iter().filter(|item| item.action != Action::Keep);
+    let changes = || compared.items.iter().filter(|item| item.action != Action::Keep);
     for item in changes() {
-        if let Some(why) = why(looked, &own, item) {
-            reasons.push(format!("{} {why}", looked.compared.shown(item.root, &item.path)));
+        if let Some(why) = why(compared, &own, item) {
+            reasons.push(format!("{} {why}", compared.shown(item.root, &item.path)));
         }
     }
     let files = changes().filter(|item| !item.is_directory());
@@ -50,7 +57,7 @@ pub(super) async fn reasons(session: &Session, looked: &Looked, mode: Mode) -> R
         reasons.push(format!("it is about more than {} KiB", MAX_BYTES >> 10));
     }
     if reasons.is_empty() {
-        let (contents, _) = looked.source.contents(&files).await?;
+        let (contents, _) = source.contents(&files).await?;
         for (entry, content) in files.iter().zip(contents) {
             if !content.is_some_and(|content| is_text(&content)) {
                 reasons.push(format!("{} is no text", entry.path));
@@ -61,8 +68,7 @@ pub(super) async fn reasons(session: &Session, looked: &Looked, mode: Mode) -> R
     Ok(reasons)
 }
 
-fn why(looked: &Looked, own: &Own, item: &Item) -> Option<&'static str> {
-    let compared = &looked.compared;
+fn why(compared: &Compared, own: &Own, item: &Item) -> Option<&'static str> {
     let Some(entry) = item.entry.as_ref().filter(|_| item.action != Action::Delete) else {
         return Some("is removed");
     };

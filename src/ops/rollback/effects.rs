@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::compare::{Compared, Item};
-use super::plan::Action;
+use super::items::{Compared, Item};
+use super::request::Action;
 use crate::engine::session::Session;
 use crate::entry::EntryKind;
 use crate::error::Result;

@@ -6,46 +6,48 @@
 //!
 //! All of it opens databases, and so belongs into a process of its own.
 
+mod arrival;
 mod arriving;
 mod compare;
+mod comparison;
 mod consent;
 mod effects;
+mod items;
 mod live;
 pub(super) mod names;
+mod new_machine;
 mod plan;
+mod preview;
+mod request;
 mod rest;
 mod runs;
 mod scope;
 mod stage;
 mod steps;
 mod trial;
+mod wanted;
+
+pub(in crate::ops) use arrival::stage_arrival;
+pub(in crate::ops) use arriving::in_use;
+pub use plan::{RollbackEntry, RollbackPlan, Touches};
+pub use request::{Action, Mode, RollbackRequest};
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::ops::recovery::{Gateway, Outcome};
-
-pub use plan::{Action, Mode, RollbackEntry, RollbackPlan, RollbackRequest, Touches};
-
-use super::recovery::{carry_out, databases, needs_stop, recover_locked, refuse_busy, runs};
-pub(in crate::ops) use arriving::{in_use, stage_arrival};
-
-use arriving::Arriving;
-use compare::{Compared, compare};
-use live::Live;
-use plan::plan_of;
-use scope::Scope;
-
 use super::push::{push_locked, save_aside};
+use super::recovery::{carry_out, databases, needs_stop, recover_locked, refuse_busy, runs};
 use crate::ambient::private_dirs;
 use crate::engine::problem::FileProblem;
 use crate::engine::session::{Session, Settings};
-use crate::engine::tree::{choose, entries, incomplete};
 use crate::error::{Error, Result};
-use crate::format::{Reason, SnapshotId};
+use crate::format::Reason;
 use crate::local::{Arrival, Journal, Last, LockFile, Phase, Spool};
-use crate::repo::PackSource;
+use crate::ops::recovery::{Gateway, Outcome};
+
+use preview::{Preview, preview};
+use wanted::Wanted;
 
 /// What staging, and perhaps carrying out, came to.
 #[derive(Clone, Debug, Default)]
@@ -77,59 +79,6 @@ pub struct RollbackReport {
     pub duration_ms: u64,
 }
 
-/// What a rollback is about: the snapshot of the user, or the one before the last rollback.
-struct Wanted {
-    snapshot: String,
-    paths: Vec<String>,
-    scope: Arc<Scope>,
-    mode: Mode,
-    partial: bool,
-    confirmed: bool,
-    /// Whether nobody asked for it.
-    by_itself: bool,
-}
-
-impl Wanted {
-    fn of(request: &RollbackRequest) -> Result<Self> {
-        Ok(Self {
-            snapshot: request.snapshot.clone(),
-            paths: request.paths.clone(),
-            scope: Arc::new(Scope::paths(&request.paths)?),
-            mode: request.mode,
-            partial: request.partial,
-            confirmed: request.allow_unauthenticated,
-            by_itself: false,
-        })
-    }
-
-    /// A whole snapshot, for a machine that has nothing.
-    fn arrival(snapshot: &SnapshotId) -> Result<Self> {
-        Ok(Self {
-            snapshot: snapshot.to_string(),
-            paths: Vec::new(),
-            scope: Arc::new(Scope::paths(&[])?),
-            mode: Mode::Overlay,
-            partial: false,
-            confirmed: false,
-            by_itself: true,
-        })
-    }
-
-    /// Exactly what the last rollback changed, as it was before.
-    fn undo(last: &Last) -> Self {
-        Self {
-            snapshot: last.safety.clone(),
-            paths: Vec::new(),
-            scope: Arc::new(Scope::touched(&last.touched)),
-            mode: Mode::Overlay,
-            partial: false,
-            // Made by this very machine.
-            confirmed: true,
-            by_itself: false,
-        }
-    }
-}
-
 /// Tells what a rollback would do. Fetches the snapshot's list of files, reads files of the state whose content
 /// is not known, writes nothing.
 ///
@@ -140,12 +89,12 @@ pub async fn plan_rollback(session: &Session, request: &RollbackRequest) -> Resu
     let wanted = Wanted::of(request)?;
     let state_dir = &session.settings.state_dir;
     let made = make_state_dir(state_dir)?;
-    let looked = session.cancellable(look(session, &wanted)).await;
+    let preview = session.cancellable(preview(session, &wanted)).await;
     if made {
         // Only looked at; it goes unless something is in it by now.
         let _nothing_was_there = std::fs::remove_dir(state_dir);
     }
-    Ok(looked?.plan)
+    Ok(preview?.plan)
 }
 
 /// Makes the state directory of a machine on which OpenClaw never ran. Whether there was none.
@@ -166,7 +115,7 @@ pub async fn plan_undo(session: &Session) -> Result<RollbackPlan> {
     last(session)?;
     let told = save_aside(session).await?;
     let wanted = Wanted::undo(&last(session)?);
-    let mut plan = session.cancellable(look(session, &wanted)).await?.plan;
+    let mut plan = session.cancellable(preview(session, &wanted)).await?.plan;
     plan.warnings.extend(told);
     Ok(plan)
 }
@@ -239,50 +188,6 @@ fn half_done(journal: &Journal) -> Error {
     Error::RollbackOpen { message }
 }
 
-/// Everything that is known before anything is done.
-struct Looked {
-    compared: Compared,
-    source: PackSource,
-    plan: RollbackPlan,
-    /// That of the plan.
-    hash: [u8; 32],
-}
-
-async fn look(session: &Session, wanted: &Wanted) -> Result<Looked> {
-    let live = Live::look(session).await?;
-    let (snapshot, mut warnings) = choose(session, &wanted.snapshot, wanted.confirmed).await?;
-    warnings.extend(incomplete(session, &wanted.snapshot, &snapshot).await?);
-    warnings.splice(0..0, session.warnings.iter().cloned());
-    warnings.extend(live.warnings.iter().cloned());
-    let local = Some(session.local_repository(snapshot.key.is_sealed()));
-    let local = local.filter(|local| local.dir().is_dir());
-    let source = PackSource::new(Arc::clone(&session.store), Arc::new(snapshot), local);
-    let all = entries(&source).await?;
-    let manifest = source.snapshot().manifest.clone();
-    let (scope, mode) = (Arc::clone(&wanted.scope), wanted.mode);
-    let foreign = session.local.machine()? != Some(source.snapshot().id.machine);
-    let (live, arriving) = if foreign && wanted.paths.is_empty() && !scope.is_undo() {
-        Arriving::of(session, wanted, live, manifest.includes_secrets).await?
-    } else {
-        (live, None)
-    };
-    let compared =
-        Session::blocking(move || compare(live, &manifest, all, &scope, mode, arriving)).await?;
-    if !compared.matched && !wanted.paths.is_empty() {
-        let message =
-            format!("{} has nothing at {}", source.snapshot().id, wanted.paths.join(", "));
-        return Err(Error::config("--path", message));
-    }
-    warnings.extend(compared.warnings.iter().cloned());
-    let (effects, configured) = effects::of(session, &compared, &source).await?;
-    let hash = plan::hash(&compared, source.snapshot(), wanted.mode, &effects);
-    let mut plan = plan_of(&compared, source.snapshot(), hash, effects, warnings);
-    plan.touches.configuration |= configured;
-    let mut looked = Looked { compared, source, plan, hash };
-    looked.plan.needs_approval = consent::reasons(session, &looked, wanted.mode).await?;
-    Ok(looked)
-}
-
 async fn roll_back(session: &Session, wanted: &Wanted, hash: &str) -> Result<RollbackReport> {
     let started = Instant::now();
     let state_dir = &session.settings.state_dir;
@@ -295,19 +200,19 @@ async fn roll_back(session: &Session, wanted: &Wanted, hash: &str) -> Result<Rol
     }
     let lock = Arc::new(session.local.lock()?);
     none_open(session, &lock).await?;
-    let looked = session.cancellable(look(session, wanted)).await?;
-    if looked.plan.hash != hash {
+    let preview = session.cancellable(preview(session, wanted)).await?;
+    if preview.plan.hash != hash {
         let message =
             "the state, or the snapshot, is no longer what the plan was made for".to_owned();
         return Err(Error::PlanChanged { message });
     }
     let mut report = RollbackReport {
-        snapshot: looked.plan.snapshot.clone(),
-        warnings: looked.plan.warnings.clone(),
+        snapshot: preview.plan.snapshot.clone(),
+        warnings: preview.plan.warnings.clone(),
         ..RollbackReport::default()
     };
-    if !looked.plan.is_empty() {
-        carry(session, wanted, &looked, &lock, &mut report).await?;
+    if !preview.plan.is_empty() {
+        carry(session, wanted, &preview, &lock, &mut report).await?;
     }
     let traffic = session.traffic();
     report.downloaded_bytes = traffic.received_bytes;
@@ -342,11 +247,11 @@ async fn none_open(session: &Session, lock: &Arc<LockFile>) -> Result<()> {
 async fn carry(
     session: &Session,
     wanted: &Wanted,
-    looked: &Looked,
+    preview: &Preview,
     lock: &Arc<LockFile>,
     report: &mut RollbackReport,
 ) -> Result<()> {
-    let Looked { compared, source, hash, .. } = looked;
+    let Preview { compared, source, hash, .. } = preview;
     let databases = compared.databases();
     refuse_busy(&session.ambient, &databases).await?;
     let safety = safety_snapshot(session, lock, &mut report.warnings).await?;

@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::compare::{Comparison, Item, delete};
-use super::plan::Action;
+use super::comparison::Comparison;
+use super::items::{Item, delete};
+use super::request::Action;
 use super::scope::Scope;
 use crate::engine::problem;
 use crate::engine::tree::path_for_people;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::compare::Compared;
-use super::plan::Action;
+use super::items::Compared;
+use super::request::Action;
 use crate::entry::EntryKind;
 use crate::ops::recovery::{MAX_CONFIG_BYTES, parse};
 use crate::source::place::Spot;

@@ -1,8 +1,8 @@
 //! The steps that a comparison comes to, in the order in which they are done: what goes, then directories, then
 //! what comes, databases after files, and OpenClaw's configuration last.
 
-use super::compare::{Compared, Item};
-use super::plan::Action;
+use super::items::{Compared, Item};
+use super::request::Action;
 use crate::entry::EntryKind;
 use crate::format::Entry;
 use crate::local::{Before, Step, StepKind};

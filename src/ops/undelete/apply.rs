@@ -3,7 +3,8 @@
 
 use futures_util::StreamExt as _;
 
-use super::{Fix, Fixes, UndeleteReport};
+use super::examine::{Fix, Fixes};
+use super::report::UndeleteReport;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::progress::Phase;

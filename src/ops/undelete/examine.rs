@@ -1,8 +1,8 @@
 //! What is wrong with a snapshot, and which version of each of its objects is the right one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
-use super::{Fix, Fixes};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{
@@ -140,3 +140,14 @@ pub(super) async fn keys(session: &Session, all: &BTreeMap<String, History>) -> 
     }
     Ok(fixes)
 }
+
+/// One object to be made visible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fix {
+    pub(super) right: ObjectVersion,
+    pub(super) cure: Cure,
+    pub(super) changed: Option<SystemTime>,
+}
+
+/// By name; packs come before the manifests that need them.
+pub(super) type Fixes = BTreeMap<String, Fix>;

@@ -1,12 +1,11 @@
 //! Checking one pack: its size, its footer, and every frame of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use super::is_finding;
 use crate::crypto::ChunkIds;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::format::{ChunkId, HEADER_BYTES, PackRef};
+use crate::format::{ChunkId, HEADER_BYTES, MachineId, PackName, PackRef};
 use crate::repo::{PackIndex, PackSource, Regions};
 
 /// A pack and what is wrong with it.
@@ -90,3 +89,18 @@ fn check_frames(index: PackIndex, regions: &Regions, ids: &ChunkIds, object: &st
     };
     Checked { index: Some(index), error, bad_frames, read: true }
 }
+
+/// Whether an error is about what is stored, and not about reaching it.
+pub(super) fn is_finding(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Damaged { .. }
+            | Error::ObjectMissing { .. }
+            | Error::SnapshotNotFound { .. }
+            | Error::WrongKey { .. }
+            | Error::Version { .. }
+            | Error::UnsafePath { .. }
+    )
+}
+
+pub(super) type Packs = HashMap<(MachineId, PackName), Checked>;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Packs, VerifyProblem};
+use super::check::Packs;
+use super::report::VerifyProblem;
 use crate::error::Error;
 use crate::format::Entry;
 use crate::repo::{PackSource, Snapshot};

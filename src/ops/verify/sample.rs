@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::check::Checked;
+use super::check::{Checked, Packs};
+use super::report::Reading;
 use super::turns;
 use super::turns::Turn;
-use super::{Packs, Reading};
 use crate::engine::session::{Session, millis};
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName};

@@ -1,7 +1,8 @@
 //! Moving files, also where that takes a copy: onto another file system, and over a mount point.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::{self, ErrorKind};
+use std::io;
+use std::io::ErrorKind;
 
 use cap_std::fs::OpenOptions;
 

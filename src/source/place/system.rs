@@ -8,7 +8,7 @@ use std::path::Path;
 
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 
-use super::Look;
+use super::look::Look;
 use crate::entry::EntryKind;
 
 pub(super) fn look(meta: &Metadata) -> Look {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
-use super::{CaptureOptions, Patience, failed, is_plain_table, open_pinned, quoted};
+use super::connection::{failed, is_plain_table, quoted};
+use super::{CaptureOptions, Patience, open_pinned};
 use crate::error::Result;
 use crate::source::database::Redact;
 

@@ -9,12 +9,12 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
+use super::connection::{failed, immutable_uri, is_plain_table, open, quoted};
 use super::rows::{
     DROPPED_TABLES, EXPIRING, MACHINE_SETTINGS, PATH_COLUMNS, PATH_KEY_COLUMNS, PROCESS_TABLES,
     SECRET_SETTINGS, SESSION_GRANTS, SETTINGS_TABLE, grant_tables, secret_tables,
 };
 use super::write_back::open_at_rest;
-use super::{failed, immutable_uri, is_plain_table, open, quoted};
 use crate::error::{Error, Result};
 use crate::source::database::Redact;
 use crate::source::scrub;

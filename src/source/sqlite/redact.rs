@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::connection::{failed, is_plain_table, open, quoted};
 use super::prepare::{has_column, quiet};
 use super::rows::{
     APPROVALS_TABLE, CLOSED_APPROVALS, EXPIRING, SECRET_SETTINGS, SETTINGS_TABLE, secret_tables,
 };
 use super::write_back::open_at_rest;
-use super::{failed, is_plain_table, open, quoted};
 use crate::error::{Error, Result};
 use crate::source::database::Redact;
 use crate::source::{open_plain, scrub};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::{RETRY_PAUSE, failed, immutable_uri, open};
+use super::connection::{RETRY_PAUSE, failed, immutable_uri, open};
 use crate::ambient::{Steps, announced};
 use crate::error::{Error, Result};
 use crate::source::open_plain;

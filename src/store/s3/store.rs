@@ -7,9 +7,12 @@ use ::http::Method;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::Request;
+use super::S3Store;
+use super::list;
 use super::retry::{Again, Failure};
-use super::{Payload, Request, S3Store, list};
 use crate::error::{Error, Result};
+use crate::store::s3::payload::Payload;
 use crate::store::{
     BucketRules, Listing, ObjectInfo, ObjectKey, ObjectStore, ObjectVersion, Traffic,
 };

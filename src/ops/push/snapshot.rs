@@ -1,0 +1,73 @@
+//! One snapshot: scan, capture, upload, commit.
+
+use super::changes::{Changes, Scan};
+use super::commit::Committed;
+use super::compose::capture_and_upload;
+use super::contents::Outcome;
+use super::writer::Writer;
+use super::{changes, commit};
+use crate::error::{Error, Result};
+use crate::format::Reason;
+use crate::local::Captured;
+use crate::ops::recovery::AsideItem;
+use crate::ops::{PushReport, Session};
+use crate::progress::Phase;
+
+/// What becoming a snapshot came to.
+pub(super) enum Made {
+    Snapshot(Box<Captured>),
+    /// Nothing had changed.
+    Nothing(PushReport),
+    /// This machine is a clone.
+    Cloned,
+}
+
+/// Makes a snapshot of the state as it is, or with `aside` in its places as it was at the newest one.
+pub(super) async fn snapshot(
+    session: &Session,
+    writer: &mut Writer,
+    reason: Reason,
+    accepted: &[String],
+    aside: Option<&[AsideItem]>,
+) -> Result<Made> {
+    session.report(Phase::Scan, 0, None, 0);
+    let scanned = async |writer: &Writer| {
+        let mut scan = Scan::take(session, writer, accepted).await?;
+        let Some(items) = aside.map(<[AsideItem]>::to_vec) else { return Ok(scan) };
+        Session::blocking(move || scan.turn_back(&items).map(|()| scan)).await
+    };
+    let mut scan = scanned(writer).await?;
+    // At most twice: the second time builds on nothing, so nothing can vanish under it.
+    for _ in 0..2 {
+        let changes = Changes::between(&scan, session, writer);
+        if let Some(report) = changes.none(&scan, writer) {
+            return Ok(Made::Nothing(report));
+        }
+        let captured = match capture_and_upload(session, writer, &mut scan, changes, reason).await?
+        {
+            Outcome::Captured(captured) => captured,
+            Outcome::Unchanged { files, counts, skipped } => {
+                writer.local.save_files(&files)?;
+                let report = changes::unchanged(counts.files, counts.bytes, skipped, &scan, writer);
+                return Ok(Made::Nothing(report));
+            }
+        };
+        match commit::commit(session, writer, &captured, false).await? {
+            Committed::Yes => {
+                writer.warnings.append(&mut scan.warnings);
+                return Ok(Made::Snapshot(captured));
+            }
+            Committed::BaseGone => {
+                // Chunks that were taken for known have to be uploaded after all.
+                writer.spool.give_up_captured()?;
+                writer.base = None;
+                scan = scanned(writer).await?;
+            }
+            Committed::Cloned => {
+                writer.become_another(session)?;
+                return Ok(Made::Cloned);
+            }
+        }
+    }
+    Err(Error::internal("a push that builds on nothing lost its base"))
+}
