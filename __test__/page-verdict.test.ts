@@ -110,6 +110,16 @@ describe('the verdict', () => {
     });
   });
 
+  it('misses no snapshot that was made after the bucket was asked', () => {
+    const older = bucketOf([snapshot(2 * DAY)]);
+    const made = (askedAt: string): Facts => facts({ bucket: { ...older, askedAt } });
+    expect(verdictOf(made(ago(11 * HOUR + 1))).standing).toBe('works');
+    expect(verdictOf(made(ago(11 * HOUR - 1)))).toMatchObject({
+      standing: 'broken',
+      problem: { code: 'B2_SNAPSHOT_NOT_FOUND' },
+    });
+  });
+
   it('tells what waits', () => {
     expect(verdictOf(facts({ rollbackWaits: true }))).toMatchObject({
       standing: 'attention',

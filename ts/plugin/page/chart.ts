@@ -9,6 +9,8 @@ const TOP = 8;
 const BASE = 76;
 /** Few bars are not made broad. */
 const BROADEST = 24;
+/** Fewer are no course of things. */
+const FEWEST = 5;
 /** Two dates side by side need so much. */
 const NARROWEST = 150;
 /** More bars than this cannot be told apart. */
@@ -17,7 +19,7 @@ const MOST = 120;
 /** Draws what it is given, oldest first. Nothing where there is too little to see. */
 export function chart(snapshots: readonly Shown[]): Html | undefined {
   const own = snapshots.filter((one) => one.usable && one.machine === undefined).slice(-MOST);
-  if (own.length < 3) return undefined;
+  if (own.length < FEWEST) return undefined;
   const size = Math.max(1, ...own.map(({ bytes }) => bytes));
   const stored = Math.max(1, ...own.map(({ storedBytes = 0 }) => storedBytes));
   const step = Math.min(WIDTH / own.length, BROADEST);

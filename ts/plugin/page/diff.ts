@@ -9,17 +9,23 @@ import { capital } from './when.js';
 
 const CHANGES: Readonly<Record<string, string>> = { added: 'new', removed: 'gone', changed: 'changed' };
 
-/** Why there are no lines, as the core names it. */
+/** Why there are no lines, as the core names it. Nobody expects those of a database. */
 const OMITTED: Readonly<Record<string, string>> = {
-  secret: 'its lines are not shown: it may hold secrets',
-  hidden: 'its lines are not shown: it is hidden',
-  database: 'a database',
-  'too large': 'too large to show its lines',
-  binary: 'not text',
-  limit: 'too much to show its lines here',
-  unreadable: 'its lines cannot be read',
-  'not in the workspace of the agent': 'its lines are shown only in the workspace of the main agent',
+  secret: 'Its lines are not shown: it may hold secrets.',
+  hidden: 'Its lines are not shown.',
+  'too large': 'It is too large to show its lines.',
+  binary: 'It is not text.',
+  limit: 'There is too much to show its lines here.',
+  unreadable: 'Its lines cannot be read.',
+  'not in the workspace of the agent':
+    'Its lines are not shown: it is not in the workspace of the main agent.',
 };
+
+/** Why there are no lines, in a sentence; nothing where nobody would ask. */
+export function omitted(reason: string | undefined, database: boolean): string | undefined {
+  if (reason === undefined || database) return undefined;
+  return OMITTED[reason] ?? `Its lines are not shown: ${reason}.`;
+}
 
 /** All differences. `none` is said where there are none. */
 export function differences(found: Differences, none: string): Html {
@@ -43,7 +49,8 @@ function summary(added: number, changed: number, removed: number): string {
 }
 
 function entry(one: DiffEntry): Html {
-  const { path, change, what, bytesBefore, bytesAfter, text, textOmitted } = one;
+  const { path, change, what, bytesBefore, bytesAfter, text, textOmitted, database } = one;
+  const why = text === undefined ? omitted(textOmitted, database) : undefined;
   const size =
     bytesBefore === bytesAfter
       ? formatBytes(bytesAfter)
@@ -54,7 +61,7 @@ function entry(one: DiffEntry): Html {
   return html`<li class="entry"><div class="say"><span><a href="?file=${encodeURIComponent(path)}"><bdi>${isThing ? capital(name) : path}</bdi></a>
 <span class="badge">${CHANGES[change] ?? change}${only}</span>${isThing && html` <small><bdi>${path}</bdi></small>`}</span><small>${size}</small></div>
 ${text !== undefined && hunks(text, path)}
-${text === undefined && textOmitted !== undefined && html`<small>${OMITTED[textOmitted] ?? textOmitted}</small>`}</li>`;
+${why !== undefined && html`<small>${why}</small>`}</li>`;
 }
 
 /** Hunks of a unified diff, with words for those who cannot see colours: `+` and `-` stay in front. */

@@ -5,7 +5,7 @@ import type { GatewayStatus } from '../status.js';
 
 /** What the bucket said when it was last asked. */
 export interface BucketFacts {
-  /** ISO 8601. */
+  /** When it was asked, ISO 8601. */
   readonly askedAt: string;
   readonly status: StatusReport;
   readonly list: ListReport;

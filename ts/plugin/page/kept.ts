@@ -6,7 +6,7 @@ import type { Problem } from './facts.js';
 /** What is known of an answer. */
 export interface Looked<T> {
   readonly value?: T;
-  /** When that was so, ISO 8601. */
+  /** When that was asked, ISO 8601: what happened since may not be in it. */
   readonly at?: string;
   /** Why there is no newer one. */
   readonly problem?: Problem;
@@ -61,13 +61,14 @@ export class Kept {
       if (this.#slots.size <= this.#most) break;
       if (asking === undefined) this.#slots.delete(oldest);
     }
+    const isWrong =
+      slot.askedAt === undefined || (slot.looked.value === undefined && slot.looked.problem === undefined);
     if (this.#isOld(slot, freshMs)) this.#ask(slot, ask);
-    const knowsNothing = slot.looked.value === undefined && slot.looked.problem === undefined;
-    if (knowsNothing && slot.asking !== undefined) await within(this.#clock, waitMs, slot.asking);
+    if (isWrong && slot.asking !== undefined) await within(this.#clock, waitMs, slot.asking);
     return { ...(slot.looked as Omit<Looked<T>, 'asking'>), asking: slot.asking !== undefined };
   }
 
-  /** An answer is old now. */
+  /** An answer counts no more: who looks next waits for a new one, as if it were the first. */
   forget(key: string): void {
     const slot = this.#slots.get(key);
     if (slot !== undefined) slot.askedAt = undefined;
@@ -86,11 +87,12 @@ export class Kept {
   }
 
   #ask<T>(slot: Slot, ask: (signal: AbortSignal) => Promise<T>): void {
-    slot.askedAt = this.#clock.now().getTime();
+    const now = this.#clock.now();
+    slot.askedAt = now.getTime();
     const run = async (): Promise<void> => {
       try {
         const value = await ask(this.#stop.signal);
-        slot.looked = { value, at: this.#clock.now().toISOString() };
+        slot.looked = { value, at: now.toISOString() };
       } catch (error) {
         const { code, message } = toBackupError(error);
         slot.looked = { ...slot.looked, problem: { code, message } };

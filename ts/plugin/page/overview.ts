@@ -165,7 +165,7 @@ function next(model: PageModel, chat: Chat): Html {
   const hasSome = model.days.some(({ snapshots }) => snapshots.some(({ usable }) => usable));
   const asks: [string, string][] = hasSome
     ? [
-        ['“Put MEMORY.md back as it was yesterday.”', '/b2 restore yesterday --path workspace/MEMORY.md'],
+        ['“Put MEMORY.md back as it was yesterday.”', '/b2 restore yesterday --path MEMORY.md'],
         ['“What changed since yesterday?”', '/b2 diff yesterday'],
         ['“Back up now.”', '/b2 backup'],
       ]

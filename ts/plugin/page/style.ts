@@ -84,6 +84,7 @@ button.primary { background: var(--accent-fill); border-color: var(--accent-fill
 .says > .say:first-child, section > .say:first-of-type { border-top: 0; }
 .say > span { flex: 1 1 14rem; min-width: 0; }
 .say > .line { flex: 0 1 auto; display: flex; gap: 0.625rem; align-items: center; }
+.say .line > :empty { display: none; }
 .say code { padding: 0.25rem 0.5rem; }
 .say button { flex: none; }
 .no-script .needs-script { display: none; }

@@ -190,7 +190,9 @@ function checking(facts: Facts, words: Words): Verdict | undefined {
 
 /** The bucket does not have what this machine stored last. */
 function gone(facts: Facts): Verdict | undefined {
-  const { lastSnapshot } = facts.gateway;
+  const { lastSnapshot, lastSuccessAt } = facts.gateway;
+  // It was asked before that one was made.
+  if (lastSuccessAt !== undefined && (facts.bucket?.askedAt ?? '') < lastSuccessAt) return undefined;
   const own = ownSnapshots(facts);
   if (lastSnapshot === undefined || facts.bucket?.list.snapshots.some(({ id }) => id === lastSnapshot))
     return undefined;
