@@ -99,7 +99,12 @@ function expectedOf(golden: string): Record<string, Record<string, Picture>> {
   ) as Record<string, Record<string, Picture>>;
 }
 
-const goldens = readdirSync(TESTS).filter((name) => existsSync(join(TESTS, name, 'expected.json')));
+/** Where the directories that links lead to come to lie is each reader's choice: it has a test of its own. */
+const LINKS = 'golden-remarks';
+
+const goldens = readdirSync(TESTS)
+  .filter((name) => existsSync(join(TESTS, name, 'expected.json')))
+  .filter((name) => name !== LINKS);
 const repositories = goldens.flatMap((golden) => {
   const code = join(TESTS, golden, 'code.txt');
   if (!existsSync(code)) {
@@ -157,6 +162,24 @@ describe.skipIf(python === '')('the reader in Python (needs python3, cryptograph
       }
     });
   }
+
+  it(`restores every snapshot of tests/${LINKS}, with the directory that a link leads to beside it`, async () => {
+    const folder = join(TESTS, LINKS, 'sealed', 'p');
+    expect(await reader(folder, ['check'])).toMatchObject({ exit: 0, err: '' });
+    for (const [id, wanted] of Object.entries(expectedOf(LINKS)['sealed'] ?? {})) {
+      const to = fresh();
+      const restored = await reader(folder, ['restore', id, '--to', to]);
+      expect(restored).toMatchObject({ exit: 0, err: '' });
+      expect(restored.out).toContain('when it was backed up: foreign.db: ');
+      const seen = picture(to);
+      expect(seen['side']).toMatchObject({ kind: 'symlink' });
+      const files = (all: Picture) =>
+        Object.entries(all)
+          .filter(([, { kind }]) => kind === 'file')
+          .map(([path, what]) => [path.replace(/^\.b2-roots\/\d+-side\//, 'side/'), what]);
+      expect(Object.fromEntries(files(seen))).toEqual(Object.fromEntries(files(wanted)));
+    }
+  });
 
   const SEALED = join(TESTS, 'golden', 'sealed', 'p');
   const FIRST = '2026-02-19T00-00-00Z-83bc2bf3';
