@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { documentOf } from '../ts/plugin/page/document.ts';
 import { pageModel } from '../ts/plugin/page/model.ts';
 import { overview } from '../ts/plugin/page/overview.ts';
-import { bucketOf, facts, snapshot } from './page-support.ts';
+import { bucketOf, facts, remembering, snapshot } from './page-support.ts';
 
 const CHAT = { sessionKey: 'agent:main:main', agentId: 'main' };
 
@@ -16,6 +16,56 @@ describe('the model', () => {
       made: 'By the schedule',
       what: 'conversations of main and MEMORY.md',
     });
+  });
+
+  it('says once, not of each, that nothing is encrypted', () => {
+    const plain = [snapshot(2_000, { authenticated: false }), snapshot(1_000, { authenticated: false })];
+    const problems = (all: typeof plain) =>
+      pageModel(facts({ bucket: bucketOf(all) })).days.flatMap(({ snapshots }) =>
+        snapshots.map(({ problem }) => problem),
+      );
+    expect(problems(plain)).toEqual([undefined, undefined]);
+    expect(problems([...plain, snapshot(0)])[1]).toMatch(/^not encrypted/);
+  });
+
+  it('notes what goes wrong beside backups', () => {
+    const { notes } = pageModel(
+      remembering({
+        pruneProblem: { code: 'B2_CAPABILITY', message: 'the key may not delete' },
+        verifyProblem: { code: 'B2_NETWORK', message: 'no answer' },
+      }),
+    );
+    expect(notes).toEqual([
+      'Old snapshots are not deleted: the key may not delete',
+      'What is stored could not be read again: no answer',
+    ]);
+  });
+
+  it('names for each snapshot that can be read the one before of the same machine that can', () => {
+    const other = { machine: 'ffee0011', thisMachine: false };
+    const all = [
+      snapshot(5_000),
+      snapshot(4_000, other),
+      snapshot(3_000, { problem: 'closed' }),
+      snapshot(2_000),
+      snapshot(1_000, other),
+    ];
+    const shown = pageModel(facts({ bucket: bucketOf(all) })).days.flatMap(({ snapshots }) => snapshots);
+    expect(shown.map(({ before }) => all.findIndex(({ id }) => id === before))).toEqual([1, 0, -1, -1, -1]);
+  });
+});
+
+describe('the picture', () => {
+  it('is drawn of five snapshots and more, and can be heard', () => {
+    const all = (many: number) => Array.from({ length: many }, (_, at) => snapshot((many - at) * 1_000));
+    const drawn = (many: number) =>
+      overview(pageModel(facts({ bucket: bucketOf(all(many)) })), CHAT).body.text;
+    expect(drawn(4)).not.toContain('<figure');
+    expect(drawn(5)).toMatch(
+      /<svg class="chart"[^>]* role="img" aria-label="The last 5 snapshots\. In them 52\.4 MB at first/,
+    );
+    expect(drawn(500).match(/<rect/g)).toHaveLength(120);
+    expect(drawn(500).match(/<li>/g)).toHaveLength(500);
   });
 });
 

@@ -134,6 +134,17 @@ describe('the verdict', () => {
     });
   });
 
+  it('is bad where nothing was ever backed up, and there was time for it', () => {
+    const { lastSuccessAt: _at, lastSnapshot: _id, ...gateway } = facts().gateway;
+    const fresh = { ...facts({ bucket: bucketOf([]), since: ago(HOUR) }), gateway };
+    expect(verdictOf(fresh)).toMatchObject({ standing: 'waiting', title: 'Nothing has been backed up yet' });
+    expect(verdictOf({ ...fresh, since: ago(3 * DAY) })).toMatchObject({
+      standing: 'broken',
+      title: 'Nothing has been backed up yet',
+      todo: 'Back up now, and see what happens.',
+    });
+  });
+
   it('says why nothing is restored for a trial', () => {
     const { lastDrillAt: _never, ...gateway } = facts().gateway;
     const skipped = { ...facts(), gateway: { ...gateway, drillSkipped: '20 GB are too much for a trial' } };

@@ -20,11 +20,16 @@ export function contentPolicy(nonce: string): string {
   );
 }
 
+/** Without scripts the page loads again in so many seconds at the soonest. */
+const FASTEST_S = 5;
+
 /** The whole document. `nonce` must not be known before. */
 export function documentOf({ title, body, againMs }: View, nonce: string): string {
-  // Only a reload shows news where scripts are off; it must not come so soon that nobody can read.
+  // Only a reload shows news where scripts are off.
   const noScript =
-    againMs === undefined ? undefined : html`<noscript><meta http-equiv="refresh" content="30"></noscript>`;
+    againMs === undefined
+      ? undefined
+      : html`<noscript><meta http-equiv="refresh" content="${Math.max(FASTEST_S, Math.round(againMs / 1000))}"></noscript>`;
   return html`<!doctype html>
 <html lang="en" class="no-script"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">${noScript}<title>${title}</title><style nonce="${nonce}">${new Html(STYLE)}</style></head>

@@ -146,6 +146,12 @@ export function pageModel(facts: Facts): PageModel {
     days: daysOf(bucket?.list.snapshots ?? [], words),
     cutOff: status?.pending ?? false,
     notes: [
+      ...(gateway.pruneProblem === undefined
+        ? []
+        : [`Old snapshots are not deleted: ${gateway.pruneProblem.message}`]),
+      ...(gateway.verifyProblem === undefined || facts.standing !== undefined
+        ? []
+        : [`What is stored could not be read again: ${gateway.verifyProblem.message}`]),
       ...new Set([
         ...(status?.warnings ?? []),
         ...(bucket?.list.warnings ?? []),
@@ -202,6 +208,8 @@ export function daysOf(snapshots: readonly SnapshotInfo[], words: Words): Day[] 
   const days = new Map<string, { name: string; snapshots: Shown[] }>();
   const newestFirst = snapshots.toSorted((a, b) => byTime(b, a));
   const before = older(newestFirst);
+  // Where nothing is encrypted, it is said once.
+  const sealed = snapshots.some(({ authenticated }) => authenticated);
   for (const snapshot of newestFirst) {
     const at = madeAt(snapshot);
     const isKnown = !Number.isNaN(at);
@@ -210,7 +218,7 @@ export function daysOf(snapshots: readonly SnapshotInfo[], words: Words): Day[] 
       name: isKnown ? words.dayInWords(at) : 'At an unknown time',
       snapshots: [],
     };
-    day.snapshots.push(shown(snapshot, isKnown ? words.clock(at) : '--:--', before.get(snapshot.id)));
+    day.snapshots.push(shown(snapshot, isKnown ? words.clock(at) : '--:--', before.get(snapshot.id), sealed));
     days.set(date, day);
   }
   return [...days].map(([date, day]) => ({ date, ...day }));
@@ -229,11 +237,11 @@ function older(newestFirst: readonly SnapshotInfo[]): ReadonlyMap<string, string
   return before;
 }
 
-function shown(snapshot: SnapshotInfo, time: string, before: string | undefined): Shown {
+function shown(snapshot: SnapshotInfo, time: string, before: string | undefined, sealed: boolean): Shown {
   const { id, createdAt, files, bytes, changes, machine, thisMachine } = snapshot;
   const reason = reasonOf(snapshot);
   const missing = lacks(snapshot.remarks, snapshot.moreRemarks);
-  const problem = problemOf(snapshot);
+  const problem = problemOf(snapshot, sealed);
   const changed = changes && changes.added + changes.changed + changes.removed;
   return {
     id,
@@ -260,9 +268,14 @@ function shown(snapshot: SnapshotInfo, time: string, before: string | undefined)
   };
 }
 
-function problemOf({ problem, doubt, authenticated, format }: SnapshotInfo): string | undefined {
+function problemOf(
+  { problem, doubt, authenticated, format }: SnapshotInfo,
+  sealed: boolean,
+): string | undefined {
   if (problem !== undefined) return `cannot be opened: ${problem}`;
   if (format === 1) return 'made by the original plugin: only a command in a shell restores it';
   if (doubt !== undefined) return doubt;
-  return authenticated ? undefined : 'not encrypted: whoever can write to the bucket can have made it';
+  return authenticated || !sealed
+    ? undefined
+    : 'not encrypted: whoever can write to the bucket can have made it';
 }

@@ -8,10 +8,23 @@ import { say } from './parts.js';
 import type { Standing, Verdict } from './verdict.js';
 import { capital, Words } from './when.js';
 
-/** The page looks again after so many milliseconds: while nothing is known yet, while something goes on, and else. */
+/**
+ * The page looks again after so many milliseconds: while nothing is known yet, while something goes on, and else. Not
+ * often: whoever listens to it begins anew each time.
+ */
 const SOON_MS = 2_000;
 const BUSY_MS = 5_000;
-const LATER_MS = 60_000;
+const LATER_MS = 5 * 60_000;
+
+/** What a push does, by its phase. */
+const PHASES: Readonly<Record<string, string>> = {
+  wait: 'waits for another process',
+  open: 'looks into the bucket',
+  scan: 'looks at the files',
+  capture: 'reads what has changed',
+  captured: 'has read everything',
+  upload: 'sends',
+};
 
 /** Which chat the button opens. */
 export interface Chat {
@@ -37,7 +50,8 @@ ${model.days.map(day)}
 ${all.length === 0 && html`<p class="muted">${empty(model)}</p>`}
 </section>
 </main>
-<footer><small>${asked(model, words)} Times are those of ${model.timeZone}.</small></footer>`,
+<footer class="head"><small>${asked(model, words)} Times are those of ${model.timeZone}.</small>
+<button type="button" class="needs-script" data-reload>Look again</button></footer>`,
   };
 }
 
@@ -85,7 +99,8 @@ ${problem !== undefined && html`<details class="keep"><summary>What exactly was 
 function facts(model: PageModel, words: Words): Html {
   const { last, next: following, proof, keys, space, running } = model;
   const all: [string, string, (string | undefined)?][] = [];
-  if (running !== undefined) all.push(['Running now', 'A backup', running.phase]);
+  if (running !== undefined)
+    all.push(['Running now', 'A backup', capital(PHASES[running.phase] ?? 'begins')]);
   all.push([
     'Last backup',
     last === undefined ? 'None yet' : words.short(last.at),

@@ -45,5 +45,11 @@ if (again > 0) {
     else location.reload();
   };
   setTimeout(look, again);
+  // Whoever comes back to it wants to see how things are now.
+  let leftAt;
+  document.addEventListener('visibilitychange', () => {
+    if (document.hidden) leftAt = Date.now();
+    else if (Date.now() - leftAt > 60000) location.reload();
+  });
 }
 `;

@@ -34,6 +34,9 @@ const PERIODS = 2;
 /** Clocks may differ by so many milliseconds. */
 const SKEW_MS = 5 * 60_000;
 
+/** What to do where nothing else is known to be wrong. */
+const NOW = 'Back up now, and see what happens.';
+
 type Rule = (facts: Facts, words: Words) => Verdict | undefined;
 
 /** The gravest first. */
@@ -116,23 +119,17 @@ function harmed(facts: Facts, words: Words): Verdict | undefined {
   return { standing: 'attention', title: what, text: `${text} ${rest}`, todo, problem: { code, message } };
 }
 
-function never({ gateway, bucket }: Facts): Verdict | undefined {
-  if (
-    gateway.lastSuccessAt !== undefined ||
-    (bucket !== undefined && bucket.status.lastSnapshot !== undefined)
-  )
-    return undefined;
+function never(facts: Facts): Verdict | undefined {
+  const { gateway, bucket } = facts;
+  if (gateway.lastSuccessAt !== undefined || bucket?.status.lastSnapshot !== undefined) return undefined;
+  const title = 'Nothing has been backed up yet';
+  if (isLate(facts)) {
+    const text = `The plugin has been set up for longer than two of its schedule's turns ("${gateway.schedule ?? ''}").`;
+    return { standing: 'broken', title, text, todo: NOW };
+  }
   if (gateway.running !== undefined)
-    return {
-      standing: 'waiting',
-      title: 'The first backup is running',
-      text: 'Nothing has been backed up yet.',
-    };
-  return {
-    standing: 'waiting',
-    title: 'Nothing has been backed up yet',
-    text: 'The first backup follows by itself.',
-  };
+    return { standing: 'waiting', title: 'The first backup is running', text: `${title}.` };
+  return { standing: 'waiting', title, text: 'The first backup follows by itself.' };
 }
 
 function clockSetBack({ gateway, now }: Facts): Verdict | undefined {
@@ -157,7 +154,7 @@ function overdue(facts: Facts, words: Words): Verdict | undefined {
     todo:
       running !== undefined || (nextAt !== undefined && Date.parse(nextAt) <= facts.now.getTime())
         ? 'What was missed is made up by itself within some minutes. Look again then.'
-        : 'Back up now, and see what happens.',
+        : NOW,
   };
 }
 

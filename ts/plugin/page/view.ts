@@ -27,6 +27,13 @@ export interface Known {
   timeZone(): string;
 }
 
+/** Whom a lookup asks. */
+interface Source {
+  readonly engine: ViewDeps['engine'];
+  readonly settings: Settings;
+  readonly signal: AbortSignal;
+}
+
 /** The bucket as a whole. A page that opens shows what is known without it, rather than wait. */
 const BUCKET: Patience = { freshMs: 60_000, waitMs: 150 };
 /** What is in a snapshot stays as it is. Whoever asks for it waits for a moment. */
@@ -42,6 +49,8 @@ export class View {
   readonly #known: Known;
   readonly #kept: Kept;
   readonly #listeners = new Set<() => void>();
+  /** Lookups of snapshots and files, one after the other: some take a process, and all take memory. */
+  #queue: Promise<unknown> = Promise.resolve();
 
   constructor(deps: ViewDeps, known: Known) {
     this.#deps = deps;
@@ -69,14 +78,14 @@ export class View {
 
   /** What a snapshot holds, by parts. */
   snapshot(id: string): Promise<Looked<readonly Content[]>> {
-    return this.#look(`show ${id}`, SNAPSHOT, async ({ engine, settings, signal }) =>
+    return this.#lookInTurn(`show ${id}`, SNAPSHOT, async ({ engine, settings, signal }) =>
       contentsOf((await engine.show(settings, { snapshot: id }, { signal })).entries),
     );
   }
 
   /** What differs between two snapshots, or one and the present (`live`); lines only of plain files of `workspace`. */
   diff(from: string, to: string, workspace?: string): Promise<Looked<Differences>> {
-    return this.#look(
+    return this.#lookInTurn(
       `diff ${from} ${to}`,
       to === LIVE ? PRESENT : SNAPSHOT,
       async ({ engine, settings, signal }) =>
@@ -86,7 +95,7 @@ export class View {
 
   /** The versions of a file; lines only of plain files of `workspace`. */
   history(path: string, workspace?: string): Promise<Looked<HistoryReport>> {
-    return this.#look(`history ${path}`, PRESENT, async ({ engine, settings, signal }) => {
+    return this.#lookInTurn(`history ${path}`, PRESENT, async ({ engine, settings, signal }) => {
       const report = await engine.history(settings, { path, ...linesOf(workspace) }, { signal });
       return { ...report, versions: report.versions.map(withoutKeys) };
     });
@@ -114,11 +123,18 @@ export class View {
     for (const listener of this.#listeners) listener();
   }
 
-  #look<T>(
-    key: string,
-    patience: Patience,
-    ask: (source: { engine: ViewDeps['engine']; settings: Settings; signal: AbortSignal }) => Promise<T>,
-  ): Promise<Looked<T>> {
+  #lookInTurn<T>(key: string, patience: Patience, ask: (source: Source) => Promise<T>): Promise<Looked<T>> {
+    return this.#look(key, patience, (source) => {
+      const turn = this.#queue.then(() => {
+        source.signal.throwIfAborted();
+        return ask(source);
+      });
+      this.#queue = turn.catch(() => {});
+      return turn;
+    });
+  }
+
+  #look<T>(key: string, patience: Patience, ask: (source: Source) => Promise<T>): Promise<Looked<T>> {
     const { configured, engine } = this.#deps;
     if (configured instanceof Error) {
       const { code, message } = configured;
