@@ -76,6 +76,18 @@ describe('the verdict', () => {
     expect(verdict).toMatchObject({ standing, title: ADVICE[code].what, problem: { message: 'now' } });
   });
 
+  it('does not miss in the bucket what was stored after it was asked', () => {
+    const stored = snapshot(1_000);
+    const gateway = { lastSnapshot: stored.id, lastSuccessAt: ago(500) };
+    const before = { ...bucketOf([snapshot(11 * 3_600_000)]), askedAt: ago(2_000) };
+    expect(verdictOf(remembering(gateway, { bucket: before })).standing).toBe('works');
+    const after = { ...before, askedAt: ago(100) };
+    expect(verdictOf(remembering(gateway, { bucket: after }))).toMatchObject({
+      standing: 'broken',
+      problem: { code: 'B2_SNAPSHOT_NOT_FOUND' },
+    });
+  });
+
   it('is the one of health', () => {
     const lost = new BackupError('A trial restore did not bring back 2 files', { code: 'B2_DAMAGED' });
     expect(verdictOf(facts({ standing: lost }))).toMatchObject({
