@@ -111,6 +111,38 @@ describe('restore over the live state', () => {
     expect(JSON.parse(json)).toMatchObject({ ok: true, dryRun: true, hash: HASH, needsRestart: true });
   });
 
+  it('does with --plan exactly what was shown with that number, and nothing else', async () => {
+    const number = HASH.slice(0, 8);
+    const { out } = await run('restore latest --dry-run');
+    expect(out).toContain(`${number}; --plan ${number} does exactly this, without asking`);
+    for (const plan of [number, number.toUpperCase(), HASH]) {
+      const { engine, exit } = await run(`restore latest --plan ${plan}`);
+      expect(exit).toBe(0);
+      expect(engine.rollBack).toHaveBeenCalledExactlyOnceWith(
+        expect.anything(),
+        expect.objectContaining({ snapshot: ID }),
+        HASH,
+        expect.anything(),
+      );
+    }
+    expect((await run(`undo --plan ${number}`)).engine.rollBack).toHaveBeenCalledTimes(1);
+    for (const plan of ['12345678', HASH.slice(1)]) {
+      const { engine, err, exit } = await run(`restore latest --yes --plan ${plan}`);
+      expect(exit).toBe(1);
+      expect(err).toContain('(B2_PLAN_CHANGED)');
+      expect(engine.rollBack).not.toHaveBeenCalled();
+    }
+    for (const line of [
+      `restore latest --plan ${number.slice(1)}`,
+      'restore latest --plan x',
+      `restore latest --to /x --plan ${number}`,
+    ]) {
+      const { engine, exit } = await run(line);
+      expect(exit, line).toBe(2);
+      expect(engine.rollBack).not.toHaveBeenCalled();
+    }
+  });
+
   it('says what has to be done where OpenClaw runs', async () => {
     const { out, exit } = await run('restore latest --yes', { report: { outcome: 'waiting' } });
     expect(exit).toBe(0);

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { LIVE } from '../engine.js';
 import { BackupError } from '../errors.js';
-import type { Command, GlobalOptions, Invocation, Topic } from './command.js';
+import type { Agreed, Command, GlobalOptions, Invocation, Topic } from './command.js';
 import { instant } from './instant.js';
 import { SETUP_NAMES, SETUP_OPTIONS, setupOptions } from './setup-options.js';
 
@@ -27,6 +27,7 @@ const OPTIONS = {
   resume: { type: 'boolean' },
   discard: { type: 'boolean' },
   yes: { type: 'boolean', short: 'y' },
+  plan: { type: 'string' },
   machine: { type: 'string' },
   sample: { type: 'string' },
   'application-key': { type: 'boolean' },
@@ -70,12 +71,13 @@ const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
     'partial',
     'dry-run',
     'yes',
+    'plan',
     'resume',
     'discard',
     'as-of',
     'allow-unauthenticated',
   ],
-  undo: ['dry-run', 'yes'],
+  undo: ['dry-run', 'yes', 'plan'],
   prune: ['dry-run', 'more-than-half'],
   verify: ['read-data', 'sample', 'as-of'],
   drill: ['boot'],
@@ -173,7 +175,7 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
     case 'restore':
       return restoreOf(values, rest[0]);
     case 'undo':
-      return { name, dryRun: values['dry-run'] === true, yes: values.yes === true };
+      return { name, ...agreedOf(values) };
     case 'diff': {
       const [from, to = LIVE] = rest;
       if (from === undefined || from === '' || to === '') {
@@ -253,7 +255,12 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
 }
 
 /** Options that only make sense over the live state. */
-const LIVE_ONLY = ['exact', 'partial', 'dry-run', 'yes'] as const;
+const LIVE_ONLY = ['exact', 'partial', 'dry-run', 'yes', 'plan'] as const;
+
+/** Whether it is only shown, done without asking, or done where it is what was shown before. */
+function agreedOf({ 'dry-run': dryRun = false, yes = false, plan }: Values): Agreed {
+  return { dryRun, yes, ...(plan === undefined ? {} : { plan }) };
+}
 
 function restoreOf(values: Values, snapshot: string | undefined): Command {
   const name = 'restore';
@@ -285,12 +292,11 @@ function restoreOf(values: Values, snapshot: string | undefined): Command {
       paths,
       exact: values.exact === true,
       partial: values.partial === true,
-      dryRun: values['dry-run'] === true,
-      yes: values.yes === true,
+      ...agreedOf(values),
       allowUnauthenticated,
     };
   }
-  const misplaced = LIVE_ONLY.find((option) => values[option] === true);
+  const misplaced = LIVE_ONLY.find((option) => values[option] !== undefined);
   if (misplaced !== undefined) throw usage(`--${misplaced} does not go with --to`, name);
   return { name, snapshot, to, paths, asOf, allowUnauthenticated };
 }

@@ -17,6 +17,15 @@ interface AsOf {
   readonly asOf: string | undefined;
 }
 
+/** How far somebody agreed to a rollback. */
+export interface Agreed {
+  /** Only shows what it would do. */
+  readonly dryRun: boolean;
+  readonly yes: boolean;
+  /** The number of the plan that was shown. */
+  readonly plan?: string;
+}
+
 /** Setting backups up; with `yes` nothing is asked. */
 export interface SetupCommand extends SetupOptions {
   readonly name: 'setup';
@@ -41,19 +50,17 @@ export type Command =
       readonly paths: readonly string[];
       readonly allowUnauthenticated: boolean;
     } & AsOf)
-  | {
+  | ({
       readonly name: 'rollback';
       readonly snapshot: string;
       readonly paths: readonly string[];
       readonly exact: boolean;
       readonly partial: boolean;
-      readonly dryRun: boolean;
-      readonly yes: boolean;
       readonly allowUnauthenticated: boolean;
-    }
+    } & Agreed)
   | { readonly name: 'resume' }
   | { readonly name: 'discard' }
-  | { readonly name: 'undo'; readonly dryRun: boolean; readonly yes: boolean }
+  | ({ readonly name: 'undo' } & Agreed)
   | ({
       readonly name: 'diff';
       readonly from: string;

@@ -2,7 +2,8 @@
 import type { Arrival, RollbackEntry, RollbackOptions, RollbackPlan, RollbackReport } from '../../index.js';
 import { tellEffects } from '../effects.js';
 import { BackupError } from '../errors.js';
-import type { Command } from './command.js';
+import { isPlanNumber, planNumber } from '../plan-number.js';
+import type { Agreed, Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, fileProblems, formatBytes, printable, table } from './render.js';
 
@@ -14,22 +15,18 @@ export function rollBack(
     paths,
     exact,
     partial,
-    dryRun,
-    yes,
     allowUnauthenticated,
+    ...agreed
   }: Extract<Command, { name: 'rollback' }>,
 ): Promise<Outcome> {
   const options: RollbackOptions = { snapshot, exact, partial, allowUnauthenticated };
   if (paths.length > 0) options.paths = [...paths];
-  return planned(context, options, { dryRun, yes });
+  return planned(context, options, agreed);
 }
 
 /** Takes the last rollback back. */
-export function undo(
-  context: Context,
-  { dryRun, yes }: Extract<Command, { name: 'undo' }>,
-): Promise<Outcome> {
-  return planned(context, { undo: true }, { dryRun, yes });
+export function undo(context: Context, agreed: Extract<Command, { name: 'undo' }>): Promise<Outcome> {
+  return planned(context, { undo: true }, agreed);
 }
 
 /** Finishes what was cut off, or waits for OpenClaw to stop. */
@@ -62,9 +59,13 @@ export async function discard({ engine, settings }: Context): Promise<Outcome> {
 async function planned(
   context: Context,
   options: RollbackOptions,
-  { dryRun, yes }: { dryRun: boolean; yes: boolean },
+  { dryRun, yes, plan: given }: Agreed,
 ): Promise<Outcome> {
   const { engine, settings, operation, style, confirm } = context;
+  const number = given?.toLowerCase();
+  if (number !== undefined && !isPlanNumber(number)) {
+    throw new BackupError('--plan needs the number that --dry-run shows', { code: 'B2_USAGE' });
+  }
   const plan = await engine.planRollback(settings, options, operation);
   const changes = plan.entries.filter(({ action }) => action !== 'keep-live').length;
   const lines = describe(plan, style);
@@ -79,7 +80,13 @@ async function planned(
       warnings,
     };
   }
-  if (!yes) {
+  if (number !== undefined && !plan.hash.startsWith(number)) {
+    throw new BackupError(
+      `nothing was changed: what would be done now is not what plan ${number} was; look again with --dry-run`,
+      { code: 'B2_PLAN_CHANGED' },
+    );
+  }
+  if (!yes && number === undefined) {
     if (confirm === undefined) {
       throw new BackupError(
         `this would change ${count(changes, 'path')} of the live state; see them with --dry-run, and do it with --yes`,
@@ -134,6 +141,7 @@ function describe(plan: RollbackPlan, style: Context['style']): string[] {
         'a safety snapshot of what is there; "b2-backup undo" brings it back, also if OpenClaw does not start',
       ],
       ...(needsRestart ? [['then', 'OpenClaw has to restart'] as [string, string]] : []),
+      ['plan', `${planNumber(plan.hash)}; --plan ${planNumber(plan.hash)} does exactly this, without asking`],
     ]),
   ];
 }

@@ -160,6 +160,8 @@ brings all that another one had; secrets only where they were backed up.
   --path PATH   only this file or directory of the state; may be given again
   --exact       also remove files that the snapshot does not have
   --dry-run     only show what would change
+  --plan NUMBER do it without asking, if it is exactly what was shown with that
+                number
   -y, --yes     do not ask
   --partial     go on when some files of the snapshot are damaged
   --to DIR      leave the live state alone; DIR must be new or empty. The only
@@ -184,6 +186,9 @@ It brings back, from the safety snapshot, exactly what the last rollback
 changed. It is a rollback itself, and can be undone.
 
   --dry-run   only show what would change
+  --plan NUMBER
+              do it without asking, if it is exactly what was shown with that
+              number
   -y, --yes   do not ask
 
 Examples:

@@ -1,11 +1,12 @@
 /** The slash command `/b2` of chats. */
 import { BackupError, toBackupError } from '../errors.js';
+import { planNumber } from '../plan-number.js';
 import { printableText } from '../text.js';
 import type { Button, CommandContext, CommandReply, PluginApi } from './api.js';
 import type { Backup } from './backup.js';
 import { HELP, SETUP } from './command-help.js';
 import { restoreOf } from './command-words.js';
-import { type Asker, planNumber } from './rollback.js';
+import type { Asker } from './rollback.js';
 import { theBackup } from './rpc.js';
 import { workspaceOf } from './settings.js';
 import { tellBackup, tellList, tellTrouble } from './tell.js';

@@ -5,6 +5,7 @@ import type { RollbackOptions, RollbackPlan, RollbackReport, Settings } from '..
 import type { Engine } from '../engine.js';
 import { BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
+import { isPlanNumber } from '../plan-number.js';
 import { printable } from '../text.js';
 import { type Clock, within } from './clock.js';
 import type { PendingRollback } from './record.js';
@@ -46,8 +47,6 @@ export interface RollbackDeps {
   restart(): void;
 }
 
-/** So many digits of its hash are the number of a plan: people and models pass that on; what is compared is the hash. */
-const NUMBER_DIGITS = 8;
 /** So many plans are remembered; what is older has to be looked at again. */
 const PLANS = 20;
 /** So many files an hour come back without anybody being asked. */
@@ -59,11 +58,6 @@ const APPROVED_MS = 60_000;
 const APPLY_WAIT_MS = 50_000;
 /** How long after the answer the restart is asked for, in milliseconds: the asker's turn has to end first. */
 const RESTART_AFTER_MS = 2_000;
-
-/** The number of the plan with that hash. */
-export function planNumber(hash: string): string {
-  return hash.slice(0, NUMBER_DIGITS);
-}
 
 /** The rollbacks of one running gateway. */
 export class Rollbacks {
@@ -102,8 +96,7 @@ export class Rollbacks {
 
   /** The plan of that number or hash, if `asker` was shown it. A number that two of them have is none. */
   planned(plan: unknown, asker: Asker): Planned | undefined {
-    if (typeof plan !== 'string' || plan.length < NUMBER_DIGITS || !/^[0-9a-f]+$/.test(plan))
-      return undefined;
+    if (!isPlanNumber(plan)) return undefined;
     const [planned, second] = [...this.#plans]
       .filter(
         ([

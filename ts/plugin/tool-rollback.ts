@@ -2,12 +2,13 @@
 import type { DiffReport, RollbackOptions, RollbackPlan, SnapshotInfo } from '../../index.js';
 import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
+import { planNumber } from '../plan-number.js';
 import type { ToolResult } from './api.js';
 import type { Backup } from './backup.js';
 import { findFiles } from './files.js';
 import { hideKeys } from './hide.js';
 import { verdictOf } from './page/verdict.js';
-import { type Asker, planNumber } from './rollback.js';
+import type { Asker } from './rollback.js';
 import { briefs, tellList, tellStatus } from './tell.js';
 import { tellDiff } from './tell-diff.js';
 import { tellHistory } from './tell-history.js';
