@@ -315,9 +315,16 @@ describe('all that is wrong', () => {
   });
 
   it('names what a key is called here when it is called as Backblaze calls it', async () => {
-    const file = { bucket: 'my-bucket', keyID: 'id', applicationKeyId: 'id', applicationKey: 'key' };
+    const file = { bucket: 'my-bucket', applicationKeyId: 'id', applicationKey: 'key' };
     await expect(load(file)).rejects.toThrow(
-      /keyId: not set.*; what is called keyID there has to be called keyId; what is called applicationKeyId/,
+      /keyId: not set.*; what is called applicationKeyId there has to be called keyId/,
+    );
+    // That is how Backblaze spells it where one copies it from.
+    const taken = await load({ bucket: 'my-bucket', keyID: ' 004abc ', applicationKey: 'key' });
+    expect(taken.settings).toMatchObject({ keyId: '004abc' });
+    expect(taken.warnings).toEqual([expect.stringMatching(/keyID: taken for keyId; write it so$/)]);
+    await expect(load({ bucket: 'my-bucket', keyID: 7, applicationKey: 'key' })).rejects.toThrow(
+      /keyId: must be/,
     );
     const { warnings } = await load({ ...FULL, keyID: 'id', bucket_name: 'x', constructor: 1 });
     expect(warnings.map((text) => text.replace(/^.*config\./, ''))).toEqual([

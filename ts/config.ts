@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Settings } from '../index.js';
 import type { Engine } from './engine.js';
 import { kind, POLICY_FIELDS, Problems, wrong } from './policy.js';
-import { meant } from './spelling.js';
+import { meant, takeKeyID } from './spelling.js';
 import { checkBucket, checkEndpoint, flag, limit, list } from './values.js';
 
 /** What says where the state and the configuration are. */
@@ -136,13 +136,14 @@ export function checkSettings(
   config: unknown,
   { stateDir, config: configPath, env, inOpenClaw, secretOptional = false }: SettingsPlace,
 ): Omit<LoadedSettings, 'config'> {
-  const file = asObject(config);
+  const { file, taken } = takeKeyID(asObject(config));
   const variables = inOpenClaw ? {} : env;
   const origins: Origin[] = [];
   const inFile: Omit<Origin, 'setting'> = { source: 'file', name: configPath.path };
-  const warnings = Object.keys(file)
+  const unknown = Object.keys(file)
     .filter((key) => !KNOWN.has(key))
-    .map((key) => `${PLACE}.${key}: there is no such setting; it is ignored${instead(key)}`);
+    .map((key) => `${key}: there is no such setting; it is ignored${instead(key)}`);
+  const warnings = [...taken, ...unknown].map((text) => `${PLACE}.${text}`);
 
   const problems = new Problems();
   /** Settings that are there, and wrong: of them nothing more is said. */

@@ -24,6 +24,19 @@ export function meant(name: string, settings: Iterable<string>): string | undefi
   return own ?? (Object.hasOwn(OTHERS, plain) ? OTHERS[plain] : undefined);
 }
 
+/**
+ * The settings with Backblaze's own spelling of the key id taken for ours, and what to say of it. Only where ours is not
+ * set.
+ */
+export function takeKeyID(given: Record<string, unknown>): {
+  readonly file: Record<string, unknown>;
+  readonly taken: readonly string[];
+} {
+  const { keyID, ...file } = given;
+  if (keyID === undefined || given['keyId'] !== undefined) return { file: given, taken: [] };
+  return { file: { ...file, keyId: keyID }, taken: ['keyID: taken for keyId; write it so'] };
+}
+
 function bare(name: string): string {
   return name.toLowerCase().replace(/[-_\s]/g, '');
 }
