@@ -80,6 +80,16 @@ describe('the package', () => {
   });
 });
 
+describe('the icons', () => {
+  it('are what the host takes: a square PNG, and an SVG of a few plain shapes', () => {
+    const png = readFileSync(top('assets/icon.png'));
+    expect(png.subarray(1, 4).toString()).toBe('PNG');
+    expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([512, 512]);
+    const elements = [...read('assets/activity.svg').matchAll(/<(\w+)/g)].map((match) => match[1]);
+    expect(elements).toEqual(['svg', 'path', 'path', 'path']);
+  });
+});
+
 describe('the plugin manifest', () => {
   const plugin = JSON.parse(read('openclaw.plugin.json')) as {
     id: string;

@@ -78,6 +78,8 @@ export class FakeB2 {
   most = 100;
   /** What is answered to a call, in place of what would be. */
   instead: Readonly<Record<string, readonly [status: number, body: string]>> = {};
+  /** Whether it passes over what a new key is to be limited to, as a version of the API that calls it otherwise would. */
+  generous = false;
   /** Whether there is nothing in a bucket. */
   isEmpty: (name: string) => boolean = () => true;
   readonly #tokens = new Map<string, Key>();
@@ -248,7 +250,7 @@ export class FakeB2 {
     if (!/^[A-Za-z0-9-]{1,100}$/.test(keyName)) throw new Refused(400, 'bad_request', 'invalid keyName');
     const key = this.addKey({
       capabilities,
-      ...(bucketIds === undefined ? {} : { buckets: bucketIds }),
+      ...(bucketIds === undefined || this.generous ? {} : { buckets: bucketIds }),
       ...(namePrefix === undefined ? {} : { namePrefix }),
     });
     return { applicationKeyId: key.id, applicationKey: key.secret };

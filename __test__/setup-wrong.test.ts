@@ -135,6 +135,15 @@ const CASES: readonly [string, (place: Place) => Wrong | Promise<Wrong>, string,
     /my-bucket is public.*Take another one, or make it private/,
   ],
   [
+    'a new key that is for all buckets',
+    ({ b2 }) => {
+      b2.generous = true;
+      return { line: '--create-bucket' };
+    },
+    'B2_STORE',
+    /may do more than was asked for.*--keep-key/,
+  ],
+  [
     'an account at its cap',
     ({ b2 }) => {
       const refused = { status: 403, code: 'transaction_cap_exceeded', message: 'Transaction cap exceeded' };

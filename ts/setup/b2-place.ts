@@ -1,7 +1,7 @@
 /** A bucket at Backblaze B2: which key, which bucket, a key of its own, and the rule that frees space. */
 import { BackupError } from '../errors.js';
 import { printable } from '../text.js';
-import { authorize, type B2Session, type Bucket } from './b2-api.js';
+import { type Account, authorize, type B2Session, type Bucket } from './b2-api.js';
 import {
   CAPABILITIES,
   canMakeKeys,
@@ -185,7 +185,7 @@ async function makeBucket(session: B2Session, name: string, made: Made): Promise
 }
 
 async function makeKey(
-  { hostname, prompts }: SetupWorld,
+  { b2, hostname, prompts }: SetupWorld,
   session: B2Session,
   { bucketId }: Bucket,
   prefix: string,
@@ -198,8 +198,20 @@ async function makeKey(
     namePrefix: `${prefix}/`,
   });
   made.add(`key ${keyId}`, () => session.unstoppable().deleteKey(keyId));
+  checkMade((await authorize(b2, keyId, applicationKey)).account, bucketId, `${prefix}/`);
   prompts?.done('A key for this machine alone is made. It can delete nothing.');
   return { keyId, applicationKey };
+}
+
+/** B2 passes over what it does not know in a call: whether the key may do no more than was asked for has to be seen. */
+function checkMade({ capabilities, buckets, namePrefix }: Account, bucketId: string, prefix: string): void {
+  const known: readonly string[] = CAPABILITIES;
+  const small = capabilities.every((name) => known.includes(name)) && namePrefix === prefix;
+  if (small && buckets?.length === 1 && buckets[0]?.id === bucketId) return;
+  throw new BackupError(
+    'B2 made a key that may do more than was asked for: make one at Backblaze, and give it with --keep-key (docs/bucket.md)',
+    { code: 'B2_STORE' },
+  );
 }
 
 /** Gives the bucket the rule that frees space, beside those it has. */
