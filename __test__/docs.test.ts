@@ -9,7 +9,7 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const pages = readdirSync(join(root, 'docs'))
   .filter((name) => name.endsWith('.md'))
   .map((name) => `docs/${name}`);
-const texts = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...pages];
+const texts = ['README.md', 'assets/README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...pages];
 
 /** The text without what stands in code, where brackets are no links and `#` begins no heading. */
 function prose(markdown: string): string {
@@ -37,7 +37,9 @@ function links(): { from: string; file: string; anchor: string | undefined }[] {
       .filter((target) => !target.includes('://'))
       .map((target) => {
         const [path = '', anchor] = target.split('#');
-        const file = path === '' ? from : posix.normalize(posix.join(posix.dirname(from), path));
+        // That one is the README of the package.
+        const at = from === 'assets/README.md' ? 'README.md' : from;
+        const file = path === '' ? from : posix.normalize(posix.join(posix.dirname(at), path));
         return { from, file, anchor };
       }),
   );

@@ -60,6 +60,8 @@ async function packMain(to, stage, platforms, source) {
   const manifest = await readManifest(root);
   const folder = join(stage, 'main');
   for (const path of await contents(manifest)) await copy(join(root, path), join(folder, path));
+  // OpenClaw and npm show all of it on the page of the plugin: what its user needs, not what who builds it does.
+  await copy(join(root, 'assets', 'README.md'), join(folder, 'README.md'));
   await writeManifest(folder, {
     ...manifest,
     ...source,
