@@ -195,10 +195,11 @@ const CASES: readonly [string, (place: Place) => Wrong | Promise<Wrong>, string,
     'the wrong passphrase for what is there',
     async (there) => {
       const bucket = there.folder('disk');
-      await there.setup(`--json --secrets - --bucket ${bucket}`, {
+      const other = await Place.make();
+      await other.setup(`--json --secrets - --bucket ${bucket}`, {
         input: JSON.stringify({ passphrase: WORDS }),
       });
-      writeFileSync(there.config, '{}');
+      other.remove();
       const wrong = 'copper lantern walrus pebble quartz';
       return { line: `--bucket ${bucket}`, secrets: { passphrase: wrong } };
     },

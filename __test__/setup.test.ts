@@ -328,6 +328,37 @@ describe.skipIf(addon === undefined)('setup, by options', () => {
     expect(settings()['keyId']).toBe(keys().at(-1)?.id);
   });
 
+  it('goes on with backups that the key of before made, and that nobody had a passphrase for', async () => {
+    place.b2.addBucket('backups');
+    const line = '--bucket backups --no-passphrase --no-recovery-code';
+    const first = await scripted(`${line} --keep-key`, GIVEN);
+    expect(first.document).toMatchObject({
+      ok: true,
+      proven: true,
+      encryption: 'application-key',
+      keyMade: false,
+    });
+    const second = await scripted(`${line} --replace`, GIVEN);
+    expect(second.document).toMatchObject({
+      ok: true,
+      proven: true,
+      encryption: 'application-key',
+      keyMade: true,
+    });
+    const { keyId, applicationKey } = settings();
+    expect(applicationKey).not.toBe(KEY.secret);
+    // The new key alone opens all of it.
+    const blank = { stateDir: join(place.directory, 'blank'), bucket: 'backups', prefix: 'openclaw-backup' };
+    const { snapshots } = await place
+      .engine()
+      .list({ ...blank, keyId: String(keyId), applicationKey: String(applicationKey) });
+    expect(snapshots.map(({ authenticated }) => authenticated)).toEqual(snapshots.map(() => true));
+    expect(snapshots.length).toBeGreaterThan(0);
+    // With a passphrase the application key is not trusted: who has it may have put a repository there.
+    const third = await scripted('--bucket backups --replace', { ...GIVEN, passphrase: WORDS });
+    expect(third.document).toMatchObject({ ok: false, code: 'B2_WRONG_KEY' });
+  });
+
   it('waits as long as B2 says, and no longer', async () => {
     place.b2.busy = 2;
     place.b2.addBucket('backups');

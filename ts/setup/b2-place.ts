@@ -28,6 +28,8 @@ import {
 export interface AtB2 {
   readonly keyMade: boolean;
   readonly bucketMade: boolean;
+  /** The key that was given: backups that are there may have been made with it. */
+  readonly givenKey: string;
   /** `added`, `there` (one for these names is there), or `none`. */
   readonly rule: 'added' | 'there' | 'none';
 }
@@ -71,7 +73,7 @@ export async function chooseB2(
       ...(options.region === undefined ? {} : { region: options.region }),
       ...(prefix === DEFAULT_PREFIX ? {} : { prefix }),
     },
-    atB2: { keyMade: own, bucketMade: chosen.made, rule },
+    atB2: { keyMade: own, bucketMade: chosen.made, rule, givenKey: key.applicationKey },
     warnings,
   };
 }

@@ -48,7 +48,7 @@ export async function setUp(world: SetupWorld, options: SetupOptions): Promise<S
     if (willMakePassphrase(world, options) && !options.showCode) throw unseen();
     world.prompts?.intro('Set up backups of OpenClaw');
     const place = await choosePlace(world, options, made);
-    const settings = settingsOf(world, before, place.fields);
+    const settings = settingsOf(world, before, place);
     const encryption = await chooseEncryption(world, options, settings, passphraseOf(before));
     const { passphrase } = encryption;
     const whole = passphrase === undefined ? settings : { ...settings, passphrase };
@@ -118,14 +118,18 @@ function corrections(before: Readonly<Record<string, unknown>>): { path: string[
 function settingsOf(
   { stateDir, config, threads }: SetupWorld,
   before: Readonly<Record<string, unknown>>,
-  fields: PlaceFields,
+  { fields, atB2 }: Place,
 ): Settings {
   const old = { ...before };
   for (const field of ['keyId', 'applicationKey', 'endpoint', 'region', 'prefix', 'passphrase', 'encrypt']) {
     delete old[field];
   }
   const place = { stateDir, config, env: {}, inOpenClaw: true, secretOptional: true };
-  return { ...checkSettings({ ...old, ...fields }, place).settings, threads };
+  // What was made with the key of before opens with it, and gets a slot for the new one at the first push.
+  const oldKeys = [before['applicationKey'], atB2?.givenKey].filter(
+    (key): key is string => typeof key === 'string' && key !== fields.applicationKey,
+  );
+  return { ...checkSettings({ ...old, ...fields }, place).settings, threads, oldKeys };
 }
 
 /** The passphrase of the settings that are replaced: it opens what is there. */

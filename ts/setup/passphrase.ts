@@ -38,7 +38,10 @@ export async function chooseEncryption(
   settings: Settings,
   former: string | undefined,
 ): Promise<Encryption> {
-  for (const passphrase of new Set([world.given.passphrase, former])) {
+  const { given } = world;
+  for (const passphrase of new Set(
+    given.passphrase === undefined ? [former, undefined] : [given.passphrase],
+  )) {
     const found = await look(world, settings, passphrase);
     if (found === 'nothing') return chooseNew(world, options, settings);
     if (found === 'opens') return { passphrase, made: false, existing: true };
@@ -56,7 +59,11 @@ async function look(
   const tried = passphrase === undefined ? settings : { ...settings, passphrase };
   const { slots } = await engine.keys(tried, operation);
   if (slots.length === 0) return 'nothing';
-  return slots.some(({ opens }) => opens === true) ? 'opens' : 'locked';
+  const { snapshots } = await engine.list(tried, operation);
+  const sealed = snapshots.filter(
+    ({ problemCode, authenticated }) => problemCode !== undefined || authenticated,
+  );
+  return sealed.some(({ problemCode }) => problemCode !== 'B2_WRONG_KEY') ? 'opens' : 'locked';
 }
 
 async function openOthers(world: SetupWorld, settings: Settings): Promise<string> {
