@@ -6,7 +6,13 @@ import { printable } from '../text.js';
 import type { AtB2 } from './b2-place.js';
 import { edited } from './json5-edit.js';
 import { chooseKeeping, keepSecrets } from './keep-secrets.js';
-import { chooseEncryption, type Encryption, tryOut, willMakePassphrase } from './passphrase.js';
+import {
+  chooseEncryption,
+  type Encryption,
+  tryOut,
+  willMakePassphrase,
+  withPassphrase,
+} from './passphrase.js';
 import { choosePlace, type Place } from './place.js';
 import { confirmCode } from './recovery.js';
 import { checkWritable, ENTRY, readOf } from './save.js';
@@ -51,7 +57,7 @@ export async function setUp(world: SetupWorld, options: SetupOptions): Promise<S
     const settings = settingsOf(world, before, place);
     const encryption = await chooseEncryption(world, options, settings, passphraseOf(before));
     const { passphrase } = encryption;
-    const whole = passphrase === undefined ? settings : { ...settings, passphrase };
+    const whole = withPassphrase(settings, passphrase);
     if (encryption.existing) await tryOut(world, whole);
     const push = encryption.existing ? await joins(world, options, whole) : options.push;
     const keeping = await chooseKeeping(world, options);

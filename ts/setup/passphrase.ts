@@ -50,13 +50,21 @@ export async function chooseEncryption(
   return { passphrase, made: false, existing: true };
 }
 
+/**
+ * The settings with a passphrase. Where there is one, no application key is trusted, nor one of before: who has it may
+ * have put a repository there (docs/keys.md).
+ */
+export function withPassphrase(settings: Settings, passphrase: string | undefined): Settings {
+  return passphrase === undefined ? settings : { ...settings, passphrase, oldKeys: [] };
+}
+
 /** Whether there are backups already, and whether they open. */
 async function look(
   { engine, operation }: SetupWorld,
   settings: Settings,
   passphrase: string | undefined,
 ): Promise<'nothing' | 'opens' | 'locked'> {
-  const tried = passphrase === undefined ? settings : { ...settings, passphrase };
+  const tried = withPassphrase(settings, passphrase);
   const { slots } = await engine.keys(tried, operation);
   if (slots.length === 0) return 'nothing';
   const { snapshots } = await engine.list(tried, operation);
@@ -104,7 +112,7 @@ async function chooseNew(world: SetupWorld, options: SetupOptions, settings: Set
         code: 'B2_CONFIG',
       });
     }
-    await tryOut(world, passphrase === undefined ? settings : { ...settings, passphrase });
+    await tryOut(world, withPassphrase(settings, passphrase));
     return { ...chosen, existing: false };
   });
 }
