@@ -1,5 +1,5 @@
 /** From nothing to a proven backup: with the real engine, against a B2 that keeps what it is told. */
-import { lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { contentOf } from '../ts/setup/json5-edit.ts';
@@ -188,7 +188,8 @@ describe.skipIf(addon === undefined)('setup, asked at a terminal', () => {
       expect(contentOf(second.text())).toMatchObject({
         plugins: { entries: { 'b2-backup': { enabled: true, config: { passphrase: WORDS } } } },
       });
-      // Nothing of this machine is there: it is still a new one.
+      // Nothing of this machine is there: it is still a new one (docs/plugin.md).
+      expect(existsSync(join(second.state, 'b2-backup', 'machine'))).toBe(false);
       const { snapshots } = await second.engine().list({
         stateDir: second.state,
         bucket: place.folder('disk'),
@@ -384,7 +385,7 @@ describe.skipIf(addon === undefined)('setup, by options', () => {
     const [made] = keys();
     expect(env.document['variables']).toEqual({
       B2_APPLICATION_KEY: made?.secret,
-      B2_BACKUP_PASSPHRASE: WORDS,
+      B2_BACKUP_PASSPHRASE: null,
     });
     expect(settings()).toEqual({
       bucket: 'backups',
@@ -422,6 +423,26 @@ describe.skipIf(addon === undefined)('setup, by options', () => {
     const inside = await place.setup(line, { env, adapt: (deps) => ({ ...deps, inOpenClaw: true }) });
     expect(JSON.parse(inside.out)).toMatchObject({ ok: false, code: 'B2_USAGE' });
     expect(JSON.parse((await place.setup(line, { env })).out)).toMatchObject({ ok: true, passphrase: null });
+  });
+
+  it('stops in the middle of a push, and takes back what was made', async () => {
+    const before = place.text();
+    place.b2.addBucket('backups');
+    const { exit, out, err } = await place.setup('--json --secrets - --bucket backups', {
+      input: JSON.stringify({ ...GIVEN, passphrase: WORDS }),
+      adapt: (deps) => {
+        const push: typeof deps.engine.push = (given, options, operation) => {
+          deps.signals.send('SIGINT');
+          return deps.engine.push(given, options, operation);
+        };
+        return { ...deps, engine: { ...deps.engine, push } };
+      },
+    });
+    expect({ exit, err }).toEqual({ exit: 130, err: '' });
+    expect(JSON.parse(out)).toMatchObject({ ok: false, code: 'B2_CANCELLED' });
+    expect(place.text()).toBe(before);
+    expect(keys()).toEqual([]);
+    expect(place.b2.bucket('backups')?.lifecycleRules).toEqual([]);
   });
 
   it('writes nothing where the backup is not proven', async () => {

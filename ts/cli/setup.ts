@@ -167,7 +167,9 @@ function outcome(
       passphrase: encryption.made && shown ? (encryption.passphrase ?? null) : null,
       recoveryCode: shown ? (recoveryCode ?? null) : null,
       config: report.configPath,
-      variables: Object.fromEntries(report.variables.map(([name, value]) => [name, shown ? value : null])),
+      variables: Object.fromEntries(
+        report.variables.map(([name, value]) => [name, shown ? (value ?? null) : null]),
+      ),
       snapshot: push?.snapshot ?? drill?.snapshot ?? null,
       files: drill?.files ?? null,
       bytes: drill?.bytes ?? null,
@@ -208,7 +210,7 @@ function lines(
     ...facts(pairs),
     ...(secret ? ['Write these down, and keep them away from this machine.'] : []),
     ...(variables.length === 0 ? [] : ['Set these variables where the gateway is started:']),
-    ...variables.map(([name, value]) => `  ${name}='${value}'`),
+    ...variables.map(([name, value]) => `  ${name}=${value === undefined ? '...' : `'${value}'`}`),
     drill === undefined
       ? 'The settings are written. Restart the gateway: a new machine then takes the newest snapshot.'
       : incomplete

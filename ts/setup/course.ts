@@ -5,7 +5,7 @@ import { BackupError } from '../errors.js';
 import { printable } from '../text.js';
 import type { AtB2 } from './b2-place.js';
 import { edited } from './json5-edit.js';
-import { chooseKeeping, keepSecrets } from './keep-secrets.js';
+import { chooseKeeping, keepSecrets, type Variable } from './keep-secrets.js';
 import {
   chooseEncryption,
   type Encryption,
@@ -35,8 +35,8 @@ export interface SetupReport {
   readonly drill: DrillReport | undefined;
   /** Set where one was made. */
   readonly recoveryCode: string | undefined;
-  /** Names and values of variables that the user has to set for the gateway. */
-  readonly variables: readonly (readonly [name: string, value: string])[];
+  /** Variables that the user has to set for the gateway. */
+  readonly variables: readonly Variable[];
   readonly configPath: string;
   readonly warnings: readonly string[];
 }
@@ -61,7 +61,11 @@ export async function setUp(world: SetupWorld, options: SetupOptions): Promise<S
     if (encryption.existing) await tryOut(world, whole);
     const push = encryption.existing ? await joins(world, options, whole) : options.push;
     const keeping = await chooseKeeping(world, options);
-    const kept = keepSecrets({ ...place.fields, passphrase }, keeping);
+    const fresh = [
+      place.atB2?.keyMade === true && 'applicationKey',
+      encryption.made && 'passphrase',
+    ] as const;
+    const kept = keepSecrets({ ...place.fields, passphrase }, keeping, fresh);
     const done = push ? await prove(world, options, whole) : undefined;
     world.operation.signal?.throwIfAborted();
     const unwrite = kept.write();

@@ -9,11 +9,14 @@ import { misfit, type PlaceFields, type SetupOptions, type SetupWorld } from './
 /** Where secrets are kept: `config`, `env`, or a file by its path. */
 export type Keeping = 'config' | 'env' | { readonly file: string };
 
+/** A variable and its value, where the user does not have that anyway. */
+export type Variable = readonly [name: string, value: string | undefined];
+
 /** What is written into openclaw.json, and what has to be done besides. */
 export interface Kept {
   readonly edits: readonly Edit[];
-  /** Names and values of variables that the user has to set where the gateway starts. */
-  readonly variables: readonly (readonly [name: string, value: string])[];
+  /** Variables that the user has to set where the gateway starts, with the values that were made here. */
+  readonly variables: readonly Variable[];
   /** Writes the file of secrets, if there is to be one, and says how that is taken back. */
   readonly write: () => () => void;
 }
@@ -21,7 +24,8 @@ export interface Kept {
 /** The variables that references name. Outside OpenClaw the command reads the same ones by itself. */
 const VARIABLES = { applicationKey: 'B2_APPLICATION_KEY', passphrase: 'B2_BACKUP_PASSPHRASE' } as const;
 
-type Secret = keyof typeof VARIABLES;
+/** A setting that holds one. */
+export type Secret = keyof typeof VARIABLES;
 
 /** Asks where secrets go. @throws {BackupError} B2_CONFIG */
 export async function chooseKeeping(
@@ -43,10 +47,11 @@ export async function chooseKeeping(
   return { file };
 }
 
-/** What to write where. */
+/** What to write where. `made` are the secrets that nobody but this program has seen. */
 export function keepSecrets(
   fields: PlaceFields & { passphrase?: string | undefined },
   keeping: Keeping,
+  made: readonly (Secret | false)[],
 ): Kept {
   const config = [...ENTRY, 'config'];
   const plain = (['bucket', 'endpoint', 'region', 'prefix', 'keyId'] as const).map((field) => ({
@@ -71,7 +76,10 @@ export function keepSecrets(
   );
   return {
     edits: [{ path: [...ENTRY, 'enabled'], value: true }, ...plain, ...secrets, ...provider],
-    variables: keeping === 'env' ? given.map(([field, value]) => [VARIABLES[field], value] as const) : [],
+    variables:
+      keeping === 'env'
+        ? given.map(([field, value]) => [VARIABLES[field], made.includes(field) ? value : undefined] as const)
+        : [],
     write: () =>
       typeof keeping === 'object' ? writeSecrets(keeping.file, Object.fromEntries(given)) : () => {},
   };
