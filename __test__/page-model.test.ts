@@ -14,8 +14,15 @@ describe('the model', () => {
     expect(days[0]?.snapshots[0]).toMatchObject({
       time: '01:00',
       made: 'By the schedule',
-      what: 'conversations of main and MEMORY.md',
+      what: 'Conversations of main and MEMORY.md',
     });
+  });
+
+  it('changes no name of a file', () => {
+    const most = [{ path: 'workspace/notes.md', bytes: 1 }];
+    const changes = { added: 0, changed: 2, removed: 0, storedBytes: 1, most };
+    const [day] = pageModel(facts({ bucket: bucketOf([snapshot(1_000, { changes })]) })).days;
+    expect(day?.snapshots[0]?.what).toBe('notes.md and 1 more file');
   });
 
   it('says once, not of each, that nothing is encrypted', () => {

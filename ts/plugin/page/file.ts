@@ -1,7 +1,7 @@
 /** The view of one file: its versions over all snapshots, each beside the one before. Pure. */
 import type { HistoryReport, PathVersion } from '../../../index.js';
 import { count, formatBytes } from '../../text.js';
-import { omitted } from './diff.js';
+import { hunks, omitted } from './diff.js';
 import type { View } from './document.js';
 import { type Html, html } from './html.js';
 import type { Looked } from './kept.js';
@@ -61,7 +61,7 @@ function version(one: PathVersion, words: Words, isAlone: boolean): Html {
   return html`<article class="version"><h3><a href="?snapshot=${encodeURIComponent(snapshot)}">${when}</a>
 <span class="badge">${CHANGES[change] ?? change}</span></h3>
 <p class="muted">${isGone ? 'It is no more' : formatBytes(bytes)}, in ${count(snapshots, 'snapshot')}${!isAlone && html`, machine <bdi>${machine}</bdi>`}</p>
-${text !== undefined && html`<details class="keep"${change === 'changed' && html` open`}><summary>What changed against the version before</summary>${beside(text, `${name}, ${when}`)}</details>`}
+${text !== undefined && html`<details class="keep"${change === 'changed' && html` open`}><summary>What changed against the version before</summary>${beside(text, `${name}, ${when}`)}<div class="narrow">${hunks(text, `${name}, ${when}`)}</div></details>`}
 ${why !== undefined && html`<p><small>${why}</small></p>`}
 ${!isGone && !/\s/.test(name) && say('Bring this version back', `/b2 restore ${snapshot} --path ${name}`, { snapshot, path: name, title: `${name} as it was: ${capital(words.when(createdAt))}` })}</article>`;
 }

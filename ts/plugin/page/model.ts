@@ -2,12 +2,12 @@
  * What the page "Backups" says, as data: one model for the framed page, the native one and whoever else shows it. Pure, and
  * JSON: times are ISO 8601, sizes are bytes, sentences are for people.
  */
-import type { MachineInfo, SnapshotInfo } from '../../../index.js';
+import type { ChangedPath, MachineInfo, SnapshotInfo } from '../../../index.js';
 import { onlyApplicationKey, secretInWords } from '../../secrets.js';
 import { count, lacks } from '../../text.js';
 import { byTime, isOurs, madeAt, type Reason, reasonInWords, reasonOf } from '../snapshots.js';
 import type { Facts, Problem } from './facts.js';
-import { inWords } from './things.js';
+import { inWords, thingAt } from './things.js';
 import { provenAt, type Verdict, verdictOf } from './verdict.js';
 import { capital, Words } from './when.js';
 
@@ -252,10 +252,7 @@ function shown(snapshot: SnapshotInfo, time: string, before: string | undefined,
     ...(changes === undefined || changed === undefined
       ? {}
       : {
-          what: inWords(
-            changes.most.map(({ path }) => path),
-            changed,
-          ),
+          what: whatChanged(changes.most, changed),
           storedBytes: changes.storedBytes,
         }),
     files,
@@ -266,6 +263,14 @@ function shown(snapshot: SnapshotInfo, time: string, before: string | undefined,
     ...(before === undefined ? {} : { before }),
     usable: isOurs(snapshot) && snapshot.problem === undefined,
   };
+}
+
+function whatChanged(most: readonly ChangedPath[], files: number): string {
+  const paths = most.map(({ path }) => path);
+  const text = inWords(paths, files);
+  const [first = ''] = paths;
+  // A name of a file stays as it is.
+  return first !== '' && first.endsWith(thingAt(first).name) ? text : capital(text);
 }
 
 function problemOf(

@@ -197,7 +197,7 @@ function day({ date, name, snapshots }: Day): Html {
 }
 
 function whatOf({ what, before, usable }: Shown): Html | string {
-  if (what !== undefined) return html`<bdi>${capital(what)}</bdi>`;
+  if (what !== undefined) return html`<bdi>${what}</bdi>`;
   return before === undefined && usable ? 'The first one: everything' : 'What changed is not known';
 }
 

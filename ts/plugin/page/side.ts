@@ -4,9 +4,9 @@ import { place } from './parts.js';
 
 type Pair = readonly [before: string | undefined, after: string | undefined];
 
-/** Two columns; where the page is narrow they stand one above the other. */
+/** Two columns, where there is room for them. */
 export function beside(text: string, name: string): Html {
-  return html`<div class="wide" tabindex="0" role="region" aria-label="Versions of ${name} side by side"><table class="beside">
+  return html`<div class="wide roomy" tabindex="0" role="region" aria-label="Versions of ${name} side by side"><table class="beside">
 <thead><tr><th scope="col">Before</th><th scope="col">This version</th></tr></thead><tbody>${pairsOf(text).map(row)}</tbody></table></div>`;
 }
 

@@ -106,7 +106,8 @@ li.entry .say { padding: 0.25rem 0; border: 0; }
 li.entry pre.diff { margin: 0.25rem 0 0.5rem; }
 article.version { border-top: 1px solid var(--border); padding-bottom: 0.75rem; }
 article.version h3 { color: var(--text-strong); margin-top: 1rem; }
-table.beside { table-layout: fixed; min-width: 36rem; background: var(--card); border: 1px solid var(--border); }
+.narrow { display: none; }
+table.beside { table-layout: fixed; background: var(--card); border: 1px solid var(--border); }
 table.beside td { font: 0.8125rem/1.45 var(--font-mono); white-space: pre-wrap; border: 0; padding: 0 0.75rem; width: 50%; }
 table.beside th { padding: 0.25rem 0.75rem; }
 table.beside td + td { border-left: 1px solid var(--border); }
@@ -118,6 +119,8 @@ nav.path { margin-bottom: 1rem; font-size: 0.875rem; }
   body { padding: 1rem 1rem 3rem; }
   ol.time > li { grid-template-columns: 3.25rem 1fr; }
   ol.time .size { grid-column: 2; text-align: left; }
+  .roomy { display: none; }
+  .narrow { display: block; }
   .facts > div { flex-basis: 9rem; padding: 0.625rem 0.75rem; }
 }
 @media (prefers-reduced-motion: no-preference) { .waiting > svg { animation: breathe 2.4s ease-in-out infinite; } }
