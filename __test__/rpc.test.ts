@@ -58,6 +58,18 @@ describe('a rollback from the page', () => {
     expect(shown.text).toContain('a\\u202eb');
   });
 
+  it('is confirmed by the number of its plan, too', async () => {
+    const { host, engine } = await gateway();
+    await host.call('b2-backup.preview', FILE, ADA);
+    await host.call('b2-backup.confirm', { plan: HASH.slice(0, 8) }, ADA);
+    expect(engine.rollBack).toHaveBeenCalledExactlyOnceWith(
+      expect.anything(),
+      expect.anything(),
+      HASH,
+      expect.anything(),
+    );
+  });
+
   it.each([
     ['half a number', HASH.slice(0, 4)],
     ['another hash', 'cd'.repeat(32)],
