@@ -87,6 +87,7 @@ export class Backup {
       ...deps,
       settings: () => this.#settings(),
       timeZone: () => this.timeZone,
+      changed: () => this.view.changed(),
       makeWay: async () => {
         await within(deps.clock, MAKE_WAY_MS, this.#makeWay());
       },

@@ -45,6 +45,8 @@ export interface RollbackDeps {
   makeWay(): Promise<void>;
   /** Asks the gateway to restart once what it does now is done. */
   restart(): void;
+  /** A rollback has made a snapshot, and may have changed the state. */
+  changed(): void;
 }
 
 /** So many plans are remembered; what is older has to be looked at again. */
@@ -140,7 +142,7 @@ export class Rollbacks {
    * @throws {BackupError}
    */
   async carryOut(hash: string, asker: Asker, operation: Operation = {}): Promise<RollbackReport> {
-    const { engine, clock, reporter, makeWay, restart } = this.#deps;
+    const { engine, clock, reporter, makeWay, restart, changed } = this.#deps;
     const key = keyOf(hash, asker);
     const planned = this.#plans.get(key);
     const approved = asker.by === 'person' || this.#takeApproval(hash, asker);
@@ -153,6 +155,7 @@ export class Rollbacks {
     await makeWay();
     const report = await engine.rollBack(this.#deps.settings(), planned.options, hash, operation);
     this.#plans.delete(key);
+    changed();
     if (report.outcome === 'waiting' && report.id !== undefined) {
       const { sessionKey, agentId } = asker;
       await reporter.rollbackWaits({
