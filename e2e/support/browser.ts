@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Browser as Chromium, chromium, type Frame, type Page } from 'playwright-core';
 import type { Home } from './gateway.ts';
 import { cache, environment } from './host.ts';
+import { until } from './until.ts';
 
 /** Where Debian installs it. */
 const INSTALLED = '/usr/bin/chromium';
@@ -29,6 +30,9 @@ const ARGUMENTS = [
   '--disable-component-update',
   '--disable-sync',
 ];
+
+/** How long something may take to appear on a machine that is busy, in milliseconds. */
+const PATIENCE_MS = 90_000;
 
 /** How somebody looks at it. */
 export interface Look {
@@ -74,6 +78,7 @@ export class Browser {
       locale: 'en-GB',
       permissions: ['clipboard-read', 'clipboard-write'],
     });
+    context.setDefaultTimeout(PATIENCE_MS);
     const page = await context.newPage();
     const tab = new Tab(page, port);
     await page.goto(`http://127.0.0.1:${port}${path}#token=${auth.token}`);
@@ -99,6 +104,13 @@ export class Tab {
       if (/^(?:https?|wss?):$/.test(protocol) && host !== `127.0.0.1:${port}`)
         this.trouble.push(`asked ${request.url()}`);
     });
+  }
+
+  /** The frame that shows a path of the gateway. */
+  async frame(path: string): Promise<Frame> {
+    return await until(`a frame of ${path}`, () =>
+      this.page.frames().find((frame) => new URL(frame.url()).pathname === path),
+    );
   }
 
   /** Keeps a picture. */
