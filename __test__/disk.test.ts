@@ -17,6 +17,16 @@ const allowed =
   process.platform === 'linux' &&
   spawnSync('unshare', [...namespace, 'mount -t tmpfs -o size=64k x /mnt']).status === 0;
 
+/** 20 MB of pages that are all in use. */
+const MAKE_DATABASE = [
+  'import sqlite3, sys',
+  'made = sqlite3.connect(sys.argv[1])',
+  "made.execute('CREATE TABLE t (x)')",
+  "made.executemany('INSERT INTO t VALUES (randomblob(?))', [(1000000,)] * 20)",
+  'made.commit()',
+].join('; ');
+const canMakeDatabases = spawnSync('python3', ['-c', 'import sqlite3']).status === 0;
+
 describe.skipIf(addon === undefined || !allowed)(
   'disks that are full or read-only (needs the built addon, and Linux with user namespaces)',
   () => {
@@ -56,6 +66,25 @@ describe.skipIf(addon === undefined || !allowed)(
       expect(full).toMatchObject({ ok: false, code: 'B2_DISK_FULL' });
       expect(later).toMatchObject({ ok: true });
     });
+
+    it.skipIf(!canMakeDatabases)(
+      'a database that no disk has room to copy is named, and the rest is saved',
+      () => {
+        const [pushed, restored] = within(`
+        mount -t tmpfs -o size=50m x bucket
+        mount -t tmpfs -o size=30m y state
+        mount -t tmpfs -o size=1m z small
+        export TMPDIR="$PWD/small"
+        mkdir state/workspace
+        echo remember > state/workspace/MEMORY.md
+        python3 -c "${MAKE_DATABASE}" state/workspace/big.sqlite
+        b2 push --new-bucket
+        b2 restore latest --to restored-without`);
+        const lacks = [{ path: 'workspace/big.sqlite', code: 'B2_DISK_FULL' }];
+        expect(pushed).toMatchObject({ ok: true, files: 1, skipped: lacks });
+        expect(restored).toMatchObject({ ok: true, files: 1, incomplete: true, remarks: lacks });
+      },
+    );
 
     it('a read-only bucket is refused for writing and restores all the same', () => {
       const [first, refused, restored] = within(`

@@ -301,7 +301,7 @@ describe('what an agent lost', () => {
   );
 });
 
-/** Whether a rollback is being carried out: the last byte of a phase, in `src/repo/journal.rs`. */
+/** Whether a rollback is being carried out: the last byte of a phase, in `src/local/journal.rs`. */
 function isHalfDone(): boolean {
   const folder = inState('b2-backup/restore');
   const phases = readdirSync(folder).map((id) => join(folder, id, 'phase'));
