@@ -264,12 +264,56 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
   it('explains a broken configuration', async () => {
     const config = join(directory, 'broken.json');
     writeFileSync(config, '{ plugins: ');
-    const { exit, out } = await cli(['status', '--json', '--config', config]);
+    const { exit, out } = await cli(['push', '--json', '--config', config]);
     expect(exit).toBe(1);
     expect(JSON.parse(out)).toMatchObject({
       ok: false,
       code: 'B2_CONFIG',
       message: expect.stringContaining(config),
     });
+  });
+
+  it('brings back what a bad edit of the configuration spoilt', async () => {
+    const home = join(directory, 'edited');
+    const state = join(home, '.openclaw');
+    const file = join(state, 'openclaw.json');
+    mkdirSync(state, { recursive: true });
+    const bucket = `file://${join(home, 'bucket')}`;
+    const passphrase = 'tulip granite orbit velvet mango';
+    const config = { plugins: { entries: { 'b2-backup': { config: { bucket, passphrase } } } } };
+    writeFileSync(file, JSON.stringify({ ...config, note: 'good' }));
+    const within = async (args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
+      const { exit, out } = await cli([...args, '--json'], { HOME: home, ...env });
+      return { exit, ...(JSON.parse(out) as Record<string, unknown>) };
+    };
+    const environment = { B2_BUCKET: bucket, B2_BACKUP_PASSPHRASE: passphrase };
+    const inFile = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+    expect(await within(['push'])).toMatchObject({ exit: 0, ok: true });
+
+    const spoil = () => writeFileSync(file, `${JSON.stringify(inFile)} oops`);
+    const spoilt = /not understood: it is not valid JSON5/;
+    spoil();
+    // Settings that nobody knows any more: a push would be another one than was configured.
+    for (const command of [['push'], ['prune'], ['list']]) {
+      expect(await within(command)).toMatchObject({ exit: 1, code: 'B2_CONFIG' });
+    }
+    expect(await within(['push'], environment)).toMatchObject({ exit: 1, code: 'B2_CONFIG' });
+    expect(await within(['list'], environment)).toMatchObject({
+      exit: 0,
+      warnings: expect.arrayContaining([expect.stringMatching(spoilt)]),
+    });
+    expect(await within(['restore', 'latest', '--yes'], environment)).toMatchObject({ exit: 0, ok: true });
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ note: 'good' });
+    // Taken back, it is what the edit made of it.
+    expect(await within(['undo', '--yes'], environment)).toMatchObject({ exit: 0, ok: true });
+    expect(readFileSync(file, 'utf8')).toContain('oops');
+
+    // The copy that OpenClaw keeps of the last one that it could read.
+    writeFileSync(`${file}.last-good`, JSON.stringify(inFile));
+    expect(await within(['list'])).toMatchObject({
+      exit: 0,
+      warnings: expect.arrayContaining([expect.stringContaining(`come from ${file}.last-good`)]),
+    });
+    expect(await within(['restore', 'latest', '--yes'])).toMatchObject({ exit: 0, ok: true });
   });
 });

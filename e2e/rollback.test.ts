@@ -372,3 +372,27 @@ it(
   },
   LONG_MS,
 );
+
+it(
+  'is taken back in a shell while OpenClaw does not start',
+  async () => {
+    const made = (await bucket.snapshots()).at(-1)?.id ?? '';
+    await gateway.agent('SAY india-nine');
+    await gateway.stop();
+    const config = home.readConfig() as Config;
+    config.agents.defaults['timeoutSeconds'] = 778;
+    home.writeConfig(config);
+    expect(await bucket.inShellOf(home, 'restore', made, '--yes')).toMatchObject({ code: 0 });
+    expect(await said(['india-nine'])).toEqual([]);
+    expect((home.readConfig() as Config).agents.defaults).not.toMatchObject({ timeoutSeconds: 778 });
+
+    writeFileSync(home.configPath, '{ spoilt by an edit');
+    await expect(Gateway.start(home, { seconds: 60 })).rejects.toThrow();
+    expect(await bucket.inShellOf(home, 'undo', '--yes')).toMatchObject({ code: 0 });
+    expect(await said(['india-nine'])).toEqual(['india-nine']);
+    expect((home.readConfig() as Config).agents.defaults).toMatchObject({ timeoutSeconds: 778 });
+    gateway = await Gateway.start(home);
+    await isWell('juliet-ten');
+  },
+  LONG_MS,
+);

@@ -1,7 +1,8 @@
 /** From `openclaw.json` and the environment to the addon's `Settings`. Checks every field, resolves what it can. */
 import { join, resolve } from 'node:path';
 import type { Settings } from '../index.js';
-import type { Engine } from './engine.js';
+import type { Engine, HostConfig } from './engine.js';
+import { BackupError } from './errors.js';
 import { kind, POLICY_FIELDS, Problems, wrong } from './policy.js';
 import { meant, takeKeyID } from './spelling.js';
 import { checkBucket, checkEndpoint, flag, limit, list } from './values.js';
@@ -23,6 +24,8 @@ export interface SettingsSource extends PlaceSource {
   readonly readHostConfig: Engine['readHostConfig'];
   /** Whether a folder may come without a passphrase: what only reads can do with a recovery code. */
   readonly secretOptional?: boolean;
+  /** Whether the environment alone will do where the file is not understood: for what reads backups or brings them back. */
+  readonly fileOptional?: boolean;
   /** See {@linkcode SettingsPlace}. */
   readonly inOpenClaw?: boolean;
 }
@@ -115,7 +118,7 @@ const DEFAULT_PREFIX = 'openclaw-backup';
  */
 export async function loadSettings(source: SettingsSource): Promise<LoadedSettings> {
   const { stateDir, config } = findPlaces(source);
-  const read = config.exists ? await source.readHostConfig(config.path) : { config: null, warning: null };
+  const read = config.exists ? await readFile(source, config.path) : { config: null, warning: null };
   const { env, secretOptional = false, inOpenClaw = false } = source;
   const place = { stateDir: stateDir.path, config, env, inOpenClaw, secretOptional };
   const { settings, origins, warnings } = checkSettings(read.config, place);
@@ -125,6 +128,17 @@ export async function loadSettings(source: SettingsSource): Promise<LoadedSettin
     config: read.config,
     warnings: read.warning === null ? warnings : [read.warning, ...warnings],
   };
+}
+
+async function readFile(source: SettingsSource, path: string): Promise<HostConfig> {
+  try {
+    return await source.readHostConfig(path);
+  } catch (error) {
+    const { env, fileOptional = false, inOpenClaw = false } = source;
+    const elsewhere = fileOptional && !inOpenClaw && nonEmpty(env[ENVIRONMENT.bucket]) !== undefined;
+    if (!elsewhere || !(error instanceof BackupError) || error.code !== 'B2_CONFIG') throw error;
+    return { config: null, warning: `${error.message}; settings come from the environment alone` };
+  }
 }
 
 /**

@@ -44,14 +44,24 @@ export class Bucket {
 
   /** Runs `b2-backup ARGS` as somebody who has nothing but the bucket and its keys. */
   async b2Backup(...args: string[]): Promise<Finished> {
+    return await this.#command(environment(join(this.#folder, 'home')), args);
+  }
+
+  /** Runs `b2-backup ARGS` in a shell of the machine that `home` is, without OpenClaw's help. */
+  async inShellOf(home: { readonly env: NodeJS.ProcessEnv }, ...args: string[]): Promise<Finished> {
+    return await this.#command(home.env, args);
+  }
+
+  async #command(machine: NodeJS.ProcessEnv, args: readonly string[]): Promise<Finished> {
     const { keyId, applicationKey, bucket, endpoint, region } = this.settings;
-    const env = environment(join(this.#folder, 'home'), {
+    const env = {
+      ...machine,
       B2_APPLICATION_KEY_ID: keyId,
       B2_APPLICATION_KEY: applicationKey,
       B2_BUCKET: bucket,
       B2_ENDPOINT: endpoint,
       B2_REGION: region,
-    });
+    };
     const cli = join(project, 'dist', 'cli.js');
     const program = new Program(`b2-backup ${args.join(' ')}`, process.execPath, [cli, ...args], { env });
     return await finish(program);

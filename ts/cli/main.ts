@@ -88,6 +88,25 @@ export async function main(argv: readonly string[], deps: CliDeps): Promise<numb
 /** Commands that back up, or prove a backup, and so need a secret of this machine's own. Others can do with a code. */
 const OWN_SECRET: ReadonlySet<WorkCommand['name']> = new Set(['push', 'rollback', 'undo', 'drill']);
 
+/**
+ * Commands that read backups or bring them back. A bad edit of OpenClaw's configuration must not keep them from working:
+ * where it is not understood, the environment alone will do.
+ */
+const WITHOUT_FILE: ReadonlySet<WorkCommand['name']> = new Set<WorkCommand['name']>([
+  'list',
+  'show',
+  'status',
+  'diff',
+  'history',
+  'verify',
+  'doctor',
+  'restore',
+  'rollback',
+  'undo',
+  'resume',
+  'discard',
+]);
+
 async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps): Promise<number> {
   const answers = !global.json;
   // A trial restore proves that what is configured opens the backups: a code that is typed would prove something else.
@@ -103,6 +122,7 @@ async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps):
     fileExists: deps.fileExists,
     readHostConfig: deps.engine.readHostConfig,
     inOpenClaw,
+    fileOptional: WITHOUT_FILE.has(command.name),
     secretOptional: !OWN_SECRET.has(command.name) && (ask !== undefined || code !== ''),
   });
   const confirm = answers ? deps.confirm : undefined;

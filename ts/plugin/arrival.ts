@@ -6,9 +6,9 @@ import type { Engine } from '../engine.js';
 import { BackupError, type ErrorCode, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import { formatBytes } from '../text.js';
-import type { Configured } from './backup.js';
 import { type Clock, within } from './clock.js';
 import type { Reporter } from './report.js';
+import type { Configured } from './settings.js';
 import { tellArriving, tellGivenUp, tellRefused, tellUndecided } from './tell-arrival.js';
 
 /** What an arrival works with. */

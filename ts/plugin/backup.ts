@@ -16,7 +16,6 @@ import type { Activity } from '../control-ui/protocol.js';
 import type { Engine } from '../engine.js';
 import { type BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
-import type { Policy } from '../policy.js';
 import { secretsInside } from '../secrets.js';
 import { type Announcer, tellRunning } from './announce.js';
 import { Arrival } from './arrival.js';
@@ -31,14 +30,9 @@ import { boundRemarks } from './record.js';
 import type { Reporter } from './report.js';
 import { Rollbacks } from './rollback.js';
 import { dueAt, keepTime } from './schedule.js';
+import type { Configured } from './settings.js';
 import { type GatewayStatus, plain, remembered } from './status.js';
 import type { Reader } from './times.js';
-
-/** Settings that passed every check. */
-export interface Configured {
-  readonly settings: Settings;
-  readonly policy: Policy;
-}
 
 /** What a {@linkcode Backup} works with. */
 export interface BackupDeps {

@@ -4,14 +4,14 @@ import { BackupError, printableError, toBackupError } from '../errors.js';
 import { printable, printableText } from '../text.js';
 import { Announcer } from './announce.js';
 import type { Logger, PluginApi, Service, ServiceContext } from './api.js';
-import { Backup, type Configured } from './backup.js';
+import { Backup } from './backup.js';
 import { type Clock, systemClock } from './clock.js';
 import { eventWaits, News, type Session, transcriptUpdates } from './news.js';
 import { Ping } from './ping.js';
 import { RecordFile } from './record.js';
 import { Reporter } from './report.js';
 import { restartGateway } from './restart.js';
-import { configure, mainSession, PLUGIN_ID } from './settings.js';
+import { type Configured, configure, mainSession, PLUGIN_ID } from './settings.js';
 import { gatewayRuns, installBackup, removeBackup } from './shared.js';
 import type { Voice } from './voice.js';
 

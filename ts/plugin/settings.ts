@@ -5,9 +5,15 @@ import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { checkSettings } from '../config.js';
 import { type BackupError, toBackupError } from '../errors.js';
-import { checkPolicy, Problems } from '../policy.js';
+import type { Settings } from '../index.js';
+import { checkPolicy, type Policy, Problems } from '../policy.js';
 import type { HostConfig, PluginApi } from './api.js';
-import type { Configured } from './backup.js';
+
+/** Settings that passed every check. */
+export interface Configured {
+  readonly settings: Settings;
+  readonly policy: Policy;
+}
 
 /** The id of the plugin. */
 export const PLUGIN_ID = 'b2-backup';
