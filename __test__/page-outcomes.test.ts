@@ -76,7 +76,20 @@ function refused(status: number, code: string, message = 'no'): (machine: Machin
   };
 }
 
+/** Windows has none. */
+const NAMED_PIPE: Outcome = [
+  'something has no content that could be saved',
+  async (m) => {
+    execFileSync('mkfifo', [join(m.stateDir, 'workspace', 'pipe')]);
+    await m.start();
+  },
+  'attention',
+  /^Your backups lack something$/,
+  'B2_SKIPPED_SPECIAL',
+];
+
 const OUTCOMES: readonly Outcome[] = [
+  ...(process.platform === 'win32' ? [] : [NAMED_PIPE]),
   [
     'the first backup has just begun',
     async (m) => {
@@ -244,16 +257,6 @@ const OUTCOMES: readonly Outcome[] = [
     'attention',
     /^A database of OpenClaw is broken$/,
     'B2_INCOMPLETE',
-  ],
-  [
-    'something has no content that could be saved',
-    async (m) => {
-      execFileSync('mkfifo', [join(m.stateDir, 'workspace', 'pipe')]);
-      await m.start();
-    },
-    'attention',
-    /^Your backups lack something$/,
-    'B2_SKIPPED_SPECIAL',
   ],
   [
     'the gateway was off for a week, and nothing is made up yet',
