@@ -615,6 +615,11 @@ export interface PruneOptions {
   keepDaily: number
   /** Of how many weeks, beyond those, the last snapshot is kept. */
   keepWeekly: number
+  /**
+   * Of how many of the last updates of OpenClaw, besides all that, the last snapshot before each is kept, for 90 days at
+   * most; none by default.
+   */
+  keepUpdates?: number
   /** Whether to tell what would be done, and to delete nothing. */
   dryRun?: boolean
   /** Whether to go on where more than half of the snapshots would go. */
@@ -1055,6 +1060,8 @@ export interface SnapshotInfo {
   thisMachine: boolean
   /** When, ISO 8601. */
   createdAt: string
+  /** Version of OpenClaw that it was made under, where known. */
+  hostVersion?: string
   /** Files in it. */
   files: number
   /** Bytes of content of those files. */

@@ -15,7 +15,15 @@ describe('prune', () => {
     expect([exit, err]).toEqual([0, '']);
     expect(prune).toHaveBeenCalledWith(
       expect.anything(),
-      { keepSnapshots: 3, keepDaily: 0, keepWeekly: 4, dryRun: false, moreThanHalf: false, waitMs: 600_000 },
+      {
+        keepSnapshots: 3,
+        keepDaily: 0,
+        keepWeekly: 4,
+        keepUpdates: 5,
+        dryRun: false,
+        moreThanHalf: false,
+        waitMs: 600_000,
+      },
       expect.anything(),
     );
     expect(out).toMatch(/1 snapshot deleted, 2 snapshots kept/);

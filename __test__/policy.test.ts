@@ -32,6 +32,7 @@ describe('what the gateway alone uses', () => {
       keepSnapshots: 10,
       keepDaily: 7,
       keepWeekly: 4,
+      keepUpdates: 5,
       autoRestore: true,
       verifyWeeks: 20,
       drill: true,

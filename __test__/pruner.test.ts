@@ -69,7 +69,9 @@ describe('pruning after pushes', () => {
     const { held, prunes } = await gateway({ config: { keepSnapshots: 3, keepWeekly: 0 } });
     expect(prunes).toHaveLength(0);
     await held.last.succeed();
-    expect(prunes.map(({ options }) => options)).toEqual([{ keepSnapshots: 3, keepDaily: 7, keepWeekly: 0 }]);
+    expect(prunes.map(({ options }) => options)).toEqual([
+      { keepSnapshots: 3, keepDaily: 7, keepWeekly: 0, keepUpdates: 5 },
+    ]);
   });
 
   it('comes once a day', async () => {
@@ -90,7 +92,7 @@ describe('pruning after pushes', () => {
 
   it('comes more often where there are too many, also after compactions', async () => {
     const { clock, held, prunes, host } = await gateway({ since: 59 * 60_000 });
-    await held.last.succeed({ snapshots: 22 });
+    await held.last.succeed({ snapshots: 27 });
     expect(prunes).toHaveLength(0);
     await clock.advance(60_000);
     const compaction = host.fire('before_compaction');
@@ -98,7 +100,7 @@ describe('pruning after pushes', () => {
     held.last.phase('captured');
     await compaction;
     expect(prunes, 'the hook is over before').toHaveLength(0);
-    await held.last.succeed({ snapshots: 22 });
+    await held.last.succeed({ snapshots: 27 });
     expect(prunes).toHaveLength(1);
   });
 

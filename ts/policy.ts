@@ -9,6 +9,7 @@ export const POLICY_FIELDS = [
   'keepSnapshots',
   'keepDaily',
   'keepWeekly',
+  'keepUpdates',
   'autoRestore',
   'verifyWeeks',
   'drill',
@@ -23,6 +24,8 @@ export interface Keep {
   readonly keepDaily: number;
   /** Weeks of which, beyond those, the last snapshot is kept. */
   readonly keepWeekly: number;
+  /** Updates of OpenClaw, the last snapshot before each of which is kept for 90 days. */
+  readonly keepUpdates: number;
 }
 
 /** When to back up, and what is kept. */
@@ -116,7 +119,8 @@ export function checkKeep(config: unknown): Keep {
   const keepSnapshots = problems.in(() => whole(file, 'keepSnapshots', 10, 1));
   const keepDaily = problems.in(() => whole(file, 'keepDaily', 7, 0));
   const keepWeekly = problems.in(() => whole(file, 'keepWeekly', 4, 0));
-  return problems.none({ keepSnapshots, keepDaily, keepWeekly } as Keep);
+  const keepUpdates = problems.in(() => whole(file, 'keepUpdates', 5, 0));
+  return problems.none({ keepSnapshots, keepDaily, keepWeekly, keepUpdates } as Keep);
 }
 
 function zone(value: unknown): string | undefined {

@@ -41,6 +41,8 @@ pub struct SnapshotInfo {
     pub this_machine: bool,
     /// When, ISO 8601, by the clock of the machine that made it.
     pub created_at: String,
+    /// Version of the host that it was made under, where known.
+    pub host_version: Option<String>,
     /// Files in it.
     pub files: u64,
     /// Bytes of content of those files.

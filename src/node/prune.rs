@@ -18,6 +18,9 @@ pub struct PruneOptions {
     pub keep_daily: f64,
     /// Of how many weeks, beyond those, the last snapshot is kept.
     pub keep_weekly: f64,
+    /// Of how many of the last updates of OpenClaw, besides all that, the last snapshot before each is kept, for 90 days at
+    /// most; none by default.
+    pub keep_updates: Option<f64>,
     /// Whether to tell what would be done, and to delete nothing.
     pub dry_run: Option<bool>,
     /// Whether to go on where more than half of the snapshots would go.
@@ -35,7 +38,8 @@ impl TryFrom<PruneOptions> for ops::PruneOptions {
             whole("keepSnapshots", options.keep_snapshots)?,
             whole("keepDaily", options.keep_daily)?,
             whole("keepWeekly", options.keep_weekly)?,
-        )?;
+        )?
+        .with_updates(whole("keepUpdates", options.keep_updates.unwrap_or(0.0))?);
         let wait: Duration = wait(options.wait_ms)?;
         Ok(Self {
             keep,

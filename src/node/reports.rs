@@ -168,6 +168,8 @@ pub struct SnapshotInfo {
     pub this_machine: bool,
     /// When, ISO 8601.
     pub created_at: String,
+    /// Version of OpenClaw that it was made under, where known.
+    pub host_version: Option<String>,
     /// Files in it.
     pub files: f64,
     /// Bytes of content of those files.
@@ -211,6 +213,7 @@ impl From<ops::ListReport> for ListReport {
             machine: info.machine,
             this_machine: info.this_machine,
             created_at: info.created_at,
+            host_version: info.host_version,
             files: number(info.files),
             bytes: number(info.bytes),
             authenticated: info.authenticated,

@@ -1,5 +1,6 @@
 /** `b2-backup list` */
 import type { SnapshotInfo } from '../../index.js';
+import { tellUpdate, type Update, updatesIn } from '../updates/history.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { formatBytes, formatCount, formatTime, lacks, printable, table } from './render.js';
 
@@ -19,6 +20,7 @@ export async function list(
 ): Promise<Outcome> {
   const { snapshots: all, warnings } = await engine.list(settings, operation);
   const snapshots = machine === undefined ? all : all.filter((snapshot) => snapshot.machine === machine);
+  const updates = new Map(updatesIn(all).map((update) => [update.snapshot, update]));
   return {
     exit: EXIT.done,
     document: {
@@ -30,6 +32,8 @@ export async function list(
         machine: snapshot.machine,
         thisMachine: snapshot.thisMachine,
         createdAt: snapshot.createdAt,
+        hostVersion: snapshot.hostVersion ?? null,
+        beforeUpdate: updates.get(snapshot.id)?.to ?? null,
         files: snapshot.files,
         bytes: snapshot.bytes,
         authenticated: snapshot.authenticated,
@@ -50,7 +54,11 @@ export async function list(
               ? 'There are no snapshots yet. "b2-backup push" makes the first.'
               : `There are no snapshots of machine ${printable(machine)}.`,
           ]
-        : table(COLUMNS, snapshots.map(row), style),
+        : table(
+            COLUMNS,
+            snapshots.map((snapshot) => row(snapshot, updates.get(snapshot.id))),
+            style,
+          ),
     chatter: false,
     problems: [],
     warnings,
@@ -60,7 +68,7 @@ export async function list(
   };
 }
 
-function row(snapshot: SnapshotInfo): string[] {
+function row(snapshot: SnapshotInfo, update: Update | undefined): string[] {
   // What cannot be read has no figures.
   const figures =
     snapshot.problem === undefined ? [formatCount(snapshot.files), formatBytes(snapshot.bytes)] : ['-', '-'];
@@ -70,7 +78,9 @@ function row(snapshot: SnapshotInfo): string[] {
     printable(snapshot.reason ?? (snapshot.kind === 'safety' ? 'safety' : '-')),
     printable(snapshot.machine) + (snapshot.thisMachine ? ' (this)' : ''),
     ...figures,
-    remark(snapshot),
+    [...(update === undefined ? [] : [printable(tellUpdate(update))]), remark(snapshot)]
+      .filter((text) => text !== '')
+      .join('; '),
   ];
 }
 

@@ -310,8 +310,8 @@ export class Backup {
     const { clock, configured, engine, reporter } = this.#deps;
     if (configured instanceof Error) return new Chores([]);
     const { settings, policy } = configured;
-    const { keepSnapshots, keepDaily, keepWeekly, verifyWeeks: weeks } = policy;
-    const keep = { keepSnapshots, keepDaily, keepWeekly };
+    const { keepSnapshots, keepDaily, keepWeekly, keepUpdates, verifyWeeks: weeks } = policy;
+    const keep = { keepSnapshots, keepDaily, keepWeekly, keepUpdates };
     const since = () => reporter.record.since;
     const prune = pruner({
       clock,

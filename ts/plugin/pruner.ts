@@ -26,8 +26,8 @@ export function pruner({ clock, keep, lastAt, work, ended }: PrunerDeps): Chore<
       // A full account: that is when space has to be freed.
       return outcome.code === 'B2_CAP_EXCEEDED' && since >= HOURLY_MS;
     }
-    const { keepSnapshots, keepDaily, keepWeekly } = keep;
-    const many = outcome.snapshots > keepSnapshots + keepDaily + keepWeekly;
+    const { keepSnapshots, keepDaily, keepWeekly, keepUpdates } = keep;
+    const many = outcome.snapshots > keepSnapshots + keepDaily + keepWeekly + keepUpdates;
     return since >= (many ? HOURLY_MS : DAILY_MS);
   };
   return { due, work, ended };

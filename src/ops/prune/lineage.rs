@@ -23,6 +23,8 @@ pub(super) struct Held {
     pub(super) sequence: u64,
     pub(super) server_ms: i64,
     pub(super) packs: Vec<PackName>,
+    /// Version of the host that it was made under, where known.
+    pub(super) host: Option<String>,
     /// Snapshots that alone have what was missing as a whole when this one was made.
     pub(super) last_with: Vec<String>,
 }
@@ -33,6 +35,7 @@ impl Held {
             id: snapshot.id.clone(),
             sequence: snapshot.manifest.sequence,
             server_ms: snapshot.manifest.server_time_ms,
+            host: snapshot.manifest.host_version.clone(),
             packs: snapshot.manifest.packs.iter().map(|pack| pack.name).collect(),
             last_with: snapshot
                 .manifest
@@ -44,8 +47,16 @@ impl Held {
         }
     }
 
-    pub(super) fn candidate(&self) -> Candidate {
-        Candidate { sequence: self.sequence, server_ms: self.server_ms, safety: self.id.safety }
+    /// For retention; `hosts` are the versions that were met already.
+    pub(super) fn candidate<'h>(&'h self, hosts: &mut Vec<&'h str>) -> Candidate {
+        let host = self.host.as_deref().map(|host| {
+            hosts.iter().position(|met| *met == host).unwrap_or_else(|| {
+                hosts.push(host);
+                hosts.len() - 1
+            })
+        });
+        let (sequence, server_ms) = (self.sequence, self.server_ms);
+        Candidate { sequence, server_ms, safety: self.id.safety, host }
     }
 }
 

@@ -82,7 +82,8 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
             ..PruneReport::default()
         });
     };
-    let candidates: Vec<_> = lineage.held.iter().map(Held::candidate).collect();
+    let mut hosts = Vec::new();
+    let candidates: Vec<_> = lineage.held.iter().map(|held| held.candidate(&mut hosts)).collect();
     let mut reasons = decide(options.keep, &candidates, lineage.now_ms);
     // The next push builds on the one that this machine remembers as the newest. It is not the newest where the
     // answer to a commit was lost: that one is in the bucket and waits in the spool.

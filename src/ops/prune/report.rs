@@ -10,7 +10,7 @@ pub struct PrunedSnapshot {
     pub id: String,
     /// When it was made by the server's clock, ISO 8601.
     pub created_at: String,
-    /// Why it is kept: `newest 3`, `daily 2`, `weekly 1`, `safety`, `future`, `undo`, `last with what is missing`. Empty:
+    /// Why it is kept: `newest 3`, `daily 2`, `weekly 1`, `safety`, `future`, `undo`, `before update 1`, `last with what is missing`. Empty:
     /// it goes.
     pub reasons: Vec<String>,
 }

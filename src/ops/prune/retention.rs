@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 /// answers tell the time to the second, and servers differ among themselves.
 const SKEW_MS: i64 = 5 * 60_000;
 const DAY_MS: i64 = 24 * 60 * 60_000;
+/// A snapshot before an update is kept for that no longer than this, milliseconds.
+const UPDATE_MS: i64 = 90 * DAY_MS;
 /// 1970-01-01 was a Thursday: the third day after a Monday.
 const DAYS_INTO_WEEK: i64 = 3;
 
@@ -22,6 +24,7 @@ pub struct Keep {
     newest: NonZeroU32,
     daily: u32,
     weekly: u32,
+    updates: u32,
 }
 
 impl Keep {
@@ -32,7 +35,13 @@ impl Keep {
     pub fn new(newest: u32, daily: u32, weekly: u32) -> Result<Self> {
         let newest = NonZeroU32::new(newest)
             .ok_or_else(|| Error::config("keepSnapshots", "must be a whole number from 1"))?;
-        Ok(Self { newest, daily, weekly })
+        Ok(Self { newest, daily, weekly, updates: 0 })
+    }
+
+    /// Besides, of so many of the last updates of the host, the newest snapshot before each.
+    #[must_use]
+    pub fn with_updates(self, updates: u32) -> Self {
+        Self { updates, ..self }
     }
 }
 
@@ -45,6 +54,8 @@ pub(super) struct Candidate {
     pub(super) server_ms: i64,
     /// Made before a rollback.
     pub(super) safety: bool,
+    /// Which version of the host made it: equal numbers are equal versions. `None` where it is not known.
+    pub(super) host: Option<usize>,
 }
 
 /// Why a snapshot is kept.
@@ -62,6 +73,9 @@ pub(super) enum Why {
     Future,
     /// The last rollback can be undone with it.
     Undo,
+    /// The last one before an update of the host, or before one went back; the how-many-th update from now, from 1; 0: of
+    /// the version that runs.
+    Update(u32),
     /// The last one with a directory that is gone or empty now.
     Missing,
 }
@@ -75,6 +89,8 @@ impl Display for Why {
             Self::Safety => f.write_str("safety"),
             Self::Future => f.write_str("future"),
             Self::Undo => f.write_str("undo"),
+            Self::Update(0) => f.write_str("newest of this version"),
+            Self::Update(number) => write!(f, "before update {number}"),
             Self::Missing => f.write_str("last with what is missing"),
         }
     }
@@ -87,6 +103,9 @@ impl Display for Why {
 /// - Of the others, the newest ones.
 /// - Of those that are older, the last one of each of the last days and of the last weeks that have one. A day or
 ///   week whose last snapshot is among the newest is kept already and takes no place.
+/// - Of these the last one before each of the last updates of the host, for 90 days. It takes nobody's place. One of which
+///   the host is not known says nothing. The last one of the present version stays as well: it may be the one before the next
+///   update.
 pub(super) fn decide(keep: Keep, candidates: &[Candidate], now_ms: i64) -> Vec<Vec<Why>> {
     let mut reasons = vec![Vec::new(); candidates.len()];
     let mut newest_first: Vec<(&Candidate, &mut Vec<Why>)> =
@@ -95,6 +114,7 @@ pub(super) fn decide(keep: Keep, candidates: &[Candidate], now_ms: i64) -> Vec<V
 
     let (mut days, mut weeks) = (Period::new(keep.daily), Period::new(keep.weekly));
     let mut newest = 0;
+    let mut updates = Updates { host: None, limit: keep.updates, taken: 0, now_ms };
     for (candidate, why) in newest_first {
         if candidate.safety {
             why.push(Why::Safety);
@@ -104,6 +124,7 @@ pub(super) fn decide(keep: Keep, candidates: &[Candidate], now_ms: i64) -> Vec<V
             why.push(Why::Future);
             continue;
         }
+        let update = updates.take(candidate);
         let day = candidate.server_ms.div_euclid(DAY_MS);
         let week = (day + DAYS_INTO_WEEK).div_euclid(7);
         if newest < keep.newest.get() {
@@ -111,12 +132,41 @@ pub(super) fn decide(keep: Keep, candidates: &[Candidate], now_ms: i64) -> Vec<V
             why.push(Why::Newest(newest));
             days.seen.insert(day);
             weeks.seen.insert(week);
-            continue;
+        } else {
+            why.extend(days.take(day).map(Why::Daily));
+            why.extend(weeks.take(week).map(Why::Weekly));
         }
-        why.extend(days.take(day).map(Why::Daily));
-        why.extend(weeks.take(week).map(Why::Weekly));
+        let besides = why.is_empty();
+        why.extend(update.filter(|number| *number > 0 || besides).map(Why::Update));
     }
     reasons
+}
+
+/// Updates of the host, met with rising age.
+struct Updates {
+    /// Which version the snapshot met last was made by.
+    host: Option<usize>,
+    limit: u32,
+    taken: u32,
+    now_ms: i64,
+}
+
+impl Updates {
+    /// The number of the update that this is the last snapshot before, if it is kept for that; 0 for one that is yet to
+    /// come, whose version the next snapshot tells.
+    fn take(&mut self, candidate: &Candidate) -> Option<u32> {
+        let host = candidate.host?;
+        let newer = self.host.replace(host);
+        let old = self.now_ms.saturating_sub(candidate.server_ms) > UPDATE_MS;
+        if newer == Some(host) || old || self.taken == self.limit {
+            return None;
+        }
+        if newer.is_none() {
+            return Some(0);
+        }
+        self.taken += 1;
+        Some(self.taken)
+    }
 }
 
 /// Days or weeks of which the last snapshot was met already.
@@ -160,6 +210,7 @@ mod tests {
             sequence,
             server_ms: MONDAY + hour * 3_600_000,
             safety: false,
+            host: None,
         };
         (1..).zip(hours).map(snapshot).collect()
     }
@@ -229,6 +280,50 @@ mod tests {
         assert_eq!(why.iter().filter(|why| !why.is_empty()).count(), 15);
     }
 
+    /// Snapshots of these hosts, an hour apart, oldest first.
+    fn of(hosts: &[Option<usize>]) -> Vec<Candidate> {
+        let hours: Vec<i64> = (0..).take(hosts.len()).collect();
+        let with =
+            |(candidate, host): (Candidate, &Option<usize>)| Candidate { host: *host, ..candidate };
+        at(&hours).into_iter().zip(hosts).map(with).collect()
+    }
+
+    #[test]
+    fn the_last_one_before_each_update_stays() {
+        let some = of(&[Some(1), Some(1), Some(2), None, Some(2), Some(3), Some(3), None]);
+        let now = MONDAY + DAY_MS;
+        let why = shown(keep(1, 0, 0).with_updates(5), &some, now);
+        let last = "newest of this version";
+        assert_eq!(why, ["", "before update 2", "", "", "before update 1", "", last, "newest 1"]);
+        let why = shown(keep(1, 0, 0).with_updates(1), &some, now);
+        assert_eq!(why, ["", "", "", "", "before update 1", "", last, "newest 1"]);
+        assert_eq!(
+            shown(keep(1, 0, 0), &some, now).iter().filter(|why| !why.is_empty()).count(),
+            1
+        );
+        // For 90 days, and not a millisecond longer.
+        let ends = some[4].server_ms + UPDATE_MS;
+        assert_eq!(shown(keep(1, 0, 0).with_updates(5), &some, ends)[4], "before update 1");
+        assert_eq!(shown(keep(1, 0, 0).with_updates(5), &some, ends + 1)[4], "");
+    }
+
+    /// Back to an old version is a change as well: what the new one had stays, too.
+    #[test]
+    fn going_back_is_an_update() {
+        let some = of(&[Some(1), Some(2), Some(1)]);
+        let why = shown(keep(1, 0, 0).with_updates(5), &some, MONDAY + DAY_MS);
+        assert_eq!(why, ["before update 2", "before update 1", "newest 1"]);
+    }
+
+    /// A safety snapshot of the new version, made before it is taken back, hides no update.
+    #[test]
+    fn what_is_kept_anyway_takes_no_update() {
+        let mut some = of(&[Some(1), Some(2), Some(2)]);
+        some[1].safety = true;
+        let why = shown(keep(1, 0, 0).with_updates(5), &some, MONDAY + DAY_MS);
+        assert_eq!(why, ["before update 1", "safety", "newest 1"]);
+    }
+
     #[test]
     fn years_without_a_push_delete_nothing() {
         let days: Vec<i64> = (0..12).map(|day| day * 24).collect();
@@ -256,12 +351,13 @@ mod tests {
     }
 
     fn snapshots() -> impl Strategy<Value = Vec<Candidate>> {
-        let one = (0..60_i64 * 24, prop::bool::weighted(0.1));
+        let one = (0..60_i64 * 24, prop::bool::weighted(0.1), prop::option::of(0..3_usize));
         prop::collection::vec(one, 0..80).prop_map(|all| {
-            let candidate = |(sequence, (hour, safety))| Candidate {
+            let candidate = |(sequence, (hour, safety, host))| Candidate {
                 sequence,
                 server_ms: MONDAY + hour * 3_600_000,
                 safety,
+                host,
             };
             (1..).zip(all).map(candidate).collect()
         })
@@ -346,8 +442,9 @@ mod tests {
         #[test]
         fn often_is_as_good_as_once(
             all in snapshots(), newest in 1..6_u32, daily in 0..6_u32, weekly in 0..5_u32, every in 1..5_usize,
+            updates in 0..4_u32,
         ) {
-            let keep = keep(newest, daily, weekly);
+            let keep = keep(newest, daily, weekly).with_updates(updates);
             let mut all = all;
             all.sort_by_key(|one| one.server_ms);
             for (sequence, one) in (1..).zip(&mut all) {
@@ -364,6 +461,23 @@ mod tests {
                 often = survivors(&often);
             }
             prop_assert_eq!(often, survivors(&all));
+        }
+
+        /// What an update is kept for is kept besides: nothing else changes.
+        #[test]
+        fn updates_take_no_place(
+            all in snapshots(), newest in 1..12_u32, daily in 0..9_u32, weekly in 0..6_u32, updates in 0..6_u32,
+        ) {
+            let now = MONDAY + 70 * DAY_MS;
+            let without = decide(keep(newest, daily, weekly), &all, now);
+            let mut with = decide(keep(newest, daily, weekly).with_updates(updates), &all, now);
+            let is = |why: &Why| matches!(why, Why::Update(_));
+            let taken = with.iter().flatten().filter(|why| is(why)).count();
+            prop_assert!(taken <= updates as usize + 1);
+            for why in &mut with {
+                why.retain(|why| !is(why));
+            }
+            prop_assert_eq!(with, without);
         }
 
         #[test]

@@ -1,0 +1,79 @@
+/** Updates of OpenClaw, as the snapshots of this machine tell them. Pure. */
+import type { SnapshotInfo } from '../../index.js';
+import { BackupError } from '../errors.js';
+
+/** An update, or a way back, and the last snapshot before it. */
+export interface Update {
+  readonly from: string;
+  readonly to: string;
+  /** The id of the last snapshot of the old version. */
+  readonly snapshot: string;
+  /** When that was made, ISO 8601. */
+  readonly createdAt: string;
+}
+
+/** What is looked at of a snapshot. */
+type Seen = Pick<SnapshotInfo, 'id' | 'kind' | 'thisMachine' | 'createdAt' | 'hostVersion' | 'problem'>;
+
+/**
+ * The updates of this machine, oldest first. `installed` is the version that is here now: the last update may have made no
+ * snapshot yet.
+ */
+export function updatesIn(snapshots: readonly Seen[], installed?: string): Update[] {
+  const updates: Update[] = [];
+  let last: (Seen & { readonly hostVersion: string }) | undefined;
+  for (const one of snapshots) {
+    const { hostVersion, kind, thisMachine, problem } = one;
+    if (!thisMachine || kind === 'safety' || hostVersion === undefined || problem !== undefined) continue;
+    if (last !== undefined && last.hostVersion !== hostVersion) updates.push(between(last, hostVersion));
+    last = { ...one, hostVersion };
+  }
+  if (last !== undefined && installed !== undefined && last.hostVersion !== installed) {
+    updates.push(between(last, installed));
+  }
+  return updates;
+}
+
+function between(last: Seen & { readonly hostVersion: string }, to: string): Update {
+  return { from: last.hostVersion, to, snapshot: last.id, createdAt: last.createdAt };
+}
+
+/** "before the update 2026.9.5 to 2026.9.6". */
+export function tellUpdate({ from, to }: Pick<Update, 'from' | 'to'>): string {
+  return `before the update ${from} to ${to}`;
+}
+
+/** Where an update is undone to. */
+export interface Target {
+  readonly version: string;
+  readonly snapshot: string;
+  readonly createdAt: string;
+}
+
+/**
+ * The snapshot to go back to: the last one before the update to `installed`, or, with a version, the newest of that version,
+ * which may be what was saved when an update was undone.
+ *
+ * @throws {BackupError} B2_SNAPSHOT_NOT_FOUND, which names what there is
+ */
+export function targetOf(snapshots: readonly Seen[], installed: string, wanted?: string): Target {
+  const known = snapshots.filter(
+    (one): one is Seen & { readonly hostVersion: string } =>
+      one.thisMachine && one.hostVersion !== undefined && one.problem === undefined,
+  );
+  const found =
+    wanted === undefined
+      ? known.findLast(({ hostVersion, kind }) => hostVersion !== installed && kind !== 'safety')
+      : known.findLast(({ hostVersion }) => hostVersion === wanted);
+  if (found !== undefined) {
+    return { version: found.hostVersion, snapshot: found.id, createdAt: found.createdAt };
+  }
+  const versions = [...new Set(known.map(({ hostVersion }) => hostVersion))];
+  throw new BackupError(
+    `there is no snapshot of this machine of ${wanted === undefined ? `an OpenClaw before ${installed}` : `OpenClaw ${wanted}`}` +
+      (versions.length === 0
+        ? '; no snapshot says which version made it'
+        : `; there are some of ${versions.join(', ')}`),
+    { code: 'B2_SNAPSHOT_NOT_FOUND' },
+  );
+}
