@@ -3,7 +3,7 @@
  * a {@linkcode BootJob} from its standard input, and answers with one line. When the input ends, all of it ends.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -12,6 +12,7 @@ import { PID_FILE } from './common.js';
 import { compare } from './compare.js';
 import { command, endAll, environment, TrialGateway } from './gateway.js';
 import { type Agent, privateFolder, rawConfig, relocate, trialConfig, writeConfig } from './prepare.js';
+import { open } from './sqlite.js';
 import { agentsIn, type Found, jobsIn, memoryIn, SHARED, sessionsOf } from './state.js';
 import type { BootAnswer, BootJob, Expected, ExpectedSession } from './types.js';
 
@@ -29,6 +30,9 @@ export async function boot(job: BootJob): Promise<BootAnswer> {
   const restored = join(state, 'openclaw.json');
   const port = await freePort();
   const token = randomBytes(24).toString('hex');
+  await copyShared(job);
+  // Before OpenClaw makes a database that is not there.
+  const { sessions, jobs } = await databasesOf(state, problems);
   const [configured, shared] = await Promise.all([
     agentsOf(job, restored, port),
     preflight(job, restored, port),
@@ -36,7 +40,8 @@ export async function boot(job: BootJob): Promise<BootAnswer> {
   if (shared !== undefined) problems.push(shared);
   if (typeof configured === 'string') return failed(configured);
   const agents = configured.map(({ id }) => id);
-  const { sessions, jobs } = await databasesOf(state, agents, problems);
+  const unnamed = agentsIn(state).filter((agent) => !agents.includes(agent));
+  problems.push(...unnamed.map((agent) => `the configuration does not name the agent ${agent}`));
   const config = join(job.folder, 'openclaw.json');
   writeConfig(config, trialConfig(configured, rawConfig(restored, job.openclaw), job, { port, token }));
 
@@ -76,12 +81,29 @@ async function agentsOf(job: BootJob, config: string, port: number): Promise<rea
   if (code === 0 && Array.isArray(answer)) return answer as Agent[];
   const { error, issues = [] } = (answer ?? {}) as Refusal;
   const message = error?.message ?? `it ended with ${code}`;
-  return `OpenClaw refuses the configuration: ${[message, ...issues.map(({ path, message }) => `${path}: ${message}`)].join('; ')}`;
+  return `OpenClaw refuses what was restored: ${[message, ...issues.map(({ path, message }) => `${path}: ${message}`)].join('; ')}`;
 }
+
+/** Copies the shared database, at rest and without logs, as OpenClaw wants one that it compares with its schema. */
+async function copyShared(job: BootJob): Promise<void> {
+  const original = join(job.roots[0]?.to ?? job.folder, SHARED);
+  if (!existsSync(original)) return;
+  const copy = copyOfShared(job);
+  copyFileSync(original, copy);
+  const database = await open(copy);
+  try {
+    database.exec('PRAGMA journal_mode = DELETE');
+  } finally {
+    database.close();
+  }
+}
+
+const copyOfShared = (job: BootJob): string =>
+  join(privateFolder(job.folder, 'preflight'), 'openclaw.sqlite');
 
 /** Has OpenClaw compare the shared database with its schema. */
 async function preflight(job: BootJob, config: string, port: number): Promise<string | undefined> {
-  const database = join(job.roots[0]?.to ?? job.folder, SHARED);
+  const database = copyOfShared(job);
   if (!existsSync(database)) return undefined;
   const env = environment(job, config, port);
   const { code, out } = await command(job, env, ['database', 'preflight', database, '--json']);
@@ -97,15 +119,10 @@ interface Refusal {
 }
 
 /** What the databases say must be there. Contradictions in them are problems. */
-async function databasesOf(
-  state: string,
-  agents: readonly string[],
-  problems: string[],
-): Promise<Pick<Expected, 'sessions' | 'jobs'>> {
+async function databasesOf(state: string, problems: string[]): Promise<Pick<Expected, 'sessions' | 'jobs'>> {
   const withDatabase = agentsIn(state);
   const sessions: ExpectedSession[] = [];
   for (const agent of withDatabase) {
-    if (!agents.includes(agent)) problems.push(`the configuration does not name the agent ${agent}`);
     const found = await looked(`the database of the agent ${agent}`, problems, () =>
       sessionsOf(state, agent),
     );
