@@ -233,8 +233,6 @@ describe('a new machine', () => {
     expect(
       host.events.filter((event) => event.text.includes('no route') && event.text.includes('autoRestore')),
     ).toHaveLength(1);
-    // Whether it is new nobody knows: the bucket cannot be asked.
-    expect(text(host)).not.toContain('This machine is new');
     // That must not be the agent who passes the news on.
     const heartbeat = host.api.runtime?.system?.requestHeartbeat;
     expect(heartbeat).not.toHaveBeenCalled();

@@ -1,6 +1,5 @@
 /** The small parts of the page: what a path is, when something was, two columns, HTML. */
 import { describe, expect, it } from 'vitest';
-import { MOST, Tally } from '../ts/plugin/page/contents.ts';
 import { html, lines } from '../ts/plugin/page/html.ts';
 import { pairsOf } from '../ts/plugin/page/side.ts';
 import { inWords, thingAt } from '../ts/plugin/page/things.ts';
@@ -41,34 +40,6 @@ describe('what a path is', () => {
     [['agents/main/agent/openclaw-agent.sqlite'], 2, 'conversations of main and 1 more file'],
   ])('in words: %j of %i', (paths, files, words) => {
     expect(inWords(paths, files)).toBe(words);
-  });
-});
-
-describe('what is in a snapshot', () => {
-  const entry = (path: string, bytes: number, kind = 'file') => ({
-    path,
-    bytes,
-    kind,
-    mode: 0o600,
-    modifiedAt: '',
-    database: false,
-  });
-
-  it('is counted by parts, conversations by agent, and the largest files are named', () => {
-    const tally = new Tally();
-    tally.add([entry('openclaw.json', 5), entry('workspace', 0, 'directory')]);
-    tally.add(['work', 'main'].map((agent) => entry(`agents/${agent}/agent/openclaw-agent.sqlite`, 9)));
-    const many = Array.from({ length: 350 }, (_, at) => entry(`workspace/${at}`, (at * 7) % 350));
-    for (const one of many) tally.add([one]);
-    const contents = tally.contents();
-    expect(contents.map(({ name, files, bytes }) => [name, files, bytes])).toEqual([
-      ['Conversations of main', 1, 9],
-      ['Conversations of work', 1, 9],
-      ['Workspace', 350, many.reduce((sum, { bytes }) => sum + bytes, 0)],
-      ['Configuration', 1, 5],
-    ]);
-    const largest = many.map(({ bytes }) => bytes).sort((a, b) => b - a);
-    expect(contents[2]?.entries.map(({ bytes }) => bytes)).toEqual(largest.slice(0, MOST));
   });
 });
 

@@ -38,7 +38,7 @@ import type {
 import { toBackupError } from './errors.js';
 import { createIsolate, type RunIsolated } from './isolate.js';
 import { type LoadNative, loadNative, type NativeModule } from './native.js';
-import { findOpenClaw } from './openclaw.js';
+import { findOpenClaw, openClawVersion } from './openclaw.js';
 import { harmless, type Operation, underSignal } from './operation.js';
 
 /** What `readHostConfig` finds in an `openclaw.json`. */
@@ -171,14 +171,19 @@ export function createEngine({
     return underSignal(signal, new native.CancelHandle(), (cancel) => run(native, cancel));
   }
 
-  const asking = (settings: Settings): Settings => ({ openclaw: find(), ...settings });
+  const asking = (settings: Settings): Settings => ({ openclaw: find(), ...knowing(settings) });
+  // Inside OpenClaw it says itself which version it is.
+  const knowing = (settings: Settings): Settings => {
+    const hostVersion = openClawVersion(find());
+    return hostVersion === undefined ? settings : { hostVersion, ...settings };
+  };
 
   return {
     load: async () => {
       await load();
     },
     push: (settings, options = {}, operation = {}) =>
-      runIsolated({ op: 'push', settings, options }, operation),
+      runIsolated({ op: 'push', settings: knowing(settings), options }, operation),
     prune: (settings, options, operation = {}) => runIsolated({ op: 'prune', settings, options }, operation),
     plan: (settings, operation = {}) => runIsolated({ op: 'plan', settings }, operation),
     list: (settings, operation = {}) => here(operation, (native, cancel) => native.list(settings, cancel)),

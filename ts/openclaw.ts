@@ -35,6 +35,18 @@ export function findOpenClaw({
   return [];
 }
 
+/** The version of an OpenClaw, by how it is called; undefined where it does not say. */
+export function openClawVersion([, entry]: readonly string[]): string | undefined {
+  if (entry === undefined) return undefined;
+  try {
+    const text = readFileSync(join(dirname(realpathSync(entry)), 'package.json'), 'utf8');
+    const { name, version } = JSON.parse(text) as { name?: unknown; version?: unknown };
+    return name === 'openclaw' && typeof version === 'string' ? version : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The entry of the package `openclaw` that a file belongs to. */
 function entryOf(file: string): string | undefined {
   try {

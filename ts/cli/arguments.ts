@@ -78,6 +78,7 @@ const OWN: Readonly<Record<Topic, readonly OptionName[]>> = {
     'allow-unauthenticated',
   ],
   undo: ['dry-run', 'yes', 'plan'],
+  'undo-update': ['to', 'dry-run', 'yes'],
   prune: ['dry-run', 'more-than-half'],
   verify: ['read-data', 'sample', 'as-of'],
   drill: ['boot'],
@@ -174,6 +175,8 @@ function commandOf(name: Topic, values: Values, rest: readonly string[]): Comman
     }
     case 'restore':
       return restoreOf(values, rest[0]);
+    case 'undo-update':
+      return { name, to: nonEmpty(values, 'to'), ...agreedOf(values) };
     case 'undo':
       return { name, ...agreedOf(values) };
     case 'diff': {

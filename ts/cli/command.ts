@@ -61,6 +61,13 @@ export type Command =
   | { readonly name: 'resume' }
   | { readonly name: 'discard' }
   | ({ readonly name: 'undo' } & Agreed)
+  | {
+      readonly name: 'undo-update';
+      /** A version of OpenClaw. */
+      readonly to: string | undefined;
+      readonly dryRun: boolean;
+      readonly yes: boolean;
+    }
   | ({
       readonly name: 'diff';
       readonly from: string;

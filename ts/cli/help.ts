@@ -15,6 +15,7 @@ Commands:
   history FILE       show the versions of a file over all snapshots
   restore SNAPSHOT   roll the state back, or restore into an empty directory
   undo               take the last rollback back
+  undo-update        go back to the OpenClaw of before an update, and its state
   prune              delete snapshots that are not kept any more
   verify             check that every snapshot can be restored
   drill              restore the newest snapshot for a trial, and remove it

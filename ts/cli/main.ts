@@ -35,6 +35,7 @@ import { setup } from './setup.js';
 import { show } from './show.js';
 import { status } from './status.js';
 import { undelete } from './undelete.js';
+import { undoTheUpdate } from './undo-update.js';
 import { unlocking } from './unlock.js';
 import { verify } from './verify.js';
 
@@ -86,7 +87,13 @@ export async function main(argv: readonly string[], deps: CliDeps): Promise<numb
 }
 
 /** Commands that back up, or prove a backup, and so need a secret of this machine's own. Others can do with a code. */
-const OWN_SECRET: ReadonlySet<WorkCommand['name']> = new Set(['push', 'rollback', 'undo', 'drill']);
+const OWN_SECRET: ReadonlySet<WorkCommand['name']> = new Set([
+  'push',
+  'rollback',
+  'undo',
+  'undo-update',
+  'drill',
+]);
 
 /**
  * Commands that read backups or bring them back. A bad edit of OpenClaw's configuration must not keep them from working:
@@ -194,6 +201,8 @@ function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
       return discard(context);
     case 'undo':
       return undo(context, command);
+    case 'undo-update':
+      return undoTheUpdate(context, command);
     case 'prune':
       return prune(context, command);
     case 'forget':

@@ -194,6 +194,26 @@ changed. It is a rollback itself, and can be undone.
 Examples:
   b2-backup undo
 `,
+  'undo-update': `Undo an update of OpenClaw: the old version comes back, with the
+state that it left.
+
+Usage: b2-backup undo-update [--to VERSION] [--dry-run] [--yes]
+
+It stops the gateway, installs the old version by npm (or tells you the command
+and waits), restores the last snapshot before the update, starts the gateway,
+and waits until it is ready. What is there is saved first. It needs neither a
+gateway that starts nor the plugin. If it is cut off, run it again: it goes on.
+
+  --to VERSION  the version to go back to, or forward to again; otherwise the
+                one before the last update
+  --dry-run     only tell what would be done
+  -y, --yes     do it without asking
+
+Examples:
+  b2-backup undo-update --dry-run
+  b2-backup undo-update
+  b2-backup undo-update --to 2026.9.6
+`,
   prune: `Delete snapshots of this machine that are not kept any more, and free their
 space.
 
@@ -234,8 +254,8 @@ Examples:
   b2-backup verify --read-data
   b2-backup verify --sample 5%
 `,
-  drill: `Restore this machine's newest snapshot for a trial, look it through, and remove
-it.
+  drill: `Restore this machine's newest snapshot for a trial, look it through, and
+remove it.
 
 Usage: b2-backup drill [--boot]
 

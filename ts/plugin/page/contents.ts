@@ -18,50 +18,27 @@ export const MOST = 100;
 
 const ORDER = Object.keys(PARTS);
 
-/** Counts what is in a snapshot, a part of its entries at a time: there may be hundreds of thousands. */
-export class Tally {
-  readonly #found = new Map<string, { part: Part; files: number; bytes: number; largest: Largest }>();
-
-  add(entries: readonly ShownEntry[]): void {
-    for (const { kind, path, bytes, database } of entries) {
-      if (kind !== 'file') continue;
-      const { part, agent } = thingAt(path);
-      const name =
-        part === 'conversations' && agent !== undefined ? `${PARTS[part]} of ${agent}` : PARTS[part];
-      const content = this.#found.get(name) ?? { part, files: 0, bytes: 0, largest: new Largest() };
-      content.files += 1;
-      content.bytes += bytes;
-      content.largest.add({ path, bytes, database });
-      this.#found.set(name, content);
-    }
+/** The parts of a snapshot in their order, conversations by agent. */
+export function contentsOf(entries: readonly ShownEntry[]): Content[] {
+  const found = new Map<string, { part: Part; name: string; all: ShownEntry[] }>();
+  for (const entry of entries) {
+    if (entry.kind !== 'file') continue;
+    const { part, agent } = thingAt(entry.path);
+    const name = part === 'conversations' && agent !== undefined ? `${PARTS[part]} of ${agent}` : PARTS[part];
+    const content = found.get(name) ?? { part, name, all: [] };
+    content.all.push(entry);
+    found.set(name, content);
   }
-
-  /** The parts in their order, conversations by agent. */
-  contents(): Content[] {
-    return [...this.#found]
-      .map(([name, { part, files, bytes, largest }]) => ({
-        part,
-        name,
-        files,
-        bytes,
-        entries: largest.entries(),
-      }))
-      .toSorted((a, b) => ORDER.indexOf(a.part) - ORDER.indexOf(b.part) || (a.name < b.name ? -1 : 1));
-  }
-}
-
-type Entry = Content['entries'][number];
-
-/** The largest of many. */
-class Largest {
-  #kept: Entry[] = [];
-
-  add(entry: Entry): void {
-    this.#kept.push(entry);
-    if (this.#kept.length >= 2 * MOST) this.#kept = this.entries();
-  }
-
-  entries(): Entry[] {
-    return this.#kept.toSorted((a, b) => b.bytes - a.bytes).slice(0, MOST);
-  }
+  return [...found.values()]
+    .toSorted((a, b) => ORDER.indexOf(a.part) - ORDER.indexOf(b.part) || (a.name < b.name ? -1 : 1))
+    .map(({ part, name, all }) => ({
+      part,
+      name,
+      files: all.length,
+      bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
+      entries: all
+        .toSorted((a, b) => b.bytes - a.bytes)
+        .slice(0, MOST)
+        .map(({ path, bytes, database }) => ({ path, bytes, database })),
+    }));
 }

@@ -1,5 +1,4 @@
 /** Everything that the page looks at: what the gateway remembers, and what the bucket said. */
-import { setImmediate } from 'node:timers/promises';
 import type { HistoryReport, ListReport, Settings, StatusReport } from '../../../index.js';
 import { type Engine, LIVE } from '../../engine.js';
 import type { BackupError } from '../../errors.js';
@@ -8,7 +7,7 @@ import type { Clock } from '../clock.js';
 import type { Record } from '../record.js';
 import type { GatewayStatus } from '../status.js';
 import { standingFailure } from '../tell.js';
-import { type Content, Tally } from './contents.js';
+import { type Content, contentsOf } from './contents.js';
 import { type Differences, differencesOf, withoutKeys } from './differences.js';
 import type { Facts } from './facts.js';
 import { Kept, type Looked, type Patience } from './kept.js';
@@ -43,9 +42,6 @@ const SNAPSHOT: Patience = { freshMs: Number.POSITIVE_INFINITY, waitMs: 2_000 };
 const PRESENT: Patience = { freshMs: 30_000, waitMs: 2_000 };
 /** So many answers are kept, and of each only what is shown: they take memory of the gateway. */
 const MOST = 8;
-
-/** Entries that are counted in one go. */
-const SLICE = 2_000;
 
 /** See above. */
 export class View {
@@ -82,16 +78,9 @@ export class View {
 
   /** What a snapshot holds, by parts. */
   snapshot(id: string): Promise<Looked<readonly Content[]>> {
-    return this.#lookInTurn(`show ${id}`, SNAPSHOT, async ({ engine, settings, signal }) => {
-      const { entries } = await engine.show(settings, { snapshot: id }, { signal });
-      const tally = new Tally();
-      for (let at = 0; at < entries.length; at += SLICE) {
-        tally.add(entries.slice(at, at + SLICE));
-        // The gateway has other things to do.
-        await setImmediate();
-      }
-      return tally.contents();
-    });
+    return this.#lookInTurn(`show ${id}`, SNAPSHOT, async ({ engine, settings, signal }) =>
+      contentsOf((await engine.show(settings, { snapshot: id }, { signal })).entries),
+    );
   }
 
   /** What differs between two snapshots, or one and the present (`live`); lines only of plain files of `workspace`. */

@@ -1,0 +1,306 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { RollbackPlan, RollbackReport } from '../index.js';
+import type { Engine } from '../ts/engine.ts';
+import { targetOf, tellUpdate, updatesIn } from '../ts/updates/history.ts';
+import { gatewayPid, portIn } from '../ts/updates/host.ts';
+import {
+  type Installation,
+  installationOf,
+  installCommand,
+  isVersion,
+  versionOf,
+} from '../ts/updates/install.ts';
+import { readJournal, writeJournal } from '../ts/updates/journal.ts';
+import { type Host, type UndoDeps, undoUpdate } from '../ts/updates/undo.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'b2-updates-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+const OLD = '2026.9.5';
+const NEW = '2026.9.6';
+
+function snapshot(id: string, hostVersion?: string, more: object = {}) {
+  const one = { id, kind: 'regular', thisMachine: true, createdAt: `2026-02-${id}T00:00:00Z` };
+  return { ...one, ...(hostVersion === undefined ? {} : { hostVersion }), ...more };
+}
+
+describe('the updates of a machine', () => {
+  const all = [
+    snapshot('01', OLD),
+    snapshot('02', OLD),
+    snapshot('03'),
+    snapshot('04', NEW),
+    snapshot('05', OLD, { thisMachine: false }),
+    snapshot('06', NEW, { kind: 'safety' }),
+    snapshot('07', OLD),
+  ];
+
+  it('are those between two of its snapshots, and the one that has none yet', () => {
+    expect(updatesIn(all).map((update) => [update.snapshot, tellUpdate(update)])).toEqual([
+      ['02', 'before the update 2026.9.5 to 2026.9.6'],
+      ['04', 'before the update 2026.9.6 to 2026.9.5'],
+    ]);
+    expect(updatesIn(all.slice(0, 2), NEW)).toMatchObject([{ snapshot: '02', from: OLD, to: NEW }]);
+    expect(updatesIn(all.slice(0, 2), OLD)).toEqual([]);
+  });
+
+  it('are undone to the last snapshot before', () => {
+    expect(targetOf(all.slice(0, 4), NEW)).toMatchObject({ version: OLD, snapshot: '02' });
+    // What was saved when an update was undone is the newest of that version.
+    expect(targetOf(all, OLD, NEW)).toMatchObject({ version: NEW, snapshot: '06' });
+    expect(() => targetOf(all, NEW, '2026.8.1')).toThrow(
+      /no snapshot .* of OpenClaw 2026\.8\.1; .*2026\.9\.5, 2026\.9\.6/,
+    );
+    expect(() => targetOf([snapshot('01')], NEW)).toThrow(/no snapshot says which version/);
+  });
+});
+
+describe('an installation', () => {
+  function npmGlobal(version = OLD): Installation {
+    const prefix = join(dir, 'prefix');
+    const folder = join(prefix, 'lib', 'node_modules', 'openclaw');
+    mkdirSync(join(folder, 'dist'), { recursive: true });
+    mkdirSync(join(prefix, 'bin'));
+    writeFileSync(join(folder, 'openclaw.mjs'), '');
+    const manifest = { name: 'openclaw', version, bin: { openclaw: 'openclaw.mjs' } };
+    writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
+    symlinkSync(join(folder, 'openclaw.mjs'), join(prefix, 'bin', 'openclaw'));
+    return installationOf([process.execPath, join(prefix, 'bin', 'openclaw')]);
+  }
+
+  it('by npm is known by where it lies, and is changed by the npm of its Node', () => {
+    const found = npmGlobal();
+    expect(found).toMatchObject({ kind: 'npm', prefix: join(dir, 'prefix') });
+    expect(found.npm).toMatch(/npm-cli\.js$/);
+    expect(versionOf(found)).toBe(OLD);
+    expect(installCommand(found, NEW)).toBe(`npm install -g --prefix ${dir}/prefix openclaw@${NEW}`);
+  });
+
+  it('that is half there is none', () => {
+    const found = npmGlobal();
+    rmSync(join(found.folder, 'dist'), { recursive: true });
+    expect(versionOf(found)).toBeUndefined();
+    rmSync(found.folder, { recursive: true });
+    expect(versionOf(found)).toBeUndefined();
+  });
+
+  it('of another kind is changed by whoever installed it', () => {
+    const folder = join(dir, 'src', 'openclaw');
+    mkdirSync(join(folder, '.git'), { recursive: true });
+    writeFileSync(join(folder, 'openclaw.mjs'), '');
+    const found = installationOf([process.execPath, join(folder, 'openclaw.mjs')]);
+    expect(found.kind).toBe('git');
+    expect(installCommand(found, OLD)).toContain(`checkout v${OLD}`);
+  });
+
+  it('takes versions and nothing else', () => {
+    for (const right of ['2026.9.5', '2026.7.1-2', '2026.9.1-beta.1']) expect(isVersion(right)).toBe(true);
+    for (const wrong of ['latest', '', '2026.9.5; rm', '--x', '2026.9']) expect(isVersion(wrong)).toBe(false);
+  });
+});
+
+describe('the gateway', () => {
+  it('is known by its lock, while its process lives', () => {
+    expect(gatewayPid(dir)).toBeUndefined();
+    mkdirSync(join(dir, 'tmp', 'openclaw-0'), { recursive: true });
+    const lock = join(dir, 'tmp', 'openclaw-0', 'gateway.state.lock');
+    writeFileSync(lock, JSON.stringify({ pid: process.pid }));
+    expect(gatewayPid(dir)).toBe(process.pid);
+    writeFileSync(lock, JSON.stringify({ pid: 2 ** 22 + 1 }));
+    expect(gatewayPid(dir)).toBeUndefined();
+    writeFileSync(lock, 'x');
+    expect(gatewayPid(dir)).toBeUndefined();
+  });
+
+  it('listens where its configuration says', () => {
+    const file = join(dir, 'openclaw.json');
+    expect(portIn(file)).toBe(18789);
+    writeFileSync(file, '{"gateway":{"port":19001}}');
+    expect(portIn(file)).toBe(19001);
+  });
+});
+
+/** A made-up machine: what is installed, which state is there, and where the power fails. */
+class Machine {
+  version: string | undefined = NEW;
+  state = NEW;
+  gateway: string | undefined = NEW;
+  readonly said: string[] = [];
+  /** So many things happen until the power fails. */
+  left = Number.POSITIVE_INFINITY;
+  stops = true;
+  npm: string | undefined;
+  kind: Installation['kind'] = 'npm';
+  readonly done: string[] = [];
+
+  act(what: string): void {
+    if (this.left-- <= 0) throw new Error('the power failed');
+    this.done.push(what);
+  }
+
+  deps(attended = false): UndoDeps {
+    const installation: Installation = { kind: this.kind, folder: '/p/openclaw', node: '/n' };
+    const entries = (): RollbackPlan['entries'] =>
+      this.state === OLD ? [] : ([{ action: 'replace', path: 'openclaw.json' }] as never);
+    const engine = {
+      list: async () => ({ snapshots: [snapshot('01', OLD), snapshot('02', NEW)], warnings: [] }),
+      planRollback: async () => ({ entries: entries(), hash: 'h', warnings: [] }) as unknown as RollbackPlan,
+      recoverRollback: async () => report('nothing'),
+      rollBack: async (settings: { hostVersion?: string; openclaw?: string[] }) => {
+        // The old one is asked whether it takes what comes, and what is saved is the new one's.
+        expect(this.version).toBe(OLD);
+        expect(this.gateway).toBeUndefined();
+        expect(settings).toMatchObject({ hostVersion: NEW, openclaw: ['/n', '/p/openclaw/openclaw.mjs'] });
+        this.act('restore');
+        this.state = OLD;
+        return { ...report('applied'), safety: 'safety' };
+      },
+    } as unknown as Engine;
+    const host: Host = {
+      installation: () => installation,
+      version: () => this.version,
+      install: async (_, version) => {
+        if (this.npm !== undefined) return this.npm;
+        this.version = undefined;
+        this.act(`install ${version}`);
+        this.version = version;
+        return undefined;
+      },
+      running: () => (this.gateway === undefined ? undefined : 7),
+      stop: async () => {
+        this.act('stop');
+        if (this.stops) this.gateway = undefined;
+        return this.stops;
+      },
+      start: async () => {
+        this.act('start');
+        this.gateway = this.version;
+        return true;
+      },
+      ready: async () => this.gateway !== undefined && this.gateway === this.state,
+      calling: ({ node, folder }) => [node, `${folder}/openclaw.mjs`],
+    };
+    const settings = { stateDir: dir } as UndoDeps['settings'];
+    const say = (line: string): void => {
+      this.said.push(line);
+    };
+    return {
+      engine,
+      settings,
+      operation: {},
+      host,
+      say,
+      attended,
+      agree: async () => {},
+      lookMs: 1,
+      patienceMs: 3,
+    };
+  }
+}
+
+function report(outcome: string): RollbackReport {
+  return { outcome, failed: [], warnings: [] } as unknown as RollbackReport;
+}
+
+const AGAIN = { dryRun: false };
+
+describe('an undo of an update', () => {
+  it('stops, installs, restores and starts, in this order', async () => {
+    const machine = new Machine();
+    const done = await undoUpdate(machine.deps(), AGAIN);
+    expect(done).toMatchObject({ from: NEW, to: OLD, snapshot: '01', safety: 'safety', gateway: 'ready' });
+    expect(machine.done).toEqual(['stop', `install ${OLD}`, 'restore', 'start']);
+    expect(readJournal(dir)).toBeUndefined();
+  });
+
+  it('changes nothing when it only tells', async () => {
+    const machine = new Machine();
+    const intent = await undoUpdate(machine.deps(), { dryRun: true });
+    expect(intent).toMatchObject({ from: NEW, target: { version: OLD, snapshot: '01' }, running: true });
+    expect(machine.done).toEqual([]);
+    expect(readJournal(dir)).toBeUndefined();
+  });
+
+  it.each([0, 1, 2, 3])('goes on after the power failed at step %d', async (steps) => {
+    const machine = new Machine();
+    machine.left = steps;
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow('the power failed');
+    expect(readJournal(dir)).toBeDefined();
+    machine.left = Number.POSITIVE_INFINITY;
+    const done = await undoUpdate(machine.deps(), AGAIN);
+    expect(done).toMatchObject({ to: OLD, gateway: 'ready', safety: 'safety' });
+    expect([machine.version, machine.state, machine.gateway]).toEqual([OLD, OLD, OLD]);
+    expect(machine.done.filter((what) => what === 'restore')).toHaveLength(1);
+    expect(readJournal(dir)).toBeUndefined();
+  });
+
+  it.each([0, 1])('turns back where nothing was restored yet, after step %d', async (steps) => {
+    const machine = new Machine();
+    machine.left = steps;
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow('the power failed');
+    machine.left = Number.POSITIVE_INFINITY;
+    const done = await undoUpdate(machine.deps(), { to: NEW, dryRun: false });
+    expect(done).toMatchObject({ turnedBack: true });
+    expect([machine.version, machine.state]).toEqual([NEW, NEW]);
+    expect(readJournal(dir)).toBeUndefined();
+  });
+
+  it('does not turn back in the middle of a restore, and says how to', async () => {
+    const machine = new Machine();
+    machine.left = 2;
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow('the power failed');
+    await expect(undoUpdate(machine.deps(), { to: NEW, dryRun: false })).rejects.toThrow(/first finish it/);
+  });
+
+  it('says what npm said, and goes on once that is over', async () => {
+    const machine = new Machine();
+    machine.npm = 'ENOSPC';
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toMatchObject({
+      code: 'B2_HOST_REFUSES',
+      message: expect.stringMatching(/ENOSPC.*goes on from here.*--to 2026\.9\.6" turns back/),
+    });
+    machine.npm = undefined;
+    expect(await undoUpdate(machine.deps(), AGAIN)).toMatchObject({ to: OLD });
+  });
+
+  it('does not restore under a gateway that it cannot stop', async () => {
+    const machine = new Machine();
+    machine.stops = false;
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow(
+      /does not stop the gateway by itself \(process 7\)/,
+    );
+    expect([machine.version, machine.state]).toEqual([NEW, NEW]);
+    // Somebody does it.
+    machine.gateway = undefined;
+    expect(await undoUpdate(machine.deps(), AGAIN)).toMatchObject({ to: OLD, gateway: 'by-hand' });
+  });
+
+  it('tells the command and waits where npm did not install it', async () => {
+    const machine = new Machine();
+    machine.kind = 'pnpm';
+    const command = `pnpm add -g --allow-build=openclaw openclaw@${OLD}`;
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow(command);
+    const deps = machine.deps(true);
+    const say = (line: string): void => {
+      if (line.includes(command)) machine.version = OLD;
+    };
+    expect(await undoUpdate({ ...deps, say }, AGAIN)).toMatchObject({ to: OLD, gateway: 'ready' });
+  });
+
+  it('takes no word that is no version', async () => {
+    await expect(undoUpdate(new Machine().deps(), { to: 'latest', dryRun: false })).rejects.toMatchObject({
+      code: 'B2_USAGE',
+    });
+  });
+
+  it('does not guess where its journal is damaged', async () => {
+    writeJournal(dir, { step: 'restore' } as never);
+    await expect(undoUpdate(new Machine().deps(), AGAIN)).rejects.toMatchObject({ code: 'B2_IO' });
+  });
+});

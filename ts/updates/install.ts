@@ -1,0 +1,154 @@
+/** How the OpenClaw of this machine was installed, and how another version of it is. */
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { basename, delimiter, dirname, join } from 'node:path';
+import process from 'node:process';
+
+/** An installation. Written down, since a cut-off installation may leave nothing to find it by. */
+export interface Installation {
+  /** `npm`: by `npm install -g`. Others are changed by the user. */
+  readonly kind: 'npm' | 'pnpm' | 'bun' | 'git' | 'other';
+  /** The directory of the package. */
+  readonly folder: string;
+  /** Node, as it runs OpenClaw. */
+  readonly node: string;
+  /** Where npm installs to; for `npm`. */
+  readonly prefix?: string;
+  /** The program of npm, a JavaScript file; for `npm`. */
+  readonly npm?: string;
+}
+
+/** A version that npm takes, and nothing else: it becomes part of a command. */
+const VERSION = /^\d{4}\.\d{1,2}\.\d{1,3}(-[0-9A-Za-z.-]{1,40})?$/;
+/** How long npm may take, milliseconds. */
+const PATIENCE_MS = 20 * 60_000;
+/** So much of what npm says goes into a message, characters. */
+const TAIL_CHARS = 1_000;
+/** The first npm that asks which packages may run scripts: 11.16. */
+const ASKS = [11, 16] as const;
+
+/** Whether it is a version of OpenClaw. */
+export function isVersion(text: string): boolean {
+  return VERSION.test(text);
+}
+
+/** Looks at an installation: `openclaw` is how it is called, program and first argument. */
+export function installationOf([node = process.execPath, entry = '']: readonly string[]): Installation {
+  const folder = dirname(realpathSync(entry));
+  const modules = dirname(folder);
+  if (existsSync(join(folder, '.git'))) return { kind: 'git', folder, node };
+  if (folder.includes('/.pnpm/') || modules.includes('/pnpm/')) return { kind: 'pnpm', folder, node };
+  if (folder.includes('/.bun/')) return { kind: 'bun', folder, node };
+  const windows = process.platform === 'win32';
+  const prefix = windows ? dirname(modules) : dirname(dirname(modules));
+  const global = basename(modules) === 'node_modules' && (windows || basename(dirname(modules)) === 'lib');
+  // The Node beside it runs it; its npm is the one that installed it.
+  const beside = join(prefix, windows ? 'node.exe' : join('bin', 'node'));
+  const own = existsSync(beside) ? beside : node;
+  const npm = npmOf(own);
+  if (!global || npm === undefined) return { kind: 'other', folder, node: own };
+  return { kind: 'npm', folder, node: own, prefix, npm };
+}
+
+/** The npm that comes with a Node, or one in the `PATH`. */
+function npmOf(node: string): string | undefined {
+  const home = dirname(realpathSync(node));
+  const beside = [join(home, '..', 'lib', 'node_modules'), join(home, 'node_modules')];
+  const program = join('npm', 'bin', 'npm-cli.js');
+  const own = beside.map((modules) => join(modules, program)).find((path) => existsSync(path));
+  if (own !== undefined) return own;
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const found = folder === '' ? '' : join(folder, 'npm');
+    if (found !== '' && existsSync(found)) {
+      const real = realpathSync(found);
+      if (real.endsWith('npm-cli.js')) return real;
+    }
+  }
+  return undefined;
+}
+
+/** The version that is there; undefined where there is none, or half of one. */
+export function versionOf({ folder }: Pick<Installation, 'folder'>): string | undefined {
+  try {
+    const { name, version, bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+      name?: unknown;
+      version?: unknown;
+      bin?: { openclaw?: unknown };
+    };
+    const whole =
+      name === 'openclaw' &&
+      typeof bin?.openclaw === 'string' &&
+      existsSync(join(folder, bin.openclaw)) &&
+      existsSync(join(folder, 'dist'));
+    return whole && typeof version === 'string' ? version : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** How OpenClaw is called. */
+export function calling({ node, folder }: Installation): string[] {
+  return [node, join(folder, 'openclaw.mjs')];
+}
+
+/** The command that installs a version, for people. */
+export function installCommand({ kind, folder, prefix }: Installation, version: string): string {
+  switch (kind) {
+    case 'npm':
+      return `npm install -g --prefix ${prefix} openclaw@${version}`;
+    case 'pnpm':
+      return `pnpm add -g --allow-build=openclaw openclaw@${version}`;
+    case 'bun':
+      return `bun add -g --trust openclaw@${version}`;
+    case 'git':
+      return `git -C ${folder} checkout v${version} && cd ${folder} && pnpm install && pnpm build`;
+    case 'other':
+      return `install openclaw@${version} in place of ${folder}, by whatever installed that one (for a container: its image)`;
+  }
+}
+
+/** Installs a version by npm. Says what npm said where it did not work. Can be repeated. */
+export async function install(installation: Installation, version: string): Promise<string | undefined> {
+  const { node, npm, prefix, folder } = installation;
+  if (npm === undefined || prefix === undefined) return 'it was not installed by npm';
+  const env = { ...process.env, PATH: [dirname(node), process.env['PATH']].join(delimiter) };
+  const told = await run(node, [npm, '--version'], env);
+  const [major = 0, minor = 0] = told.out.trim().split('.').map(Number);
+  const asks = major > ASKS[0] || (major === ASKS[0] && minor >= ASKS[1]);
+  const args = [
+    ...[npm, 'install', '--global', '--prefix', prefix, '--no-audit', '--no-fund', '--loglevel=error'],
+    ...(asks ? ['--allow-scripts=openclaw'] : []),
+    `openclaw@${version}`,
+  ];
+  // What an npm that was killed moved away is in the way of the next one.
+  sweep(folder);
+  const { code, out } = await run(node, args, env);
+  if (code === 0 && versionOf(installation) === version) return undefined;
+  return code === 0
+    ? `npm says that it is installed, and it is not in ${folder}`
+    : out.trim().slice(-TAIL_CHARS);
+}
+
+function sweep(folder: string): void {
+  const modules = dirname(folder);
+  if (!existsSync(modules)) return;
+  for (const name of readdirSync(modules)) {
+    if (name.startsWith(`.${basename(folder)}-`))
+      rmSync(join(modules, name), { recursive: true, force: true });
+  }
+}
+
+/** Runs a program to its end, and gives what it said. */
+export function run(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+  timeout = PATIENCE_MS,
+): Promise<{ readonly code: number; readonly out: string }> {
+  return new Promise((resolve) => {
+    execFile(program, [...args], { env, timeout, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;
+      resolve({ code, out: `${stdout}${stderr}` });
+    });
+  });
+}

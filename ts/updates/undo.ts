@@ -1,0 +1,314 @@
+/**
+ * Undoes an update of OpenClaw: the old version is installed and the state that it left is restored, as one undertaking that can
+ * be cut off anywhere. What comes first is what can be tried again without harm: an old OpenClaw refuses a newer state, and
+ * changes nothing of it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RollbackPlan, RollbackReport, Settings } from '../../index.js';
+import type { Engine } from '../engine.js';
+import { BackupError } from '../errors.js';
+import type { Operation } from '../operation.js';
+import { type Target, targetOf } from './history.js';
+import { type Installation, installCommand, isVersion } from './install.js';
+import { type Journal, readJournal, removeJournal, type Step, writeJournal } from './journal.js';
+
+/** How long a gateway may take to be ready, or somebody to stop it or to install something, milliseconds. */
+const PATIENCE_MS = 10 * 60_000;
+/** How often it is looked, milliseconds. */
+const LOOK_MS = 1_000;
+
+/** OpenClaw on this machine. */
+export interface Host {
+  /** The installation; undefined where there is none. */
+  installation(): Installation | undefined;
+  /** The version that is there; undefined for none, or half of one. */
+  version(installation: Installation): string | undefined;
+  /** Installs a version; says why it did not. */
+  install(installation: Installation, version: string): Promise<string | undefined>;
+  /** The process of the gateway; undefined where none runs. */
+  running(): number | undefined;
+  /** Has the service manager stop and start it; false where that does nothing. */
+  stop(installation: Installation): Promise<boolean>;
+  start(installation: Installation): Promise<boolean>;
+  /** Whether it is ready for work. */
+  ready(): Promise<boolean>;
+  /** How it is called. */
+  calling(installation: Installation): string[];
+}
+
+/** What an undo works with. */
+export interface UndoDeps {
+  readonly engine: Engine;
+  readonly settings: Settings;
+  readonly operation: Operation;
+  readonly host: Host;
+  /** Tells the user what happens, or what to do. */
+  say(line: string): void;
+  /** Whether somebody is there who can do what is asked for. */
+  readonly attended: boolean;
+  /** Whether the user agrees to all that; not asked when an undo goes on that was agreed to. */
+  agree(intent: Intent): Promise<void>;
+  readonly lookMs?: number;
+  readonly patienceMs?: number;
+}
+
+/** What would be done. */
+export interface Intent {
+  readonly from: string;
+  readonly target: Target;
+  readonly installation: Installation;
+  readonly running: boolean;
+  readonly plan: RollbackPlan;
+}
+
+/** What was done. */
+export interface UndoReport {
+  readonly from: string;
+  readonly to: string;
+  readonly snapshot: string;
+  /** What was there before; not set where nothing had to be restored. */
+  readonly safety?: string;
+  /** `ready`, `by-hand` (whoever started the gateway has to start it again), or `not-running` (it did not run before). */
+  readonly gateway: 'ready' | 'by-hand' | 'not-running';
+  /** Whether an undo that had begun was given up, and the version that it left is there again. */
+  readonly turnedBack: boolean;
+  readonly failed: RollbackReport['failed'];
+  readonly warnings: readonly string[];
+}
+
+/** What is asked for. */
+export interface UndoRequest {
+  /** The version to go back to; the one before the last update when not set. */
+  readonly to?: string | undefined;
+  /** Whether only the intent is wanted. */
+  readonly dryRun: boolean;
+}
+
+/**
+ * Undoes an update, or goes on with what was cut off.
+ *
+ * @throws {BackupError} B2_HOST_REFUSES where OpenClaw, or who installs it, does not do what it should; the same command goes
+ * on. B2_SNAPSHOT_NOT_FOUND, B2_USAGE, and those of a rollback
+ */
+export async function undoUpdate(deps: UndoDeps, request: UndoRequest): Promise<UndoReport | Intent> {
+  const { to, dryRun } = request;
+  if (to !== undefined && !isVersion(to)) {
+    throw new BackupError(`--to takes a version of OpenClaw, such as 2026.9.5, not "${to}"`, {
+      code: 'B2_USAGE',
+    });
+  }
+  const open = readJournal(deps.settings.stateDir);
+  if (open !== undefined) return goOn(deps, open, request);
+  const intent = await intentOf(deps, to);
+  if (dryRun) return intent;
+  await deps.agree(intent);
+  const { from, target, installation, running } = intent;
+  const journal: Journal = {
+    ...{ step: 'stop', from, to: target.version, snapshot: target.snapshot },
+    ...{ installation, ran: running, service: false },
+  };
+  writeJournal(deps.settings.stateDir, journal);
+  return new Undo(deps, journal).run();
+}
+
+async function intentOf(
+  { engine, settings, operation, host }: UndoDeps,
+  to: string | undefined,
+): Promise<Intent> {
+  const installation = host.installation();
+  const from = installation === undefined ? undefined : host.version(installation);
+  if (installation === undefined || from === undefined) {
+    throw new BackupError(
+      'OpenClaw was not found here, or is only half installed: run this with the Node that OpenClaw runs on, and with openclaw in the PATH',
+      { code: 'B2_HOST_REFUSES' },
+    );
+  }
+  const { snapshots } = await engine.list(settings, operation);
+  const target = targetOf(snapshots, from, to);
+  if (target.version === from) {
+    throw new BackupError(
+      `OpenClaw ${from} is what is installed; "b2-backup restore ${target.snapshot}" brings its state back`,
+      { code: 'B2_USAGE' },
+    );
+  }
+  const plan = await engine.planRollback(settings, { snapshot: target.snapshot }, operation);
+  return { from, target, installation, running: host.running() !== undefined, plan };
+}
+
+function goOn(deps: UndoDeps, open: Journal, { to, dryRun }: UndoRequest): Promise<UndoReport> {
+  const { from, to: old, step } = open;
+  if (dryRun) {
+    throw new BackupError(
+      `the undo of the update ${old} to ${from} was cut off: "b2-backup undo-update" goes on with it (${step})`,
+      { code: 'B2_USAGE' },
+    );
+  }
+  if (to === undefined || to === old) {
+    deps.say(`Going on with the undo of the update ${old} to ${from}, which was cut off.`);
+    return new Undo(deps, open).run();
+  }
+  if (to === from && (step === 'stop' || step === 'install')) {
+    deps.say(`Turning back: nothing of the state was changed, ${from} is installed again.`);
+    return new Undo(deps, open).turnBack();
+  }
+  throw new BackupError(
+    `the undo of the update ${old} to ${from} was cut off while the state was restored: first finish it with ` +
+      `"b2-backup undo-update"; after that "b2-backup undo-update --to ${from}" brings ${from} back`,
+    { code: 'B2_USAGE' },
+  );
+}
+
+/** One that runs. */
+class Undo {
+  readonly #deps: UndoDeps;
+  #journal: Journal;
+  #failed: RollbackReport['failed'] = [];
+  readonly #warnings: string[] = [];
+
+  constructor(deps: UndoDeps, journal: Journal) {
+    this.#deps = deps;
+    this.#journal = journal;
+  }
+
+  async run(): Promise<UndoReport> {
+    // A gateway that somebody started meanwhile must not work with a state that changes.
+    await this.#stop();
+    if (this.#journal.step === 'stop') this.#next('install');
+    if (this.#journal.step === 'install') {
+      await this.#install(this.#journal.to);
+      this.#next('restore');
+    }
+    if (this.#journal.step === 'restore') {
+      await this.#restore();
+      this.#next('start');
+    }
+    return this.#finish(false);
+  }
+
+  async turnBack(): Promise<UndoReport> {
+    await this.#install(this.#journal.from);
+    return this.#finish(true);
+  }
+
+  async #finish(turnedBack: boolean): Promise<UndoReport> {
+    const gateway = await this.#start();
+    const { from, to, snapshot, safety } = this.#journal;
+    removeJournal(this.#deps.settings.stateDir);
+    return {
+      ...{ from, to, snapshot, gateway, turnedBack, failed: this.#failed, warnings: this.#warnings },
+      ...(safety === undefined ? {} : { safety }),
+    };
+  }
+
+  #next(step: Step, more: Partial<Journal> = {}): void {
+    this.#journal = { ...this.#journal, ...more, step };
+    writeJournal(this.#deps.settings.stateDir, this.#journal);
+  }
+
+  async #stop(): Promise<void> {
+    const { host, say } = this.#deps;
+    if (host.running() === undefined) return;
+    say('Stopping the gateway.');
+    const service = await host.stop(this.#journal.installation);
+    // Where the service manager did it, it can start it again.
+    const gone = service && (await this.#until(() => host.running() === undefined, LOOK_MS * 60));
+    if (service && gone) return this.#next(this.#journal.step, { ran: true, service: true });
+    this.#next(this.#journal.step, { ran: true });
+    await this.#byHand(
+      `OpenClaw does not stop the gateway by itself (process ${host.running() ?? 'gone'}). Stop it the way you started it: with Ctrl-C, or by what supervises it.`,
+      () => host.running() === undefined,
+    );
+  }
+
+  async #install(version: string): Promise<void> {
+    const { host, say } = this.#deps;
+    const { installation } = this.#journal;
+    if (host.version(installation) === version) return;
+    const command = installCommand(installation, version);
+    if (installation.kind !== 'npm') {
+      return this.#byHand(
+        `OpenClaw was not installed by npm. Install ${version} now:\n  ${command}`,
+        () => host.version(installation) === version,
+      );
+    }
+    say(`Installing OpenClaw ${version}: ${command}`);
+    const why = await host.install(installation, version);
+    if (why !== undefined) {
+      throw this.#stuck(`OpenClaw ${version} could not be installed: ${why}`);
+    }
+  }
+
+  async #restore(): Promise<void> {
+    const { engine, settings, operation, host, say } = this.#deps;
+    const { installation, snapshot, from } = this.#journal;
+    // What is saved first is of the version that is left. The one that is there now is asked whether it takes what comes.
+    const mine: Settings = { ...settings, hostVersion: from, openclaw: host.calling(installation) };
+    // One that was cut off: forwards or back, as it can.
+    const open = await engine.recoverRollback(mine, false);
+    this.#note(open);
+    const options = { snapshot };
+    const plan = await engine.planRollback(mine, options, operation);
+    if (plan.entries.every(({ action }) => action === 'keep-live')) return;
+    say(`Restoring ${snapshot}.`);
+    const report = await engine.rollBack(mine, options, plan.hash, operation);
+    this.#note(report);
+    if (report.outcome === 'applied' || report.outcome === 'nothing') return;
+    throw this.#stuck(
+      report.outcome === 'waiting'
+        ? 'the gateway was started meanwhile'
+        : `the state could not be restored, and is as it was: ${report.problem ?? report.outcome}`,
+    );
+  }
+
+  #note({ outcome, safety, failed, warnings }: RollbackReport): void {
+    this.#warnings.push(...warnings);
+    if (outcome !== 'applied') return;
+    this.#failed = failed;
+    // The first one has what the new version had.
+    if (safety !== undefined && this.#journal.safety === undefined) this.#next('restore', { safety });
+  }
+
+  async #start(): Promise<UndoReport['gateway']> {
+    const { host, say } = this.#deps;
+    const { ran, service, installation } = this.#journal;
+    if (!ran) return 'not-running';
+    if (await host.ready()) return 'ready';
+    if (!service || !(await host.start(installation))) return 'by-hand';
+    say('Waiting until the gateway is ready.');
+    if (await this.#until(() => host.ready(), this.#patience)) return 'ready';
+    throw this.#stuck(
+      'the gateway was started and does not become ready; "openclaw gateway status --deep" says more',
+    );
+  }
+
+  /** Tells somebody what to do, and waits for it. @throws {BackupError} where nobody is there */
+  async #byHand(what: string, done: () => boolean): Promise<void> {
+    if (done()) return;
+    if (!this.#deps.attended) throw this.#stuck(what);
+    this.#deps.say(`${what}\nWaiting for it; Ctrl-C stops the waiting, and the same command goes on.`);
+    if (!(await this.#until(done, this.#patience))) throw this.#stuck(what);
+  }
+
+  get #patience(): number {
+    return this.#deps.patienceMs ?? PATIENCE_MS;
+  }
+
+  async #until(done: () => boolean | Promise<boolean>, patienceMs: number): Promise<boolean> {
+    const { operation, lookMs = LOOK_MS } = this.#deps;
+    for (let waited = 0; ; waited += lookMs) {
+      operation.signal?.throwIfAborted();
+      if (await done()) return true;
+      if (waited >= patienceMs) return false;
+      await sleep(lookMs);
+    }
+  }
+
+  #stuck(message: string): BackupError {
+    const { from, step } = this.#journal;
+    const back =
+      step === 'stop' || step === 'install' ? `, and "b2-backup undo-update --to ${from}" turns back` : '';
+    return new BackupError(`${message}. "b2-backup undo-update" goes on from here${back}`, {
+      code: 'B2_HOST_REFUSES',
+    });
+  }
+}
