@@ -4,6 +4,7 @@ import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { gatewayEnvironment } from './gateway.mjs';
 import { cache, node24, withoutNode24 } from './npm-cache.mjs';
 import { processTools } from './process-tools.mjs';
 import { CommandFailed, failed, isMain, root, run, works } from './run.mjs';
@@ -45,6 +46,7 @@ const PARTS = {
   },
   fuzz: { what: 'inputs made by libFuzzer', run: () => run(process.execPath, ['scripts/fuzz.mjs']) },
   process: { what: 'the command line killed, beside others, and searched for secrets', run: javascript },
+  updates: { what: 'OpenClaw started on every fault, and its updates undone', run: updates },
   supply: { what: 'licences, sources and known holes of what we build on', run: supply },
 };
 
@@ -58,6 +60,15 @@ async function javascript() {
   await run(process.execPath, [program, 'run', ...tests], { env });
   if (withoutNode24() !== undefined) return;
   await run(join(await node24(), 'node'), [program, 'run', '__test__/locks.test.ts'], { env });
+}
+
+/** Versions of OpenClaw come from the registry. */
+async function updates() {
+  if (withoutNode24() !== undefined) return;
+  const program = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  const config = join(root, 'vitest.gateway.config.ts');
+  const args = [program, 'run', '--config', config, 'e2e/updates.test.ts'];
+  await run(process.execPath, args, { env: await gatewayEnvironment() });
 }
 
 /** What there is to check with; the list of known holes comes over the network. */

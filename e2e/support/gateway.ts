@@ -219,14 +219,21 @@ export class Gateway {
     this.#program = program;
   }
 
-  /** Starts the gateway and waits until it is ready for work. `env` is for it alone, not for other commands. */
+  /**
+   * Starts the gateway and waits until it is ready for work. `env` is for it alone, not for other commands; `openclaw` is the
+   * directory of another version of it.
+   */
   static async start(
     home: Home,
-    { seconds = 120, env = {} }: { seconds?: number; env?: NodeJS.ProcessEnv } = {},
+    {
+      seconds = 120,
+      env = {},
+      openclaw = openclawPackage,
+    }: { seconds?: number; env?: NodeJS.ProcessEnv; openclaw?: string } = {},
   ): Promise<Gateway> {
     const gateway = new Gateway(
       home,
-      new Program('gateway', node24, [openclawProgram, 'gateway', 'run'], {
+      new Program('gateway', node24, [join(openclaw, 'openclaw.mjs'), 'gateway', 'run'], {
         env: { ...home.env, ...env },
         cwd: home.path,
         log: join(logs, `${basename(home.path)}.log`),

@@ -1,0 +1,306 @@
+/**
+ * OpenClaw started on what was restored, and updates of OpenClaw taken back, with real versions of it. What takes an hour (each
+ * fault alone, versions from the registry) runs with `npm run campaign -- updates`.
+ */
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { full } from '../__test__/campaign-support.ts';
+import type { Engine, Settings } from '../ts/index.ts';
+import { FAULTS } from './support/boot-faults.ts';
+import { Gateway, Home } from './support/gateway.ts';
+import { node24, openclawPackage, project } from './support/host.ts';
+import { Model } from './support/model.ts';
+import { type Finished, finish, Program } from './support/processes.ts';
+import { change } from './support/sqlite.ts';
+import { until } from './support/until.ts';
+
+/** A start of OpenClaw takes a minute on a busy machine; milliseconds. */
+const LONG_MS = 600_000;
+const PASSPHRASE = 'correct horse battery staple nine';
+
+interface Boot {
+  readonly snapshot: string;
+  readonly version: string;
+  readonly alone: boolean;
+  readonly sessions: number;
+  readonly messages: number;
+  readonly agents: number;
+  readonly jobs: number;
+  readonly memoryFiles: number;
+  readonly problems: readonly string[];
+}
+
+let model: Model;
+let home: Home;
+/** Where everything that the user configured leads to, and how often somebody came. */
+let world: Server;
+let connections = 0;
+
+/** `b2-backup ARGS` beside OpenClaw, as in a shell. */
+function start(args: readonly string[]): Program {
+  const env = {
+    ...home.env,
+    PATH: `${join(home.path, 'bin')}:${home.env['PATH']}`,
+    OPENCLAW_STATE_DIR: home.stateDir,
+    B2_BUCKET: `file://${join(home.path, 'bucket')}`,
+    B2_BACKUP_PASSPHRASE: PASSPHRASE,
+  };
+  return new Program(`b2-backup ${args.join(' ')}`, node24, [cliProgram, ...args], { env });
+}
+
+const run = (...args: string[]): Promise<Finished> => finish(start(args), { seconds: 500 });
+
+async function drill(): Promise<{ code: number | null; boot: Boot; message?: string }> {
+  const { code, out } = await run('drill', '--boot', '--json');
+  return { code, ...(JSON.parse(out) as { boot: Boot; message?: string }) };
+}
+
+beforeAll(async () => {
+  world = createServer((socket) => {
+    connections++;
+    socket.destroy();
+  }).listen(0, '127.0.0.1');
+  await until('the world to listen', () => world.listening);
+  const url = `http://127.0.0.1:${(world.address() as { port: number }).port}`;
+  model = await Model.start();
+  home = await Home.create(model);
+  for (const folder of ['bucket', 'bin']) mkdirSync(join(home.path, folder));
+  symlinkSync(join(openclawPackage, 'openclaw.mjs'), join(home.path, 'bin', 'openclaw'));
+  const config = home.readConfig() as ReturnType<Home['readConfig']> & {
+    agents: { entries?: object; defaults: { heartbeat: object } };
+    models: { providers: { mock: { baseUrl: string } } };
+  };
+  config.agents.entries = { main: { default: true }, work: { workspace: join(home.path, 'proj') } };
+  home.writeConfig(config);
+  const gateway = await Gateway.start(home);
+  try {
+    await gateway.agent('SAY hello');
+    await (await gateway.operator()).say('SAY from work', { sessionKey: 'agent:work:main' });
+    await gateway.call('cron.add', {
+      name: 'due',
+      enabled: true,
+      schedule: { kind: 'every', everyMs: 60_000 },
+      sessionTarget: 'isolated',
+      wakeMode: 'now',
+      payload: { kind: 'agentTurn', message: 'SAY due' },
+    });
+  } finally {
+    await gateway.stop();
+  }
+  writeFileSync(join(home.stateDir, 'workspace', 'MEMORY.md'), '# Memory\nthe cat is called Minka\n');
+  // A machine that talks to the whole world, with a job that is due at once.
+  config.models.providers.mock.baseUrl = `${url}/v1`;
+  config.agents.defaults.heartbeat = { every: '1m' };
+  home.writeConfig({
+    ...config,
+    channels: { telegram: { enabled: true, botToken: '1:abcdefghijklmnopqrstuvwxyz', apiRoot: url } },
+    hooks: { enabled: true, token: '0123456789abcdef0123456789abcdef', path: '/hooks' },
+    mcp: { servers: { far: { url: `${url}/mcp` } } },
+  });
+  await change(
+    join(home.stateDir, 'state', 'openclaw.sqlite'),
+    `UPDATE cron_jobs SET state_json = '{"nextRunAtMs":1}' WHERE declaration_key IS NULL`,
+  );
+  expect((await run('push')).code).toBe(0);
+}, LONG_MS);
+
+afterAll(async () => {
+  world?.close();
+  await model?.close();
+  home?.remove();
+});
+
+const trial = (): string => join(home.stateDir, 'b2-backup', 'boot');
+
+describe('a trial start', () => {
+  it(
+    'has all that is in the snapshot, tells nobody, and leaves nothing',
+    async () => {
+      const { code, boot } = await drill();
+      expect(boot.problems).toEqual([]);
+      expect(code).toBe(0);
+      expect(boot).toMatchObject({ agents: 2, sessions: 2, messages: 2, jobs: 1, memoryFiles: 1 });
+      expect(connections).toBe(0);
+      expect(existsSync(trial())).toBe(false);
+      const { booted } = JSON.parse((await run('status', '--json')).out) as { booted: unknown };
+      expect(booted).toMatchObject({ snapshot: boot.snapshot, version: boot.version });
+    },
+    LONG_MS,
+  );
+
+  it(
+    'tells nobody where the system gives it no network of its own either',
+    async () => {
+      const built = (path: string): Promise<unknown> => import(join(project, 'dist', path));
+      const { bootDrill } = (await built('boot/drill.js')) as typeof import('../ts/boot/drill.ts');
+      const { createEngine } = (await built('engine.js')) as { createEngine: () => Engine };
+      const settings = {
+        stateDir: home.stateDir,
+        bucket: `file://${join(home.path, 'bucket')}`,
+        passphrase: PASSPHRASE,
+      } as Settings;
+      const boot = await bootDrill(
+        {
+          engine: createEngine(),
+          findOpenClaw: () => [node24, join(openclawPackage, 'openclaw.mjs')],
+          withoutNetwork: async () => undefined,
+        },
+        settings,
+        'latest',
+      );
+      expect(boot.problems).toEqual([]);
+      expect(boot.alone).toBe(false);
+      expect(boot.warnings.join()).toContain('kept from the network');
+      expect(connections).toBe(0);
+    },
+    LONG_MS,
+  );
+
+  it(
+    'ends with whoever wanted it, and leaves its folder to the next one',
+    async () => {
+      const program = start(['drill', '--boot']);
+      const pid = await until('the gateway of the trial', () => pidOf(trial()), { seconds: 300 });
+      await program.kill();
+      await until('its end', () => !existsSync(`/proc/${pid}`));
+      expect(existsSync(trial())).toBe(true);
+    },
+    LONG_MS,
+  );
+
+  it(
+    'finds what hashes cannot see',
+    async () => {
+      const named = ['a list of sessions without their messages', 'a job of another state directory'];
+      const planted = FAULTS.filter(({ name }) => named.includes(name));
+      for (const fault of planted) await fault.plant(home.stateDir);
+      expect((await run('push')).code).toBe(0);
+      const { code, boot, message } = await drill();
+      expect(code).toBe(1);
+      for (const { said } of planted) expect(boot.problems.join('\n')).toMatch(said);
+      expect(message).toContain('OpenClaw does not have all of it');
+      expect(connections).toBe(0);
+      // What a killed one left is gone.
+      expect(existsSync(trial())).toBe(false);
+    },
+    LONG_MS,
+  );
+});
+
+function pidOf(folder: string): number | undefined {
+  const file = join(folder, 'gateway.pid');
+  return existsSync(file) ? Number(readFileSync(file, 'utf8')) : undefined;
+}
+
+describe.runIf(full)('each fault that hashes cannot see', () => {
+  let whole: string;
+
+  beforeAll(() => {
+    whole = join(home.path, 'whole');
+    cpSync(home.stateDir, whole, { recursive: true, verbatimSymlinks: true });
+  });
+
+  it.each(FAULTS.map((fault) => [fault.name, fault] as const))(
+    'is found: %s',
+    async (_name, { plant, said }) => {
+      rmSync(home.stateDir, { recursive: true });
+      cpSync(whole, home.stateDir, { recursive: true, verbatimSymlinks: true });
+      await plant(home.stateDir);
+      await run('push', '--accept-missing', 'agents');
+      const { code, boot } = await drill();
+      expect(code).toBe(1);
+      expect(boot.problems.join('\n')).toMatch(said);
+    },
+    LONG_MS,
+  );
+});
+
+/** The versions between which updates are made and undone; all of them run on the Node of these tests. */
+const OLD = '2026.9.5';
+const NEW = '2026.9.6';
+
+describe.runIf(full)('an update that is undone, with versions from the registry', () => {
+  it(
+    'gives version and conversations back, and forth again',
+    async () => {
+      const prefix = join(home.path, 'prefix');
+      const modules = join(prefix, 'lib', 'node_modules');
+      const own = await Home.create(model, {
+        env: { ...certificates(), PATH: `${join(prefix, 'bin')}:${home.env['PATH']}` },
+      });
+      const env = {
+        ...own.env,
+        OPENCLAW_STATE_DIR: own.stateDir,
+        B2_BUCKET: `file://${join(home.path, 'updates')}`,
+        B2_BACKUP_PASSPHRASE: PASSPHRASE,
+      };
+      mkdirSync(join(home.path, 'updates'));
+      const npm = join(node24, '..', '..', 'lib', 'node_modules', 'npm', 'bin', 'npm-cli.js');
+      const install = async (version: string): Promise<void> => {
+        const args = [
+          npm,
+          'install',
+          '-g',
+          '--prefix',
+          prefix,
+          '--allow-scripts=openclaw',
+          `openclaw@${version}`,
+        ];
+        expect(
+          (await finish(new Program(`npm ${version}`, node24, args, { env }), { seconds: 500 })).code,
+        ).toBe(0);
+      };
+      const shell = async (...args: string[]): Promise<Finished> => {
+        const done = await finish(new Program('b2-backup', node24, [cliProgram, ...args], { env }), {
+          seconds: 500,
+        });
+        expect(done.code, done.err).toBe(0);
+        return done;
+      };
+      const version = (): unknown =>
+        (JSON.parse(readFileSync(join(modules, 'openclaw', 'package.json'), 'utf8')) as { version: unknown })
+          .version;
+      /** Says something to the agent, if anything, and gives all that was said. */
+      const use = async (words?: string): Promise<string> => {
+        const gateway = await Gateway.start(own, { openclaw: join(modules, 'openclaw') });
+        try {
+          if (words !== undefined) await gateway.agent(`SAY ${words}`);
+          return JSON.stringify(await gateway.call('chat.history', { sessionKey: 'agent:main:main' }));
+        } finally {
+          await gateway.stop();
+        }
+      };
+      await install(OLD);
+      await use('in the old one');
+      await shell('push');
+      await install(NEW);
+      expect(await use('in the new one')).toContain('in the old one');
+      const undone = JSON.parse((await shell('undo-update', '--yes', '--json')).out) as { safety: string };
+      expect(undone).toMatchObject({ from: NEW, to: OLD, gateway: 'not-running' });
+      expect(version()).toBe(OLD);
+      const old = await use('in the old one again');
+      expect(old).toContain('in the old one');
+      expect(old).not.toContain('in the new one');
+      await shell('push');
+      await shell('undo-update', '--to', NEW, '--yes');
+      expect(version()).toBe(NEW);
+      const now = await use();
+      expect(now).toContain('in the new one');
+      expect(now).not.toContain('in the old one again');
+      own.remove();
+    },
+    2 * LONG_MS,
+  );
+});
+
+const cliProgram = join(project, 'dist', 'cli.js');
+
+/** Where the registry is reached through somebody who looks into it, as in a company. */
+function certificates(): NodeJS.ProcessEnv {
+  const names = Object.keys(process.env).filter((name) =>
+    /^(NODE_EXTRA_CA_CERTS|SSL_CERT|npm_config_|https?_proxy)/i.test(name),
+  );
+  return Object.fromEntries(names.map((name) => [name, process.env[name]]));
+}
