@@ -186,6 +186,19 @@ describe('the house', () => {
     expect(importers).toEqual(['native.ts']);
   });
 
+  it('keeps the half that runs in a browser apart: only the types of what is said cross over', () => {
+    const imported = (source: string) => [...source.matchAll(/^(import[^;]*?) from '([^']*)'/gm)];
+    for (const { path, source } of sources) {
+      for (const [, what = '', from = ''] of imported(source)) {
+        if (path.startsWith('control-ui/')) expect(from, path).toMatch(/^\.\/[a-z-]+\.js$/);
+        else if (from.includes('control-ui/')) {
+          expect(what, path).toMatch(/^import type /);
+          expect(from, path).toMatch(/\/control-ui\/protocol\.js$/);
+        }
+      }
+    }
+  });
+
   it('keeps its files small', () => {
     for (const { path, source } of sources) expect(source.split('\n').length, path).toBeLessThanOrEqual(400);
   });
