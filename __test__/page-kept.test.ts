@@ -92,6 +92,16 @@ describe('an answer', () => {
     expect(after.problem).toBeUndefined();
   });
 
+  it('that took long to fail is not asked for at once again', async () => {
+    const { clock, asked, look } = kept();
+    const first = look();
+    await clock.advance(30_000);
+    await first;
+    asked.waiting.shift()?.fail(new BackupError('no route', { code: 'B2_NETWORK' }));
+    await rest();
+    expect(await look()).toMatchObject({ problem: { message: 'no route' }, asking: false });
+  });
+
   it('is asked for again after the clock was set back', async () => {
     const { clock, asked, look } = kept();
     const first = look();

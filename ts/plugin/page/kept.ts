@@ -96,6 +96,8 @@ export class Kept {
       } catch (error) {
         const { code, message } = toBackupError(error);
         slot.looked = { ...slot.looked, problem: { code, message } };
+        // A server that is away takes its time: who looks because of this failure does not ask at once again.
+        if (slot.askedAt !== undefined) slot.askedAt = this.#clock.now().getTime();
       }
     };
     slot.asking = run().finally(() => {

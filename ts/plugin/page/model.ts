@@ -45,14 +45,12 @@ export interface PageModel {
 export interface Proof {
   /** When all of the newest snapshot last came back from a trial restore. */
   readonly restoredAt?: string;
-  readonly restoredSnapshot?: string;
   /** When OpenClaw last started on a restored snapshot, and had all that is in it, and which version that was. */
   readonly booted?: { readonly at: string; readonly version: string };
   /** Why the last try did not, or why none is made. */
   readonly restoreProblem?: string;
   /** When a part of what is stored was last read again, and found whole. */
   readonly readAt?: string;
-  readonly readProblem?: string;
 }
 
 /** What opens the backups. */
@@ -60,7 +58,6 @@ export interface Keys {
   readonly encrypted: boolean;
   /** In words: `application key`, `passphrase`, `recovery code`. */
   readonly opensWith: readonly string[];
-  readonly hasRecoveryCode: boolean;
   /** What to say while one lost key would be the end of all backups. */
   readonly warning?: string;
 }
@@ -178,19 +175,16 @@ function closed(snapshots: readonly SnapshotInfo[]): string[] {
 }
 
 function proofOf(facts: Facts): Proof {
-  const { gateway, bucket } = facts;
+  const { gateway } = facts;
   const restoredAt = provenAt(facts);
   const restoreProblem = gateway.drillProblem?.message ?? gateway.drillSkipped;
-  const restoredSnapshot = bucket?.status.provenSnapshot;
   return {
     ...(restoredAt === undefined ? {} : { restoredAt }),
-    ...(restoredSnapshot === undefined ? {} : { restoredSnapshot }),
     ...(gateway.booted === undefined
       ? {}
       : { booted: { at: gateway.booted.at, version: gateway.booted.version } }),
     ...(restoreProblem === undefined ? {} : { restoreProblem }),
     ...(gateway.lastVerifyAt === undefined ? {} : { readAt: gateway.lastVerifyAt }),
-    ...(gateway.verifyProblem === undefined ? {} : { readProblem: gateway.verifyProblem.message }),
   };
 }
 
@@ -199,7 +193,6 @@ function keysOf({ encrypt }: Facts, opensWith: readonly string[]): Keys {
   return {
     encrypted: encrypt,
     opensWith: opensWith.map(secretInWords),
-    hasRecoveryCode: opensWith.includes('recovery-code'),
     ...(warning === undefined ? {} : { warning }),
   };
 }
