@@ -1,23 +1,11 @@
 /** From `openclaw.json` and the environment to the addon's `Settings`. Checks every field, resolves what it can. */
-import { join, resolve } from 'node:path';
 import type { Settings } from '../index.js';
 import type { Engine, HostConfig } from './engine.js';
 import { BackupError } from './errors.js';
+import { findPlaces, type Origin, type PlaceSource } from './places.js';
 import { kind, POLICY_FIELDS, Problems, wrong } from './policy.js';
 import { meant, takeKeyID } from './spelling.js';
 import { checkBucket, checkEndpoint, flag, limit, list } from './values.js';
-
-/** What says where the state and the configuration are. */
-export interface PlaceSource {
-  /** `--state-dir` */
-  readonly stateDir?: string | undefined;
-  /** `--config` */
-  readonly configPath?: string | undefined;
-  readonly env: NodeJS.ProcessEnv;
-  readonly home: string;
-  readonly cwd: string;
-  readonly fileExists: (path: string) => boolean;
-}
 
 /** Where settings come from. */
 export interface SettingsSource extends PlaceSource {
@@ -28,14 +16,6 @@ export interface SettingsSource extends PlaceSource {
   readonly fileOptional?: boolean;
   /** See {@linkcode SettingsPlace}. */
   readonly inOpenClaw?: boolean;
-}
-
-/** Where a setting came from. Never holds its value. */
-export interface Origin {
-  readonly setting: string;
-  readonly source: 'flag' | 'environment' | 'file' | 'default';
-  /** The flag, the variable, or the file; nothing for a default. */
-  readonly name?: string;
 }
 
 /** Settings that passed every check, and what the user should know about them. */
@@ -242,58 +222,6 @@ function checked(field: TextField, value: string | undefined): string | undefine
   if (field === 'bucket') checkBucket(value);
   if (field === 'endpoint') checkEndpoint(value);
   return value;
-}
-
-/** A path with where it came from. */
-interface Found {
-  readonly path: string;
-  readonly origin: Origin;
-}
-
-/** The flag, the host's own variable (which it takes from no `.env`), or what the host does without both. */
-function find(
-  setting: string,
-  [flag, given]: readonly [name: string, value: string | undefined],
-  variable: string,
-  otherwise: string,
-  { env, home, cwd }: PlaceSource,
-): Found {
-  if (given !== undefined) {
-    return { path: absolute(given, home, cwd), origin: { setting, source: 'flag', name: flag } };
-  }
-  const value = nonEmpty(env[variable]);
-  return value === undefined
-    ? { path: otherwise, origin: { setting, source: 'default' } }
-    : { path: absolute(value, home, cwd), origin: { setting, source: 'environment', name: variable } };
-}
-
-/** Where the state and the configuration are. @throws {BackupError} B2_CONFIG where a configuration is named that is not there */
-export function findPlaces(source: PlaceSource): {
-  readonly stateDir: Found;
-  readonly config: Found & { readonly exists: boolean };
-} {
-  const stateDir = findStateDir(source);
-  return { stateDir, config: findConfig(source, stateDir.path) };
-}
-
-function findStateDir(source: PlaceSource): Found {
-  const usual = join(source.home, '.openclaw');
-  return find('stateDir', ['--state-dir', source.stateDir], 'OPENCLAW_STATE_DIR', usual, source);
-}
-
-function findConfig(source: PlaceSource, stateDir: string): Found & { readonly exists: boolean } {
-  const usual = join(stateDir, 'openclaw.json');
-  const found = find('config', ['--config', source.configPath], 'OPENCLAW_CONFIG_PATH', usual, source);
-  const exists = source.fileExists(found.path);
-  const { name } = found.origin;
-  if (!exists && name !== undefined) throw wrong(name, `there is no file ${found.path}`);
-  return { ...found, exists };
-}
-
-function absolute(path: string, home: string, cwd: string): string {
-  if (path === '~') return home;
-  if (path.startsWith('~/')) return join(home, path.slice(2));
-  return resolve(cwd, path);
 }
 
 function asObject(config: unknown): Record<string, unknown> {

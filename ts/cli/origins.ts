@@ -1,5 +1,5 @@
 /** Where settings came from, for `status` and `doctor`. Pure. */
-import type { Origin } from '../config.js';
+import type { Origin } from '../places.js';
 import { facts, printable, type Style } from './render.js';
 
 /** One line a setting, under a heading. */

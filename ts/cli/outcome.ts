@@ -1,8 +1,8 @@
 /** What a command leaves behind. Commands decide, `main.ts` prints. */
 import type { Settings } from '../../index.js';
-import type { Origin } from '../config.js';
 import type { Engine } from '../engine.js';
 import type { Operation } from '../operation.js';
+import type { Origin } from '../places.js';
 import type { Ask } from './deps.js';
 import type { Style } from './render.js';
 

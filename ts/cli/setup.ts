@@ -1,8 +1,8 @@
 /** `b2-backup setup` */
 import { resolve } from 'node:path';
-import { findPlaces } from '../config.js';
 import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
+import { findPlaces } from '../places.js';
 import { PROVEN, type SetupReport, setUp } from '../setup/course.js';
 import type { Prompts } from '../setup/prompts.js';
 import type { GivenSecrets } from '../setup/world.js';
