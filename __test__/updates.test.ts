@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RollbackPlan, RollbackReport } from '../index.js';
 import type { Engine } from '../ts/engine.ts';
-import { targetOf, tellUpdate, updatesIn } from '../ts/updates/history.ts';
+import { isNewer, targetOf, tellUpdate, updatesIn } from '../ts/updates/history.ts';
 import { gatewayPid, portIn } from '../ts/updates/host.ts';
 import {
   type Installation,
@@ -240,6 +240,12 @@ describe('an undo of an update', () => {
     expect(readJournal(dir)).toBeUndefined();
   });
 
+  it('knows which version is newer', () => {
+    expect(isNewer('2026.10.1', '2026.9.6')).toBe(true);
+    expect(isNewer('2026.9.5', '2026.9.6')).toBe(false);
+    expect(isNewer('2026.9.6', '2026.9.6')).toBe(false);
+  });
+
   it.each([0, 1])('turns back where nothing was restored yet, after step %d', async (steps) => {
     const machine = new Machine();
     machine.left = steps;
@@ -251,11 +257,33 @@ describe('an undo of an update', () => {
     expect(readJournal(dir)).toBeUndefined();
   });
 
-  it('does not turn back in the middle of a restore, and says how to', async () => {
+  it('turns back before the restore, and not after it', async () => {
     const machine = new Machine();
     machine.left = 2;
     await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow('the power failed');
-    await expect(undoUpdate(machine.deps(), { to: NEW, dryRun: false })).rejects.toThrow(/first finish it/);
+    machine.left = 1;
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow('the power failed');
+    expect(machine.state).toBe(OLD);
+    await expect(undoUpdate(machine.deps(), { to: NEW, dryRun: false })).rejects.toThrow(
+      /cannot turn back any more/,
+    );
+    const other = new Machine();
+    rmSync(join(dir, 'b2-backup'), { recursive: true });
+    other.left = 2;
+    await expect(undoUpdate(other.deps(), AGAIN)).rejects.toThrow('the power failed');
+    other.left = Number.POSITIVE_INFINITY;
+    expect(await undoUpdate(other.deps(), { to: NEW, dryRun: false })).toMatchObject({ turnedBack: true });
+    expect([other.version, other.state]).toEqual([NEW, NEW]);
+  });
+
+  it('does not go forward, and says how to', async () => {
+    const machine = new Machine();
+    machine.version = OLD;
+    await expect(undoUpdate(machine.deps(), { to: NEW, dryRun: false })).rejects.toMatchObject({
+      code: 'B2_USAGE',
+      message: expect.stringContaining('b2-backup restore 02'),
+    });
+    expect(machine.done).toEqual([]);
   });
 
   it('says what npm said, and goes on once that is over', async () => {

@@ -284,7 +284,10 @@ describe.runIf(full)('an update that is undone, with versions from the registry'
       expect(old).toContain('in the old one');
       expect(old).not.toContain('in the new one');
       await shell('push');
-      await shell('undo-update', '--to', NEW, '--yes');
+      // As its page says.
+      await install(NEW);
+      await use();
+      await shell('restore', undone.safety, '--yes');
       expect(version()).toBe(NEW);
       const now = await use();
       expect(now).toContain('in the new one');

@@ -204,15 +204,15 @@ and waits), restores the last snapshot before the update, starts the gateway,
 and waits until it is ready. What is there is saved first. It needs neither a
 gateway that starts nor the plugin. If it is cut off, run it again: it goes on.
 
-  --to VERSION  the version to go back to, or forward to again; otherwise the
-                one before the last update
+  --to VERSION  the version to go back to; otherwise the one before the last
+                update. Of one that was cut off: the version it left turns back
   --dry-run     only tell what would be done
   -y, --yes     do it without asking
 
 Examples:
   b2-backup undo-update --dry-run
   b2-backup undo-update
-  b2-backup undo-update --to 2026.9.6
+  b2-backup undo-update --to 2026.9.5
 `,
   prune: `Delete snapshots of this machine that are not kept any more, and free their
 space.

@@ -112,7 +112,10 @@ function undone(report: UndoReport, { style }: Context): Outcome {
               ['since then', `what was said and done is in ${printable(safety)}`],
               ['to see it', `b2-backup diff ${printable(snapshot)} ${printable(safety)}`],
               ['to have it', `b2-backup restore ${printable(safety)} --to DIRECTORY`],
-              ['and back', `b2-backup undo-update --to ${printable(from)}`],
+              [
+                'and back',
+                `openclaw update --tag ${printable(from)}, start it, b2-backup restore ${printable(safety)}`,
+              ],
             ] as [string, string][])),
         [
           'so it stays',

@@ -43,6 +43,13 @@ export function tellUpdate({ from, to }: Pick<Update, 'from' | 'to'>): string {
   return `before the update ${from} to ${to}`;
 }
 
+/** Whether a version of OpenClaw is newer than another, by year, month and number. */
+export function isNewer(version: string, than: string): boolean {
+  const [a = [], b = []] = [version, than].map((text) => text.split(/[.-]/).slice(0, 3).map(Number));
+  const at = a.findIndex((part, index) => part !== b[index]);
+  return at !== -1 && (a[at] ?? 0) > (b[at] ?? 0);
+}
+
 /** Where an update is undone to. */
 export interface Target {
   readonly version: string;

@@ -8,7 +8,7 @@ import type { RollbackPlan, RollbackReport, Settings } from '../../index.js';
 import type { Engine } from '../engine.js';
 import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
-import { type Target, targetOf } from './history.js';
+import { isNewer, type Target, targetOf } from './history.js';
 import { type Installation, installCommand, isVersion } from './install.js';
 import { type Journal, readJournal, removeJournal, type Step, writeJournal } from './journal.js';
 
@@ -78,7 +78,7 @@ export interface UndoReport {
 
 /** What is asked for. */
 export interface UndoRequest {
-  /** The version to go back to; the one before the last update when not set. */
+  /** The version to go back to; the one before the last update when not set. While one is open, the version it left turns back. */
   readonly to?: string | undefined;
   /** Whether only the intent is wanted. */
   readonly dryRun: boolean;
@@ -131,11 +131,19 @@ async function intentOf(
       { code: 'B2_USAGE' },
     );
   }
+  if (isNewer(target.version, from)) {
+    // What is here has an older schema by then, over which nothing newer is restored.
+    throw new BackupError(
+      `${target.version} is newer than the OpenClaw that is here, ${from}: update OpenClaw by its own means ("openclaw update --tag ` +
+        `${target.version}"), start it once, and bring the state of then back with "b2-backup restore ${target.snapshot}"`,
+      { code: 'B2_USAGE' },
+    );
+  }
   const plan = await engine.planRollback(settings, { snapshot: target.snapshot }, operation);
   return { from, target, installation, running: host.running() !== undefined, plan };
 }
 
-function goOn(deps: UndoDeps, open: Journal, { to, dryRun }: UndoRequest): Promise<UndoReport> {
+async function goOn(deps: UndoDeps, open: Journal, { to, dryRun }: UndoRequest): Promise<UndoReport> {
   const { from, to: old, step } = open;
   if (dryRun) {
     throw new BackupError(
@@ -147,15 +155,24 @@ function goOn(deps: UndoDeps, open: Journal, { to, dryRun }: UndoRequest): Promi
     deps.say(`Going on with the undo of the update ${old} to ${from}, which was cut off.`);
     return new Undo(deps, open).run();
   }
-  if (to === from && (step === 'stop' || step === 'install')) {
+  if (to === from && (await isUntouched(deps, open))) {
     deps.say(`Turning back: nothing of the state was changed, ${from} is installed again.`);
     return new Undo(deps, open).turnBack();
   }
   throw new BackupError(
-    `the undo of the update ${old} to ${from} was cut off while the state was restored: first finish it with ` +
-      `"b2-backup undo-update"; after that "b2-backup undo-update --to ${from}" brings ${from} back`,
+    `the undo of the update ${old} to ${from} was cut off: "b2-backup undo-update" finishes it. It cannot turn back any more, ` +
+      `since the state is restored already; nor go to another version in the middle`,
     { code: 'B2_USAGE' },
   );
+}
+
+/** Whether the state is still what the new version left. A restore that was cut off is finished or taken back first. */
+async function isUntouched({ engine, settings, operation }: UndoDeps, open: Journal): Promise<boolean> {
+  if (open.step === 'stop' || open.step === 'install') return true;
+  if (open.step !== 'restore' || open.safety !== undefined) return false;
+  if ((await engine.recoverRollback(settings, false)).outcome === 'applied') return false;
+  const { entries } = await engine.planRollback(settings, { snapshot: open.snapshot }, operation);
+  return entries.some(({ action }) => action !== 'keep-live');
 }
 
 /** One that runs. */
@@ -305,8 +322,7 @@ class Undo {
 
   #stuck(message: string): BackupError {
     const { from, step } = this.#journal;
-    const back =
-      step === 'stop' || step === 'install' ? `, and "b2-backup undo-update --to ${from}" turns back` : '';
+    const back = step === 'start' ? '' : `, and "b2-backup undo-update --to ${from}" turns back`;
     return new BackupError(`${message}. "b2-backup undo-update" goes on from here${back}`, {
       code: 'B2_HOST_REFUSES',
     });
