@@ -273,7 +273,7 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
 }
 
-/** Makes and compares states: `examples/openclaw_state.rs`. */
+/** Makes and compares states: `tools/openclaw_state/`. */
 export const states = {
   async generate(folder: string, at: { readonly seed: number; readonly mb: number }): Promise<void> {
     const options = ['--seed', String(at.seed), '--mb', String(at.mb), '--layout', 'db'];

@@ -35,7 +35,7 @@ changes, backs up again, and restores each snapshot into an empty directory to c
 The first build takes some minutes; cargo shows how far it is.
 `);
   await setup();
-  await run('cargo', ['build', '--example', 'openclaw_state']);
+  await run('cargo', ['build', '--package', 'openclaw_state']);
 
   await rm(demo, { recursive: true, force: true });
   await mkdir(bucket, { recursive: true });
@@ -144,7 +144,7 @@ async function databases(directory) {
 }
 
 function example(...args) {
-  return run('cargo', ['run', '--quiet', '--example', 'openclaw_state', '--', ...args], { capture: true });
+  return run('cargo', ['run', '--quiet', '--package', 'openclaw_state', '--', ...args], { capture: true });
 }
 
 function cli(stateDir, ...args) {

@@ -16,8 +16,11 @@ export function hostTarget() {
   return /^host: (.+)$/m.exec(version.stdout ?? '')?.[1];
 }
 
+/** Where `cargo build` puts what it builds. */
+export const built = join(root, 'target', hostTarget() ?? '', 'debug');
+
 /** Where `cargo build --example` puts what it builds. */
-export const builtExamples = join(root, 'target', hostTarget() ?? '', 'debug', 'examples');
+export const builtExamples = join(built, 'examples');
 
 /** Whether a module is the script that was started. */
 export function isMain(url) {

@@ -8,7 +8,8 @@ import { hostTarget } from '../../scripts/run.mjs';
 /** The top of the project. */
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-const EXAMPLES = { state: 'openclaw_state', server: 's3_server', proxy: 's3_count_proxy' };
+const EXAMPLES = { server: 's3_server', proxy: 's3_count_proxy' };
+const GENERATOR = 'openclaw_state';
 
 /** Runs a program that must succeed and returns its output. */
 export function checked(command, args, { env = process.env, cwd = root, show = false } = {}) {
@@ -30,10 +31,17 @@ export function checked(command, args, { env = process.env, cwd = root, show = f
 
 /** Paths of generator, S3 server and proxy, built when need be. Cargo decides quickly. */
 export function tools(profile) {
-  const folder = join(root, 'target', hostTarget() ?? '', profile, 'examples');
+  const folder = join(root, 'target', hostTarget() ?? '', profile);
   const names = Object.values(EXAMPLES).flatMap((name) => ['--example', name]);
-  checked('cargo', ['build', ...(profile === 'release' ? ['--release'] : []), ...names], { show: true });
-  return Object.fromEntries(Object.entries(EXAMPLES).map(([key, name]) => [key, join(folder, name)]));
+  const build = ['build', ...(profile === 'release' ? ['--release'] : [])];
+  checked('cargo', [...build, ...names], { show: true });
+  checked('cargo', [...build, '--package', GENERATOR], { show: true });
+  return {
+    state: join(folder, GENERATOR),
+    ...Object.fromEntries(
+      Object.entries(EXAMPLES).map(([key, name]) => [key, join(folder, 'examples', name)]),
+    ),
+  };
 }
 
 /** Builds our command line with its release addon. What is measured must be what the sources say. */

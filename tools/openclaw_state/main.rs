@@ -10,7 +10,7 @@
 //! For `digest` it means to look at the databases' main files alone, as a tool that copies bare files leaves them.
 #![expect(clippy::print_stdout, reason = "a command-line tool")]
 
-#[path = "../tests/support/state/mod.rs"]
+#[path = "../../tests/support/state/mod.rs"]
 mod state;
 
 use std::path::PathBuf;
