@@ -52,9 +52,9 @@ function start(args: readonly string[]): Program {
 
 const run = (...args: string[]): Promise<Finished> => finish(start(args), { seconds: 500 });
 
-async function drill(): Promise<{ code: number | null; boot: Boot; message?: string }> {
+async function drill(): Promise<{ exit: number | null; boot: Boot; message?: string }> {
   const { code, out } = await run('drill', '--boot', '--json');
-  return { code, ...(JSON.parse(out) as { boot: Boot; message?: string }) };
+  return { ...(JSON.parse(out) as { boot: Boot; message?: string }), exit: code };
 }
 
 beforeAll(async () => {
@@ -118,9 +118,9 @@ describe('a trial start', () => {
   it(
     'has all that is in the snapshot, tells nobody, and leaves nothing',
     async () => {
-      const { code, boot } = await drill();
+      const { exit, boot } = await drill();
       expect(boot.problems).toEqual([]);
-      expect(code).toBe(0);
+      expect(exit).toBe(0);
       expect(boot).toMatchObject({ agents: 2, sessions: 2, messages: 2, jobs: 1, memoryFiles: 1 });
       expect(connections).toBe(0);
       expect(existsSync(trial())).toBe(false);
@@ -177,8 +177,8 @@ describe('a trial start', () => {
       const planted = FAULTS.filter(({ name }) => named.includes(name));
       for (const fault of planted) await fault.plant(home.stateDir);
       expect((await run('push')).code).toBe(0);
-      const { code, boot, message } = await drill();
-      expect(code).toBe(1);
+      const { exit, boot, message } = await drill();
+      expect(exit).toBe(1);
       for (const { said } of planted) expect(boot.problems.join('\n')).toMatch(said);
       expect(message).toContain('OpenClaw does not have all of it');
       expect(connections).toBe(0);
@@ -209,8 +209,8 @@ describe.runIf(full)('each fault that hashes cannot see', () => {
       cpSync(whole, home.stateDir, { recursive: true, verbatimSymlinks: true });
       await plant(home.stateDir);
       await run('push', '--accept-missing', 'agents');
-      const { code, boot } = await drill();
-      expect(code).toBe(1);
+      const { exit, boot } = await drill();
+      expect(exit).toBe(1);
       expect(boot.problems.join('\n')).toMatch(said);
     },
     LONG_MS,

@@ -10,6 +10,7 @@ export const HELP = `/b2 status - are backups working
 /b2 undo - show what taking the last rollback back would do
 /b2 confirm NUMBER - do what was shown
 /b2 setup - where backups are set up
+To undo an update of OpenClaw: "b2-backup undo-update" in a shell
 WHEN is a day or a time ("yesterday", "Monday at 14:00"), "before compaction", or "latest".`;
 
 /** Where it is set up. A conversation is kept, and sent to a model: no secret belongs into one. */

@@ -12,7 +12,8 @@ export const DESCRIPTION =
   'Snapshots of sessions, memory, workspace, configuration and cron jobs of this OpenClaw, kept in the ' +
   "user's bucket. Use it when the user asks what was backed up, what changed since a day, wants a backup now, or wants " +
   'a lost or spoilt file, or everything, back as it was. Rolling back: preview, show the plan to the user, and only when ' +
-  'the user agrees restore with that plan.';
+  'the user agrees restore with that plan. An update of OpenClaw itself is undone by the user alone, in a shell: ' +
+  '"b2-backup undo-update" brings the old version back with the state that it left.';
 
 /** JSON Schema of the parameters. */
 export const PARAMETERS = {
