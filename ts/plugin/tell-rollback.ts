@@ -187,5 +187,5 @@ function remarks({
 
 /** Databases of the host, to which it writes in every turn: that they have changed meanwhile says nothing. */
 function changesAlways(path: string): boolean {
-  return /^(?:state\/openclaw|agents\/[^/]+\/agent\/openclaw-agent)\.sqlite$/.test(path);
+  return /^(?:state\/openclaw(?:-quarantine)?|agents\/[^/]+\/agent\/openclaw-agent)\.sqlite$/.test(path);
 }
