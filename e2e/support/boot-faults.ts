@@ -99,12 +99,6 @@ export const FAULTS: readonly Fault[] = [
     host: true,
   },
   {
-    name: 'a schema that is half migrated: a column is gone',
-    plant: onShared('ALTER TABLE cron_jobs DROP COLUMN description'),
-    said: /OpenClaw/,
-    host: true,
-  },
-  {
     name: 'a schema of a newer OpenClaw',
     plant: onShared(
       "PRAGMA user_version = 99; UPDATE schema_meta SET schema_version = 99 WHERE meta_key = 'primary'",
