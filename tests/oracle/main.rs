@@ -28,24 +28,28 @@ use tempfile::TempDir;
 #[allow(clippy::print_stderr, clippy::must_use_candidate, reason = "for tests only")]
 #[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
 mod campaign;
+mod days;
 mod dump;
+#[path = "../support/elsewhere.rs"]
+mod elsewhere;
 mod hold;
 mod judge;
 #[path = "../support/machine.rs"]
 mod machine;
-#[path = "../support/state/rng.rs"]
-#[allow(dead_code, reason = "each test binary uses a part")]
-#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
-mod rng;
 mod sharp;
 #[path = "../support/skipped.rs"]
 mod skipped;
+#[path = "../support/state/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "each test binary uses a part")]
+#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
+mod state;
 mod tree;
 mod wild;
 
 use judge::{Picture, Said, losses};
 use machine::Machine;
 use skipped::skipped;
+use state::rng;
 use wild::Wild;
 
 /// The system's clock, set wrong by so many seconds.
@@ -140,6 +144,17 @@ struct World {
     _inside: Option<Inside>,
 }
 
+/// What the product names of what it does not save.
+async fn said(machine: &Machine, pushed: &PushReport) -> Said {
+    let plan = ops::plan(&machine.session().await).await.unwrap();
+    let left_out = plan.entries.into_iter().filter(|entry| !entry.included);
+    let mut said = Said { left_out: left_out.map(|entry| entry.path).collect(), ..Said::default() };
+    for problem in &pushed.skipped {
+        said.problem(&problem.path, &problem.code);
+    }
+    said
+}
+
 impl World {
     async fn new(base: PathBuf, seed: u64) -> Self {
         let elsewhere = TempDir::new().unwrap();
@@ -162,18 +177,6 @@ impl World {
         Self { wild, clock, machine, elsewhere, restores: 0, newest: None, _inside: inside }
     }
 
-    /// What the product names of what it does not save.
-    async fn said(&self, pushed: &PushReport) -> Said {
-        let plan = ops::plan(&self.machine.session().await).await.unwrap();
-        let left_out = plan.entries.into_iter().filter(|entry| !entry.included);
-        let mut said =
-            Said { left_out: left_out.map(|entry| entry.path).collect(), ..Said::default() };
-        for problem in &pushed.skipped {
-            said.problem(&problem.path, &problem.code);
-        }
-        said
-    }
-
     /// Pushes, restores the newest snapshot on a blank machine, and gives every loss.
     async fn round(&mut self) -> Vec<String> {
         let state = Picture::of(&self.wild.state());
@@ -189,7 +192,7 @@ impl World {
             Ok(pushed) => pushed,
             Err(error) => return vec![format!("the push failed: {error} [{}]", error.code())],
         };
-        let said = self.said(&pushed).await;
+        let said = said(&self.machine, &pushed).await;
         self.restores += 1;
         let to = self.elsewhere.path().join(format!("restored-{}", self.restores));
         let blank = self.elsewhere.path().join(format!("blank-{}", self.restores));

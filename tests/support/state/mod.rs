@@ -14,7 +14,7 @@ mod day;
 mod digest;
 mod documents;
 mod generate;
-mod rng;
+pub(crate) mod rng;
 mod text;
 mod transcript;
 mod tree;
