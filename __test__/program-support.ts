@@ -38,12 +38,16 @@ export const hasTerminal = process.platform === 'linux' && spawnSync('script', [
 
 /**
  * Runs a script of Node's at a terminal, where each question is answered with a line; a function makes it of all that
- * showed. Everything that shows is returned.
+ * showed. A question is known by words in what showed since the last answer, or by a function of that. Everything that
+ * shows is returned.
  */
 export async function terminal(
   args: readonly string[],
   env: NodeJS.ProcessEnv,
-  answers: readonly (readonly [question: string, answer: string | ((shown: string) => string)])[],
+  answers: readonly (readonly [
+    question: string | ((unseen: string) => boolean),
+    answer: string | ((shown: string) => string),
+  ])[],
 ): Promise<{ exit: number | null; shown: string }> {
   const command = [process.execPath, ...args].map((word) => `'${word}'`).join(' ');
   // Without a terminal of its own `script` makes one without a width.
@@ -59,7 +63,9 @@ export async function terminal(
     shown += text;
     unseen += text;
     const [question, answer] = open[0] ?? [];
-    if (question === undefined || answer === undefined || !unseen.includes(question)) return;
+    if (question === undefined || answer === undefined) return;
+    const asked = typeof question === 'string' ? unseen.includes(question) : question(unseen);
+    if (!asked) return;
     unseen = '';
     open.shift();
     child.stdin.write(`${typeof answer === 'function' ? answer(shown) : answer}\r`);
