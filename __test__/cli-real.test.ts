@@ -314,6 +314,15 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
       exit: 0,
       warnings: expect.arrayContaining([expect.stringContaining(`come from ${file}.last-good`)]),
     });
+    // They may lack what was set since, a passphrase say: nothing is stored or deleted by them.
+    for (const command of [['push'], ['prune']]) {
+      expect(await within(command)).toMatchObject({ exit: 1, code: 'B2_CONFIG' });
+    }
     expect(await within(['restore', 'latest', '--yes'])).toMatchObject({ exit: 0, ok: true });
+
+    // Half understood is not understood.
+    writeFileSync(file, JSON.stringify({ ...inFile, agents: { $include: './gone.json5' } }));
+    expect(await within(['push'])).toMatchObject({ exit: 1, code: 'B2_CONFIG' });
+    expect(await within(['list'])).toMatchObject({ exit: 0 });
   });
 });

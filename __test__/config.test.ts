@@ -116,9 +116,14 @@ describe('where settings come from', () => {
     ]);
   });
 
-  it('passes on what the reader of the file warns about', async () => {
+  it('goes by a file that is half understood only to read backups or to bring them back', async () => {
     const readHostConfig = async () => ({ config: FULL, warning: '$include is missing' });
-    expect((await load(FULL, { readHostConfig })).warnings).toEqual(['$include is missing']);
+    const read = await load(FULL, { readHostConfig, fileOptional: true });
+    expect(read.warnings).toEqual(['$include is missing']);
+    await expect(load(FULL, { readHostConfig })).rejects.toMatchObject({
+      code: 'B2_CONFIG',
+      message: expect.stringContaining('$include is missing'),
+    });
   });
 });
 

@@ -12,7 +12,7 @@ export interface SettingsSource extends PlaceSource {
   readonly readHostConfig: Engine['readHostConfig'];
   /** Whether a folder may come without a passphrase: what only reads can do with a recovery code. */
   readonly secretOptional?: boolean;
-  /** Whether the environment alone will do where the file is not understood: for what reads backups or brings them back. */
+  /** Whether an older copy, or the environment alone, will do where the file is not understood. */
   readonly fileOptional?: boolean;
   /** See {@linkcode SettingsPlace}. */
   readonly inOpenClaw?: boolean;
@@ -110,11 +110,18 @@ export async function loadSettings(source: SettingsSource): Promise<LoadedSettin
   };
 }
 
+/**
+ * The plugin's settings in a file that may be half understood, or not at all. Then an older copy or the environment may lack
+ * what was set since, such as a passphrase: good enough to read backups and to bring them back, and for nothing else.
+ */
 async function readFile(source: SettingsSource, path: string): Promise<HostConfig> {
+  const { env, fileOptional = false, inOpenClaw = false } = source;
   try {
-    return await source.readHostConfig(path);
+    const read = await source.readHostConfig(path);
+    if (read.warning === null || fileOptional) return read;
+    const message = `${read.warning}. By these nothing is stored or deleted: correct the file first`;
+    throw new BackupError(message, { code: 'B2_CONFIG' });
   } catch (error) {
-    const { env, fileOptional = false, inOpenClaw = false } = source;
     const elsewhere = fileOptional && !inOpenClaw && nonEmpty(env[ENVIRONMENT.bucket]) !== undefined;
     if (!elsewhere || !(error instanceof BackupError) || error.code !== 'B2_CONFIG') throw error;
     return { config: null, warning: `${error.message}; settings come from the environment alone` };

@@ -97,7 +97,7 @@ const OWN_SECRET: ReadonlySet<WorkCommand['name']> = new Set([
 
 /**
  * Commands that read backups or bring them back. A bad edit of OpenClaw's configuration must not keep them from working:
- * where it is not understood, the environment alone will do.
+ * where it is not understood, an older copy of it will do, or the environment.
  */
 const WITHOUT_FILE: ReadonlySet<WorkCommand['name']> = new Set<WorkCommand['name']>([
   'list',
@@ -112,6 +112,7 @@ const WITHOUT_FILE: ReadonlySet<WorkCommand['name']> = new Set<WorkCommand['name
   'undo',
   'resume',
   'discard',
+  'undo-update',
 ]);
 
 async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps): Promise<number> {
