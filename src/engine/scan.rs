@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file_cache::path_bytes;
-use super::problem;
-use super::problem::FileProblem;
+use super::problem::{self, FileProblem};
 use super::roots::shown_here;
 use super::session::{Session, Settings};
 use crate::error::{Error, Result};

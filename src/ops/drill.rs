@@ -10,8 +10,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::crypto::ContentHash;
-use crate::engine::problem;
-use crate::engine::problem::FileProblem;
+use crate::engine::problem::{self, FileProblem};
 use crate::engine::roots::{in_place_of_links, put_in_place};
 use crate::engine::session::{Session, Settings, millis};
 use crate::engine::time::time;

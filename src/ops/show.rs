@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::legacy::{Legacy, Take};
-use crate::engine::problem;
-use crate::engine::problem::FileProblem;
+use crate::engine::problem::{self, FileProblem};
 use crate::engine::select::{Selection, names};
 use crate::engine::session::Session;
 use crate::engine::time::time;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use crate::engine::head::Unlisted;
 use crate::engine::newest::{Times, stored};
-use crate::engine::problem::FileProblem;
+use crate::engine::problem::{self, FileProblem};
 use crate::engine::session::{Session, millis};
+use crate::engine::slots;
 use crate::engine::time::time;
-use crate::engine::{problem, slots};
 use crate::error::{Error, Result};
 use crate::format::{MachineId, SnapshotId, SnapshotName};
 use crate::local::{Newest, Spool};

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use super::database::{Redact, host_database};
 use super::policy::{Inside, below};
-use super::sqlite::SharedContent;
+use super::sqlite::{self, SharedContent};
 use super::walk::Walk;
-use super::{EntryKind, Found, RelPath, Root, RootKind, absolute, open_plain, sqlite};
+use super::{EntryKind, Found, RelPath, Root, RootKind, absolute, open_plain};
 use crate::error::{Error, Result};
 
 /// The file that tells an agent how to introduce itself. It goes once that is done, so the host notes no hash of it.

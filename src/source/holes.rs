@@ -1,8 +1,7 @@
 //! Stretches of zeros are written as holes: a disk image of a few bytes must not fill the disk when it comes back.
 
 use std::fs::File;
-use std::io;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
 /// A hole is so many bytes, or a multiple, and begins at one. Smaller ones would cut files into pieces.
 const HOLE_BYTES: usize = 64 << 10;

@@ -11,8 +11,7 @@ pub use self::look::Look;
 pub(crate) use self::system::{give, owner_to_give};
 
 use std::ffi::OsString;
-use std::io;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 

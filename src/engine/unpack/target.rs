@@ -17,8 +17,8 @@ use crate::entry::RelPath;
 use crate::error::{Error, Result};
 use crate::format::{Entry, RootRecord};
 use crate::source::holes::without_holes;
-use crate::source::place::{Refusal, Refused, SET_MODE, SET_OWNER, SET_TIME};
-use crate::source::{place, shown_path};
+use crate::source::place::{self, Refusal, Refused, SET_MODE, SET_OWNER, SET_TIME};
+use crate::source::shown_path;
 
 /// Where roots other than the state directory go, below the target.
 const OTHER_ROOTS: &str = ".b2-roots";

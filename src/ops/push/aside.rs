@@ -19,8 +19,7 @@ use crate::engine::withheld::withheld;
 use crate::error::Result;
 use crate::format::{Entry, EntryFlags, Manifest, Reason};
 use crate::local::Unsaved;
-use crate::ops::recovery;
-use crate::ops::recovery::{AsideItem, SetAside};
+use crate::ops::recovery::{self, AsideItem, SetAside};
 use crate::source::withheld::{Content, Withheld};
 use crate::source::{EntryKind, Fingerprint, Found, RelPath, Root, absolute, walk};
 

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::capture::{Content, Draft, runs};
-use crate::engine::problem;
-use crate::engine::problem::FileProblem;
+use crate::engine::problem::{self, FileProblem};
 use crate::engine::roots::shown_here;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};

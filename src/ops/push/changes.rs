@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use super::assemble::problems;
 use super::capture::Elsewhere;
-use super::missing::{Before, Missing};
+use super::missing::{self, Before, Missing};
 use super::report::PushReport;
+use super::together;
 use super::writer::Writer;
-use super::{missing, together};
 use crate::engine::file_cache::Memory;
-use crate::engine::problem;
-use crate::engine::problem::FileProblem;
+use crate::engine::problem::{self, FileProblem};
 use crate::engine::scan::{Looked, by_people, look, refuse_open_databases};
 use crate::engine::session::{Session, Settings, millis};
 use crate::engine::withheld::withheld;

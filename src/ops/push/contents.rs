@@ -13,9 +13,9 @@ use super::together::{Logs, PATIENCE, logs_of};
 use super::writer::Writer;
 use crate::chunk::Cutter;
 use crate::engine::file_cache::Memory;
-use crate::engine::problem::FileProblem;
+use crate::engine::problem::{self, FileProblem};
+use crate::engine::roots;
 use crate::engine::session::{Session, millis};
-use crate::engine::{problem, roots};
 use crate::error::{Error, Result};
 use crate::format::{
     Counts, Entry, Manifest, PackRef, Reason, Remark, Run, SnapshotId, TreeRef, is_bounded,

@@ -4,8 +4,7 @@
 use std::collections::HashSet;
 
 use crate::engine::file_cache::{Memory, path_bytes};
-use crate::engine::problem;
-use crate::engine::problem::FileProblem;
+use crate::engine::problem::{self, FileProblem};
 use crate::engine::roots::kind;
 use crate::engine::scan::Looked;
 use crate::entry::{EntryKind, RelPath};

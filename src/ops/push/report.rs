@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::engine::problem::FileProblem;
 use crate::format::Reason;
-use crate::ops::FileProblem;
 
 /// How to push.
 #[derive(Clone, Debug)]

@@ -1,16 +1,16 @@
 //! One snapshot: scan, capture, upload, commit.
 
-use super::changes::{Changes, Scan};
-use super::commit::Committed;
+use super::changes::{self, Changes, Scan};
+use super::commit::{self, Committed};
 use super::compose::capture_and_upload;
 use super::contents::Outcome;
+use super::report::PushReport;
 use super::writer::Writer;
-use super::{changes, commit};
+use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::Reason;
 use crate::local::Captured;
 use crate::ops::recovery::AsideItem;
-use crate::ops::{PushReport, Session};
 use crate::progress::Phase;
 
 /// What becoming a snapshot came to.

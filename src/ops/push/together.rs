@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::format::EntryFlags;
 use crate::source::database::host_database;
 use crate::source::logs::base_of;
-use crate::source::walk::Walk;
-use crate::source::{Fingerprint, Found, Root, absolute, open_plain, sqlite, walk};
+use crate::source::walk::{self, Walk};
+use crate::source::{Fingerprint, Found, Root, absolute, open_plain, sqlite};
 
 /// How long a push waits for databases that others lock, all together. Somebody who writes is done within moments; who
 /// keeps a database locked for longer must not keep the rest of the state from being saved.

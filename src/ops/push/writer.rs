@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::repository;
-use super::repository::{Listed, Open};
+use super::repository::{self, Listed, Open};
 use crate::crypto::RepoKey;
 use crate::engine::head::is_there;
 use crate::engine::session::Session;

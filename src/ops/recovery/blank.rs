@@ -5,10 +5,10 @@ use crate::engine::scan::refuse_open_databases;
 use crate::engine::session::Settings;
 use crate::error::{Error, Result};
 use crate::local::{Journal, Local};
-use crate::source::blank::Content;
+use crate::source::blank::{self, Content};
 use crate::source::policy::Policy;
 use crate::source::roots::roots;
-use crate::source::{blank, links, logs};
+use crate::source::{links, logs};
 
 /// What is on the machine by now, where something was to come by itself only as long as it has nothing.
 pub(in crate::ops) fn no_longer_blank(

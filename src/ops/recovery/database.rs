@@ -14,8 +14,8 @@ use crate::format::RootRecord;
 use crate::local::{Before, Journal, Step};
 use crate::source::database::{Redact, host_database};
 use crate::source::place::Spot;
-use crate::source::sqlite::Keep;
-use crate::source::{RelPath, sqlite, walk};
+use crate::source::sqlite::{self, Keep};
+use crate::source::{RelPath, walk};
 
 /// How long a live database may be locked by others. The gateway waits no longer for its own.
 const LOCKED: Duration = Duration::from_secs(10);

@@ -8,8 +8,7 @@ pub use report::{RestoreOptions, RestoreReport};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use crate::engine::problem;
-use crate::engine::problem::FileProblem;
+use crate::engine::problem::{self, FileProblem};
 use crate::engine::roots::{in_place_of_links, put_in_place};
 use crate::engine::select::Selection;
 use crate::engine::session::Session;

@@ -3,9 +3,10 @@
 use super::preview::{Preview, preview};
 use super::stage::stage;
 use super::wanted::Wanted;
+use crate::engine::session::Session;
 use crate::error::Result;
 use crate::format::SnapshotId;
-use crate::ops::{Arrival, Session};
+use crate::local::Arrival;
 
 /// What was made ready for a machine that has nothing.
 #[derive(Debug)]

@@ -7,8 +7,7 @@ use super::wanted::Wanted;
 use crate::crypto::sha256_hex;
 use crate::engine::session::Session;
 use crate::error::Result;
-use crate::source::blank;
-use crate::source::blank::{Bootstrap, Content};
+use crate::source::blank::{self, Bootstrap, Content};
 
 /// What shows that somebody uses this machine already; `None` where it has nothing. Opens databases.
 ///

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::items::{Item, delete};
 use super::live::Live;
 use super::names::Collisions;
+use super::request::Action;
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags};
-use crate::ops::Action;
-use crate::source::logs::LOG_REASON;
+use crate::source::logs::{self, LOG_REASON};
 use crate::source::policy::Standing;
-use crate::source::{EntryKind, Found, RelPath, RootKind, logs};
+use crate::source::{EntryKind, Found, RelPath, RootKind};
 
 /// A comparison under way.
 pub(super) struct Comparison<'a> {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::arriving::Arriving;
+use super::request::Action;
 use crate::engine::file_cache::path_bytes;
 use crate::engine::tree::path_for_people;
 use crate::format::Entry;
-use crate::ops::Action;
 use crate::source::gateway::Running;
 use crate::source::withheld::Withheld;
 use crate::source::{EntryKind, Found, RelPath, Root, RootKind, absolute};

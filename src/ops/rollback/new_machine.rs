@@ -3,10 +3,11 @@
 use super::arriving::Arriving;
 use super::comparison::Comparison;
 use super::items::{Compared, delete};
+use super::request::Action;
 use super::runs;
 use crate::error::Result;
+use crate::local::Arrival;
 use crate::ops::recovery::{MAX_CONFIG_BYTES, parse};
-use crate::ops::{Action, Arrival};
 use crate::repo::PackSource;
 use crate::source::EntryKind;
 use crate::source::database::{Redact, host_database};

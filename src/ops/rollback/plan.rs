@@ -1,8 +1,8 @@
 //! What a rollback would do, for people to look at and agree to.
 
 use super::items::{Compared, Item};
+use super::request::{Action, Mode};
 use crate::crypto::sha256;
-use crate::ops::{Action, Mode};
 use crate::repo::Snapshot;
 use crate::source::authority::Effect;
 

@@ -6,12 +6,12 @@ use super::arriving::Arriving;
 use super::compare::compare;
 use super::items::Compared;
 use super::live::Live;
-use super::plan::plan_of;
+use super::plan::{self, RollbackPlan, plan_of};
 use super::wanted::Wanted;
-use super::{consent, effects, plan};
+use super::{consent, effects};
+use crate::engine::session::Session;
 use crate::engine::tree::{choose, entries, incomplete};
 use crate::error::{Error, Result};
-use crate::ops::{RollbackPlan, Session};
 use crate::repo::PackSource;
 
 /// Everything that is known before anything is done.

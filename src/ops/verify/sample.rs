@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::check::{Checked, Packs};
 use super::report::Reading;
-use super::turns;
-use super::turns::Turn;
+use super::turns::{self, Turn};
 use crate::engine::session::{Session, millis};
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName};

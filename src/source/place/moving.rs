@@ -1,14 +1,12 @@
 //! Moving files, also where that takes a copy: onto another file system, and over a mount point.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 use cap_std::fs::OpenOptions;
 
 #[cfg(unix)]
-use super::system::set_link_time;
-use super::system::{make_link, private, set_mode, set_times};
+use super::system::{make_link, private, set_link_time, set_mode, set_times};
 use super::{Look, SET_MODE, SET_TIME, Spot};
 use crate::ambient::stepped;
 use crate::entry::{EntryKind, PART};
