@@ -29,6 +29,10 @@ export class Machine {
   readonly clock: TestClock;
   /** The plugin's settings. */
   config: Record<string, unknown>;
+  /** Which OpenClaw the gateway is. */
+  version: string | undefined;
+  /** The one that was started last. */
+  host: FakeHost | undefined;
   /** From now on pushes begin and do not end. */
   holdsPushes = false;
   readonly #engine: Engine;
@@ -69,6 +73,8 @@ export class Machine {
   /** Starts it without waiting. */
   async begin(): Promise<void> {
     const host = new FakeHost(this.stateDir, this.config);
+    host.version = this.version;
+    this.host = host;
     const service = createService(host.api, { engine: this.#engine, clock: this.clock, restart: () => {} });
     await service.start(host.context);
     onTestFinished(() => service.stop(host.context));
@@ -84,6 +90,14 @@ export class Machine {
   /** Backs up once more. A failure is what the page is to tell. */
   async push(): Promise<void> {
     await this.backup.push().catch(() => {});
+  }
+
+  /** Waits until the next snapshot gets another time than the newest: their names have seconds. */
+  async nextSecond(): Promise<void> {
+    const [, day, ...clock] =
+      /(\d{4}-\d\d-\d\dT)(\d\d)-(\d\d)-(\d\d)Z/.exec(this.objects('manifest').at(-1) ?? '') ?? [];
+    const newest = day === undefined ? '' : `${day}${clock.join(':')}`;
+    await vi.waitUntil(() => new Date().toISOString().slice(0, 19) > newest, PATIENT);
   }
 
   /** The files in the bucket of which the path has `part` in it. */

@@ -175,8 +175,7 @@ const OUTCOMES: readonly Outcome[] = [
     async (m) => {
       await nextDay(await m.start(), 'lastDrillAt');
       m.write('workspace/MEMORY.md', 'The user likes coffee.\n');
-      // A name has seconds.
-      await vi.waitUntil(() => new Date().toISOString().slice(0, 19) > newest(m), PATIENT);
+      await m.nextSecond();
       await m.push();
       rmSync(m.objects('manifest').at(-1) ?? '');
     },
@@ -354,12 +353,6 @@ const OUTCOMES: readonly Outcome[] = [
     'B2_NATIVE_UNAVAILABLE',
   ],
 ];
-
-/** The time in the name of the newest snapshot, as `toISOString` has it. */
-function newest(machine: Machine): string {
-  const name = /(\d{4}-\d\d-\d\dT)(\d\d)-(\d\d)-(\d\d)Z/.exec(machine.objects('manifest').at(-1) ?? '');
-  return name === null ? '' : `${name[1]}${name[2]}:${name[3]}:${name[4]}`;
-}
 
 /** What holds of everything that the page says. */
 function isHonest({ verdict, last, proof }: PageModel): void {

@@ -195,6 +195,8 @@ export class FakeHost {
   service: Service | undefined;
   command: SlashCommand | undefined;
   cli: readonly CliDescriptor[] = [];
+  /** Which OpenClaw this is; it may not say. */
+  version: string | undefined;
   createTool: ((context: ToolContext) => Tool | null) | undefined;
   toolOptions: unknown;
   readonly api: PluginApi;
@@ -239,6 +241,7 @@ export class FakeHost {
         this.cli = descriptors;
       },
     };
+    Object.defineProperty(this.api.runtime, 'version', { get: () => this.version });
     Object.defineProperties(this.api, Object.getOwnPropertyDescriptors(parts));
     this.context = {
       config: {},

@@ -85,7 +85,8 @@ export function world(engine: Partial<Engine> = {}, env: NodeJS.ProcessEnv = CON
     env,
     stdout: new Capture(),
     stderr: new Capture(),
-    engine: engine as Engine,
+    // What several commands ask for, besides what they are about.
+    engine: { list: async () => ({ snapshots: [], warnings: [] }), ...engine } as Engine,
     signals: new FakeSignals(),
     exits,
     exit: (code) => exits.push(code),

@@ -47,6 +47,7 @@ export const WRAPPER_CODES = [
   'B2_WORKER_DIED',
   'B2_NOT_RUNNING',
   'B2_INCOMPLETE',
+  'B2_UPDATE_LOST',
   'B2_NOT_APPROVED',
   'B2_USAGE',
 ] as const;

@@ -1,5 +1,4 @@
 /** A trial start: the newest snapshot is restored, OpenClaw is started on it without a network, and all of it goes again. */
-import { spawn } from 'node:child_process';
 import { freemem, homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +9,7 @@ import { findOpenClaw } from '../openclaw.js';
 import type { Operation } from '../operation.js';
 import { takeFolder } from './folder.js';
 import { withoutNetwork } from './isolation.js';
+import { runProgram } from './program.js';
 import { writeBooted } from './record.js';
 import type { BootAnswer, BootJob, Moved } from './types.js';
 
@@ -125,7 +125,12 @@ export async function bootDrill(
       alone: prefix !== undefined,
       patienceMs: PATIENCE_MS,
     };
-    const answer = await run([...(prefix ?? []), node, insideProgram], job, operation.signal);
+    const command = [...(prefix ?? []), node, insideProgram];
+    const what = 'the trial start of OpenClaw';
+    const answer = await runProgram<BootAnswer>(
+      { command, folder: folder.path, what, signal: operation.signal },
+      job,
+    );
     const { files, bytes, requests, downloadedBytes, warnings } = restored;
     const lost = restored.failed.map(({ path, message }) => `${path} did not come back: ${message}`);
     const problems = [...lost, ...answer.problems];
@@ -168,58 +173,4 @@ export function rootsOf(told: readonly string[], stateDir: string, state: string
   });
   const [first = { from: stateDir, to: state }, ...others] = roots;
   return [{ from: first.from, to: state }, ...others];
-}
-
-/** Runs the program, and gives its answer. Nothing of the trial outlives this process. */
-export function run(
-  [program = '', ...args]: readonly string[],
-  job: BootJob,
-  signal?: AbortSignal,
-): Promise<BootAnswer> {
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const child = spawn(program, args, {
-      // Nothing of this process's settings and secrets: `inside.ts` makes OpenClaw's environment by itself.
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: job.folder, TMPDIR: job.folder, LANG: 'C.UTF-8' },
-      cwd: job.folder,
-      stdio: ['pipe', 'pipe', 'ignore'],
-    });
-    let out = '';
-    const stop = (): void => {
-      child.stdin.end();
-    };
-    signal?.addEventListener('abort', stop, { once: true });
-    child.stdin.on('error', () => {});
-    child.stdin.write(`${JSON.stringify(job)}\n`);
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      out += text;
-    });
-    child.once('error', (error) => reject(died(error.message)));
-    child.once('close', (code, how) => {
-      signal?.removeEventListener('abort', stop);
-      if (signal?.aborted === true) return reject(signal.reason);
-      const told = answerIn(out);
-      if (told?.answer !== undefined) resolve(told.answer);
-      else reject(died(told?.error ?? how ?? `exit status ${code}`));
-    });
-  });
-}
-
-function answerIn(out: string): { answer?: BootAnswer; error?: string } | undefined {
-  for (const line of out.split('\n').reverse()) {
-    if (!line.startsWith('{')) continue;
-    try {
-      return JSON.parse(line) as { answer?: BootAnswer; error?: string };
-    } catch {
-      // A line of somebody else's.
-    }
-  }
-  return undefined;
-}
-
-function died(how: string): BackupError {
-  return new BackupError(`the trial start of OpenClaw ended without an answer: ${how}`, {
-    code: 'B2_WORKER_DIED',
-    retryable: true,
-  });
 }

@@ -1,4 +1,4 @@
-/** The folder of a trial start: for its owner alone, and gone afterwards, whatever happened. */
+/** A folder for what is restored and looked at: for its owner alone, and gone afterwards, whatever happened. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -13,11 +13,14 @@ const OWNER_FILE = 'owner.pid';
  *
  * @throws {BackupError} B2_LOCKED while another run works in it
  */
-export function takeFolder(stateDir: string): { readonly path: string; remove(): void } {
-  const path = join(stateDir, 'b2-backup', 'boot');
+export function takeFolder(
+  stateDir: string,
+  name: 'boot' | 'survey' = 'boot',
+): { readonly path: string; remove(): void } {
+  const path = join(stateDir, 'b2-backup', name);
   const owner = pidIn(join(path, OWNER_FILE));
   if (owner !== undefined && owner !== process.pid && lives(owner)) {
-    throw new BackupError(`another trial start works in ${path} (process ${owner})`, {
+    throw new BackupError(`another one works in ${path} (process ${owner})`, {
       code: 'B2_LOCKED',
       retryable: true,
     });

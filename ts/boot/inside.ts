@@ -6,12 +6,11 @@ import { randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import process from 'node:process';
-import { createInterface } from 'node:readline';
 import { PID_FILE } from './common.js';
 import { compare } from './compare.js';
 import { command, endAll, environment, TrialGateway } from './gateway.js';
 import { type Agent, privateFolder, rawConfig, relocate, trialConfig, writeConfig } from './prepare.js';
+import { serveProgram } from './program.js';
 import { open } from './sqlite.js';
 import { agentsIn, type Found, jobsIn, memoryIn, SHARED, sessionsOf } from './state.js';
 import type { BootAnswer, BootJob, Expected, ExpectedSession } from './types.js';
@@ -178,22 +177,4 @@ function words(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** One job, one answer. */
-function serve(): void {
-  const lines = createInterface({ input: process.stdin });
-  lines.once('line', async (line) => {
-    try {
-      const answer = await boot(JSON.parse(line) as BootJob);
-      process.stdout.write(`${JSON.stringify({ answer })}\n`, () => process.exit(0));
-    } catch (error) {
-      process.stdout.write(`${JSON.stringify({ error: words(error) })}\n`, () => process.exit(1));
-    }
-  });
-  // Whoever started this is gone, or wants no answer any more.
-  lines.once('close', () => {
-    endAll();
-    process.exit(1);
-  });
-}
-
-serve();
+serveProgram(boot, endAll);

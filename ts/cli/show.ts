@@ -1,5 +1,6 @@
 /** `b2-backup show` */
 import type { ShownEntry, ShowOptions } from '../../index.js';
+import { tellUpdate, updatesIn } from '../updates/history.js';
 import type { Command } from './command.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, formatBytes, formatTime, printable, remarksOf, table, textOf } from './render.js';
@@ -19,6 +20,13 @@ export async function show(
   if (command.path !== undefined) options.path = command.path;
   if (command.allowUnauthenticated) options.allowUnauthenticated = true;
   const report = await engine.show(settings, options, operation);
+  // Of a whole snapshot only: it takes a request more.
+  const update =
+    command.path === undefined
+      ? updatesIn((await engine.list(settings, operation)).snapshots).find(
+          (one) => one.snapshot === report.snapshot,
+        )
+      : undefined;
   const { snapshot, createdAt, entries, incomplete, remarks, content, warnings } = report;
   const files = entries.filter(({ kind }) => kind === 'file');
   const bytes = files.reduce((sum, entry) => sum + entry.bytes, 0);
@@ -28,6 +36,7 @@ export async function show(
       ok: true,
       snapshot,
       createdAt,
+      beforeUpdate: update?.to ?? null,
       entries,
       incomplete,
       remarks,
@@ -35,7 +44,13 @@ export async function show(
       warnings,
     },
     lines: [
-      style.bold(`${printable(snapshot)}, ${formatTime(createdAt)}`),
+      style.bold(
+        [
+          printable(snapshot),
+          formatTime(createdAt),
+          ...(update === undefined ? [] : [printable(tellUpdate(update))]),
+        ].join(', '),
+      ),
       ...(entries.length === 0 ? ['It is empty.'] : table(COLUMNS, entries.map(row), style)),
       '',
       `${count(files.length, 'file')}, ${formatBytes(bytes)}`,

@@ -2,6 +2,9 @@
 import type { MachineInfo } from '../../index.js';
 import { readBooted } from '../boot/record.js';
 import { onlyApplicationKey, secretInWords } from '../secrets.js';
+import { readCheckedUpdate } from '../updates/checked.js';
+import { tellUpdate, updatesIn } from '../updates/history.js';
+import { lostInUpdate } from '../updates/tell.js';
 import { originDocument, originLines } from './origins.js';
 import { type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, formatBytes, formatCount, formatTime, printable, remarksOf, table } from './render.js';
@@ -19,6 +22,9 @@ export async function status({ engine, settings, origins, operation, style }: Co
   const { lastSnapshot, lastSnapshotAt, machine, opensWith } = report;
   const warnings = [...report.warnings, ...onlyApplicationKey(report, 'b2-backup')];
   const booted = readBooted(report.stateDir);
+  const checked = readCheckedUpdate(report.stateDir);
+  const lost = checked && lostInUpdate(checked);
+  const update = updatesIn((await engine.list(settings, operation)).snapshots).at(-1);
   const last =
     lastSnapshot === undefined
       ? 'none yet'
@@ -50,6 +56,8 @@ export async function status({ engine, settings, origins, operation, style }: Co
       provenSnapshot: report.provenSnapshot ?? null,
       provenAt: report.provenAt ?? null,
       booted: booted ?? null,
+      update: update ?? null,
+      missingSinceUpdate: lost === undefined ? null : (checked?.missing ?? []).map(({ text }) => text),
       damagedPacks: report.damagedPacks,
       pending: report.pending,
       opensWith,
@@ -76,6 +84,14 @@ export async function status({ engine, settings, origins, operation, style }: Co
                 `${formatTime(booted.at)}, OpenClaw ${printable(booted.version)} on ${printable(booted.snapshot)}`,
               ] as [string, string],
             ]),
+        ...(update === undefined
+          ? []
+          : [
+              ['last update', `${printable(update.snapshot)} is from ${tellUpdate(update)}`] as [
+                string,
+                string,
+              ],
+            ]),
         ['in the bucket', `${count(report.snapshots, 'snapshot')}, ${formatBytes(report.storedBytes)}`],
         ['waiting', report.pending ? 'an upload was cut off; the next push finishes it' : 'nothing'],
       ]),
@@ -84,7 +100,10 @@ export async function status({ engine, settings, origins, operation, style }: Co
       ...originLines(origins, style),
     ],
     chatter: false,
-    problems: remarksOf(report.remarks, style),
+    problems: [
+      ...(lost === undefined ? [] : [`${style.red('problem:')} ${lost.message} (${lost.code})`]),
+      ...remarksOf(report.remarks, style),
+    ],
     warnings,
   };
 }

@@ -17,6 +17,7 @@ import type { Engine } from '../engine.js';
 import { type BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import { secretsInside } from '../secrets.js';
+import { checkUpdate } from '../updates/check.js';
 import { type Announcer, tellRunning } from './announce.js';
 import { Arrival } from './arrival.js';
 import { anyChore, Chores } from './chores.js';
@@ -33,6 +34,7 @@ import { dueAt, keepTime } from './schedule.js';
 import type { Configured } from './settings.js';
 import { type GatewayStatus, plain, remembered } from './status.js';
 import type { Reader } from './times.js';
+import { noteVersion, type UpdateCheckDeps, updateChecker } from './update-check.js';
 
 /** What a {@linkcode Backup} works with. */
 export interface BackupDeps {
@@ -136,6 +138,7 @@ export class Backup {
     const { clock, configured, reporter } = this.#deps;
     if (configured instanceof Error) return;
     const { policy } = configured;
+    noteVersion(this.#updates(configured.settings));
     this.#cancelTime = keepTime(
       clock,
       () => dueAt(policy, reporter.record, clock.now()),
@@ -342,9 +345,16 @@ export class Backup {
     });
     return new Chores([
       anyChore(prune),
+      anyChore(updateChecker(this.#updates(settings))),
       ...(weeks > 0 ? [anyChore(verify)] : []),
       ...(policy.drill !== false ? [anyChore(drill)] : []),
     ]);
+  }
+
+  #updates(settings: Settings): UpdateCheckDeps {
+    const { clock, engine, reporter } = this.#deps;
+    const check = (operation: Operation) => checkUpdate(engine, settings, operation);
+    return { clock, reporter, version: settings.hostVersion, check };
   }
 
   #settings(): Settings {

@@ -4,6 +4,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Arrival, FileProblem } from '../../index.js';
 import { type BackupError, isErrorCode } from '../errors.js';
+import { parseUpdate, recordPath, type UpdateRecord } from '../updates/checked.js';
 
 /** A failed push. */
 export interface Failure {
@@ -61,6 +62,8 @@ export interface Record {
   readonly lastPruneAt?: string;
   /** Why that failed. */
   readonly pruneFailure?: Failure;
+  /** Which OpenClaw ran last, and whether its last update lost something. */
+  readonly update?: UpdateRecord;
   /** How looking through what is stored went. */
   readonly verify?: ProofRecord;
   /** How restoring for a trial went. */
@@ -97,7 +100,7 @@ export class RecordFile {
 
   constructor(stateDir: string) {
     this.#folder = join(stateDir, 'b2-backup');
-    this.#path = join(this.#folder, 'gateway.json');
+    this.#path = recordPath(stateDir);
   }
 
   /** What was saved; anything odd is as if nothing was. */
@@ -156,6 +159,7 @@ function parse(value: unknown): Record {
   if (typeof value !== 'object' || value === null) return EMPTY;
   const saved = value as { readonly [field: string]: unknown };
   const { failures, told, lastFailure, lastSnapshot, pruneFailure, remarks, moreRemarks } = saved;
+  const update = parseUpdate(saved['update']);
   return {
     ...times(saved, 'lastRunAt', 'lastSuccessAt', 'since', 'lastPruneAt'),
     ...(typeof lastSnapshot === 'string' ? { lastSnapshot } : {}),
@@ -165,6 +169,7 @@ function parse(value: unknown): Record {
     ...(saved['moved'] === true ? { moved: true } : {}),
     ...(isFailure(lastFailure) ? { lastFailure } : {}),
     ...(isFailure(pruneFailure) ? { pruneFailure } : {}),
+    ...(update === undefined ? {} : { update }),
     ...proof(saved, 'verify'),
     ...proof(saved, 'drill'),
     ...(isRollback(saved['rollback']) ? { rollback: saved['rollback'] } : {}),

@@ -5,6 +5,7 @@ import { BackupError } from '../errors.js';
 import type { Policy } from '../policy.js';
 import { sortRemarks } from '../secrets.js';
 import { count } from '../text.js';
+import type { UpdateRecord } from '../updates/checked.js';
 import type { Clock } from './clock.js';
 import { fingerprint, isOf } from './place.js';
 import type { PushReason } from './pusher.js';
@@ -122,6 +123,12 @@ export class Reporter {
     this.#voice.logger.warn(message);
   }
 
+  /** Remembers what is known of the last update of OpenClaw. */
+  keepUpdate(update: UpdateRecord): void {
+    this.#save({ ...this.#record, update });
+    this.#showHealth();
+  }
+
   /** Remembers a rollback over the restart that it needs, or what became of it. */
   async rollbackWaits(rollback: PendingRollback): Promise<void> {
     this.#save({ ...this.#record, rollback });
@@ -198,7 +205,7 @@ export class Reporter {
     this.#save({ ...this.#record, verify: { ...verify, found: bad, failure: failure(damage, at) } });
     for (const { message, code } of outcome.problems.slice(0, 5)) logger.error(`${message} (${code})`);
     this.#voice.health?.reportFailure(damage);
-    if (bad.some((object) => !found.includes(object))) this.#alarm(damage.message);
+    if (bad.some((object) => !found.includes(object))) this.alarm(damage.message);
   }
 
   /** The newest snapshot was restored for a trial, or could not be. The user hears once that it does not come back. */
@@ -323,7 +330,7 @@ export class Reporter {
     if (lack === undefined) {
       if (known.size > 0) this.#voice.tellUser('Backups are complete again.', this.#wakes);
     } else if (failing(remarks).some(({ path, code }) => !known.has(`${code} ${path}`))) {
-      this.#alarm(lack.message);
+      this.alarm(lack.message);
     }
   }
 
@@ -359,10 +366,11 @@ export class Reporter {
 
   #incident(incident: Incident, text: string): void {
     this.#save({ ...this.#record, told: [...this.#record.told, incident] });
-    this.#alarm(text);
+    this.alarm(text);
   }
 
-  #alarm(text: string): void {
+  /** What the user should do something about, in the log, too. */
+  alarm(text: string): void {
     this.#voice.logger.warn(text);
     this.#voice.tellUser(text, this.#wakes);
   }

@@ -12,12 +12,18 @@ const LOOK_MS = 60_000;
 /** How long after failed push number n (from 1) the next try follows, in milliseconds, when one makes sense. */
 const RETRIES_MS: readonly number[] = [5 * 60_000, 15 * 60_000, 60 * 60_000];
 
-/** When a push is due, by the schedule or because the last one failed for a reason that may pass. */
-export function dueAt({ schedule }: Policy, { lastRunAt, failures, lastFailure }: Record, now: Date): Date {
+/** When a push is due, by the schedule, after an update of OpenClaw, or because the last one failed for a reason that may pass. */
+export function dueAt(
+  { schedule }: Policy,
+  { lastRunAt, failures, lastFailure, update }: Record,
+  now: Date,
+): Date {
   const last = lastRunAt === undefined ? undefined : new Date(lastRunAt);
   // Never run, or run in what is now the future: a clock was set back.
   if (last === undefined || last > now) return now;
-  const planned = schedule.next(last) ?? now;
+  const checkAt = update?.checkAt === undefined ? last : new Date(update.checkAt);
+  const regular = schedule.next(last) ?? now;
+  const planned = checkAt > last && checkAt < regular ? checkAt : regular;
   if (failures === 0 || lastFailure?.retryable !== true) return planned;
   const wait = RETRIES_MS[Math.min(failures, RETRIES_MS.length) - 1] ?? 0;
   return new Date(Math.min(planned.getTime(), last.getTime() + wait));

@@ -1,6 +1,7 @@
 /** What a gateway knows about its backups. */
 import type { FileProblem, StatusReport } from '../../index.js';
 import type { Booted } from '../boot/record.js';
+import type { CheckedUpdate } from '../updates/checked.js';
 import type { Running } from './pusher.js';
 import type { Failure, Record } from './record.js';
 
@@ -30,6 +31,10 @@ export interface GatewayStatus {
   readonly lastDrillAt?: string;
   /** When OpenClaw last started on a restored snapshot, and had all that is in it. */
   readonly booted?: Booted;
+  /** The last update of OpenClaw that was looked at, and what is missing since then. */
+  readonly update?: CheckedUpdate;
+  /** Why the last one could not be looked at. */
+  readonly updateProblem?: string;
   /** Why it did not, or why that could not be tried. */
   readonly drillProblem?: { readonly code: string; readonly message: string };
   /** Why that is not tried. */
@@ -46,7 +51,7 @@ export interface GatewayStatus {
 /** What is remembered, and what runs. */
 export function remembered(record: Record, running: Running | undefined) {
   const { lastSuccessAt, lastSnapshot, failures, lastFailure, lastPruneAt, pruneFailure } = record;
-  const { verify = {}, drill = {} } = record;
+  const { verify = {}, drill = {}, update } = record;
   return {
     failures,
     ...(running === undefined
@@ -57,6 +62,8 @@ export function remembered(record: Record, running: Running | undefined) {
     ...(record.remarks === undefined ? {} : { remarks: record.remarks }),
     ...(record.moreRemarks === undefined ? {} : { moreRemarks: record.moreRemarks }),
     ...(lastFailure === undefined ? {} : { lastFailure }),
+    ...(update?.checked === undefined ? {} : { update: update.checked }),
+    ...(update?.problem === undefined ? {} : { updateProblem: update.problem }),
     ...(lastPruneAt === undefined ? {} : { lastPruneAt }),
     ...(pruneFailure === undefined ? {} : { pruneProblem: plain(pruneFailure) }),
     ...(verify.doneAt === undefined ? {} : { lastVerifyAt: verify.doneAt }),

@@ -12,6 +12,8 @@ import { progressInWords } from '../cli/progress-line.js';
 import { BackupError, type ErrorCode, isErrorCode } from '../errors.js';
 import { onlyApplicationKey, sortRemarks } from '../secrets.js';
 import { count, formatBytes, formatCount, formatDuration, lacks, printable } from '../text.js';
+import { beforeUpdates } from '../updates/history.js';
+import { lostInUpdate, tellChecked } from '../updates/tell.js';
 import { ADVICE } from './page/advice.js';
 import { inWords } from './page/things.js';
 import type { Verdict } from './page/verdict.js';
@@ -89,11 +91,13 @@ export function briefs(
 /** What tells the snapshots of a list from each other. */
 class Telling {
   readonly times: Times;
+  readonly #updates: ReadonlyMap<string, string>;
   readonly #seen = new Map<string, number>();
   readonly #hasOwn: boolean;
 
   constructor(snapshots: readonly SnapshotInfo[], reader: Reader) {
     this.times = new Times(reader);
+    this.#updates = beforeUpdates(snapshots.toSorted(byTime));
     this.#hasOwn = snapshots.some(({ thisMachine }) => thisMachine);
     for (const snapshot of snapshots) {
       const time = this.time(snapshot);
@@ -112,15 +116,23 @@ class Telling {
     return isOwn && alone && isOurs(snapshot) ? undefined : printable(snapshot.id);
   }
 
+  /** Why it was made, and before which update, in words. */
+  made(snapshot: SnapshotInfo): string | undefined {
+    const reason = reasonOf(snapshot);
+    const all = [reason && reasonInWords(reason), this.#updates.get(snapshot.id)];
+    const told = all.filter((text) => text !== undefined);
+    return told.length === 0 ? undefined : told.join(', ');
+  }
+
   brief(snapshot: SnapshotInfo): Brief {
     const { machine, thisMachine, bytes, problem, changes, remarks, moreRemarks } = snapshot;
     const id = this.idOf(snapshot);
-    const reason = reasonOf(snapshot);
+    const made = this.made(snapshot);
     const missing = lacks(remarks, moreRemarks);
     return {
       time: this.time(snapshot),
       ...(id === undefined ? {} : { id }),
-      ...(reason === undefined ? {} : { made: reasonInWords(reason) }),
+      ...(made === undefined ? {} : { made }),
       ...(thisMachine || machine === '' ? {} : { machine: printable(machine) }),
       ...(problem === undefined
         ? { size: formatBytes(bytes) }
@@ -181,14 +193,15 @@ export function incomplete(skipped: readonly FileProblem[]): BackupError | undef
   );
 }
 
-/** The gravest failure that holds: a push that failed, damage, a trial that lost something, then what backups lack. */
+/** The gravest failure that holds: a push, damage, a trial or an update that lost something, then what backups lack. */
 export function standingFailure(record: Record): BackupError | undefined {
-  const { failures, lastFailure, remarks = [], verify, drill, told } = record;
+  const { failures, lastFailure, remarks = [], verify, drill, told, update } = record;
   const failed = failures > 0 ? lastFailure : undefined;
   const damaged = (verify?.found ?? []).length > 0 ? verify?.failure : undefined;
   const lost = told.includes('unproven') ? drill?.failure : undefined;
   const remembered = failed ?? damaged ?? lost;
-  if (remembered === undefined) return incomplete(remarks);
+  if (remembered === undefined)
+    return (update?.checked && lostInUpdate(update.checked)) ?? incomplete(remarks);
   const { message, code, retryable } = remembered;
   return new BackupError(message, { code: code as ErrorCode, retryable });
 }
@@ -212,7 +225,7 @@ export function tellStatus(
   { verdict, ...reader }: Reader & { readonly verdict?: Verdict },
 ): string {
   const { problem, running, schedule, nextAt, bucket, bucketProblem, pruneProblem } = standing;
-  const { verifyProblem, drillProblem, drillSkipped, booted } = standing;
+  const { verifyProblem, drillProblem, drillSkipped, booted, update, updateProblem } = standing;
   const times = new Times(reader);
   return lines(
     ...(verdict === undefined ? [] : tellVerdict(verdict)),
@@ -233,6 +246,10 @@ export function tellStatus(
       : [
           `Booted on ${printable(booted.snapshot)} with OpenClaw ${printable(booted.version)}: ${times.tell(booted.at)}`,
         ]),
+    ...(update === undefined ? [] : [tellChecked(update)]),
+    ...(updateProblem === undefined
+      ? []
+      : [`It is not known whether the last update lost something: ${printable(updateProblem)}`]),
     ...(drillProblem === undefined ? [] : [`The last trial restore: ${trouble(drillProblem)}`]),
     ...(drillSkipped === undefined ? [] : [`Note: ${printable(drillSkipped)}`]),
     ...(pruneProblem === undefined ? [] : [`Old snapshots stay: ${trouble(pruneProblem)}`]),
@@ -251,11 +268,11 @@ export function tellProgress(event: ProgressEvent): string {
 
 function tellSnapshot(snapshot: SnapshotInfo, telling: Telling, doubtful: boolean): string[] {
   const { machine, thisMachine, createdAt, files, bytes, problem, changes, doubt } = snapshot;
-  const reason = reasonOf(snapshot);
+  const made = telling.made(snapshot);
   const missing = lacks(snapshot.remarks, snapshot.moreRemarks);
   const facts = [
     telling.times.tell(createdAt, madeAt(snapshot)),
-    ...(reason === undefined ? [] : [`made ${reasonInWords(reason)}`]),
+    ...(made === undefined ? [] : [`made ${made}`]),
     ...(problem === undefined ? [count(files, 'file'), formatBytes(bytes)] : []),
     ...(thisMachine || machine === '' ? [] : [`of machine ${printable(machine)}`]),
   ];

@@ -43,6 +43,11 @@ export function tellUpdate({ from, to }: Pick<Update, 'from' | 'to'>): string {
   return `before the update ${from} to ${to}`;
 }
 
+/** The same by the ids of snapshots: those that are the last ones before an update. Oldest first. */
+export function beforeUpdates(snapshots: readonly Seen[], installed?: string): ReadonlyMap<string, string> {
+  return new Map(updatesIn(snapshots, installed).map((update) => [update.snapshot, tellUpdate(update)]));
+}
+
 /** Whether a version of OpenClaw is newer than another, by year, month and number. */
 export function isNewer(version: string, than: string): boolean {
   const [a = [], b = []] = [version, than].map((text) => text.split(/[.-]/).slice(0, 3).map(Number));

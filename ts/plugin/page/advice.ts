@@ -153,6 +153,10 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     what: 'Backups are made, but something important is not in them',
     todo: 'The message names it. The next backup tries again.',
   },
+  B2_UPDATE_LOST: {
+    what: 'Something is missing since the update of OpenClaw',
+    todo: 'It is in the snapshot from before. In a shell, b2-backup undo-update --dry-run shows what undoing the update would do, and b2-backup undo-update does it. If somebody removed it on purpose, nothing is to be done.',
+  },
   B2_NOT_APPROVED: { what: 'A rollback was not approved', todo: 'Nothing was changed.' },
   B2_USAGE: { what: 'That cannot be asked', todo: 'Go back, and choose something from the list.' },
 };

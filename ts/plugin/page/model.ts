@@ -5,7 +5,7 @@
 import type { ChangedPath, MachineInfo, SnapshotInfo } from '../../../index.js';
 import { onlyApplicationKey, secretInWords } from '../../secrets.js';
 import { count, lacks } from '../../text.js';
-import { tellUpdate, updatesIn } from '../../updates/history.js';
+import { beforeUpdates } from '../../updates/history.js';
 import { byTime, isOurs, madeAt, type Reason, reasonInWords, reasonOf } from '../snapshots.js';
 import type { Facts, Problem } from './facts.js';
 import { inWords, thingAt } from './things.js';
@@ -202,7 +202,7 @@ export function daysOf(snapshots: readonly SnapshotInfo[], words: Words): Day[] 
   const days = new Map<string, { name: string; snapshots: Shown[] }>();
   const newestFirst = snapshots.toSorted((a, b) => byTime(b, a));
   const before = older(newestFirst);
-  const updates = new Map(updatesIn(newestFirst.toReversed()).map((update) => [update.snapshot, update]));
+  const updates = beforeUpdates(newestFirst.toReversed());
   // Where nothing is encrypted, it is said once.
   const sealed = snapshots.some(({ authenticated }) => authenticated);
   for (const snapshot of newestFirst) {
@@ -215,7 +215,7 @@ export function daysOf(snapshots: readonly SnapshotInfo[], words: Words): Day[] 
     };
     const one = shown(snapshot, isKnown ? words.clock(at) : '--:--', before.get(snapshot.id), sealed);
     const update = updates.get(snapshot.id);
-    day.snapshots.push(update === undefined ? one : { ...one, made: `${one.made}, ${tellUpdate(update)}` });
+    day.snapshots.push(update === undefined ? one : { ...one, made: `${one.made}, ${update}` });
     days.set(date, day);
   }
   return [...days].map(([date, day]) => ({ date, ...day }));
