@@ -163,8 +163,8 @@ describe('--as-of', () => {
     for (const [line, message] of [
       ['restore latest --as-of 2026-11-23', '--as-of goes with --to'],
       ['push --as-of 2026-11-23', 'push has no option --as-of'],
-      ['list --as-of yesterday', '--as-of needs a time such as 2026-11-23'],
-      ['undelete --since 2026-02-30', '--since needs a time'],
+      ['list --as-of yesterday', 'It needs a time such as 2026-11-23'],
+      ['undelete --since 2026-02-30', "option '--since <time>' argument '2026-02-30' is invalid"],
     ] as const) {
       const { exit, err } = await run(line);
       expect(exit).toBe(2);

@@ -55,13 +55,16 @@ function confirming(answer: boolean) {
 
 describe('usage', () => {
   it.each([
-    ['key', 'key needs one of list, add, remove and recovery'],
+    ['key', 'key needs one of list, recovery, add and remove'],
     ['key frobnicate', 'key needs one of'],
     ['key list --force', 'key list has no option --force'],
     ['key recovery --yes', 'key recovery has no option --yes'],
     ['key remove', 'key remove needs a slot'],
-    ['key add --passphrase --application-key', 'two different keys'],
-    ['key list --dry-run', 'key has no option --dry-run'],
+    [
+      'key add --passphrase --application-key',
+      "option '--passphrase' cannot be used with option '--application-key'",
+    ],
+    ['key list --dry-run', 'key list has no option --dry-run'],
     ['--json key recovery', '--show-code'],
     ['push --force', 'push has no option --force'],
   ])('refuses "%s"', async (line, message) => {
@@ -70,14 +73,18 @@ describe('usage', () => {
     expect(out + err).toContain(message);
   });
 
-  it.each(['key add swordfish', `key recovery ${CODE}`, `key list ${CODE}`])(
-    'takes no secret from the command line, and repeats none: %s',
-    async (line) => {
-      const { exit, out, err } = await run(line);
-      expect(exit).toBe(2);
-      expect(out + err).not.toMatch(/swordfish|01230/);
-    },
-  );
+  it.each([
+    'key add swordfish',
+    'key swordfish',
+    'key add --passphrase=swordfish',
+    'key add --recovery-code=swordfish',
+    `key recovery ${CODE}`,
+    `key list ${CODE}`,
+  ])('takes no secret from the command line, and repeats none: %s', async (line) => {
+    const { exit, out, err } = await run(line);
+    expect(exit).toBe(2);
+    expect(out + err).not.toMatch(/swordfish|01230/);
+  });
 });
 
 describe('key list', () => {

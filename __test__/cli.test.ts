@@ -1,5 +1,4 @@
 import { describe, expect, it, vi } from 'vitest';
-import { TOPICS } from '../ts/cli/arguments.ts';
 import type { Engine } from '../ts/engine.ts';
 import { BackupError } from '../ts/errors.ts';
 import { json, PROBLEM, PUSHED, RESTORED, run, SNAPSHOT, UNCHANGED } from './cli-support.ts';
@@ -8,22 +7,36 @@ import type { World } from './support.ts';
 describe('usage', () => {
   it.each([
     ['frobnicate', 'there is no command "frobnicate"; see b2-backup help'],
-    ['push --lis', "unknown option '--lis'"],
+    ['pussh', 'there is no command "pussh" (did you mean push?)'],
+    ['frobnicate --help', 'there is no command "frobnicate"'],
+    ['help frobnicate', 'there is no command "frobnicate"'],
+    ['push --lis', 'push has no option --lis (did you mean --list?); see b2-backup help push'],
+    ['--dry-run push', '--dry-run is no option of all commands; those of one command follow its name'],
     ['push --list', '--list goes with --dry-run; see b2-backup help push'],
     ['push now', 'push does not take "now"'],
     ['list --to /x', 'list has no option --to; see b2-backup help list'],
     ['restore --to /x', 'restore needs a snapshot'],
-    ['restore latest --to /x --exact', '--exact does not go with --to'],
-    ['restore latest --resume', '--resume stands alone'],
+    ['restore latest --to /x --exact', "option '--to <dir>' cannot be used with option '--exact'"],
+    ['restore latest --resume', '--resume takes no snapshot'],
+    ['restore --resume --exact', "option '--resume' cannot be used with option '--exact'"],
+    ['restore latest --as-of 2026-01-01', '--as-of goes with --to'],
     ['undo it', 'undo does not take "it"'],
-    ['restore latest --to', "option '--to <value>' argument missing"],
+    ['restore latest --to', "option '--to <dir>' argument missing; see b2-backup help restore"],
+    ['restore latest --to --dry-run', "option '--to <dir>' argument missing"],
     ['restore a b --to /x', 'restore does not take "b"'],
     ['diff', 'diff needs a snapshot'],
     ['diff live', 'diff takes the snapshot first'],
     ['diff a b c', 'diff does not take "c"'],
     ['diff a --path=', '--path needs a value'],
     ['diff a --to /x', 'diff has no option --to'],
-    ['verify --read-data=1', "option '--read-data' does not take an argument"],
+    ['verify --read-data=1', '--read-data takes no value'],
+    ['verify --sample 0', "option '--sample <percent>' argument '0' is invalid. It needs a percentage"],
+    [
+      'verify --sample 5% --read-data',
+      "option '--sample <percent>' cannot be used with option '--read-data'",
+    ],
+    ['list --as-of 2026-02-31', "option '--as-of <time>' argument '2026-02-31' is invalid. It needs a time"],
+    ['push --dry-run --new-bucket', "option '--new-bucket' cannot be used with option '--dry-run'"],
     ['status --state-dir=', '--state-dir needs a value'],
   ])('refuses "%s" with exit status 2', async (line, message) => {
     const { exit, out, err } = await run(line);
@@ -37,11 +50,14 @@ describe('usage', () => {
   });
 
   it('explains every command on one screen', async () => {
+    const listed = (await run('help')).out.split('\nCommands:\n')[1]?.split('\n\n', 1)[0] ?? '';
+    const commands = [...listed.matchAll(/^ {2}(\S+) {2,}/gm)].map(([, name]) => name);
+    expect(commands.length).toBeGreaterThan(17);
     for (const line of [
       '',
       'help',
       '--help',
-      ...TOPICS.flatMap((name) => [`help ${name}`, `${name} --help`]),
+      ...commands.flatMap((name) => [`help ${name}`, `${name} --help`]),
     ]) {
       const { exit, out } = await run(line);
       expect(exit).toBe(0);

@@ -1,21 +1,31 @@
 /** `b2-backup adopt` */
-import { BackupError } from '../errors.js';
-import type { Command } from './command.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { examples, YES } from './command.js';
+import { agree, type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { count, formatTime, printable } from './render.js';
 
-export async function adopt(
-  { engine, settings, operation, confirm, style }: Context,
-  { machine, yes }: Extract<Command, { name: 'adopt' }>,
-): Promise<Outcome> {
+export function adoptCommand({ program, work }: Cli): void {
+  program
+    .command('adopt')
+    .summary('go on with the snapshots of a machine that is gone')
+    .description(`Go on with the snapshots of a machine that this one replaces.
+
+From then on its snapshots are this machine's. The next push sends only what has changed since the newest of them, and one \
+rule says which of all are kept. Nothing in the bucket changes. Snapshots that this machine made before stay, as those of \
+another machine. If the other machine is still alive, both go on safely, one of them as a new machine.
+
+You need not adopt a machine to restore from it.`)
+    .argument('<machine>', 'its id from "b2-backup list"')
+    .addOption(YES)
+    .addHelpText('after', examples('b2-backup list', 'b2-backup adopt 1f2e3d4c'))
+    .action(work({}, (context, machine, { yes }) => adopt(context, machine, yes)));
+}
+
+async function adopt(context: Context, machine: string, yes = false): Promise<Outcome> {
+  const { engine, settings, operation, style } = context;
   if (!yes) {
-    if (confirm === undefined) {
-      throw new BackupError('nobody can be asked here whether to adopt this machine; say --yes', {
-        code: 'B2_USAGE',
-      });
-    }
     const question = `This machine goes on with the snapshots of machine ${printable(machine)}, which should be gone.`;
-    if (!(await confirm([question]))) throw new BackupError('nothing was changed', { code: 'B2_CANCELLED' });
+    const unasked = 'nobody can be asked here whether to adopt this machine; say --yes';
+    await agree(context, [question], { unasked });
   }
   const report = await engine.adopt(settings, machine, operation);
   const { before, snapshots, lastSnapshot, lastSnapshotAt, warnings } = report;

@@ -1,8 +1,8 @@
 /** `b2-backup diff` */
 import type { DiffEntry, DiffOptions, DiffReport } from '../../index.js';
 import { LIVE } from '../engine.js';
-import type { Command } from './command.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { AS_OF, collect, examples, Option, UNAUTHENTICATED } from './command.js';
+import { type Cli, type Context, EXIT, given, type Outcome } from './outcome.js';
 import { count, fileProblems, formatBytes, formatCount, printable, type Style, table } from './render.js';
 
 /** How many differences are shown on the terminal; `--json` has them all. */
@@ -15,14 +15,49 @@ const COLUMNS = [
   { title: 'PATH' },
 ] as const;
 
-export async function diff(
-  { engine, settings, operation, style }: Context,
-  command: Extract<Command, { name: 'diff' }>,
-): Promise<Outcome> {
-  const options: DiffOptions = { from: command.from, to: command.to };
-  if (command.paths.length > 0) options.paths = [...command.paths];
-  if (command.text) options.text = true;
-  if (command.allowUnauthenticated) options.allowUnauthenticated = true;
+export function diffCommand({ program, work }: Cli): void {
+  program
+    .command('diff')
+    .summary('show what is different now, or in another snapshot')
+    .description(`Show what is different between a snapshot and another one, or the present state.
+
+Of the present state, only what belongs in a backup is compared. A database is listed when it was written since the last \
+push, even if no row of it changed.`)
+    .argument('<snapshot>', 'its name from "b2-backup list", or latest')
+    .argument('[other]', 'another snapshot, latest, or live: the present state', LIVE)
+    .addOption(
+      new Option(
+        '--path <path>',
+        'only this file or directory of the state, or what a glob matches; may be given again',
+      ).argParser(collect),
+    )
+    .option(
+      '--text',
+      'also show which lines of small text files differ. Never of files that may hold secrets, such as openclaw.json and .env',
+    )
+    .addOption(AS_OF)
+    .addOption(UNAUTHENTICATED)
+    .addHelpText(
+      'after',
+      examples(
+        'b2-backup diff latest',
+        'b2-backup diff 2026-02-19T00-00-00Z-1f2e3d4c latest',
+        'b2-backup diff latest --path workspace/MEMORY.md --text',
+      ),
+    )
+    .hook('preAction', (command) => {
+      if (command.processedArgs[0] === LIVE) {
+        command.error('diff takes the snapshot first: b2-backup diff <snapshot>');
+      }
+    })
+    .action(
+      work({ fileOptional: true }, (context, from, to, { path, text, allowUnauthenticated }) =>
+        diff(context, given({ from, to, paths: path, text, allowUnauthenticated })),
+      ),
+    );
+}
+
+async function diff({ engine, settings, operation, style }: Context, options: DiffOptions): Promise<Outcome> {
   const report = await engine.diff(settings, options, operation);
   const { from, to, added, removed, changed, bytesBefore, bytesAfter, entries, skipped, warnings } = report;
   return {
@@ -38,7 +73,7 @@ export async function diff(
       bytesAfter,
       entries: entries.map(({ text, textOmitted, ...entry }) => ({
         ...entry,
-        ...(command.text ? { text: text ?? null, textOmitted: textOmitted ?? null } : {}),
+        ...(options.text ? { text: text ?? null, textOmitted: textOmitted ?? null } : {}),
       })),
       skipped,
       requests: report.requests,

@@ -1,12 +1,31 @@
 /** `b2-backup doctor` */
 import type { Finding } from '../../index.js';
+import { examples } from './command.js';
 import { originDocument, originLines } from './origins.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { count, printable, type Style } from './render.js';
 
-export async function doctor(
+export function doctorCommand({ program, work }: Cli): void {
+  program
+    .command('doctor')
+    .summary('find out what is wrong with settings, key or bucket')
+    .description(`Find out what is wrong: with the settings, the state directory, the server, the key and what it may do, the rules \
+of the bucket, hidden versions, the clock, and whether the configured secret opens the newest snapshot.
+
+Each line says what it found, and what to do about it. Nothing is changed.
+
+The exit status is 1 when a problem was found. Notes are no problems.`)
+    .option(
+      '--write',
+      'also write a small object to the bucket, read it and delete it; a key that may not delete leaves it hidden',
+    )
+    .addHelpText('after', examples('b2-backup doctor', 'b2-backup doctor --json'))
+    .action(work({ fileOptional: true }, (context, { write }) => doctor(context, write)));
+}
+
+async function doctor(
   { engine, settings, origins, operation, style }: Context,
-  write: boolean,
+  write = false,
 ): Promise<Outcome> {
   const { findings, problems, requests, durationMs } = await engine.doctor(settings, { write }, operation);
   const first = findings.find(({ level }) => level === 'problem');

@@ -1,7 +1,8 @@
 /** `b2-backup drill` */
 import type { BootReport, Trial } from '../boot/drill.js';
 import { drillAndBoot } from '../boot/drill.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { examples } from './command.js';
+import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import {
   count,
   facts,
@@ -14,10 +15,26 @@ import {
   remarksOf,
 } from './render.js';
 
-export async function drill(
-  { engine, settings, operation, style }: Context,
-  boots = false,
-): Promise<Outcome> {
+export function drillCommand({ program, work }: Cli): void {
+  program
+    .command('drill')
+    .summary('restore the newest snapshot for a trial, and remove it')
+    .description(`Restore this machine's newest snapshot for a trial, check it, and remove it.
+
+It works as on a blank machine: with nothing but the bucket and the configured secret. Every file is read back and \
+compared, and SQLite checks every database. It downloads the whole snapshot and needs as much room on the disk. "status" \
+says when a snapshot was last proven so.
+
+The exit status is 1 when something did not come back, or OpenClaw does not show it. It is listed.`)
+    .option(
+      '--boot',
+      'then start the installed OpenClaw on a second copy, without a network, and ask it for agents, sessions, jobs and memory. Your gateway may go on running. Downloads everything twice',
+    )
+    .addHelpText('after', examples('b2-backup drill', 'b2-backup drill --boot'))
+    .action(work({ ownSecret: true, asksNoCode: true }, (context, { boot }) => drill(context, boot)));
+}
+
+async function drill({ engine, settings, operation, style }: Context, boots = false): Promise<Outcome> {
   const report: Trial = boots
     ? await drillAndBoot(engine, settings, operation)
     : await engine.drill(settings, operation);

@@ -1,14 +1,31 @@
 /** `b2-backup forget` */
 import type { ForgetReport } from '../../index.js';
-import { BackupError } from '../errors.js';
-import type { Command } from './command.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { examples, YES } from './command.js';
+import { agree, type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, formatBytes, printable } from './render.js';
 
-export async function forget(
-  { engine, settings, operation, style, confirm }: Context,
-  { machine, dryRun, yes }: Extract<Command, { name: 'forget' }>,
+export function forgetCommand({ program, work }: Cli): void {
+  program
+    .command('forget')
+    .summary('delete the snapshots of a machine that is gone')
+    .description(`Delete all backups of a machine that is gone.
+
+Its snapshots are deleted at once. What only they needed is deleted a day later, by the next prune or by another "forget". \
+A machine that stored a snapshot within a day is not gone. One that makes another meanwhile is left alone. To keep its \
+snapshots and go on with them, adopt it instead.`)
+    .argument('<machine>', 'its id from "b2-backup status"')
+    .option('--dry-run', 'only show what would be deleted')
+    .addOption(YES)
+    .addHelpText('after', examples('b2-backup status', 'b2-backup forget 1f2e3d4c --dry-run'))
+    .action(work({}, forget));
+}
+
+async function forget(
+  context: Context,
+  machine: string,
+  { dryRun = false, yes = false }: { readonly dryRun?: boolean; readonly yes?: boolean },
 ): Promise<Outcome> {
+  const { engine, settings, operation, style } = context;
   if (dryRun || !yes) {
     const plan = await engine.forget(settings, machine, { dryRun: true }, operation);
     if (dryRun) return tell(plan, true, style);
@@ -17,13 +34,9 @@ export async function forget(
       ...plan.snapshots.map((id) => `  ${printable(id)}`),
       ...facts(space(plan, true)),
     ];
-    if (confirm === undefined) {
-      throw new BackupError(
-        `this would delete ${count(plan.snapshots.length, 'snapshot')}; see them with --dry-run, and do it with --yes`,
-        { code: 'B2_USAGE' },
-      );
-    }
-    if (!(await confirm(lines))) throw new BackupError('nothing was deleted', { code: 'B2_CANCELLED' });
+    const what = `this would delete ${count(plan.snapshots.length, 'snapshot')}`;
+    const unasked = `${what}; see them with --dry-run, and do it with --yes`;
+    await agree(context, lines, { unasked, unchanged: 'nothing was deleted' });
   }
   return tell(await engine.forget(settings, machine, { dryRun: false }, operation), false, style);
 }

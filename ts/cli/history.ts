@@ -1,8 +1,8 @@
 /** `b2-backup history` */
 import type { HistoryOptions, PathVersion } from '../../index.js';
-import type { Command } from './command.js';
+import { AS_OF, examples, UNAUTHENTICATED } from './command.js';
 import { paint } from './diff.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { type Cli, type Context, EXIT, given, type Outcome } from './outcome.js';
 import { formatBytes, formatTime, printable, type Style, table } from './render.js';
 
 const COLUMNS = [
@@ -14,13 +14,35 @@ const COLUMNS = [
   { title: '' },
 ] as const;
 
-export async function history(
+export function historyCommand({ program, work }: Cli): void {
+  program
+    .command('history')
+    .summary('show the versions of a file over all snapshots')
+    .description(`Show the versions of a file over all snapshots: when each was first backed up, how big it is, and what changed.
+
+Each line is a version. The snapshot beside it is the last one that has it; give that one to "restore".`)
+    .argument('<file>', 'such as workspace/MEMORY.md')
+    .option(
+      '--text',
+      'also show which lines of a small text file changed. Never of files that may hold secrets, such as openclaw.json and .env',
+    )
+    .addOption(AS_OF)
+    .addOption(UNAUTHENTICATED)
+    .addHelpText(
+      'after',
+      examples('b2-backup history workspace/MEMORY.md', 'b2-backup history workspace/MEMORY.md --text'),
+    )
+    .action(
+      work({ fileOptional: true }, (context, path, { text, allowUnauthenticated }) =>
+        history(context, given({ path, text, allowUnauthenticated })),
+      ),
+    );
+}
+
+async function history(
   { engine, settings, operation, style }: Context,
-  command: Extract<Command, { name: 'history' }>,
+  options: HistoryOptions,
 ): Promise<Outcome> {
-  const options: HistoryOptions = { path: command.path };
-  if (command.text) options.text = true;
-  if (command.allowUnauthenticated) options.allowUnauthenticated = true;
   const { versions, snapshots, requests, downloadedBytes, warnings } = await engine.history(
     settings,
     options,
@@ -38,7 +60,7 @@ export async function history(
       snapshots,
       versions: versions.map(({ text, textOmitted, ...version }) => ({
         ...version,
-        ...(command.text ? { text: text ?? null, textOmitted: textOmitted ?? null } : {}),
+        ...(options.text ? { text: text ?? null, textOmitted: textOmitted ?? null } : {}),
       })),
       requests,
       downloadedBytes,

@@ -2,13 +2,10 @@
 import type { AddKeyOptions, KeyInfo } from '../../index.js';
 import { BackupError } from '../errors.js';
 import { secretInWords } from '../secrets.js';
-import type { Command } from './command.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { examples, Option, SHOW_CODE, YES } from './command.js';
+import { agree, type Cli, type Context, EXIT, type Outcome, WAIT_MS } from './outcome.js';
 import { count, facts, formatTime, printable, table } from './render.js';
 import { unlocked } from './unlock.js';
-
-/** How long a change waits for a push, in milliseconds: longer than most take. */
-const WAIT_MS = 600_000;
 
 const COLUMNS = [
   { title: 'SLOT' },
@@ -20,8 +17,59 @@ const COLUMNS = [
   { title: '' },
 ] as const;
 
+export function keyCommand({ program, work }: Cli): void {
+  const key = program
+    .command('key')
+    .summary('list, add and remove the secrets that open the backups')
+    .description(`List, add and remove the secrets that open the backups.
+
+The backups open with the application key that made them; or with the passphrase, if you set one. The next push makes a \
+slot for a new key. If nothing else opens the backups, every command asks for the recovery code, or takes it from the \
+variable B2_BACKUP_RECOVERY_CODE. No secret is ever given on the command line.
+
+Removing a slot does not lock out whoever can read an older snapshot. A slot opens only below the prefix that it was made \
+for. If you moved or copied backups, "key add --moved-from <prefix>" makes slots for the prefix of today.`)
+    .addHelpText(
+      'after',
+      examples('b2-backup key recovery', 'b2-backup key list', 'b2-backup key add --help'),
+    );
+  key.command('list').description('Show the slots, and which of them open here.').action(work({}, listKeys));
+  key
+    .command('recovery')
+    .description(
+      'Make a recovery code to print, for the day on which the key is lost. It is shown once, and stored nowhere.',
+    )
+    .addOption(SHOW_CODE)
+    .action(({ showCode }, command) => {
+      if (program.opts().json && !showCode) {
+        command.error('--json would write the code into a log; add --show-code where that is wanted');
+      }
+      return work({}, newRecoveryCode)();
+    });
+  key
+    .command('add')
+    .description('Make a slot for the secret that is configured, or for another one.')
+    .addOption(
+      new Option('--passphrase', 'ask for a passphrase and make a slot for it').conflicts('applicationKey'),
+    )
+    .option('--application-key', 'take the application key, even if there is a passphrase')
+    .option('--unlock', 'ask for a recovery code first: then also backups that do not open here get the slot')
+    .action(work({}, addKey));
+  key
+    .command('remove')
+    .description('Remove a slot. The last one always stays.')
+    .argument('<slot>', 'its id from "b2-backup key list"')
+    .option('--force', 'even if nothing that is configured opens the backups without it')
+    .addOption(YES)
+    .action(work({}, removeKey));
+  // What was typed is not repeated: it may be a secret.
+  key
+    .allowExcessArguments()
+    .action((_, command) => command.error('key needs one of list, recovery, add and remove'));
+}
+
 /** The slots, and which of them open. */
-export async function listKeys({ engine, settings, operation, style }: Context): Promise<Outcome> {
+async function listKeys({ engine, settings, operation, style }: Context): Promise<Outcome> {
   const { slots, warnings } = await engine.keys(settings, operation);
   return {
     exit: EXIT.done,
@@ -37,14 +85,18 @@ export async function listKeys({ engine, settings, operation, style }: Context):
 }
 
 /** Adds a slot for a secret. */
-export async function addKey(
+async function addKey(
   given: Context,
-  { what, unlock }: Extract<Command, { name: 'keyAdd' }>,
+  {
+    passphrase,
+    applicationKey,
+    unlock,
+  }: { readonly passphrase?: true; readonly applicationKey?: true; readonly unlock?: true },
 ): Promise<Outcome> {
   const context = unlock ? await unlocked(given) : given;
   const options: AddKeyOptions = { waitMs: WAIT_MS };
-  if (what === 'application-key') options.applicationKey = true;
-  if (what === 'passphrase') options.passphrase = await askForPassphrase(context);
+  if (applicationKey) options.applicationKey = true;
+  if (passphrase) options.passphrase = await askForPassphrase(context);
   const { engine, settings, operation, style } = context;
   const { slots, locked, warnings } = await engine.addKey(settings, options, operation);
   return {
@@ -63,7 +115,7 @@ export async function addKey(
 }
 
 /** Makes a recovery code and shows it, this once. */
-export async function newRecoveryCode({ engine, settings, operation, style }: Context): Promise<Outcome> {
+async function newRecoveryCode({ engine, settings, operation, style }: Context): Promise<Outcome> {
   const { code, slots, locked, warnings } = await engine.newRecoveryCode(
     settings,
     { waitMs: WAIT_MS },
@@ -100,18 +152,17 @@ const REMOVING = [
 ];
 
 /** Removes a slot, after the user has agreed. */
-export async function removeKey(
-  { engine, settings, operation, style, confirm }: Context,
-  { slot, force, yes }: Extract<Command, { name: 'keyRemove' }>,
+async function removeKey(
+  context: Context,
+  slot: string,
+  { force = false, yes = false }: { readonly force?: boolean; readonly yes?: boolean },
 ): Promise<Outcome> {
+  const { engine, settings, operation, style, confirm } = context;
+  const unasked = 'removing a key slot has to be confirmed: do it with --yes';
   const options = { force, waitMs: WAIT_MS };
   let wanted = slot;
   if (!yes) {
-    if (confirm === undefined) {
-      throw new BackupError('removing a key slot has to be confirmed: do it with --yes', {
-        code: 'B2_USAGE',
-      });
-    }
+    if (confirm === undefined) throw new BackupError(unasked, { code: 'B2_USAGE' });
     const { slots } = await engine.keys(settings, operation);
     const [found, ...more] = slots.filter(({ id }) => slot !== '' && id.startsWith(slot.toLowerCase()));
     if (found === undefined || more.length > 0) {
@@ -121,9 +172,7 @@ export async function removeKey(
       });
     }
     wanted = found.id;
-    if (!(await confirm([...describe(found), '', ...REMOVING]))) {
-      throw new BackupError('nothing was changed', { code: 'B2_CANCELLED' });
-    }
+    await agree(context, [...describe(found), '', ...REMOVING], { unasked });
   }
   const { slot: removed, warnings } = await engine.removeKey(settings, wanted, options, operation);
   return {

@@ -1,7 +1,8 @@
 /** `b2-backup list` */
 import type { SnapshotInfo } from '../../index.js';
 import { tellUpdate, type Update, updatesIn } from '../updates/history.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { AS_OF, examples } from './command.js';
+import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { formatBytes, formatCount, formatTime, lacks, printable, table } from './render.js';
 
 const COLUMNS = [
@@ -14,7 +15,22 @@ const COLUMNS = [
   { title: '' },
 ] as const;
 
-export async function list(
+export function listCommand({ program, work }: Cli): void {
+  program
+    .command('list')
+    .summary('show the snapshots of every machine')
+    .description(`Show the snapshots of every machine in the bucket.
+
+Safety snapshots are those made before a rollback. "not authenticated" means that the snapshot is not encrypted, so anyone \
+who can write to the bucket can have made it. Those of the original plugin never are authenticated; they can be shown, and \
+restored with --to.`)
+    .option('--machine <id>', 'only those of this machine')
+    .addOption(AS_OF)
+    .addHelpText('after', examples('b2-backup list', 'b2-backup list --machine 1f2e3d4c --json'))
+    .action(work({ fileOptional: true }, (context, { machine }) => list(context, machine)));
+}
+
+async function list(
   { engine, settings, operation, style }: Context,
   machine: string | undefined,
 ): Promise<Outcome> {

@@ -4,22 +4,11 @@ import { loadSettings, RECOVERY_CODE_VARIABLE } from '../config.js';
 import { BackupError, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import { printableText } from '../text.js';
-import { adopt } from './adopt.js';
-import { parse, wantsJson } from './arguments.js';
-import type { GlobalOptions, WorkCommand } from './command.js';
+import { type GlobalOptions, isPrinted } from './command.js';
 import type { CliDeps, StopSignal } from './deps.js';
-import { diff } from './diff.js';
-import { doctor } from './doctor.js';
-import { drill } from './drill.js';
-import { forget } from './forget.js';
-import { helpText } from './help.js';
-import { history } from './history.js';
-import { addKey, listKeys, newRecoveryCode, removeKey } from './key.js';
-import { list } from './list.js';
-import { type Context, EXIT, type Outcome, UNDELETE_HINT } from './outcome.js';
+import { type Context, EXIT, given, type Needs, type Outcome, UNDELETE_HINT } from './outcome.js';
+import { createCommandLine } from './program.js';
 import { ProgressLine, WAITING } from './progress-line.js';
-import { prune } from './prune.js';
-import { dryRun, push } from './push.js';
 import {
   createStyle,
   formatBytes,
@@ -29,15 +18,7 @@ import {
   textOf,
   wantsColour,
 } from './render.js';
-import { restore } from './restore.js';
-import { discard, resume, rollBack, undo } from './rollback.js';
-import { setup } from './setup.js';
-import { show } from './show.js';
-import { status } from './status.js';
-import { undelete } from './undelete.js';
-import { undoTheUpdate } from './undo-update.js';
 import { unlocking } from './unlock.js';
-import { verify } from './verify.js';
 
 /** 128 plus the signal's number, as shells count. */
 const SIGNAL_EXIT: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
@@ -61,101 +42,101 @@ class Stopped extends BackupError {
 
 /** Carries out `argv` (without node and script) and returns the exit status. Never throws. */
 export async function main(argv: readonly string[], deps: CliDeps): Promise<number> {
-  const style = createStyle(wantsColour(deps.stderr, deps.env));
+  const json = wantsJson(argv);
+  let exit: number = EXIT.done;
+  const show = (outcome: Outcome, warnings: readonly string[]): void => {
+    print(outcome, warnings, global(), deps);
+    exit = outcome.exit;
+  };
+  const program = createCommandLine(
+    json ? JSON.stringify({ ok: true, version: deps.version }) : deps.version,
+    (text) => deps.stdout.write(text),
+    {
+      work:
+        (needs, run) =>
+        async (...args) => {
+          const { outcome, warnings } = await work(needs, global(), asOf, deps, (context) =>
+            run(context, ...args),
+          );
+          show(outcome, warnings);
+        },
+      unconfigured:
+        (run) =>
+        async (...args) => {
+          const given = global();
+          show(
+            await interruptible(given, deps, (operation, pause) =>
+              run({ deps, global: given, operation, pause }, ...args),
+            ),
+            [],
+          );
+        },
+    },
+  );
+  const global = (): GlobalOptions => program.opts();
+  let asOf: string | undefined;
+  program.hook('preAction', (_, command) => {
+    asOf = (command.opts() as { asOf?: string }).asOf;
+  });
   try {
-    const { command, global } = parse(argv);
-    switch (command.name) {
-      case 'help':
-        deps.stdout.write(helpText(command.topic));
-        return EXIT.done;
-      case 'version':
-        deps.stdout.write(global.json ? document({ ok: true, version: deps.version }) : `${deps.version}\n`);
-        return EXIT.done;
-      case 'setup': {
-        const outcome = await interruptible(global, deps, (operation, pause) =>
-          setup(command, global, deps, operation, pause),
-        );
-        print(outcome, [], global, deps);
-        return outcome.exit;
-      }
-      default:
-        return await work(command, global, deps);
-    }
+    await program.parseAsync(argv, { from: 'user' });
+    return exit;
   } catch (error) {
-    return report(error, wantsJson(argv), deps, style);
+    if (isPrinted(error)) return EXIT.done;
+    return report(error, json, deps, createStyle(wantsColour(deps.stderr, deps.env)));
   }
 }
 
-/** Commands that back up, or prove a backup, and so need a secret of this machine's own. Others can do with a code. */
-const OWN_SECRET: ReadonlySet<WorkCommand['name']> = new Set([
-  'push',
-  'rollback',
-  'undo',
-  'undo-update',
-  'drill',
-]);
+/** Whether the output is to be JSON, also when the rest of the command line makes no sense. */
+function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return (end === -1 ? argv : argv.slice(0, end)).includes('--json');
+}
 
-/**
- * Commands that read backups or bring them back. A bad edit of OpenClaw's configuration must not keep them from working:
- * where it is not understood, an older copy of it will do, or the environment.
- */
-const WITHOUT_FILE: ReadonlySet<WorkCommand['name']> = new Set<WorkCommand['name']>([
-  'list',
-  'show',
-  'status',
-  'diff',
-  'history',
-  'verify',
-  'doctor',
-  'restore',
-  'rollback',
-  'undo',
-  'resume',
-  'discard',
-  'undo-update',
-]);
-
-async function work(command: WorkCommand, global: GlobalOptions, deps: CliDeps): Promise<number> {
-  const answers = !global.json;
-  // A trial restore proves that what is configured opens the backups: a code that is typed would prove something else.
-  const ask = answers && command.name !== 'drill' ? deps.ask : undefined;
+async function work(
+  { ownSecret = false, fileOptional = false, asksNoCode = false }: Needs,
+  { stateDir, config, json = false, quiet, movedFrom }: GlobalOptions,
+  asOf: string | undefined,
+  deps: CliDeps,
+  run: (context: Context) => Promise<Outcome>,
+): Promise<{ readonly outcome: Outcome; readonly warnings: readonly string[] }> {
+  const ask = json || asksNoCode ? undefined : deps.ask;
   const inOpenClaw = deps.inOpenClaw === true;
   const code = inOpenClaw ? '' : (deps.env[RECOVERY_CODE_VARIABLE] ?? '');
   const loaded = await loadSettings({
-    stateDir: global.stateDir,
-    configPath: global.config,
+    stateDir,
+    configPath: config,
     env: deps.env,
     home: deps.home,
     cwd: deps.cwd,
     fileExists: deps.fileExists,
     readHostConfig: deps.engine.readHostConfig,
     inOpenClaw,
-    fileOptional: WITHOUT_FILE.has(command.name),
-    secretOptional: !OWN_SECRET.has(command.name) && (ask !== undefined || code !== ''),
+    fileOptional,
+    secretOptional: !ownSecret && (ask !== undefined || code !== ''),
   });
-  const confirm = answers ? deps.confirm : undefined;
-  const outcome = await interruptible(global, deps, (operation, pause) =>
+  const confirm = json ? undefined : deps.confirm;
+  const outcome = await interruptible({ json, quiet }, deps, (operation, pause) =>
     unlocking(
       {
         engine: deps.engine,
-        settings: { ...loaded.settings, threads: deps.threads, ...moment(command), ...moved(global) },
+        settings: { ...loaded.settings, threads: deps.threads, ...given({ asOf, movedFrom }) },
         config: loaded.config,
         origins: loaded.origins,
         operation,
-        style: createStyle(!global.json && wantsColour(deps.stdout, deps.env)),
+        style: createStyle(!json && wantsColour(deps.stdout, deps.env)),
         cwd: deps.cwd,
         confirm: confirm && after(pause, (lines) => confirm(lines.map(forTerminal))),
         ask: ask && after(pause, ask),
         say: (line) => {
           pause();
-          if (answers) deps.stderr.write(`${forTerminal(line)}\n`);
+          if (!json) deps.stderr.write(`${forTerminal(line)}\n`);
         },
       },
-      (context) => carryOut(command, context),
+      run,
     ),
   );
-  print(outcome, loaded.warnings, global, deps);
-  return outcome.exit;
+  return { outcome, warnings: loaded.warnings };
 }
 
 /** The same function, with something done before. */
@@ -167,68 +148,6 @@ function after<A extends readonly unknown[], R>(
     before();
     return then(...args);
   };
-}
-
-/** The moment as of which to read. */
-function moment(command: WorkCommand): { asOf?: string } {
-  const asOf = 'asOf' in command ? command.asOf : undefined;
-  return asOf === undefined ? {} : { asOf };
-}
-
-/** The prefix that the backups were moved from. */
-function moved({ movedFrom }: GlobalOptions): { movedFrom?: string } {
-  return movedFrom === undefined ? {} : { movedFrom };
-}
-
-function carryOut(command: WorkCommand, context: Context): Promise<Outcome> {
-  switch (command.name) {
-    case 'push':
-      return command.dryRun ? dryRun(context, command.list) : push(context, command);
-    case 'list':
-      return list(context, command.machine);
-    case 'diff':
-      return diff(context, command);
-    case 'show':
-      return show(context, command);
-    case 'history':
-      return history(context, command);
-    case 'restore':
-      return restore(context, command);
-    case 'rollback':
-      return rollBack(context, command);
-    case 'resume':
-      return resume(context);
-    case 'discard':
-      return discard(context);
-    case 'undo':
-      return undo(context, command);
-    case 'undo-update':
-      return undoTheUpdate(context, command);
-    case 'prune':
-      return prune(context, command);
-    case 'forget':
-      return forget(context, command);
-    case 'verify':
-      return verify(context, command);
-    case 'drill':
-      return drill(context, command.boot);
-    case 'keyList':
-      return listKeys(context);
-    case 'keyAdd':
-      return addKey(context, command);
-    case 'keyRemove':
-      return removeKey(context, command);
-    case 'keyRecovery':
-      return newRecoveryCode(context);
-    case 'doctor':
-      return doctor(context, command.write);
-    case 'undelete':
-      return undelete(context, command);
-    case 'status':
-      return status(context);
-    case 'adopt':
-      return adopt(context, command);
-  }
 }
 
 /** The first signal cancels and lets the work end in order, the second ends the process. */

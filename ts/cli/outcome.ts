@@ -1,10 +1,15 @@
 /** What a command leaves behind. Commands decide, `main.ts` prints. */
 import type { Settings } from '../../index.js';
 import type { Engine } from '../engine.js';
+import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import type { Origin } from '../places.js';
-import type { Ask } from './deps.js';
+import type { Described, GlobalOptions } from './command.js';
+import type { Ask, CliDeps } from './deps.js';
 import type { Style } from './render.js';
+
+/** How long a command waits for a push, in milliseconds: longer than most take. */
+export const WAIT_MS = 600_000;
 
 /** Exit statuses, as documented in docs/commands.md. */
 export const EXIT = {
@@ -57,3 +62,58 @@ export interface Context {
   /** Tells the user something in between, before a question. */
   readonly say: (line: string) => void;
 }
+
+/** What a command needs besides its arguments. */
+export interface Needs {
+  /** It backs up, or proves a backup: that takes a secret of this machine's own. Others can do with a recovery code. */
+  readonly ownSecret?: boolean;
+  /**
+   * It reads backups or brings them back. A bad edit of OpenClaw's configuration must not keep it from working: where that
+   * is not understood, an older copy of it will do, or the environment.
+   */
+  readonly fileOptional?: boolean;
+  /** It proves that what is configured opens the backups: a code that is typed would prove something else. */
+  readonly asksNoCode?: boolean;
+}
+
+/** What works before anything is configured. */
+export interface Unconfigured {
+  readonly deps: CliDeps;
+  readonly global: GlobalOptions;
+  readonly operation: Operation;
+  /** Takes the progress line away. */
+  readonly pause: () => void;
+}
+
+/** What a command is described with: its name, options and help in `program`, and what it does. */
+export interface Cli {
+  readonly program: Described;
+  /** Loads the settings, does it and prints the outcome. */
+  work<A extends unknown[]>(
+    needs: Needs,
+    run: (context: Context, ...args: A) => Promise<Outcome>,
+  ): (...args: A) => Promise<void>;
+  /** The same without settings. */
+  unconfigured<A extends unknown[]>(
+    run: (world: Unconfigured, ...args: A) => Promise<Outcome>,
+  ): (...args: A) => Promise<void>;
+}
+
+/** Shows what would be done and asks. @throws {BackupError} B2_USAGE where nobody can be asked, B2_CANCELLED after a no */
+export async function agree(
+  { confirm }: Pick<Context, 'confirm'>,
+  lines: readonly string[],
+  { unasked, unchanged = 'nothing was changed' }: { readonly unasked: string; readonly unchanged?: string },
+): Promise<void> {
+  if (confirm === undefined) throw new BackupError(unasked, { code: 'B2_USAGE' });
+  if (!(await confirm(lines))) throw new BackupError(unchanged, { code: 'B2_CANCELLED' });
+}
+
+/** The same fields without those that are undefined, which the addon's types do not know. */
+export function given<T extends object>(fields: T): Given<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<T>;
+}
+
+type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};

@@ -1,18 +1,32 @@
 /** `b2-backup prune`, and what it would do with `--dry-run`. */
 import type { PruneReport } from '../../index.js';
 import { checkKeep } from '../policy.js';
-import type { Command } from './command.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { examples } from './command.js';
+import { type Cli, type Context, EXIT, type Outcome, WAIT_MS } from './outcome.js';
 import { count, facts, formatBytes, formatDuration, formatTime, printable, table } from './render.js';
-
-/** How long it waits for a push, in milliseconds: longer than most take. */
-const WAIT_MS = 600_000;
 
 const COLUMNS = [{ title: 'SNAPSHOT' }, { title: 'TAKEN' }, { title: 'KEPT' }] as const;
 
-export async function prune(
+export function pruneCommand({ program, work }: Cli): void {
+  program
+    .command('prune')
+    .summary('delete snapshots that are not kept any more')
+    .description(`Delete snapshots of this machine that are not kept any more, and free their space.
+
+The keepSnapshots (10) newest are always kept. Beyond them, the last one of each day is kept for keepDaily (7) days, and the last of \
+each week for keepWeekly (4) weeks, counting only days and weeks that have one. Safety snapshots stay, and so does everything of other machines. What only \
+deleted snapshots needed is deleted a day later. Inside the gateway this happens by itself.
+
+If anything in the bucket is not as it should be, it stops and deletes nothing. A push that was cut off loses nothing.`)
+    .option('--dry-run', 'show why each snapshot is kept or goes, and delete nothing')
+    .option('--more-than-half', 'go on even when more than half of the snapshots would go')
+    .addHelpText('after', examples('b2-backup prune --dry-run', 'b2-backup push && b2-backup prune'))
+    .action(work({}, prune));
+}
+
+async function prune(
   { engine, settings, config, operation, style }: Context,
-  { dryRun, moreThanHalf }: Extract<Command, { name: 'prune' }>,
+  { dryRun = false, moreThanHalf = false }: { readonly dryRun?: boolean; readonly moreThanHalf?: boolean },
 ): Promise<Outcome> {
   const options = { ...checkKeep(config), dryRun, moreThanHalf, waitMs: WAIT_MS };
   const report = await engine.prune(settings, options, operation);

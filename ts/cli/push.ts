@@ -1,7 +1,8 @@
 /** `b2-backup push`, and what it would do with `--dry-run`. */
-import type { PlanEntry } from '../../index.js';
+import type { PlanEntry, PushOptions } from '../../index.js';
 import { secretsInside } from '../secrets.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { collect, examples, Option } from './command.js';
+import { type Cli, type Context, EXIT, given, type Outcome, WAIT_MS } from './outcome.js';
 import {
   count,
   facts,
@@ -13,20 +14,55 @@ import {
   table,
 } from './render.js';
 
-/** How long a push waits for another one, in milliseconds: longer than most take. */
-const WAIT_MS = 600_000;
+export function pushCommand({ program, work }: Cli): void {
+  program
+    .command('push')
+    .summary('back up what has changed since the last snapshot')
+    .description(`Back up what has changed since the last snapshot.
 
-export async function push(
+Each snapshot is complete: it restores on a blank machine, with nothing but the bucket and the key. Only changes travel. \
+When nothing changed, no snapshot is made. A push is safe while OpenClaw runs, and safe to interrupt: the next one goes on \
+where it stopped. While another push works on the same state, this one waits for it, at most ten minutes.`)
+    .option('--dry-run', 'only show what a push would back up')
+    .option('--list', 'with --dry-run: name each file, and what is left out and why')
+    .addOption(
+      new Option(
+        '--new-bucket',
+        'begin anew where this machine stored snapshots and the bucket is empty now. Otherwise such a push is refused: most likely another disk, or none, is mounted there',
+      ).conflicts('dryRun'),
+    )
+    .addOption(
+      new Option(
+        '--accept-missing <path>',
+        'a workspace, or another directory that was whole in an earlier snapshot, is gone or empty on purpose. Otherwise every push reports it, and the last snapshot that has it is kept. May be given again',
+      )
+        .argParser(collect)
+        .conflicts('dryRun'),
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'b2-backup push',
+        'b2-backup push --dry-run --list',
+        "B2_BUCKET=file:///mnt/usb/claw B2_BACKUP_PASSPHRASE='...' b2-backup push",
+      ),
+    )
+    .hook('preAction', (command) => {
+      const { list, dryRun } = command.opts();
+      if (list && !dryRun) command.error('--list goes with --dry-run');
+    })
+    .action(
+      work({ ownSecret: true }, (context, { dryRun, list, newBucket, acceptMissing }) =>
+        dryRun ? plan(context, list) : push(context, given({ newBucket, acceptMissing })),
+      ),
+    );
+}
+
+async function push(
   { engine, settings, operation, style }: Context,
-  { newBucket, acceptMissing }: { newBucket: boolean; acceptMissing: readonly string[] },
+  options: Pick<PushOptions, 'newBucket' | 'acceptMissing'>,
 ): Promise<Outcome> {
-  const options = {
-    reason: 'manual',
-    waitMs: WAIT_MS,
-    ...(newBucket ? { newBucket } : {}),
-    ...(acceptMissing.length > 0 ? { acceptMissing: [...acceptMissing] } : {}),
-  };
-  const report = await engine.push(settings, options, operation);
+  const report = await engine.push(settings, { reason: 'manual', waitMs: WAIT_MS, ...options }, operation);
   const {
     snapshot,
     changed,
@@ -77,10 +113,7 @@ export async function push(
   };
 }
 
-export async function dryRun(
-  { engine, settings, operation, style }: Context,
-  listEntries: boolean,
-): Promise<Outcome> {
+async function plan({ engine, settings, operation, style }: Context, listEntries = false): Promise<Outcome> {
   const report = await engine.plan(settings, operation);
   const { files, bytes, changedFiles, changedBytes, entries, skipped, warnings } = report;
   const summary = facts([

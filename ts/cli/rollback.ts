@@ -3,30 +3,40 @@ import type { Arrival, RollbackEntry, RollbackOptions, RollbackPlan, RollbackRep
 import { tellEffects } from '../effects.js';
 import { BackupError } from '../errors.js';
 import { isPlanNumber, planNumber } from '../plan-number.js';
-import type { Agreed, Command } from './command.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { examples, Option, YES } from './command.js';
+import { agree, type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, fileProblems, formatBytes, printable, table } from './render.js';
 
-/** Rolls back to a snapshot, after the user has agreed to the plan. */
-export function rollBack(
-  context: Context,
-  {
-    snapshot,
-    paths,
-    exact,
-    partial,
-    allowUnauthenticated,
-    ...agreed
-  }: Extract<Command, { name: 'rollback' }>,
-): Promise<Outcome> {
-  const options: RollbackOptions = { snapshot, exact, partial, allowUnauthenticated };
-  if (paths.length > 0) options.paths = [...paths];
-  return planned(context, options, agreed);
+export const PLAN = new Option(
+  '--plan <number>',
+  'do it without asking, if it is exactly what was shown with that number',
+);
+
+/** How far somebody agreed to a rollback. */
+export interface Agreed {
+  /** Only shows what it would do. */
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  /** The number of the plan that was shown. */
+  readonly plan?: string;
 }
 
-/** Takes the last rollback back. */
-export function undo(context: Context, agreed: Extract<Command, { name: 'undo' }>): Promise<Outcome> {
-  return planned(context, { undo: true }, agreed);
+export function undoCommand({ program, work }: Cli): void {
+  program
+    .command('undo')
+    .summary('take the last rollback back')
+    .description(`Take the last rollback back.
+
+It brings back, from the safety snapshot, exactly what the last rollback changed. It is a rollback itself, and can be undone.`)
+    .option('--dry-run', 'only show what would change')
+    .addOption(PLAN)
+    .addOption(YES)
+    .addHelpText('after', examples('b2-backup undo'))
+    .action(
+      work({ ownSecret: true, fileOptional: true }, (context, agreed) =>
+        rollBack(context, { undo: true }, agreed),
+      ),
+    );
 }
 
 /** Finishes what was cut off, or waits for OpenClaw to stop. */
@@ -56,12 +66,13 @@ export async function discard({ engine, settings }: Context): Promise<Outcome> {
   };
 }
 
-async function planned(
+/** Rolls back, after the user has agreed to the plan. */
+export async function rollBack(
   context: Context,
   options: RollbackOptions,
   { dryRun, yes, plan: given }: Agreed,
 ): Promise<Outcome> {
-  const { engine, settings, operation, style, confirm } = context;
+  const { engine, settings, operation, style } = context;
   const number = given?.toLowerCase();
   if (number !== undefined && !isPlanNumber(number)) {
     throw new BackupError('--plan needs the number that --dry-run shows', { code: 'B2_USAGE' });
@@ -87,15 +98,10 @@ async function planned(
     );
   }
   if (!yes && number === undefined) {
-    if (confirm === undefined) {
-      throw new BackupError(
-        `this would change ${count(changes, 'path')} of the live state; see them with --dry-run, and do it with --yes`,
-        { code: 'B2_USAGE' },
-      );
-    }
-    if (!(await confirm([...lines, ...plan.warnings.map((warning) => `warning: ${printable(warning)}`)]))) {
-      throw new BackupError('nothing was changed', { code: 'B2_CANCELLED' });
-    }
+    const warned = plan.warnings.map((warning) => `warning: ${printable(warning)}`);
+    await agree(context, [...lines, ...warned], {
+      unasked: `this would change ${count(changes, 'path')} of the live state; see them with --dry-run, and do it with --yes`,
+    });
   }
   // With the id of the plan: "latest" may be another one by now.
   const agreed = options.undo === true ? options : { ...options, snapshot: plan.snapshot };

@@ -1,14 +1,13 @@
 /** `b2-backup setup` */
 import { resolve } from 'node:path';
 import { BackupError } from '../errors.js';
-import type { Operation } from '../operation.js';
 import { findPlaces } from '../places.js';
 import { PROVEN, type SetupReport, setUp } from '../setup/course.js';
 import type { Prompts } from '../setup/prompts.js';
-import type { GivenSecrets } from '../setup/world.js';
-import type { GlobalOptions, SetupCommand } from './command.js';
+import type { GivenSecrets, SetupOptions } from '../setup/world.js';
+import { examples, Option, SHOW_CODE } from './command.js';
 import type { CliDeps, SetupDeps } from './deps.js';
-import { EXIT, type Outcome } from './outcome.js';
+import { type Cli, EXIT, type Outcome, type Unconfigured } from './outcome.js';
 import {
   count,
   createStyle,
@@ -20,16 +19,63 @@ import {
   wantsColour,
 } from './render.js';
 
+/** What was said; with `yes` nothing is asked. */
+type SetupCommand = SetupOptions & { readonly yes: boolean };
+
 /** More than any file of secrets, in characters. */
 const MOST_SECRETS = 64 * 1024;
 
-/** Asks, sets up, and says what was done. `pause` takes the progress line away. */
-export async function setup(
+/** None of the options takes a secret: everybody on the machine sees a command line. */
+export function setupCommand({ program, unconfigured }: Cli): void {
+  program
+    .command('setup')
+    .summary('set backups up: bucket, key, passphrase, and the proof')
+    .description(`Set backups up, from nothing to the proof that they restore.
+
+It asks where the backups go, tries the key at once, makes a private bucket and a key that can delete nothing, and a \
+passphrase of six words. Then it backs up, does a trial restore, makes a recovery code, and writes the settings. Until then \
+nothing is configured: Ctrl-C at any step takes back what was made.
+
+Options answer what would be asked. With --yes or --json nothing is asked. No secret is ever an option.`)
+    .option('--bucket <name>', 'a bucket, or a folder as file:///mnt/backup')
+    .option('--create-bucket', 'make that bucket, private')
+    .option('--endpoint <url>', 'an S3 server other than B2')
+    .option('--region <name>', 'the region of that server, if it has one')
+    .option('--prefix <name>', 'a folder in the bucket; otherwise openclaw-backup')
+    .option('--key-id <id>', 'the id of the key that is used, or makes another one')
+    .option(
+      '--secrets <file>',
+      'JSON with applicationKey, and keyId and passphrase if you like; "-" reads standard input',
+    )
+    .option('--keep-key', 'use this key, and make no other one')
+    .option('--no-lifecycle', 'add no rule that frees space to the bucket')
+    .option('--no-passphrase', 'the application key encrypts')
+    .option('--no-recovery-code', 'make no recovery code')
+    .option('--secret-refs <where>', 'keep secrets elsewhere: "env", or a file by its path')
+    .addOption(new Option('--beside', 'back up beside the snapshots of another machine').conflicts('push'))
+    .option('--no-push', 'only write the settings, for a new machine')
+    .option('--replace', 'replace settings that are there')
+    .addOption(SHOW_CODE)
+    .option('-y, --yes', 'ask nothing')
+    .addHelpText(
+      'after',
+      examples(
+        'openclaw b2-backup setup',
+        'b2-backup setup --bucket file:///mnt/usb/claw',
+        'b2-backup setup --json --show-code --secrets - --bucket my-bucket < key.json',
+      ),
+    )
+    .action(
+      unconfigured((world, { yes = false, prefix, ...options }) =>
+        setup({ ...options, prefix: prefix?.replace(/\/+$/, ''), yes }, world),
+      ),
+    );
+}
+
+/** Asks, sets up, and says what was done. */
+async function setup(
   command: SetupCommand,
-  global: GlobalOptions,
-  deps: CliDeps,
-  operation: Operation,
-  pause: () => void,
+  { global, deps, operation, pause }: Unconfigured,
 ): Promise<Outcome> {
   const { env, engine, inOpenClaw = false, threads, setup: world } = deps;
   if (world === undefined) throw new TypeError('there is no world to set anything up in');
@@ -59,7 +105,7 @@ export async function setup(
       hostname: world.hostname,
       threads,
     },
-    { ...command, showCode: command.showCode || !global.json },
+    { ...command, showCode: command.showCode === true || global.json !== true },
   );
   pause();
   return outcome(
@@ -149,7 +195,7 @@ function outcome(
   const { push, drill, fields, encryption, recoveryCode, atB2, warnings } = report;
   const skipped = push?.skipped ?? [];
   const incomplete = push?.incomplete === true || drill?.incomplete === true;
-  const shown = command.showCode;
+  const shown = command.showCode === true;
   return {
     exit: incomplete ? EXIT.incomplete : EXIT.done,
     document: {

@@ -1,8 +1,8 @@
 /** `b2-backup show` */
 import type { ShownEntry, ShowOptions } from '../../index.js';
 import { tellUpdate, updatesIn } from '../updates/history.js';
-import type { Command } from './command.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { AS_OF, examples, UNAUTHENTICATED } from './command.js';
+import { type Cli, type Context, EXIT, given, type Outcome } from './outcome.js';
 import { count, formatBytes, formatTime, printable, remarksOf, table, textOf } from './render.js';
 
 const COLUMNS = [
@@ -12,17 +12,41 @@ const COLUMNS = [
   { title: 'PATH' },
 ] as const;
 
-export async function show(
-  { engine, settings, operation, style }: Context,
-  command: Extract<Command, { name: 'show' }>,
-): Promise<Outcome> {
-  const options: ShowOptions = { snapshot: command.snapshot };
-  if (command.path !== undefined) options.path = command.path;
-  if (command.allowUnauthenticated) options.allowUnauthenticated = true;
+export function showCommand({ program, work }: Cli): void {
+  program
+    .command('show')
+    .summary('list what is in a snapshot, or print a file of it')
+    .description(`List what is in a snapshot, or print a file of it.
+
+A file is printed as it is. On a terminal only text is printed, with control characters made visible. A file of more than \
+64 MiB is not printed; bring it into a directory with "restore --to".`)
+    .argument('<snapshot>', 'its name from "b2-backup list", or latest')
+    .argument(
+      '[path]',
+      'a directory or a glob, of which the entries are listed, or one file, which is printed',
+    )
+    .addOption(AS_OF)
+    .addOption(UNAUTHENTICATED)
+    .addHelpText(
+      'after',
+      examples(
+        'b2-backup show latest workspace',
+        'b2-backup show latest workspace/MEMORY.md',
+        'b2-backup show 2026-02-19T00-00-00Z-1f2e3d4c openclaw.json > old.json',
+      ),
+    )
+    .action(
+      work({ fileOptional: true }, (context, snapshot, path, { allowUnauthenticated }) =>
+        show(context, given({ snapshot, path, allowUnauthenticated })),
+      ),
+    );
+}
+
+async function show({ engine, settings, operation, style }: Context, options: ShowOptions): Promise<Outcome> {
   const report = await engine.show(settings, options, operation);
   // Of a whole snapshot only: it takes a request more.
   const update =
-    command.path === undefined
+    options.path === undefined
       ? updatesIn((await engine.list(settings, operation)).snapshots).find(
           (one) => one.snapshot === report.snapshot,
         )

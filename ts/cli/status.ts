@@ -5,8 +5,9 @@ import { onlyApplicationKey, secretInWords } from '../secrets.js';
 import { readCheckedUpdate } from '../updates/checked.js';
 import { tellUpdate, updatesIn } from '../updates/history.js';
 import { lostInUpdate } from '../updates/tell.js';
+import { examples } from './command.js';
 import { originDocument, originLines } from './origins.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, formatBytes, formatCount, formatTime, printable, remarksOf, table } from './render.js';
 
 const COLUMNS = [
@@ -17,7 +18,16 @@ const COLUMNS = [
   { title: '' },
 ] as const;
 
-export async function status({ engine, settings, origins, operation, style }: Context): Promise<Outcome> {
+export function statusCommand({ program, work }: Cli): void {
+  program
+    .command('status')
+    .summary('show what is configured and what the bucket holds')
+    .description('Show what is configured and what the bucket holds.')
+    .addHelpText('after', examples('b2-backup status', 'b2-backup status --json'))
+    .action(work({ fileOptional: true }, (context) => status(context)));
+}
+
+async function status({ engine, settings, origins, operation, style }: Context): Promise<Outcome> {
   const report = await engine.status(settings, operation);
   const { lastSnapshot, lastSnapshotAt, machine, opensWith } = report;
   const warnings = [...report.warnings, ...onlyApplicationKey(report, 'b2-backup')];

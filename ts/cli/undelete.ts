@@ -1,8 +1,7 @@
 /** `b2-backup undelete` */
 import type { Undeleted, UndeleteOptions, UndeleteReport } from '../../index.js';
-import { BackupError } from '../errors.js';
-import type { Command } from './command.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { examples, moment, Option, YES } from './command.js';
+import { agree, type Cli, type Context, EXIT, given, type Outcome } from './outcome.js';
 import { count, facts, formatBytes, formatTime, printable, type Style, table } from './render.js';
 
 const COLUMNS = [
@@ -13,24 +12,55 @@ const COLUMNS = [
   { title: '' },
 ] as const;
 
+export function undeleteCommand({ program, work }: Cli): void {
+  program
+    .command('undelete')
+    .summary('bring back snapshots that somebody hid or overwrote')
+    .description(`Bring back snapshots that somebody hid or overwrote.
+
+B2 keeps what was hidden or overwritten as versions, until a lifecycle rule or a key with deleteFiles deletes them. This \
+shows the snapshots concerned and asks. A prune with a key that may not delete hides old snapshots, too: name those that \
+you want, or give the time of the trouble. Only hide markers are deleted. Without deleteFiles, or where somebody wrote \
+something else, the old content is written once more.
+
+A time is 2026-11-23, its first moment, or "2026-11-23 14:05"; local time, unless it ends in Z or +01:00. It is compared \
+with the server's clock. To only look, or to restore without writing to the bucket, use --as-of with list, show, diff, \
+history, verify and restore --to.`)
+    .argument('[snapshots...]', 'their names; otherwise all')
+    .addOption(new Option('--since <time>', 'only what was hidden or overwritten since').argParser(moment))
+    .option('--keys', 'key slots, too; one that was removed on purpose opens the backup again then')
+    .option('--dry-run', 'only show what can be brought back')
+    .addOption(YES)
+    .addHelpText(
+      'after',
+      examples(
+        'b2-backup undelete --since "2026-11-23 14:00" --dry-run',
+        'b2-backup restore latest --as-of 2026-11-23 --to ~/before',
+      ),
+    )
+    .action(
+      work({}, (context, snapshots, { since, keys, dryRun, yes }) => {
+        const named = snapshots.length > 0 ? snapshots : undefined;
+        return undelete(context, { keys: keys === true, ...given({ since, snapshots: named }) }, dryRun, yes);
+      }),
+    );
+}
+
 /** Shows which snapshots somebody hid or overwrote, and brings them back after the user has agreed. */
-export async function undelete(
-  { engine, settings, operation, style, confirm }: Context,
-  { snapshots, since, keys, dryRun, yes }: Extract<Command, { name: 'undelete' }>,
+async function undelete(
+  context: Context,
+  options: UndeleteOptions,
+  dryRun = false,
+  yes = false,
 ): Promise<Outcome> {
-  const options: UndeleteOptions = { keys };
-  if (snapshots.length > 0) options.snapshots = [...snapshots];
-  if (since !== undefined) options.since = since;
+  const { engine, settings, operation, style } = context;
   const plan = await engine.undelete(settings, options, operation);
   if (dryRun || plan.objects === 0) return told(plan, style, dryRun);
   if (!yes) {
-    if (confirm === undefined) {
-      const what = `this would bring back ${count(plan.objects, 'object')}`;
-      throw new BackupError(`${what}; see them with --dry-run, and do it with --yes`, { code: 'B2_USAGE' });
-    }
-    if (!(await confirm(describe(plan, style)))) {
-      throw new BackupError('nothing was changed', { code: 'B2_CANCELLED' });
-    }
+    const what = `this would bring back ${count(plan.objects, 'object')}`;
+    await agree(context, describe(plan, style), {
+      unasked: `${what}; see them with --dry-run, and do it with --yes`,
+    });
   }
   return done(await engine.undelete(settings, { ...options, apply: true }, operation), style);
 }

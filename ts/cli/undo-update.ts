@@ -1,17 +1,42 @@
 /** `b2-backup undo-update` */
 import { join } from 'node:path';
-import { BackupError } from '../errors.js';
 import { tellUpdate } from '../updates/history.js';
 import { installCommand } from '../updates/install.js';
 import { realHost } from '../updates/real-host.js';
 import { type Intent, type UndoReport, undoUpdate } from '../updates/undo.js';
-import type { Command } from './command.js';
-import { type Context, EXIT, type Outcome } from './outcome.js';
+import { examples } from './command.js';
+import { agree, type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, fileProblems, formatTime, printable } from './render.js';
 
-export async function undoTheUpdate(
+export function undoUpdateCommand({ program, work }: Cli): void {
+  program
+    .command('undo-update')
+    .summary('go back to the OpenClaw before an update, and its state')
+    .description(`Undo an update of OpenClaw: the old version comes back, with the state that it left.
+
+It stops the gateway, installs the old version by npm (or tells you the command and waits), restores the last snapshot \
+before the update, starts the gateway, and waits until it is ready. What is there now is saved first. It needs neither a \
+gateway that starts nor the plugin. If it is cut off, run it again: it goes on.`)
+    .option(
+      '--to <version>',
+      'the version to go back to; otherwise the one before the last update. If an undo was cut off, the version that it left turns back',
+    )
+    .option('--dry-run', 'only show what would be done')
+    .option('-y, --yes', 'do it without asking')
+    .addHelpText(
+      'after',
+      examples(
+        'b2-backup undo-update --dry-run',
+        'b2-backup undo-update',
+        'b2-backup undo-update --to 2026.9.5',
+      ),
+    )
+    .action(work({ ownSecret: true, fileOptional: true }, undoTheUpdate));
+}
+
+async function undoTheUpdate(
   context: Context,
-  { to, dryRun, yes }: Extract<Command, { name: 'undo-update' }>,
+  { to, dryRun = false, yes }: { readonly to?: string; readonly dryRun?: boolean; readonly yes?: boolean },
 ): Promise<Outcome> {
   const { engine, settings, operation, confirm, say } = context;
   const config = settings.configPath ?? join(settings.stateDir, 'openclaw.json');
@@ -25,17 +50,8 @@ export async function undoTheUpdate(
       attended: confirm !== undefined,
       agree: async (intent) => {
         if (yes) return;
-        if (confirm === undefined) {
-          throw new BackupError(
-            'this changes OpenClaw and its state; see it with --dry-run, and do it with --yes',
-            {
-              code: 'B2_USAGE',
-            },
-          );
-        }
-        if (!(await confirm(describe(intent)))) {
-          throw new BackupError('nothing was changed', { code: 'B2_CANCELLED' });
-        }
+        const unasked = 'this changes OpenClaw and its state; see it with --dry-run, and do it with --yes';
+        await agree(context, describe(intent), { unasked });
       },
     },
     { to, dryRun },

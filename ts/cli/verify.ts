@@ -1,15 +1,45 @@
 /** `b2-backup verify` */
 import type { VerifyProblem } from '../../index.js';
-import type { Command } from './command.js';
-import { type Context, EXIT, type Outcome, UNDELETE_HINT } from './outcome.js';
+import { AS_OF, examples, Option, percentage } from './command.js';
+import { type Cli, type Context, EXIT, type Outcome, UNDELETE_HINT } from './outcome.js';
 import { count, facts, formatBytes, formatDuration, printable } from './render.js';
 
 /** How many of a damaged object's files are named on the terminal; `--json` has them all. */
 const SHOWN_PATHS = 20;
 
-export async function verify(
+export function verifyCommand({ program, work }: Cli): void {
+  program
+    .command('verify')
+    .summary('check that every snapshot can be restored')
+    .description(`Check that every snapshot can be restored.
+
+Without options it checks the structure: that every manifest opens, and that every pack it needs is there in the right \
+size. That is quick and cheap.
+
+The exit status is 1 when something is damaged. What is affected is listed.`)
+    .option('--read-data', 'download everything and open every byte')
+    .addOption(
+      new Option(
+        '--sample <percent>',
+        'do so with a part of what this machine stored, and check the structure of only its snapshots. It takes what was not read for longest: after twenty times 5%, everything was read',
+      )
+        .argParser(percentage)
+        .conflicts(['readData', 'asOf']),
+    )
+    .addOption(AS_OF)
+    .addHelpText(
+      'after',
+      examples('b2-backup verify', 'b2-backup verify --read-data', 'b2-backup verify --sample 5%'),
+    )
+    .action(
+      work({ fileOptional: true }, (context, { readData, sample }) => verify(context, readData, sample)),
+    );
+}
+
+async function verify(
   { engine, settings, operation, style }: Context,
-  { readData, sample }: Extract<Command, { name: 'verify' }>,
+  readData = false,
+  sample?: number,
 ): Promise<Outcome> {
   const reading = sample === undefined ? { readData } : { samplePercent: sample };
   const report = await engine.verify(settings, reading, operation);

@@ -1,5 +1,4 @@
 /** `openclaw b2-backup ...`: the command line of `b2-backup`, with the host's state, settings and secrets. */
-import { main, systemDeps } from '../cli/run.js';
 import { SECRET_SETTINGS } from '../config.js';
 import { createEngine, type Engine } from '../engine.js';
 import type { HostConfig, PluginApi } from './api.js';
@@ -61,7 +60,9 @@ export function ownArguments(argv: readonly string[]): string[] {
   return own;
 }
 
-function run(api: PluginApi, config: HostConfig, argv: readonly string[]): Promise<number> {
+async function run(api: PluginApi, config: HostConfig, argv: readonly string[]): Promise<number> {
+  // On demand: the gateway registers the command and never runs it.
+  const { main, systemDeps } = await import('../cli/run.js');
   const deps = systemDeps();
   const stateDir = stateDirectory(api);
   const env = { ...deps.env, OPENCLAW_STATE_DIR: stateDir };

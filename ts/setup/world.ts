@@ -10,31 +10,31 @@ import type { SaveConfig } from './save.js';
 /** What was said on the command line; what was not is asked for, or has a default. */
 export interface SetupOptions {
   /** Name of a bucket, or `file:///path` of a folder. */
-  readonly bucket: string | undefined;
-  readonly createBucket: boolean;
+  readonly bucket?: string | undefined;
+  readonly createBucket?: boolean;
   /** An S3 server other than B2. */
-  readonly endpoint: string | undefined;
-  readonly region: string | undefined;
-  readonly prefix: string | undefined;
-  readonly keyId: string | undefined;
+  readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
+  readonly prefix?: string | undefined;
+  readonly keyId?: string | undefined;
   /** A JSON file with secrets; `-` is standard input. */
-  readonly secrets: string | undefined;
+  readonly secrets?: string | undefined;
   /** Whether to use the given key, and make none of its own. */
-  readonly keepKey: boolean;
+  readonly keepKey?: boolean;
   readonly lifecycle: boolean;
   /** Whether a passphrase encrypts; otherwise the application key does. */
   readonly passphrase: boolean;
   readonly recoveryCode: boolean;
   /** Where secrets go: `config`, `env`, or the absolute path of a file. */
-  readonly secretRefs: string | undefined;
+  readonly secretRefs?: string | undefined;
   /** Whether to back up beside the snapshots of others. */
-  readonly beside: boolean;
+  readonly beside?: boolean;
   /** Whether to back up at all; otherwise only the settings are written. */
   readonly push: boolean;
   /** Whether settings that are there are replaced. */
-  readonly replace: boolean;
+  readonly replace?: boolean;
   /** Whether secrets that are made may be in the output. */
-  readonly showCode: boolean;
+  readonly showCode?: boolean;
 }
 
 /** Secrets that were given in a file, on standard input, or in the environment. */
