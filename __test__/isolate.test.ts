@@ -11,7 +11,7 @@ import { LineSplitter } from '../ts/protocol.ts';
 const directory = mkdtempSync(join(tmpdir(), 'b2-isolate-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-const JOB = { op: 'push', settings: { stateDir: '/s', applicationKey: 'sécret' }, options: {} } as const;
+const JOB = { op: 'push', args: [{ stateDir: '/s', applicationKey: 'sécret' }, {}] } as const;
 
 /** Every fake worker can hear a line and say one; `body` is what it does with the job. */
 function worker(name: string, body: string): string {
@@ -106,9 +106,7 @@ describe('a job in a process of its own', () => {
   it('runs the real worker, which reports what is wrong with the job or the addon', async () => {
     const built = new URL('../dist/worker.js', import.meta.url).pathname;
     const run = createIsolate({ workerPath: built });
-    await expect(
-      run({ op: 'push', settings: { stateDir: '/nonexistent/state' }, options: {} }),
-    ).rejects.toMatchObject({
+    await expect(run({ op: 'push', args: [{ stateDir: '/nonexistent/state' }, {}] })).rejects.toMatchObject({
       name: 'BackupError',
       code: expect.stringMatching(/^B2_(?!WORKER_DIED|INTERNAL)/),
     });

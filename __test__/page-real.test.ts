@@ -1,6 +1,6 @@
 /** The page's views of snapshots and files that were really made. */
 import { describe, expect, it, vi } from 'vitest';
-import { LIVE } from '../ts/engine.ts';
+import { LIVE } from '../ts/operations.ts';
 import { addon } from './addon-support.ts';
 import { Machine } from './page-outcomes-support.ts';
 import { PATIENT } from './support.ts';

@@ -4,7 +4,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { serveJob } from '../ts/serve-job.ts';
 import { coded, type FakeCancelHandle, fakeNative, PATIENT } from './support.ts';
 
-const JOB = { op: 'push', settings: { stateDir: '/s' }, options: { reason: 'manual' } };
+const SETTINGS = { stateDir: '/s' };
+const JOB = { op: 'push', args: [SETTINGS, { reason: 'manual' }] };
 
 function serve(parts: Record<string, unknown>) {
   const input = new PassThrough();
@@ -39,7 +40,7 @@ describe('the worker', () => {
     const { send, ended, said, exit } = serve({ push });
     send(JOB);
     await ended;
-    expect(push.mock.calls[0]?.slice(0, 2)).toEqual([JOB.settings, JOB.options]);
+    expect(push.mock.calls[0]?.slice(0, 2)).toEqual(JOB.args);
     expect(said()).toEqual([
       { progress: { phase: 'scan', doneBytes: 0, doneFiles: 1 } },
       { result: { changed: true } },
@@ -49,7 +50,7 @@ describe('the worker', () => {
 
   it('plans', async () => {
     const { send, ended, said } = serve({ plan: async () => ({ files: 3 }) });
-    send({ op: 'plan', settings: JOB.settings });
+    send({ op: 'plan', args: [SETTINGS] });
     await ended;
     expect(said()).toEqual([{ result: { files: 3 } }]);
   });
@@ -63,9 +64,9 @@ describe('the worker', () => {
     );
     const { send, ended, said } = serve({ diff });
     const options = { from: 'latest', to: 'live' };
-    send({ op: 'diff', settings: JOB.settings, options });
+    send({ op: 'diff', args: [SETTINGS, options] });
     await ended;
-    expect(diff.mock.calls[0]?.slice(0, 2)).toEqual([JOB.settings, options]);
+    expect(diff.mock.calls[0]?.slice(0, 2)).toEqual([SETTINGS, options]);
     expect(said()).toEqual([
       { progress: { phase: 'compare', doneBytes: 1, doneFiles: 1 } },
       { result: { added: 1 } },

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { BackupError, isErrorCode, toBackupError } from './errors.js';
 import { type Cancellable, harmless, type Operation, underSignal } from './operation.js';
-import { ANSWER_FD, type Answer, type Job, type JobReport, LineSplitter } from './protocol.js';
+import { ANSWER_FD, type Answer, type Job, LineSplitter } from './protocol.js';
 
 /** How long a cancelled worker, or one that has answered, may take to end, in milliseconds. */
 const GRACE_MS = 10_000;
@@ -53,7 +53,7 @@ export interface IsolateOptions {
 }
 
 /** Runs jobs in child processes. */
-export type RunIsolated = <J extends Job>(job: J, operation?: Operation) => Promise<JobReport[J['op']]>;
+export type RunIsolated = (job: Job, operation?: Operation) => Promise<unknown>;
 
 /** Makes a {@linkcode RunIsolated}. */
 export function createIsolate({
@@ -70,8 +70,7 @@ export function createIsolate({
       windowsHide: true,
     });
     const worker = new Worker(child, execPath, graceMs, harmless(onProgress));
-    // The worker answers with the report of the job it was given.
-    return underSignal(signal, worker, () => worker.run(job)) as Promise<never>;
+    return underSignal(signal, worker, () => worker.run(job));
   };
 }
 

@@ -1,57 +1,16 @@
 /** What the parent and its worker process say to each other: one JSON value a line. */
-import type {
-  ArriveReport,
-  DiffOptions,
-  DiffReport,
-  DrillReport,
-  PlanReport,
-  ProgressEvent,
-  PruneOptions,
-  PruneReport,
-  PushOptions,
-  PushReport,
-  RollbackOptions,
-  RollbackPlan,
-  RollbackReport,
-  Settings,
-  VerifyOptions,
-  VerifyReport,
-} from '../index.js';
+import type { ProgressEvent } from '../index.js';
 import type { ErrorCode } from './errors.js';
+import type { OperationName } from './operations.js';
 
 /** The file descriptor of the worker's answers; its stdout is left to whatever prints there. */
 export const ANSWER_FD = 3;
 
 /** The first line to the worker. It holds the secrets, which is why it travels on stdin. */
-export type Job =
-  | { readonly op: 'push'; readonly settings: Settings; readonly options: PushOptions }
-  | { readonly op: 'plan'; readonly settings: Settings }
-  | { readonly op: 'prune'; readonly settings: Settings; readonly options: PruneOptions }
-  | { readonly op: 'diff'; readonly settings: Settings; readonly options: DiffOptions }
-  | { readonly op: 'planRollback'; readonly settings: Settings; readonly options: RollbackOptions }
-  | {
-      readonly op: 'rollBack';
-      readonly settings: Settings;
-      readonly options: RollbackOptions;
-      readonly hash: string;
-    }
-  | { readonly op: 'verify'; readonly settings: Settings; readonly options: VerifyOptions }
-  | { readonly op: 'drill'; readonly settings: Settings }
-  | { readonly op: 'arrive'; readonly settings: Settings }
-  | { readonly op: 'recoverRollback'; readonly settings: Settings; readonly gatewayStands: boolean };
-
-/** What each job answers. */
-export interface JobReport {
-  push: PushReport;
-  plan: PlanReport;
-  prune: PruneReport;
-  diff: DiffReport;
-  planRollback: RollbackPlan;
-  rollBack: RollbackReport;
-  arrive: ArriveReport;
-  recoverRollback: RollbackReport;
-  verify: VerifyReport;
-  drill: DrillReport;
+export interface Job {
+  readonly op: OperationName;
+  /** The settings, then what the operation takes besides. */
+  readonly args: readonly unknown[];
 }
 
 /** Any later line to the worker. */
@@ -62,7 +21,7 @@ export interface CancelLine {
 /** A line from the worker. Exactly one `result` or `error` ends the conversation. */
 export type Answer =
   | { readonly progress: ProgressEvent }
-  | { readonly result: JobReport[Job['op']] }
+  | { readonly result: unknown }
   | { readonly error: AnsweredError };
 
 /** A {@linkcode BackupError} as plain data. */

@@ -1,9 +1,10 @@
 /** The worker's side of the protocol: one job in, progress and one answer out, then the end. */
 import type { Readable, Writable } from 'node:stream';
-import type { CancelHandle, ProgressEvent } from '../index.js';
+import type { CancelHandle } from '../index.js';
 import { toBackupError } from './errors.js';
-import type { LoadNative, NativeModule } from './native.js';
-import { type Answer, type Job, type JobReport, LineSplitter } from './protocol.js';
+import type { LoadNative } from './native.js';
+import { call } from './operations.js';
+import { type Answer, type Job, LineSplitter } from './protocol.js';
 
 /** How long a job may take to stop by itself after the parent is gone, in milliseconds. */
 const ORPHAN_GRACE_MS = 5_000;
@@ -50,7 +51,7 @@ export function serveJob({
       const native = await ready;
       handle = new native.CancelHandle();
       if (cancelled) handle.cancel();
-      end({ result: await carryOut(native, job, handle, (progress) => say({ progress })) });
+      end({ result: await call(native, job.op, job.args, handle, (progress) => say({ progress })) });
     } catch (error) {
       const { message, code, retryable } = toBackupError(error);
       end({ error: { message, code, retryable } });
@@ -86,35 +87,5 @@ function parseJob(line: string): Job | undefined {
     return JSON.parse(line) as Job;
   } catch {
     return undefined;
-  }
-}
-
-function carryOut(
-  native: NativeModule,
-  job: Job,
-  handle: CancelHandle,
-  onProgress: (event: ProgressEvent) => void,
-): Promise<JobReport[Job['op']]> {
-  switch (job.op) {
-    case 'push':
-      return native.push(job.settings, job.options, handle, onProgress);
-    case 'plan':
-      return native.plan(job.settings, handle);
-    case 'prune':
-      return native.prune(job.settings, job.options, handle, onProgress);
-    case 'diff':
-      return native.diff(job.settings, job.options, handle, onProgress);
-    case 'planRollback':
-      return native.planRollback(job.settings, job.options, handle);
-    case 'rollBack':
-      return native.rollBack(job.settings, job.options, job.hash, handle, onProgress);
-    case 'verify':
-      return native.verify(job.settings, job.options, handle, onProgress);
-    case 'drill':
-      return native.drill(job.settings, handle, onProgress);
-    case 'arrive':
-      return native.arrive(job.settings, handle, onProgress);
-    case 'recoverRollback':
-      return native.recoverRollback(job.settings, job.gatewayStands);
   }
 }

@@ -1,6 +1,6 @@
 /** `b2-backup diff` */
 import type { DiffEntry, DiffOptions, DiffReport } from '../../index.js';
-import { LIVE } from '../engine.js';
+import { LIVE } from '../operations.js';
 import { AS_OF, collect, examples, Option, UNAUTHENTICATED } from './command.js';
 import { type Cli, type Context, EXIT, given, type Outcome } from './outcome.js';
 import { count, fileProblems, formatBytes, formatCount, printable, type Style, table } from './render.js';

@@ -1,6 +1,6 @@
 /** The tab "Backups" of the Control UI, and the route that its frame shows. */
 import { randomBytes } from 'node:crypto';
-import { LIVE } from '../../engine.js';
+import { LIVE } from '../../operations.js';
 import type { HttpRequest, HttpResponse, PluginApi } from '../api.js';
 import type { Backup } from '../backup.js';
 import { mainSession, workspaceOf } from '../settings.js';

@@ -1,7 +1,8 @@
 /** Everything that the page looks at: what the gateway remembers, and what the bucket said. */
 import type { HistoryReport, ListReport, Settings, StatusReport } from '../../../index.js';
-import { type Engine, LIVE } from '../../engine.js';
+import type { Engine } from '../../engine.js';
 import type { BackupError } from '../../errors.js';
+import { LIVE } from '../../operations.js';
 import type { Policy } from '../../policy.js';
 import type { Clock } from '../clock.js';
 import type { Record } from '../record.js';
