@@ -28,18 +28,10 @@ async function adopt(context: Context, machine: string, yes = false): Promise<Ou
     await agree(context, [question], { unasked });
   }
   const report = await engine.adopt(settings, machine, operation);
-  const { before, snapshots, lastSnapshot, lastSnapshotAt, warnings } = report;
+  const { before, snapshots, lastSnapshotAt, warnings } = report;
   return {
     exit: EXIT.done,
-    document: {
-      ok: true,
-      machine: report.machine,
-      before: before ?? null,
-      snapshots,
-      lastSnapshot,
-      lastSnapshotAt,
-      warnings,
-    },
+    document: { ok: true, ...report, before: before ?? null },
     lines: [
       style.bold(`This is machine ${printable(report.machine)} now`),
       `${count(snapshots, 'snapshot')}, the newest of ${formatTime(lastSnapshotAt)}`,

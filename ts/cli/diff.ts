@@ -1,8 +1,9 @@
 /** `b2-backup diff` */
 import type { DiffEntry, DiffOptions, DiffReport } from '../../index.js';
+import { given } from '../given.js';
 import { LIVE } from '../operations.js';
 import { AS_OF, collect, examples, Option, UNAUTHENTICATED } from './command.js';
-import { type Cli, type Context, EXIT, given, type Outcome } from './outcome.js';
+import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { count, fileProblems, formatBytes, formatCount, printable, type Style, table } from './render.js';
 
 /** How many differences are shown on the terminal; `--json` has them all. */
@@ -59,27 +60,16 @@ push, even if no row of it changed.`)
 
 async function diff({ engine, settings, operation, style }: Context, options: DiffOptions): Promise<Outcome> {
   const report = await engine.diff(settings, options, operation);
-  const { from, to, added, removed, changed, bytesBefore, bytesAfter, entries, skipped, warnings } = report;
+  const { from, to, entries, skipped, warnings } = report;
   return {
     exit: skipped.length > 0 ? EXIT.incomplete : EXIT.done,
     document: {
       ok: true,
-      from,
-      to,
-      added,
-      removed,
-      changed,
-      bytesBefore,
-      bytesAfter,
+      ...report,
       entries: entries.map(({ text, textOmitted, ...entry }) => ({
         ...entry,
         ...(options.text ? { text: text ?? null, textOmitted: textOmitted ?? null } : {}),
       })),
-      skipped,
-      requests: report.requests,
-      downloadedBytes: report.downloadedBytes,
-      durationMs: report.durationMs,
-      warnings,
     },
     lines: [
       style.bold(`From ${printable(from)} to ${to === LIVE ? 'the present state' : printable(to)}`),

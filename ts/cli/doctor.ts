@@ -35,13 +35,7 @@ async function doctor(
     document: {
       ok: first === undefined,
       ...(first === undefined ? {} : { code: first.code ?? 'B2_INTERNAL', message: found }),
-      findings: findings.map(({ check, level, code, message, advice }) => ({
-        check,
-        level,
-        code: code ?? null,
-        message,
-        advice: advice ?? null,
-      })),
+      findings: findings.map((one) => ({ ...one, code: one.code ?? null, advice: one.advice ?? null })),
       settings: originDocument(origins),
       requests,
       durationMs,

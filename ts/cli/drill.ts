@@ -5,6 +5,7 @@ import { examples } from './command.js';
 import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import {
   count,
+  type Fact,
   facts,
   fileProblems,
   formatBytes,
@@ -38,9 +39,8 @@ async function drill({ engine, settings, operation, style }: Context, boots = fa
   const report: Trial = boots
     ? await drillAndBoot(engine, settings, operation)
     : await engine.drill(settings, operation);
-  const { boot } = report;
-  const { snapshot, snapshotAt, files, bytes, databases, failed, incomplete, remarks, warnings, ...rest } =
-    report;
+  const { snapshot, snapshotAt, files, bytes, databases, failed, incomplete, remarks, boot } = report;
+  const all = [...report.warnings, ...(boot?.warnings ?? [])];
   const back = failed.length === 0;
   const wrong = boot?.problems ?? [];
   const proven = back && wrong.length === 0;
@@ -56,19 +56,8 @@ async function drill({ engine, settings, operation, style }: Context, boots = fa
               ? `OpenClaw does not have all of it: ${wrong[0]}`
               : `${count(failed.length, 'file')} did not come back`,
           }),
-      snapshot,
-      snapshotAt,
-      files,
-      bytes,
-      databases,
-      failed,
-      incomplete,
-      remarks,
-      requests: rest.requests,
-      downloadedBytes: rest.downloadedBytes,
-      durationMs: rest.durationMs,
-      ...(boot === undefined ? {} : { boot }),
-      warnings: [...warnings, ...(boot?.warnings ?? [])],
+      ...report,
+      warnings: all,
     },
     lines: [
       !back
@@ -82,8 +71,8 @@ async function drill({ engine, settings, operation, style }: Context, boots = fa
         ['snapshot', `${printable(snapshot)}, ${formatTime(snapshotAt)}`],
         ['compared', `${count(files, 'file')}, ${formatBytes(bytes)}`],
         ['checked', count(databases, 'database')],
-        ['downloaded', `${formatBytes(rest.downloadedBytes)} in ${count(rest.requests, 'request')}`],
-        ['took', formatDuration(rest.durationMs)],
+        ['downloaded', `${formatBytes(report.downloadedBytes)} in ${count(report.requests, 'request')}`],
+        ['took', formatDuration(report.durationMs)],
         ...(boot === undefined ? [] : bootFacts(boot)),
       ]),
     ],
@@ -93,11 +82,11 @@ async function drill({ engine, settings, operation, style }: Context, boots = fa
       ...wrong.map((problem) => `${style.red('problem:')} ${printable(problem)}`),
       ...remarksOf(remarks, style),
     ],
-    warnings: [...warnings, ...(boot?.warnings ?? [])],
+    warnings: all,
   };
 }
 
-function bootFacts(boot: BootReport): [string, string][] {
+function bootFacts(boot: BootReport): Fact[] {
   const { version, alone, agents, sessions, messages, jobs, memoryFiles, problems } = boot;
   const seen = [
     count(agents, 'agent'),

@@ -2,7 +2,7 @@
 import type { ForgetReport } from '../../index.js';
 import { examples, YES } from './command.js';
 import { agree, type Cli, type Context, EXIT, type Outcome } from './outcome.js';
-import { count, facts, formatBytes, printable } from './render.js';
+import { count, type Fact, facts, formatBytes, printable } from './render.js';
 
 export function forgetCommand({ program, work }: Cli): void {
   program
@@ -61,7 +61,7 @@ function tell(report: ForgetReport, dryRun: boolean, style: Context['style']): O
 function space(
   { freedBytes, deletedPacks, waitingBytes, waitingPacks }: ForgetReport,
   dryRun: boolean,
-): [string, string][] {
+): Fact[] {
   return [
     [dryRun ? 'would be freed' : 'freed', `${formatBytes(freedBytes)} in ${count(deletedPacks, 'pack')}`],
     ['a day later', `${formatBytes(waitingBytes)} in ${count(waitingPacks, 'pack')}`],

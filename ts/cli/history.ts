@@ -1,8 +1,9 @@
 /** `b2-backup history` */
 import type { HistoryOptions, PathVersion } from '../../index.js';
+import { given } from '../given.js';
 import { AS_OF, examples, UNAUTHENTICATED } from './command.js';
 import { paint } from './diff.js';
-import { type Cli, type Context, EXIT, given, type Outcome } from './outcome.js';
+import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { formatBytes, formatTime, printable, type Style, table } from './render.js';
 
 const COLUMNS = [
@@ -43,11 +44,8 @@ async function history(
   { engine, settings, operation, style }: Context,
   options: HistoryOptions,
 ): Promise<Outcome> {
-  const { versions, snapshots, requests, downloadedBytes, warnings } = await engine.history(
-    settings,
-    options,
-    operation,
-  );
+  const report = await engine.history(settings, options, operation);
+  const { versions, warnings } = report;
   const groups = new Map<string, PathVersion[]>();
   for (const version of versions) {
     const title = `${version.path}, machine ${version.machine}`;
@@ -57,14 +55,11 @@ async function history(
     exit: EXIT.done,
     document: {
       ok: true,
-      snapshots,
+      ...report,
       versions: versions.map(({ text, textOmitted, ...version }) => ({
         ...version,
         ...(options.text ? { text: text ?? null, textOmitted: textOmitted ?? null } : {}),
       })),
-      requests,
-      downloadedBytes,
-      warnings,
     },
     lines: [...groups].flatMap(([title, of], at) => [
       ...(at === 0 ? [] : ['']),

@@ -239,15 +239,6 @@ function short(id: string): string {
   return printable(id.slice(0, 8));
 }
 
-function plain({ id, kind, createdAt, repository, thisMachine, opens, inUse, prefix }: KeyInfo) {
-  return {
-    id,
-    kind,
-    createdAt,
-    repository,
-    thisMachine,
-    opens: opens ?? null,
-    inUse,
-    prefix: prefix ?? null,
-  };
+function plain(slot: KeyInfo) {
+  return { ...slot, opens: slot.opens ?? null, prefix: slot.prefix ?? null };
 }

@@ -2,11 +2,12 @@
 import type { ProgressEvent } from '../../index.js';
 import { loadSettings, RECOVERY_CODE_VARIABLE } from '../config.js';
 import { BackupError, toBackupError } from '../errors.js';
+import { given } from '../given.js';
 import type { Operation } from '../operation.js';
 import { printableText } from '../text.js';
 import { type GlobalOptions, isPrinted } from './command.js';
 import type { CliDeps, StopSignal } from './deps.js';
-import { type Context, EXIT, given, type Needs, type Outcome, UNDELETE_HINT } from './outcome.js';
+import { type Context, EXIT, type Needs, type Outcome, UNDELETE_HINT } from './outcome.js';
 import { createCommandLine } from './program.js';
 import { ProgressLine, WAITING } from './progress-line.js';
 import {

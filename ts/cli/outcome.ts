@@ -108,12 +108,3 @@ export async function agree(
   if (confirm === undefined) throw new BackupError(unasked, { code: 'B2_USAGE' });
   if (!(await confirm(lines))) throw new BackupError(unchanged, { code: 'B2_CANCELLED' });
 }
-
-/** The same fields without those that are undefined, which the addon's types do not know. */
-export function given<T extends object>(fields: T): Given<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<T>;
-}
-
-type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
-};

@@ -3,7 +3,16 @@ import type { PruneReport } from '../../index.js';
 import { checkKeep } from '../policy.js';
 import { examples } from './command.js';
 import { type Cli, type Context, EXIT, type Outcome, WAIT_MS } from './outcome.js';
-import { count, facts, formatBytes, formatDuration, formatTime, printable, table } from './render.js';
+import {
+  count,
+  type Fact,
+  facts,
+  formatBytes,
+  formatDuration,
+  formatTime,
+  printable,
+  table,
+} from './render.js';
 
 const COLUMNS = [{ title: 'SNAPSHOT' }, { title: 'TAKEN' }, { title: 'KEPT' }] as const;
 
@@ -57,15 +66,14 @@ function headline({ snapshots, deletedSnapshots, stop }: PruneReport, dryRun: bo
   return dryRun ? `${gone} would go, ${kept} would stay` : `${gone} deleted, ${kept} kept`;
 }
 
-function space(report: PruneReport, dryRun: boolean): [string, string][] {
+function space(report: PruneReport, dryRun: boolean): Fact[] {
   const { freedBytes, deletedPacks, waitingBytes, waitingPacks, hidden, others } = report;
   const { requests, durationMs } = report;
-  const pairs: [string, string][] = [
+  return [
     [dryRun ? 'would be freed' : 'freed', `${formatBytes(freedBytes)} in ${count(deletedPacks, 'pack')}`],
     ['a day later', `${formatBytes(waitingBytes)} in ${count(waitingPacks, 'pack')}`],
+    ['only hidden', hidden > 0 ? count(hidden, 'object') : undefined],
+    ['left alone', others > 0 ? `${count(others, 'snapshot')} of other machines or format 1` : undefined],
+    ['took', `${formatDuration(durationMs)}, ${count(requests, 'request')}`],
   ];
-  if (hidden > 0) pairs.push(['only hidden', count(hidden, 'object')]);
-  if (others > 0) pairs.push(['left alone', `${count(others, 'snapshot')} of other machines or format 1`]);
-  pairs.push(['took', `${formatDuration(durationMs)}, ${count(requests, 'request')}`]);
-  return pairs;
 }

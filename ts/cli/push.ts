@@ -1,10 +1,12 @@
 /** `b2-backup push`, and what it would do with `--dry-run`. */
 import type { PlanEntry, PushOptions } from '../../index.js';
+import { given } from '../given.js';
 import { secretsInside } from '../secrets.js';
 import { collect, examples, Option } from './command.js';
-import { type Cli, type Context, EXIT, given, type Outcome, WAIT_MS } from './outcome.js';
+import { type Cli, type Context, EXIT, type Outcome, WAIT_MS } from './outcome.js';
 import {
   count,
+  type Fact,
   facts,
   fileProblems,
   formatBytes,
@@ -63,42 +65,23 @@ async function push(
   options: Pick<PushOptions, 'newBucket' | 'acceptMissing'>,
 ): Promise<Outcome> {
   const report = await engine.push(settings, { reason: 'manual', waitMs: WAIT_MS, ...options }, operation);
-  const {
-    snapshot,
-    changed,
-    files,
-    bytes,
-    uploadedBytes,
-    requests,
-    incomplete,
-    skipped,
-    warnings,
-    durationMs,
-  } = report;
+  const { snapshot, files, bytes, uploadedBytes, requests, incomplete, skipped, warnings, durationMs } =
+    report;
   const size = `${count(files, 'file')}, ${formatBytes(bytes)}`;
   const traffic = `${formatBytes(uploadedBytes)} in ${count(requests, 'request')}`;
-  const pairs: [string, string][] = [
+  const pairs: Fact[] = [
     ['state', size],
     ['uploaded', traffic],
     ['took', formatDuration(durationMs)],
+    ['finished first', report.resumed],
   ];
-  if (report.resumed !== undefined) pairs.push(['finished first', report.resumed]);
   return {
     exit: skipped.length > 0 ? EXIT.incomplete : EXIT.done,
     document: {
       ok: true,
+      ...report,
       snapshot: snapshot ?? null,
-      changed,
-      snapshots: report.snapshots,
-      files,
-      bytes,
-      uploadedBytes,
-      requests,
-      incomplete,
-      skipped,
-      durationMs,
       resumed: report.resumed ?? null,
-      warnings,
     },
     lines: [
       (incomplete ? style.yellow : style.green)(
@@ -114,8 +97,8 @@ async function push(
 }
 
 async function plan({ engine, settings, operation, style }: Context, listEntries = false): Promise<Outcome> {
-  const report = await engine.plan(settings, operation);
-  const { files, bytes, changedFiles, changedBytes, entries, skipped, warnings } = report;
+  const { entries, ...rest } = await engine.plan(settings, operation);
+  const { files, bytes, changedFiles, changedBytes, skipped, warnings } = rest;
   const summary = facts([
     ['state', `${count(files, 'file')}, ${formatBytes(bytes)}`],
     ['new or changed', `${count(changedFiles, 'file')}, ${formatBytes(changedBytes)} before compression`],
@@ -125,15 +108,10 @@ async function plan({ engine, settings, operation, style }: Context, listEntries
     document: {
       ok: true,
       dryRun: true,
-      files,
-      bytes,
-      changedFiles,
-      changedBytes,
-      skipped,
+      ...rest,
       ...(listEntries
         ? { entries: entries.map((entry) => ({ ...entry, reason: entry.reason ?? null })) }
         : {}),
-      warnings,
     },
     lines: [
       ...(listEntries ? listing(entries, style) : []),

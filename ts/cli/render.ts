@@ -58,10 +58,14 @@ export function wantsColour(
   return stream.isTTY === true && (noColour === undefined || noColour === '') && env['TERM'] !== 'dumb';
 }
 
-/** A heading and aligned `label  value` lines. */
-export function facts(pairs: readonly (readonly [label: string, value: string])[]): string[] {
-  const width = Math.max(...pairs.map(([label]) => label.length));
-  return pairs.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`);
+/** A label and its value; none where there is nothing to say. */
+export type Fact = readonly [label: string, value: string | undefined];
+
+/** Aligned `label  value` lines. */
+export function facts(pairs: readonly Fact[]): string[] {
+  const told = pairs.filter(([, value]) => value !== undefined);
+  const width = Math.max(...told.map(([label]) => label.length));
+  return told.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`);
 }
 
 /** One column of a {@linkcode table}. */

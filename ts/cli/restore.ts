@@ -1,9 +1,19 @@
 /** `b2-backup restore` */
 import { resolve } from 'node:path';
 import type { RestoreOptions } from '../../index.js';
+import { given } from '../given.js';
 import { collect, examples, moment, Option, UNAUTHENTICATED, YES } from './command.js';
-import { type Cli, type Context, EXIT, given, type Outcome } from './outcome.js';
-import { count, facts, fileProblems, formatBytes, formatDuration, printable, remarksOf } from './render.js';
+import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
+import {
+  count,
+  type Fact,
+  facts,
+  fileProblems,
+  formatBytes,
+  formatDuration,
+  printable,
+  remarksOf,
+} from './render.js';
 import { discard, PLAN, resume, rollBack } from './rollback.js';
 
 /** Options that only make sense over the live state. */
@@ -83,18 +93,8 @@ async function restore(
     exit: failed.length > 0 || incomplete ? EXIT.incomplete : EXIT.done,
     document: {
       ok: true,
-      snapshot,
-      files,
-      bytes,
-      downloadedBytes,
-      requests,
-      failed,
-      incomplete,
-      remarks,
-      durationMs,
+      ...report,
       to,
-      roots,
-      warnings,
     },
     lines: [
       style.green(`Restored ${printable(snapshot)} to ${printable(to)}`),
@@ -102,7 +102,7 @@ async function restore(
         ['files', `${count(files, 'file')}, ${formatBytes(bytes)}`],
         ['downloaded', `${formatBytes(downloadedBytes)} in ${count(requests, 'request')}`],
         ['took', formatDuration(durationMs)],
-        ...roots.map((root): [string, string] => ['directory', printable(root)]),
+        ...roots.map((root): Fact => ['directory', printable(root)]),
       ]),
     ],
     chatter: true,

@@ -5,7 +5,7 @@ import { BackupError } from '../errors.js';
 import { isPlanNumber, planNumber } from '../plan-number.js';
 import { examples, Option, YES } from './command.js';
 import { agree, type Cli, type Context, EXIT, type Outcome } from './outcome.js';
-import { count, facts, fileProblems, formatBytes, printable, table } from './render.js';
+import { count, type Fact, facts, fileProblems, formatBytes, printable, table } from './render.js';
 
 export const PLAN = new Option(
   '--plan <number>',
@@ -108,8 +108,8 @@ export async function rollBack(
   return done(await engine.rollBack(settings, agreed, plan.hash, operation), style);
 }
 
-function plain({ path, action, bytes, database, reason }: RollbackEntry) {
-  return { path, action, bytes, database, reason: reason ?? null };
+function plain(entry: RollbackEntry) {
+  return { ...entry, reason: entry.reason ?? null };
 }
 
 const SIGNS: Readonly<Record<string, string>> = {
@@ -146,14 +146,15 @@ function describe(plan: RollbackPlan, style: Context['style']): string[] {
         'first',
         'a safety snapshot of what is there; "b2-backup undo" brings it back, also if OpenClaw does not start',
       ],
-      ...(needsRestart ? [['then', 'OpenClaw has to restart'] as [string, string]] : []),
+      ['then', needsRestart ? 'OpenClaw has to restart' : undefined],
       ['plan', `${planNumber(plan.hash)}; --plan ${planNumber(plan.hash)} does exactly this, without asking`],
     ]),
   ];
 }
 
 function done(report: RollbackReport, style: Context['style']): Outcome {
-  const { outcome, snapshot, safety, failed, late, left, problem, arrival, warnings, ...figures } = report;
+  const { arrival, ...rest } = report;
+  const { outcome, snapshot, safety, failed, late, left, problem, warnings } = rest;
   const to = printable(snapshot ?? 'the snapshot');
   const first: Readonly<Record<string, string>> = {
     nothing: style.green(`Everything is as in ${to} already`),
@@ -171,27 +172,20 @@ function done(report: RollbackReport, style: Context['style']): Outcome {
     exit: failure ? EXIT.failed : failed.length > 0 ? EXIT.incomplete : EXIT.done,
     document: {
       ok: !failure,
-      outcome,
+      ...rest,
       id: report.id ?? null,
       snapshot: snapshot ?? null,
       safety: safety ?? null,
-      failed,
-      late,
-      left,
       problem: problem ?? null,
       logins: arrival?.logins ?? [],
-      downloadedBytes: figures.downloadedBytes,
-      requests: figures.requests,
-      durationMs: figures.durationMs,
-      warnings,
     },
     lines: [
       first[outcome] ?? outcome,
       ...facts([
-        ...(safety === undefined ? [] : [['before', printable(safety)] as [string, string]]),
+        ['before', safety && printable(safety)],
         ...(arrival === undefined ? [] : newMachine(arrival)),
-        ...late.map((path): [string, string] => ['changed meanwhile', printable(path)]),
-        ...left.map((path): [string, string] => ['not removed', printable(path)]),
+        ...late.map((path): Fact => ['changed meanwhile', printable(path)]),
+        ...left.map((path): Fact => ['not removed', printable(path)]),
       ]),
     ],
     chatter: true,
@@ -204,7 +198,7 @@ function done(report: RollbackReport, style: Context['style']): Outcome {
 }
 
 /** What does not come with a restore on a machine that had nothing. */
-function newMachine({ from, withSecrets, logins }: Arrival): [string, string][] {
+function newMachine({ from, withSecrets, logins }: Arrival): Fact[] {
   const again = logins.length === 0 ? 'model providers and channels' : logins.map(printable).join(', ');
   return [
     ['of', printable(from)],

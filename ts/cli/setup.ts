@@ -11,6 +11,7 @@ import { type Cli, EXIT, type Outcome, type Unconfigured } from './outcome.js';
 import {
   count,
   createStyle,
+  type Fact,
   facts,
   formatBytes,
   forTerminal,
@@ -237,20 +238,16 @@ function lines(
   incomplete: boolean,
   style: ReturnType<typeof createStyle>,
 ): string[] {
-  const pairs: [string, string][] = [
+  const pairs: Fact[] = [
     ['bucket', printable(fields.bucket ?? '')],
     ['settings', printable(configPath)],
+    ['uploaded', push && `${formatBytes(push.uploadedBytes)} in ${count(push.requests, 'request')}`],
+    ['compared', drill && `${count(drill.files, 'file')}, ${formatBytes(drill.bytes)}`],
+    ['checked', drill && count(drill.databases, 'database')],
+    // At a terminal they were shown, and typed back, already.
+    ['passphrase', !asked && encryption.made ? encryption.passphrase : undefined],
+    ['recovery code', asked ? undefined : recoveryCode],
   ];
-  if (push !== undefined) {
-    pairs.push(['uploaded', `${formatBytes(push.uploadedBytes)} in ${count(push.requests, 'request')}`]);
-  }
-  if (drill !== undefined) {
-    pairs.push(['compared', `${count(drill.files, 'file')}, ${formatBytes(drill.bytes)}`]);
-    pairs.push(['checked', count(drill.databases, 'database')]);
-  }
-  // At a terminal they were shown, and typed back, already.
-  if (!asked && encryption.made) pairs.push(['passphrase', encryption.passphrase ?? '']);
-  if (!asked && recoveryCode !== undefined) pairs.push(['recovery code', recoveryCode]);
   const secret = !asked && (encryption.made || recoveryCode !== undefined);
   return [
     ...facts(pairs),

@@ -1,8 +1,9 @@
 /** `b2-backup show` */
 import type { ShownEntry, ShowOptions } from '../../index.js';
+import { given } from '../given.js';
 import { tellUpdate, updatesIn } from '../updates/history.js';
 import { AS_OF, examples, UNAUTHENTICATED } from './command.js';
-import { type Cli, type Context, EXIT, given, type Outcome } from './outcome.js';
+import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { count, formatBytes, formatTime, printable, remarksOf, table, textOf } from './render.js';
 
 const COLUMNS = [

@@ -47,30 +47,20 @@ async function status({ engine, settings, origins, operation, style }: Context):
     exit: EXIT.done,
     document: {
       ok: true,
-      stateDir: report.stateDir,
-      bucket: report.bucket,
-      prefix: report.prefix,
-      encrypt: report.encrypt,
+      ...report,
       machine: machine ?? null,
       lastSnapshot: lastSnapshot ?? null,
       lastSnapshotAt: lastSnapshotAt ?? null,
-      incomplete: report.incomplete,
-      remarks: report.remarks,
-      snapshots: report.snapshots,
       machines: report.machines.map((of) => ({
         ...of,
         lastSnapshot: of.lastSnapshot ?? null,
         lastSnapshotAt: of.lastSnapshotAt ?? null,
       })),
-      storedBytes: report.storedBytes,
       provenSnapshot: report.provenSnapshot ?? null,
       provenAt: report.provenAt ?? null,
       booted: booted ?? null,
       update: update ?? null,
       missingSinceUpdate: lost === undefined ? null : (checked?.missing ?? []).map(({ text }) => text),
-      damagedPacks: report.damagedPacks,
-      pending: report.pending,
-      opensWith,
       settings: originDocument(origins),
       warnings,
     },
@@ -80,28 +70,16 @@ async function status({ engine, settings, origins, operation, style }: Context):
         ['state', printable(report.stateDir)],
         ['bucket', `${printable(report.bucket)}, prefix ${printable(report.prefix)}`],
         ['encrypted', report.encrypt ? 'yes' : 'no'],
-        ...(opensWith.length === 0
-          ? []
-          : [['opens with', opensWith.map(secretInWords).join(', ')] as [string, string]]),
+        ['opens with', opensWith.length > 0 ? opensWith.map(secretInWords).join(', ') : undefined],
         ['this machine', printable(machine ?? 'has not backed up yet')],
         ['last snapshot', report.incomplete ? `${last}, incomplete` : last],
         ['last proven', proven],
-        ...(booted === undefined
-          ? []
-          : [
-              [
-                'last booted',
-                `${formatTime(booted.at)}, OpenClaw ${printable(booted.version)} on ${printable(booted.snapshot)}`,
-              ] as [string, string],
-            ]),
-        ...(update === undefined
-          ? []
-          : [
-              ['last update', `${printable(update.snapshot)} is from ${tellUpdate(update)}`] as [
-                string,
-                string,
-              ],
-            ]),
+        [
+          'last booted',
+          booted &&
+            `${formatTime(booted.at)}, OpenClaw ${printable(booted.version)} on ${printable(booted.snapshot)}`,
+        ],
+        ['last update', update && `${printable(update.snapshot)} is from ${tellUpdate(update)}`],
         ['in the bucket', `${count(report.snapshots, 'snapshot')}, ${formatBytes(report.storedBytes)}`],
         ['waiting', report.pending ? 'an upload was cut off; the next push finishes it' : 'nothing'],
       ]),

@@ -1,7 +1,8 @@
 /** `b2-backup undelete` */
 import type { Undeleted, UndeleteOptions, UndeleteReport } from '../../index.js';
+import { given } from '../given.js';
 import { examples, moment, Option, YES } from './command.js';
-import { agree, type Cli, type Context, EXIT, given, type Outcome } from './outcome.js';
+import { agree, type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { count, facts, formatBytes, formatTime, printable, type Style, table } from './render.js';
 
 const COLUMNS = [

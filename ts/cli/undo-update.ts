@@ -6,7 +6,7 @@ import { realHost } from '../updates/real-host.js';
 import { type Intent, type UndoReport, undoUpdate } from '../updates/undo.js';
 import { examples } from './command.js';
 import { agree, type Cli, type Context, EXIT, type Outcome } from './outcome.js';
-import { count, facts, fileProblems, formatTime, printable } from './render.js';
+import { count, type Fact, facts, fileProblems, formatTime, printable } from './render.js';
 
 export function undoUpdateCommand({ program, work }: Cli): void {
   program
@@ -132,7 +132,7 @@ function undone(report: UndoReport, { style }: Context): Outcome {
                 'and back',
                 `openclaw update --tag ${printable(from)}, start it, b2-backup restore ${printable(safety)}`,
               ],
-            ] as [string, string][])),
+            ] satisfies Fact[])),
         [
           'so it stays',
           `set OPENCLAW_NO_AUTO_UPDATE=1 for the gateway, or OpenClaw ${printable(now)} may update itself`,

@@ -1,4 +1,5 @@
 /** The backup of one running gateway: what hooks, tools, commands and the schedule ask. */
+
 import type {
   DiffOptions,
   DiffReport,
@@ -15,6 +16,7 @@ import { readBooted } from '../boot/record.js';
 import type { Activity } from '../control-ui/protocol.js';
 import type { Engine } from '../engine.js';
 import { type BackupError, toBackupError } from '../errors.js';
+import { given } from '../given.js';
 import type { Operation } from '../operation.js';
 import { secretsInside } from '../secrets.js';
 import { checkUpdate } from '../updates/check.js';
@@ -182,11 +184,7 @@ export class Backup {
   /** What happens right now, and how the last rollback went. */
   get activity(): Activity {
     const { running } = this.#pusher;
-    const rollback = this.rollbacks.lastInWords();
-    return {
-      ...(running === undefined ? {} : { running: tellRunning(running) }),
-      ...(rollback === undefined ? {} : { rollback }),
-    };
+    return given({ running: running && tellRunning(running), rollback: this.rollbacks.lastInWords() });
   }
 
   /** Tells pages that are open what happens right now. */
@@ -259,13 +257,12 @@ export class Backup {
     const known = remembered(reporter.record, this.#pusher.running);
     if (configured instanceof Error) return { ...known, problem: plain(configured) };
     const { settings, policy } = configured;
-    const booted = readBooted(settings.stateDir);
-    const status = {
+    const status = given({
       ...known,
       schedule: policy.schedule.text,
       nextAt: dueAt(policy, reporter.record, clock.now()).toISOString(),
-      ...(booted === undefined ? {} : { booted }),
-    };
+      booted: readBooted(settings.stateDir),
+    });
     if (!bucket) return status;
     try {
       const found = await engine.status(settings, operation);

@@ -1,9 +1,11 @@
 /** Rolling the state back while the gateway runs: plan, agree, stage, restart, apply in between, tell. */
+
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RollbackOptions, RollbackPlan, RollbackReport, Settings } from '../../index.js';
 import type { Engine } from '../engine.js';
 import { BackupError, toBackupError } from '../errors.js';
+import { given } from '../given.js';
 import type { Operation } from '../operation.js';
 import { isPlanNumber } from '../plan-number.js';
 import { printable } from '../text.js';
@@ -162,8 +164,7 @@ export class Rollbacks {
         id: report.id,
         snapshot: report.snapshot ?? planned.plan.snapshot,
         undo: planned.options.undo === true,
-        ...(sessionKey === undefined ? {} : { sessionKey }),
-        ...(agentId === undefined ? {} : { agentId }),
+        ...given({ sessionKey, agentId }),
       });
       clock.after(RESTART_AFTER_MS, restart);
     }
@@ -286,7 +287,7 @@ export class Rollbacks {
       await reporter.rollbackWaits({
         ...asked,
         ...(report.id === asked.id ? { outcome: 'applied', late, left } : { outcome: 'rolled-back' }),
-        ...(this.#problem === undefined ? {} : { problem: this.#problem }),
+        ...given({ problem: this.#problem }),
       });
       return;
     }
@@ -294,14 +295,7 @@ export class Rollbacks {
     const before: PendingRollback =
       asked?.id === report.id ? asked : { id: report.id, snapshot: report.snapshot ?? '', undo: false };
     const { outcome, late, left, problem, arrival } = report;
-    await reporter.rollbackWaits({
-      ...before,
-      outcome,
-      late,
-      left,
-      ...(problem === undefined ? {} : { problem }),
-      ...(arrival === undefined ? {} : { arrival }),
-    });
+    await reporter.rollbackWaits({ ...before, outcome, late, left, ...given({ problem, arrival }) });
   }
 
   async #recover(): Promise<RollbackReport | undefined> {

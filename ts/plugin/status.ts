@@ -1,6 +1,8 @@
 /** What a gateway knows about its backups. */
+
 import type { FileProblem, StatusReport } from '../../index.js';
 import type { Booted } from '../boot/record.js';
+import { given } from '../given.js';
 import type { CheckedUpdate } from '../updates/checked.js';
 import type { Running } from './pusher.js';
 import type { Failure, Record } from './record.js';
@@ -52,26 +54,24 @@ export interface GatewayStatus {
 export function remembered(record: Record, running: Running | undefined) {
   const { lastSuccessAt, lastSnapshot, failures, lastFailure, lastPruneAt, pruneFailure } = record;
   const { verify = {}, drill = {}, update } = record;
-  return {
+  return given({
     failures,
-    ...(running === undefined
-      ? {}
-      : { running: { reason: running.reason, phase: running.progress?.phase ?? 'start' } }),
-    ...(lastSuccessAt === undefined ? {} : { lastSuccessAt }),
-    ...(lastSnapshot === undefined ? {} : { lastSnapshot }),
-    ...(record.remarks === undefined ? {} : { remarks: record.remarks }),
-    ...(record.moreRemarks === undefined ? {} : { moreRemarks: record.moreRemarks }),
-    ...(lastFailure === undefined ? {} : { lastFailure }),
-    ...(update?.checked === undefined ? {} : { update: update.checked }),
-    ...(update?.problem === undefined ? {} : { updateProblem: update.problem }),
-    ...(lastPruneAt === undefined ? {} : { lastPruneAt }),
-    ...(pruneFailure === undefined ? {} : { pruneProblem: plain(pruneFailure) }),
-    ...(verify.doneAt === undefined ? {} : { lastVerifyAt: verify.doneAt }),
-    ...(verify.failure === undefined ? {} : { verifyProblem: plain(verify.failure) }),
-    ...(drill.doneAt === undefined ? {} : { lastDrillAt: drill.doneAt }),
-    ...(drill.failure === undefined ? {} : { drillProblem: plain(drill.failure) }),
-    ...(drill.skipped === undefined ? {} : { drillSkipped: drill.skipped }),
-  };
+    running: running && { reason: running.reason, phase: running.progress?.phase ?? 'start' },
+    lastSuccessAt,
+    lastSnapshot,
+    remarks: record.remarks,
+    moreRemarks: record.moreRemarks,
+    lastFailure,
+    update: update?.checked,
+    updateProblem: update?.problem,
+    lastPruneAt,
+    pruneProblem: pruneFailure && plain(pruneFailure),
+    lastVerifyAt: verify.doneAt,
+    verifyProblem: verify.failure && plain(verify.failure),
+    lastDrillAt: drill.doneAt,
+    drillProblem: drill.failure && plain(drill.failure),
+    drillSkipped: drill.skipped,
+  });
 }
 
 /** An error without what is for programs. */

@@ -1,4 +1,5 @@
 /** Reports as plain text for chats and models: short, without tables. Pure. */
+
 import type {
   FileProblem,
   ListReport,
@@ -10,6 +11,7 @@ import type {
 } from '../../index.js';
 import { progressInWords } from '../cli/progress-line.js';
 import { BackupError, type ErrorCode, isErrorCode } from '../errors.js';
+import { given } from '../given.js';
 import { onlyApplicationKey, sortRemarks } from '../secrets.js';
 import { count, formatBytes, formatCount, formatDuration, lacks, printable } from '../text.js';
 import { beforeUpdates } from '../updates/history.js';
@@ -126,20 +128,16 @@ class Telling {
 
   brief(snapshot: SnapshotInfo): Brief {
     const { machine, thisMachine, bytes, problem, changes, remarks, moreRemarks } = snapshot;
-    const id = this.idOf(snapshot);
-    const made = this.made(snapshot);
-    const missing = lacks(remarks, moreRemarks);
-    return {
+    return given({
       time: this.time(snapshot),
-      ...(id === undefined ? {} : { id }),
-      ...(made === undefined ? {} : { made }),
-      ...(thisMachine || machine === '' ? {} : { machine: printable(machine) }),
-      ...(problem === undefined
-        ? { size: formatBytes(bytes) }
-        : { problem: printable(problem).slice(0, LONGEST) }),
-      ...(changes === undefined ? {} : { changed: tellChanges(changes).slice(0, LONGEST) }),
-      ...(missing === undefined ? {} : { lacks: missing.slice(0, LONGEST) }),
-    };
+      id: this.idOf(snapshot),
+      made: this.made(snapshot),
+      machine: thisMachine || machine === '' ? undefined : printable(machine),
+      size: problem === undefined ? formatBytes(bytes) : undefined,
+      problem: problem && printable(problem).slice(0, LONGEST),
+      changed: changes && tellChanges(changes).slice(0, LONGEST),
+      lacks: lacks(remarks, moreRemarks)?.slice(0, LONGEST),
+    });
   }
 }
 
@@ -170,11 +168,13 @@ export function tellBackup(report: PushReport, reader: Reader): string {
   const { snapshot, resumed } = report;
   const times = new Times(reader);
   const named = (id: string) => times.clock(timeIn(id));
-  const text = tellPush({
-    ...report,
-    ...(snapshot === undefined ? {} : { snapshot: `of ${named(snapshot)}` }),
-    ...(resumed === undefined ? {} : { resumed: `the one of ${named(resumed)}` }),
-  });
+  const text = tellPush(
+    given({
+      ...report,
+      snapshot: snapshot && `of ${named(snapshot)}`,
+      resumed: resumed && `the one of ${named(resumed)}`,
+    }),
+  );
   const { bytes, files } = report;
   return snapshot === undefined
     ? `${text}; it has ${count(files, 'file')}, ${formatBytes(bytes)}`
@@ -228,37 +228,29 @@ export function tellStatus(
   const { verifyProblem, drillProblem, drillSkipped, booted, update, updateProblem } = standing;
   const times = new Times(reader);
   return lines(
-    ...(verdict === undefined ? [] : tellVerdict(verdict)),
-    ...(problem === undefined ? [] : [`Nothing can be backed up: ${trouble(problem)}`]),
-    ...(running === undefined ? [] : [`A backup is running (${printable(running.phase)}).`]),
-    ...failuresOf(standing, times),
+    verdict && tellVerdict(verdict),
+    problem && `Nothing can be backed up: ${trouble(problem)}`,
+    running && `A backup is running (${printable(running.phase)}).`,
+    failuresOf(standing, times),
     lastOf(standing, times),
     ...remarksOf(standing),
-    ...(nextAt === undefined
-      ? []
-      : [
-          `Next backup: ${times.tell(nextAt)}${schedule === undefined ? '' : `, schedule "${printable(schedule)}"`}`,
-        ]),
+    nextAt &&
+      `Next backup: ${times.tell(nextAt)}${schedule === undefined ? '' : `, schedule "${printable(schedule)}"`}`,
     ...(bucket === undefined ? [] : bucketOf(bucket, times)),
-    ...(verifyProblem === undefined ? [] : [`The last look at what is stored: ${trouble(verifyProblem)}`]),
-    ...(booted === undefined
-      ? []
-      : [
-          `Booted on ${printable(booted.snapshot)} with OpenClaw ${printable(booted.version)}: ${times.tell(booted.at)}`,
-        ]),
-    ...(update === undefined ? [] : [tellChecked(update)]),
-    ...(updateProblem === undefined
-      ? []
-      : [`It is not known whether the last update lost something: ${printable(updateProblem)}`]),
-    ...(drillProblem === undefined ? [] : [`The last trial restore: ${trouble(drillProblem)}`]),
-    ...(drillSkipped === undefined ? [] : [`Note: ${printable(drillSkipped)}`]),
-    ...(pruneProblem === undefined ? [] : [`Old snapshots stay: ${trouble(pruneProblem)}`]),
-    ...(bucketProblem === undefined ? [] : [`The bucket cannot be asked: ${trouble(bucketProblem)}`]),
+    verifyProblem && `The last look at what is stored: ${trouble(verifyProblem)}`,
+    booted &&
+      `Booted on ${printable(booted.snapshot)} with OpenClaw ${printable(booted.version)}: ${times.tell(booted.at)}`,
+    update && tellChecked(update),
+    updateProblem && `It is not known whether the last update lost something: ${printable(updateProblem)}`,
+    drillProblem && `The last trial restore: ${trouble(drillProblem)}`,
+    drillSkipped && `Note: ${printable(drillSkipped)}`,
+    pruneProblem && `Old snapshots stay: ${trouble(pruneProblem)}`,
+    bucketProblem && `The bucket cannot be asked: ${trouble(bucketProblem)}`,
   );
 }
 
-function tellVerdict({ title, todo }: Verdict): string[] {
-  return [`${printable(title)}.${todo === undefined ? '' : ` ${printable(todo)}`}`];
+function tellVerdict({ title, todo }: Verdict): string {
+  return `${printable(title)}.${todo === undefined ? '' : ` ${printable(todo)}`}`;
 }
 
 /** How far a push is. */
@@ -306,13 +298,13 @@ function tellChanges({ added, changed, removed, storedBytes, most }: SnapshotCha
   return `changed: ${what}; ${formatBytes(storedBytes)} stored`;
 }
 
-function failuresOf({ failures, lastFailure }: GatewayStatus, times: Times): string[] {
-  if (failures === 0) return [];
+function failuresOf({ failures, lastFailure }: GatewayStatus, times: Times): string | undefined {
+  if (failures === 0) return undefined;
   const [which, have] =
     failures === 1 ? ['The last backup', 'has'] : [`The last ${failures} backups`, 'have'];
   const because =
     lastFailure === undefined ? '' : ` (${times.tell(lastFailure.at)}): ${trouble(lastFailure)}`;
-  return [`${which} ${have} failed${because}`];
+  return `${which} ${have} failed${because}`;
 }
 
 function lastOf({ lastSuccessAt, bucket }: GatewayStatus, times: Times): string {
@@ -370,6 +362,6 @@ function trouble({ message, code }: Trouble): string {
   return `${printable(message)} (${printable(code)})`;
 }
 
-function lines(...all: readonly string[]): string {
-  return all.join('\n');
+function lines(...all: readonly (string | undefined)[]): string {
+  return all.filter((line) => line !== undefined).join('\n');
 }

@@ -2,7 +2,9 @@
  * What the page "Backups" says, as data: one model for the framed page, the native one and whoever else shows it. Pure, and
  * JSON: times are ISO 8601, sizes are bytes, sentences are for people.
  */
+
 import type { ChangedPath, MachineInfo, SnapshotInfo } from '../../../index.js';
+import { given } from '../../given.js';
 import { onlyApplicationKey, secretInWords } from '../../secrets.js';
 import { count, lacks } from '../../text.js';
 import { beforeUpdates } from '../../updates/history.js';
@@ -120,26 +122,22 @@ export function pageModel(facts: Facts): PageModel {
     status?.remarks ?? gateway.remarks ?? [],
     status === undefined ? gateway.moreRemarks : 0,
   );
-  return {
+  return given({
     at: now.toISOString(),
     timeZone,
     verdict: verdictOf(facts),
-    ...(running === undefined ? {} : { running }),
-    ...(at === undefined ? {} : { last: { at, ...(snapshot === undefined ? {} : { snapshot }) } }),
-    ...(nextAt === undefined ? {} : { next: { at: nextAt, schedule: schedule ?? '' } }),
+    running,
+    last: at === undefined ? undefined : given({ at, snapshot }),
+    next: nextAt === undefined ? undefined : { at: nextAt, schedule: schedule ?? '' },
     proof: proofOf(facts),
-    ...(missing === undefined ? {} : { lacks: missing }),
-    ...(status === undefined ? {} : { keys: keysOf(facts, status.opensWith) }),
-    ...(status === undefined
-      ? {}
-      : {
-          space: {
-            bucket: status.bucket,
-            prefix: status.prefix,
-            bytes: status.storedBytes,
-            snapshots: status.snapshots,
-          },
-        }),
+    lacks: missing,
+    keys: status && keysOf(facts, status.opensWith),
+    space: status && {
+      bucket: status.bucket,
+      prefix: status.prefix,
+      bytes: status.storedBytes,
+      snapshots: status.snapshots,
+    },
     machines: status?.machines ?? [],
     days: daysOf(bucket?.list.snapshots ?? [], words),
     cutOff: status?.pending ?? false,
@@ -156,12 +154,8 @@ export function pageModel(facts: Facts): PageModel {
         ...closed(bucket?.list.snapshots ?? []),
       ]),
     ],
-    bucket: {
-      asking,
-      ...(bucket === undefined ? {} : { askedAt: bucket.askedAt }),
-      ...(bucketProblem === undefined ? {} : { problem: bucketProblem }),
-    },
-  };
+    bucket: given({ asking, askedAt: bucket?.askedAt, problem: bucketProblem }),
+  });
 }
 
 /** What is there and does not open: somebody may have forgotten a passphrase, and not know it. */
@@ -176,25 +170,18 @@ function closed(snapshots: readonly SnapshotInfo[]): string[] {
 
 function proofOf(facts: Facts): Proof {
   const { gateway } = facts;
-  const restoredAt = provenAt(facts);
-  const restoreProblem = gateway.drillProblem?.message ?? gateway.drillSkipped;
-  return {
-    ...(restoredAt === undefined ? {} : { restoredAt }),
-    ...(gateway.booted === undefined
-      ? {}
-      : { booted: { at: gateway.booted.at, version: gateway.booted.version } }),
-    ...(restoreProblem === undefined ? {} : { restoreProblem }),
-    ...(gateway.lastVerifyAt === undefined ? {} : { readAt: gateway.lastVerifyAt }),
-  };
+  const { booted } = gateway;
+  return given({
+    restoredAt: provenAt(facts),
+    booted: booted && { at: booted.at, version: booted.version },
+    restoreProblem: gateway.drillProblem?.message ?? gateway.drillSkipped,
+    readAt: gateway.lastVerifyAt,
+  });
 }
 
 function keysOf({ encrypt }: Facts, opensWith: readonly string[]): Keys {
   const [warning] = onlyApplicationKey({ opensWith: [...opensWith] }, 'openclaw b2-backup');
-  return {
-    encrypted: encrypt,
-    opensWith: opensWith.map(secretInWords),
-    ...(warning === undefined ? {} : { warning }),
-  };
+  return given({ encrypted: encrypt, opensWith: opensWith.map(secretInWords), warning });
 }
 
 /** The timeline. What has no time that can be read comes last, as a day of its own. */
@@ -237,29 +224,22 @@ function older(newestFirst: readonly SnapshotInfo[]): ReadonlyMap<string, string
 function shown(snapshot: SnapshotInfo, time: string, before: string | undefined, sealed: boolean): Shown {
   const { id, createdAt, files, bytes, changes, machine, thisMachine } = snapshot;
   const reason = reasonOf(snapshot);
-  const missing = lacks(snapshot.remarks, snapshot.moreRemarks);
-  const problem = problemOf(snapshot, sealed);
-  const changed = changes && changes.added + changes.changed + changes.removed;
-  return {
+  return given({
     id,
     at: createdAt,
     time,
-    ...(reason === undefined ? {} : { reason }),
+    reason,
     made: reason === undefined ? 'Made' : capital(reasonInWords(reason)),
-    ...(changes === undefined || changed === undefined
-      ? {}
-      : {
-          what: whatChanged(changes.most, changed),
-          storedBytes: changes.storedBytes,
-        }),
+    what: changes && whatChanged(changes.most, changes.added + changes.changed + changes.removed),
+    storedBytes: changes?.storedBytes,
     files,
     bytes,
-    ...(thisMachine || machine === '' ? {} : { machine }),
-    ...(missing === undefined ? {} : { lacks: missing }),
-    ...(problem === undefined ? {} : { problem }),
-    ...(before === undefined ? {} : { before }),
+    machine: thisMachine || machine === '' ? undefined : machine,
+    lacks: lacks(snapshot.remarks, snapshot.moreRemarks),
+    problem: problemOf(snapshot, sealed),
+    before,
     usable: isOurs(snapshot) && snapshot.problem === undefined,
-  };
+  });
 }
 
 function whatChanged(most: readonly ChangedPath[], files: number): string {

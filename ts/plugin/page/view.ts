@@ -1,7 +1,9 @@
 /** Everything that the page looks at: what the gateway remembers, and what the bucket said. */
+
 import type { HistoryReport, ListReport, Settings, StatusReport } from '../../../index.js';
 import type { Engine } from '../../engine.js';
 import type { BackupError } from '../../errors.js';
+import { given } from '../../given.js';
 import { LIVE } from '../../operations.js';
 import type { Policy } from '../../policy.js';
 import type { Clock } from '../clock.js';
@@ -154,8 +156,7 @@ export class View {
       timeZone: this.#known.timeZone(),
       gateway: await this.#known.status(),
       rollbackWaits: rollback !== undefined && rollback.outcome === undefined,
-      ...(standing === undefined ? {} : { standing }),
-      ...(since === undefined ? {} : { since }),
+      ...given({ standing, since }),
     };
     if (configured instanceof Error) return { ...known, drills: false, encrypt: true };
     const { policy, settings } = configured;
