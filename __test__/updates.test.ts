@@ -1,15 +1,16 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RollbackPlan, RollbackReport } from '../index.js';
 import type { Engine } from '../ts/engine.ts';
 import { isNewer, targetOf, tellUpdate, updatesIn } from '../ts/updates/history.ts';
-import { gatewayPid, portIn } from '../ts/updates/host.ts';
+import { gatewayPid, portIn, startService, stopService } from '../ts/updates/host.ts';
 import {
   type Installation,
   installationOf,
   installCommand,
+  isOurs,
   isVersion,
   versionOf,
 } from '../ts/updates/install.ts';
@@ -59,6 +60,18 @@ describe('the updates of a machine', () => {
     );
     expect(() => targetOf([snapshot('01')], NEW)).toThrow(/no snapshot says which version/);
   });
+
+  it('are undone one after the other, and never forward', () => {
+    const before = snapshot('00', '2026.9.4');
+    // After the first undo the newest snapshots are those of the version that was left.
+    expect(targetOf([before, ...all.slice(0, 4)], OLD)).toMatchObject({
+      version: '2026.9.4',
+      snapshot: '00',
+    });
+    expect(() => targetOf(all.slice(0, 4), OLD)).toThrow(
+      /no snapshot of this machine of an OpenClaw older than 2026\.9\.5; there are some of 2026\.9\.5, 2026\.9\.6/,
+    );
+  });
 });
 
 describe('an installation', () => {
@@ -90,13 +103,43 @@ describe('an installation', () => {
     expect(versionOf(found)).toBeUndefined();
   });
 
-  it('of another kind is changed by whoever installed it', () => {
-    const folder = join(dir, 'src', 'openclaw');
-    mkdirSync(join(folder, '.git'), { recursive: true });
+  /** Where each way of installation puts the package, and what changes it. */
+  it.each([
+    ['git', 'src/openclaw', `git -C FOLDER checkout v${OLD} && cd FOLDER && pnpm install && pnpm build`],
+    [
+      'pnpm',
+      'pnpm/global/5/.pnpm/openclaw@2026.9.6/node_modules/openclaw',
+      `pnpm add -g --allow-build=openclaw openclaw@${OLD}`,
+    ],
+    [
+      'pnpm',
+      'share/pnpm/global/v11/node_modules/openclaw',
+      `pnpm add -g --allow-build=openclaw openclaw@${OLD}`,
+    ],
+    ['bun', '.bun/install/global/node_modules/openclaw', `bun add -g --trust openclaw@${OLD}`],
+    [
+      'container',
+      'app',
+      `run the image ghcr.io/openclaw/openclaw:${OLD}, or what you build on it, with the same volumes`,
+    ],
+    ['other', 'opt/openclaw', `install openclaw@${OLD} in place of FOLDER, by whatever installed that one`],
+  ])('by %s in %s is changed by whoever installed it', (kind, place, command) => {
+    const folder = join(dir, place);
+    mkdirSync(kind === 'git' ? join(folder, '.git') : folder, { recursive: true });
     writeFileSync(join(folder, 'openclaw.mjs'), '');
-    const found = installationOf([process.execPath, join(folder, 'openclaw.mjs')]);
-    expect(found.kind).toBe('git');
-    expect(installCommand(found, OLD)).toContain(`checkout v${OLD}`);
+    const inImage = (path: string): boolean => path === join(dir, 'app');
+    const found = installationOf([process.execPath, join(folder, 'openclaw.mjs')], inImage);
+    expect(found.kind).toBe(kind);
+    expect(isOurs(found)).toBe(false);
+    expect(installCommand(found, OLD)).toBe(command.replaceAll('FOLDER', folder));
+  });
+
+  it('by npm for all users is changed by an administrator', () => {
+    const found = npmGlobal();
+    const others = (folder: string): boolean => folder !== dirname(found.folder);
+    expect(isOurs(found, others)).toBe(false);
+    expect(installCommand(found, NEW, others)).toMatch(/^sudo npm install -g /);
+    expect(isOurs(found)).toBe(true);
   });
 
   it('takes versions and nothing else', () => {
@@ -116,6 +159,34 @@ describe('the gateway', () => {
     expect(gatewayPid(dir)).toBeUndefined();
     writeFileSync(lock, 'x');
     expect(gatewayPid(dir)).toBeUndefined();
+  });
+
+  it('is stopped and started by its service manager, by what each version of OpenClaw takes', async () => {
+    const [program, calls] = [join(dir, 'openclaw.mjs'), join(dir, 'calls')];
+    // One that does not know the option, one that has no service, and one that does it.
+    writeFileSync(
+      program,
+      `import { appendFileSync } from 'node:fs';
+       const [answer, ...args] = process.argv.slice(2);
+       appendFileSync(${JSON.stringify(calls)}, args.join(' ') + '\\n');
+       process.exit(answer === 'none' || (answer === 'old' && args.includes('--force')) ? 1 : 0);`,
+    );
+    const openclaw = (answer: string): string[] => [process.execPath, program, answer];
+    expect(await stopService(openclaw('new'))).toBe(true);
+    expect(await stopService(openclaw('old'))).toBe(true);
+    expect(await stopService(openclaw('none'))).toBe(false);
+    expect(await startService(openclaw('new'))).toBe(true);
+    expect(await startService(openclaw('none'))).toBe(false);
+    const [force, plain, start] = ['gateway stop --force', 'gateway stop', 'gateway start'];
+    expect(readFileSync(calls, 'utf8').trim().split('\n')).toEqual([
+      force,
+      force,
+      plain,
+      force,
+      plain,
+      start,
+      start,
+    ]);
   });
 
   it('listens where its configuration says', () => {
@@ -165,6 +236,7 @@ class Machine {
     const host: Host = {
       installation: () => installation,
       version: () => this.version,
+      installs: ({ kind }) => kind === 'npm',
       install: async (_, version) => {
         if (this.npm !== undefined) return this.npm;
         this.version = undefined;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { gatewayEnvironment } from './gateway.mjs';
-import { cache, node24, withoutNode24 } from './npm-cache.mjs';
+import { cache, globalOpenclaw, node24, withoutNode24 } from './npm-cache.mjs';
 import { processTools } from './process-tools.mjs';
 import { CommandFailed, failed, isMain, root, run, works } from './run.mjs';
 import { setup } from './setup.mjs';
@@ -62,13 +62,20 @@ async function javascript() {
   await run(join(await node24(), 'node'), [program, 'run', '__test__/locks.test.ts'], { env });
 }
 
-/** Versions of OpenClaw come from the registry. */
+/** Versions of OpenClaw between which updates are cut off. */
+const UPDATED = ['2026.9.4', '2026.9.5', '2026.9.6'];
+
+/** They come from the registry. */
 async function updates() {
   if (withoutNode24() !== undefined) return;
   const program = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   const config = join(root, 'vitest.gateway.config.ts');
-  const args = [program, 'run', '--config', config, 'e2e/updates.test.ts'];
-  await run(process.execPath, args, { env: await gatewayEnvironment() });
+  const args = [program, 'run', '--config', config, 'e2e/updates.test.ts', 'e2e/migrations.test.ts'];
+  const bin = await node24();
+  const versions = {};
+  for (const version of UPDATED) versions[version] = await globalOpenclaw(bin, version);
+  const env = { ...(await gatewayEnvironment()), B2_E2E_OPENCLAW_VERSIONS: JSON.stringify(versions) };
+  await run(process.execPath, args, { env });
 }
 
 /** What there is to check with; the list of known holes comes over the network. */

@@ -1,6 +1,6 @@
 // Programs from npm that the tests run and the project does not depend on, in the ignored `.cache`.
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
 import { root, run } from './run.mjs';
 
@@ -44,8 +44,16 @@ export async function openclaw(bin) {
   return join(await installed('gateway', { openclaw: OPENCLAW }, env), 'openclaw');
 }
 
+/** The directory that a version of `openclaw` was installed into as by `npm install -g`, for the Node in `bin`. */
+export async function globalOpenclaw(bin, version) {
+  const env = { PATH: `${bin}${delimiter}${process.env.PATH}` };
+  const own = ['--global', '--allow-scripts=openclaw'];
+  const modules = await installed(`openclaw-${version}`, { openclaw: version }, env, undefined, own);
+  return dirname(modules);
+}
+
 /** Installs packages into a folder of the cache once; the marker is written when everything is there. */
-async function installed(name, packages, env, finish = async () => {}) {
+async function installed(name, packages, env, finish = async () => {}, options = []) {
   const folder = join(cache, name);
   const modules = join(folder, 'node_modules');
   const marker = join(folder, 'installed.json');
@@ -56,7 +64,7 @@ async function installed(name, packages, env, finish = async () => {}) {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const quietly = ['--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
-  await run('npm', ['install', '--prefix', folder, ...quietly, ...specs], { env });
+  await run('npm', ['install', '--prefix', folder, ...quietly, ...options, ...specs], { env });
   await finish(modules);
   await writeFile(marker, wanted);
   return modules;

@@ -1,7 +1,7 @@
 /** `b2-backup undo-update` */
 import { join } from 'node:path';
 import { tellUpdate } from '../updates/history.js';
-import { installCommand } from '../updates/install.js';
+import { installCommand, isOurs } from '../updates/install.js';
 import { realHost } from '../updates/real-host.js';
 import { type Intent, type UndoReport, undoUpdate } from '../updates/undo.js';
 import { examples } from './command.js';
@@ -61,7 +61,7 @@ async function undoTheUpdate(
 
 function describe({ from, target, installation, running, plan }: Intent): string[] {
   const changes = plan.entries.filter(({ action }) => action !== 'keep-live').length;
-  const automatic = installation.kind === 'npm';
+  const automatic = isOurs(installation);
   return [
     `Go back from OpenClaw ${printable(from)} to ${printable(target.version)}`,
     ...facts([
@@ -92,7 +92,7 @@ function intended(intent: Intent): Outcome {
       snapshot: target.snapshot,
       createdAt: target.createdAt,
       install: installCommand(installation, target.version),
-      automatic: installation.kind === 'npm',
+      automatic: isOurs(installation),
       running,
       changes: plan.entries.filter(({ action }) => action !== 'keep-live').length,
       warnings: plan.warnings,

@@ -63,7 +63,7 @@ export interface Target {
 }
 
 /**
- * The snapshot to go back to: the last one before the update to `installed`, or, with a version, the newest of that version,
+ * The snapshot to go back to: the newest of an older version than `installed`, or, with a version, the newest of that one,
  * which may be what was saved when an update was undone.
  *
  * @throws {BackupError} B2_SNAPSHOT_NOT_FOUND, which names what there is
@@ -75,14 +75,14 @@ export function targetOf(snapshots: readonly Seen[], installed: string, wanted?:
   );
   const found =
     wanted === undefined
-      ? known.findLast(({ hostVersion, kind }) => hostVersion !== installed && kind !== 'safety')
+      ? known.findLast(({ hostVersion, kind }) => isNewer(installed, hostVersion) && kind !== 'safety')
       : known.findLast(({ hostVersion }) => hostVersion === wanted);
   if (found !== undefined) {
     return { version: found.hostVersion, snapshot: found.id, createdAt: found.createdAt };
   }
   const versions = [...new Set(known.map(({ hostVersion }) => hostVersion))];
   throw new BackupError(
-    `there is no snapshot of this machine of ${wanted === undefined ? `an OpenClaw before ${installed}` : `OpenClaw ${wanted}`}` +
+    `there is no snapshot of this machine of ${wanted === undefined ? `an OpenClaw older than ${installed}` : `OpenClaw ${wanted}`}` +
       (versions.length === 0
         ? '; no snapshot says which version made it'
         : `; there are some of ${versions.join(', ')}`),

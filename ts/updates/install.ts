@@ -1,13 +1,13 @@
 /** How the OpenClaw of this machine was installed, and how another version of it is. */
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
 
 /** An installation. Written down, since a cut-off installation may leave nothing to find it by. */
 export interface Installation {
   /** `npm`: by `npm install -g`. Others are changed by the user. */
-  readonly kind: 'npm' | 'pnpm' | 'bun' | 'git' | 'other';
+  readonly kind: 'npm' | 'pnpm' | 'bun' | 'git' | 'container' | 'other';
   /** The directory of the package. */
   readonly folder: string;
   /** Node, as it runs OpenClaw. */
@@ -33,9 +33,14 @@ export function isVersion(text: string): boolean {
 }
 
 /** Looks at an installation: `openclaw` is how it is called, program and first argument. */
-export function installationOf([node = process.execPath, entry = '']: readonly string[]): Installation {
+export function installationOf(
+  [node = process.execPath, entry = '']: readonly string[],
+  isImage = inImage,
+): Installation {
   const folder = dirname(realpathSync(entry));
   const modules = dirname(folder);
+  // What is changed in there is gone with the container.
+  if (isImage(folder)) return { kind: 'container', folder, node };
   if (existsSync(join(folder, '.git'))) return { kind: 'git', folder, node };
   if (folder.includes('/.pnpm/') || modules.includes('/pnpm/')) return { kind: 'pnpm', folder, node };
   if (folder.includes('/.bun/')) return { kind: 'bun', folder, node };
@@ -48,6 +53,28 @@ export function installationOf([node = process.execPath, entry = '']: readonly s
   const npm = npmOf(own);
   if (!global || npm === undefined) return { kind: 'other', folder, node: own };
   return { kind: 'npm', folder, node: own, prefix, npm };
+}
+
+/** Whether a folder came with the image of a container: OpenClaw's own image has it in `/app`. */
+function inImage(folder: string): boolean {
+  const marks = ['/.dockerenv', '/run/.containerenv'];
+  const contained = marks.some((mark) => existsSync(mark)) || 'KUBERNETES_SERVICE_HOST' in process.env;
+  return contained && folder === '/app';
+}
+
+/** Whether this process may change it by itself; others are changed by the user. */
+export function isOurs({ kind, folder }: Installation, mayWrite = canWrite): boolean {
+  // npm moves the old one away, and puts the new one in its place.
+  return kind === 'npm' && mayWrite(dirname(folder));
+}
+
+function canWrite(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The npm that comes with a Node, or one in the `PATH`. */
@@ -92,18 +119,21 @@ export function calling({ node, folder }: Installation): string[] {
 }
 
 /** The command that installs a version, for people. */
-export function installCommand({ kind, folder, prefix }: Installation, version: string): string {
+export function installCommand(installation: Installation, version: string, mayWrite = canWrite): string {
+  const { kind, folder, prefix } = installation;
   switch (kind) {
     case 'npm':
-      return `npm install -g --prefix ${prefix} openclaw@${version}`;
+      return `${isOurs(installation, mayWrite) ? '' : 'sudo '}npm install -g --prefix ${prefix} openclaw@${version}`;
     case 'pnpm':
       return `pnpm add -g --allow-build=openclaw openclaw@${version}`;
     case 'bun':
       return `bun add -g --trust openclaw@${version}`;
     case 'git':
       return `git -C ${folder} checkout v${version} && cd ${folder} && pnpm install && pnpm build`;
+    case 'container':
+      return `run the image ghcr.io/openclaw/openclaw:${version}, or what you build on it, with the same volumes`;
     case 'other':
-      return `install openclaw@${version} in place of ${folder}, by whatever installed that one (for a container: its image)`;
+      return `install openclaw@${version} in place of ${folder}, by whatever installed that one`;
   }
 }
 

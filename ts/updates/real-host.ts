@@ -1,7 +1,7 @@
 /** The OpenClaw of this machine, for an undo of an update. */
 import { findOpenClaw } from '../openclaw.js';
 import { gatewayPid, isReady, portIn, startService, stopService } from './host.js';
-import { calling, install, installationOf, versionOf } from './install.js';
+import { calling, install, installationOf, isOurs, versionOf } from './install.js';
 import type { Host } from './undo.js';
 
 /** See above. */
@@ -12,6 +12,7 @@ export function realHost(stateDir: string, configPath: string): Host {
       return openclaw.length === 2 ? installationOf(openclaw) : undefined;
     },
     version: versionOf,
+    installs: isOurs,
     install,
     calling,
     running: () => gatewayPid(stateDir),

@@ -23,6 +23,8 @@ export interface Host {
   installation(): Installation | undefined;
   /** The version that is there; undefined for none, or half of one. */
   version(installation: Installation): string | undefined;
+  /** Whether this process may install by itself. */
+  installs(installation: Installation): boolean;
   /** Installs a version; says why it did not. */
   install(installation: Installation, version: string): Promise<string | undefined>;
   /** The process of the gateway; undefined where none runs. */
@@ -242,9 +244,9 @@ class Undo {
     const { installation } = this.#journal;
     if (host.version(installation) === version) return;
     const command = installCommand(installation, version);
-    if (installation.kind !== 'npm') {
+    if (!host.installs(installation)) {
       return this.#byHand(
-        `OpenClaw was not installed by npm. Install ${version} now:\n  ${command}`,
+        `This process cannot install OpenClaw here. Install ${version} now:\n  ${command}`,
         () => host.version(installation) === version,
       );
     }

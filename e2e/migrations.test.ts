@@ -1,0 +1,187 @@
+/**
+ * Updates of OpenClaw whose migration is cut off by a power failure, each undone. With real versions from the registry, so it runs
+ * with `npm run campaign -- updates` alone.
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cases, full, report } from '../__test__/campaign-support.ts';
+import { Gateway, Home } from './support/gateway.ts';
+import { node24, project, support } from './support/host.ts';
+import { Model } from './support/model.ts';
+import { type Finished, finish, Program } from './support/processes.ts';
+
+const LONG_MS = 4 * 60 * 60_000;
+const PASSPHRASE = 'correct horse battery staple nine';
+const NEW = '2026.9.6';
+/** Versions from which is updated, and at how many points that is cut off. */
+const OLD: readonly (readonly [string, number])[] = [
+  ['2026.9.4', cases(0, 50)],
+  ['2026.9.5', cases(0, 10)],
+];
+
+/** A machine on which OpenClaw was installed by something that we do not know, and so is changed by hand. */
+class Machine {
+  readonly home: Home;
+  readonly #installed: Readonly<Record<string, string>>;
+  #version: string | undefined;
+
+  constructor(home: Home, installed: Readonly<Record<string, string>>) {
+    this.home = home;
+    this.#installed = installed;
+    for (const folder of ['bin', 'app', 'bucket', 'versions']) mkdirSync(this.at(folder));
+    symlinkSync(this.at('app', 'openclaw', 'openclaw.mjs'), this.at('bin', 'openclaw'));
+  }
+
+  at(...parts: string[]): string {
+    return join(this.home.path, ...parts);
+  }
+
+  get package(): string {
+    return this.at('app', 'openclaw');
+  }
+
+  /** Puts a version in the place of the other one. */
+  place(version: string): void {
+    if (this.#version === version) return;
+    if (this.#version !== undefined) renameSync(this.package, this.at('versions', this.#version));
+    const kept = this.at('versions', version);
+    const from = this.#installed[version];
+    if (!existsSync(kept)) execFileSync('cp', ['-al', `${from}/lib/node_modules/openclaw`, kept]);
+    renameSync(kept, this.package);
+    this.#version = version;
+  }
+
+  /** Starts OpenClaw, says something to the agent, and stops it; gives all that was said. */
+  async use(words: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
+    const gateway = await Gateway.start(this.home, { openclaw: this.package, env, seconds: 300 });
+    try {
+      await gateway.agent(`SAY ${words}`, 120);
+      return JSON.stringify(await gateway.call('chat.history', { sessionKey: 'agent:main:main' }));
+    } finally {
+      await gateway.stop();
+    }
+  }
+
+  /** The same with the power cut off after so many writes; whether it was. */
+  async cutOff(after: number): Promise<boolean> {
+    rmSync(this.at('count'), { force: true });
+    return this.use('in the new one', { ...this.#counting, B2_CUT_AFTER: `${after}` }).then(
+      () => false,
+      () => true,
+    );
+  }
+
+  /** How many writes it takes until all databases have the new schema. */
+  async writes(): Promise<number> {
+    rmSync(this.at('count'), { force: true });
+    await this.use('in the new one', this.#counting);
+    return readFileSync(this.at('count'), 'utf8').lastIndexOf('V') + 1;
+  }
+
+  get #counting(): NodeJS.ProcessEnv {
+    return { B2_CUT_COUNT: this.at('count'), NODE_OPTIONS: `--import ${support('cut-off.mjs')}` };
+  }
+
+  shell(...args: string[]): Promise<Finished> {
+    const env = {
+      ...this.home.env,
+      PATH: `${this.at('bin')}:${this.home.env['PATH']}`,
+      OPENCLAW_STATE_DIR: this.home.stateDir,
+      B2_BUCKET: `file://${this.at('bucket')}`,
+      B2_BACKUP_PASSPHRASE: PASSPHRASE,
+    };
+    const program = new Program('b2-backup', node24, [join(project, 'dist', 'cli.js'), ...args], { env });
+    return finish(program, { seconds: 500 });
+  }
+
+  /** Keeps state and bucket as they are now, and brings them back. */
+  keep(): void {
+    for (const [name, path] of this.#both) cpSync(path, this.at(name), WHOLE);
+  }
+
+  reset(): void {
+    for (const [name, path] of this.#both) {
+      rmSync(path, { recursive: true });
+      cpSync(this.at(name), path, WHOLE);
+    }
+  }
+
+  get #both(): [string, string][] {
+    return [
+      ['kept-state', this.home.stateDir],
+      ['kept-bucket', this.at('bucket')],
+    ];
+  }
+
+  /** What is not as it was when it was kept. */
+  differences(): { readonly changed: readonly string[]; readonly new: readonly string[] } {
+    const args = [support('same-state.py'), this.at('kept-state'), this.home.stateDir];
+    return JSON.parse(execFileSync('python3', args, { encoding: 'utf8', maxBuffer: 64 << 20 }));
+  }
+}
+
+const WHOLE = { recursive: true, verbatimSymlinks: true, preserveTimestamps: true } as const;
+
+let model: Model;
+beforeAll(async () => {
+  if (full) model = await Model.start();
+});
+afterAll(() => model?.close());
+
+describe.runIf(full)('a migration that is cut off', () => {
+  it.each(OLD)(
+    'from %s, is undone at each of %d points',
+    async (old, points) => {
+      const installed = JSON.parse(process.env['B2_E2E_OPENCLAW_VERSIONS'] ?? '{}') as Record<string, string>;
+      const home = await Home.create(model);
+      const machine = new Machine(home, installed);
+      const count = { points: 0, 'cut off': 0, undone: 0, used: 0 };
+      try {
+        writeFileSync(join(home.stateDir, 'notes.txt'), 'mine');
+        machine.place(old);
+        expect(await machine.use('in the old one')).toContain('in the old one');
+        expect((await machine.shell('push')).code).toBe(0);
+        machine.keep();
+        machine.place(NEW);
+        const writes = await machine.writes();
+        expect(writes).toBeGreaterThan(0);
+        for (let point = 0; point < points; point++) {
+          machine.reset();
+          machine.place(NEW);
+          const after = 1 + Math.floor((point * writes) / points);
+          if (await machine.cutOff(after)) count['cut off']++;
+          const told = await machine.shell('undo-update', '--yes');
+          expect(told.code, `after ${after} of ${writes}: ${told.err}`).not.toBe(0);
+          expect(told.err).toContain(`install openclaw@${old} in place of`);
+          machine.place(old);
+          const undone = await machine.shell('undo-update', '--yes', '--json');
+          expect(undone.code, `after ${after} of ${writes}: ${undone.out} ${undone.err}`).toBe(0);
+          expect(machine.differences(), `after ${after} of ${writes}`).toMatchObject({ changed: [] });
+          count.undone++;
+          if (point % 10 === 0) {
+            const said = await machine.use('in the old one again');
+            expect(said).toContain('in the old one');
+            expect(said).not.toContain('in the new one');
+            count.used++;
+          }
+          count.points++;
+        }
+      } finally {
+        report('updates', `migration from ${old}, cut off`, count);
+        home.remove();
+      }
+    },
+    LONG_MS,
+  );
+});
