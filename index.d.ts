@@ -964,6 +964,8 @@ export interface Settings {
   apiUrl?: string
   /** Version of OpenClaw, for the record. */
   hostVersion?: string
+  /** What people call this machine, for the record: at most 64 characters, none of them a control character. */
+  machineName?: string
   /** How OpenClaw is called, program and first arguments: a rollback asks it whether it would start afterwards. */
   openclaw?: Array<string>
   /** Threads for computing; all cores but one by default. */
@@ -1056,6 +1058,8 @@ export interface SnapshotInfo {
   reason?: string
   /** Whose it is. */
   machine: string
+  /** What people call that machine, where the snapshot says so. */
+  machineName?: string
   /** Whether this machine made it. */
   thisMachine: boolean
   /** When, ISO 8601. */

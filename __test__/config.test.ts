@@ -92,6 +92,7 @@ describe('where settings come from', () => {
       include: ['a'],
       exclude: ['b/**'],
       uploadLimit: 1000,
+      machineName: "Anna's laptop",
       encrypt: true,
       includeSecrets: true,
     };
@@ -255,6 +256,7 @@ describe('wrong settings', () => {
     [{ ...FULL, uploadLimit: 0 }, 'uploadLimit:'],
     [{ ...FULL, uploadLimit: 1.5 }, 'uploadLimit:'],
     [{ ...FULL, uploadLimit: '2MB' }, 'uploadLimit:'],
+    [{ ...FULL, machineName: 7 }, 'machineName: must be a name, not a number'],
     [{ ...FULL, bucket: 'b2://my-bucket' }, 'bucket: must be the name of a bucket'],
     [{ ...FULL, bucket: '/mnt/backup' }, 'a folder is written as "file:///mnt/backup"'],
     [{ ...FULL, bucket: 'file://mnt' }, 'bucket: a folder is written with its full path'],

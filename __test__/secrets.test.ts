@@ -279,6 +279,7 @@ describe.skipIf(!processesCanRun)('planted secrets (needs Linux, the addon and t
         'oldKeys',
         'recoveryCode',
         'uploadLimit',
+        'machineName',
       ].flatMap((field) => [{ [field]: { value: PASSPHRASE } }, { [field]: [{ value: APPLICATION_KEY }] }]),
       { recoveryCode: PASSPHRASE },
     ];

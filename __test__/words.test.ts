@@ -366,6 +366,28 @@ describe('safety snapshots', () => {
   });
 });
 
+describe('machines with names', () => {
+  const of = (at: string, machine: string, machineName: string) =>
+    made(at, 'scheduled', { machine, machineName });
+  const snapshots = [
+    of('2026-02-18 03:00', 'bbbb2222', 'anna-laptop'),
+    of('2026-02-18 04:00', 'cccc3333', 'raspberrypi'),
+    of('2026-02-18 05:00', 'dddd4444', 'raspberrypi'),
+    made('2026-02-18 06:00'),
+  ];
+  const found = finder(snapshots, '2026-02-19T12:00:00Z');
+
+  it('are found by them', () => {
+    expect(short(found('latest from Anna-Laptop'))).toBe('= 2026-02-18 03:00');
+    expect(short(found('latest from machine anna-laptop'))).toBe('= 2026-02-18 03:00');
+  });
+
+  it('are asked about where two have the same', () => {
+    expect(found('latest from raspberrypi').kind).not.toBe('one');
+    expect(short(found('latest from machine dddd4444'))).toBe('= 2026-02-18 05:00');
+  });
+});
+
 describe('snapshots of a new machine', () => {
   const other = (at: string, machine: string) => made(at, 'scheduled', { machine });
 

@@ -5,7 +5,7 @@ import { BackupError } from './errors.js';
 import { findPlaces, type Origin, type PlaceSource } from './places.js';
 import { kind, POLICY_FIELDS, Problems, wrong } from './policy.js';
 import { meant, takeKeyID } from './spelling.js';
-import { checkBucket, checkEndpoint, flag, limit, list } from './values.js';
+import { checkBucket, checkEndpoint, flag, limit, list, name } from './values.js';
 
 /** Where settings come from. */
 export interface SettingsSource extends PlaceSource {
@@ -79,7 +79,14 @@ const FLAGS = ['encrypt', 'includeSecrets'] as const;
 const LISTS = ['include', 'exclude'] as const;
 
 /** Every setting there is. */
-export const SETTINGS = [...TEXTS, ...FLAGS, ...LISTS, 'uploadLimit', ...POLICY_FIELDS] as const;
+export const SETTINGS = [
+  ...TEXTS,
+  ...FLAGS,
+  ...LISTS,
+  'uploadLimit',
+  'machineName',
+  ...POLICY_FIELDS,
+] as const;
 
 const KNOWN: ReadonlySet<string> = new Set(SETTINGS);
 
@@ -203,6 +210,8 @@ export function checkSettings(
   }
   const uploadLimit = check('uploadLimit', () => limit(file));
   if (uploadLimit !== undefined) settings.uploadLimit = uploadLimit;
+  const machineName = check('machineName', () => name(file));
+  if (machineName !== undefined) settings.machineName = machineName;
 
   checkTogether(settings, { file, bad, problems }, configPath.path, secretOptional, inOpenClaw);
   return problems.none({ settings, origins, warnings });

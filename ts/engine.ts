@@ -2,6 +2,7 @@
 import type { Settings } from '../index.js';
 import { toBackupError } from './errors.js';
 import { createIsolate, type RunIsolated } from './isolate.js';
+import { hostName } from './machine-name.js';
 import { type LoadNative, loadNative, type NativeModule } from './native.js';
 import { findOpenClaw, openClawVersion } from './openclaw.js';
 import { harmless, type Operation, underSignal } from './operation.js';
@@ -30,6 +31,8 @@ export interface EngineDeps {
   readonly runIsolated: RunIsolated;
   /** How OpenClaw is called; empty where it is not known. */
   readonly findOpenClaw: () => string[];
+  /** What this machine is called where the settings do not say it. */
+  readonly hostName: () => string | undefined;
 }
 
 /** Makes an engine; without arguments the real one. */
@@ -37,15 +40,18 @@ export function createEngine({
   loadNative: load = loadNative,
   runIsolated = createIsolate(),
   findOpenClaw: find = findOpenClaw,
+  hostName: nameOfHost = hostName,
 }: Partial<EngineDeps> = {}): Engine {
-  // Inside OpenClaw it says itself which version it is, and how it is called.
+  // Inside OpenClaw it says itself which version it is, and how it is called. The user may say what the machine is called.
   const knowing = (settings: Settings, host: Shape['host']): Settings => {
     if (host === undefined) return settings;
     const openclaw = find();
     const hostVersion = openClawVersion(openclaw);
+    const machineName = nameOfHost();
     return {
       ...(host === 'command' ? { openclaw } : {}),
       ...(hostVersion === undefined ? {} : { hostVersion }),
+      ...(machineName === undefined ? {} : { machineName }),
       ...settings,
     };
   };

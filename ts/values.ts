@@ -34,6 +34,14 @@ export function limit(file: Record<string, unknown>): number | undefined {
   return value;
 }
 
+/** `machineName`; how long it may be is checked in the core. @throws {BackupError} B2_CONFIG */
+export function name(file: Record<string, unknown>): string | undefined {
+  const value = file['machineName'];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'string') throw wrong('machineName', `must be a name, not ${kind(value)}`);
+  return value.trim() === '' ? undefined : value.trim();
+}
+
 /** What can be a bucket, or a folder. @throws {BackupError} B2_CONFIG */
 export function checkBucket(bucket: string): void {
   if (bucket.startsWith('file:')) {

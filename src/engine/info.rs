@@ -37,6 +37,8 @@ pub struct SnapshotInfo {
     pub reason: Option<&'static str>,
     /// Whose it is; empty for format 1.
     pub machine: String,
+    /// What people call that machine, where the snapshot says so.
+    pub machine_name: Option<String>,
     /// Whether this machine made it.
     pub this_machine: bool,
     /// When, ISO 8601, by the clock of the machine that made it.

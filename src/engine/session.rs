@@ -46,6 +46,8 @@ pub struct Settings {
     pub exclude: Vec<String>,
     /// Version of the host, for the manifest.
     pub host_version: Option<String>,
+    /// What people call this machine, for the manifest.
+    pub machine_name: Option<String>,
     /// How the host is called, program and first arguments: a rollback asks it whether it would start. Empty where that
     /// is not known.
     pub openclaw: Vec<String>,

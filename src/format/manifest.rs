@@ -260,6 +260,9 @@ pub struct Manifest {
     /// What is missing as a whole; `None` where nothing is.
     #[n(14)]
     pub missing: Option<Vec<MissingRecord>>,
+    /// What people call the machine that made it, where that is known.
+    #[n(15)]
+    pub machine_name: Option<String>,
 }
 
 /// No manifest object is larger.

@@ -215,6 +215,7 @@ fn empty_manifest() -> Manifest {
         remarks: vec![],
         changes: None,
         missing: None,
+        machine_name: None,
     }
 }
 

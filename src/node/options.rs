@@ -54,6 +54,8 @@ pub struct Settings {
     pub api_url: Option<String>,
     /// Version of OpenClaw, for the record.
     pub host_version: Option<String>,
+    /// What people call this machine, for the record: at most 64 characters, none of them a control character.
+    pub machine_name: Option<String>,
     /// How OpenClaw is called, program and first arguments: a rollback asks it whether it would start afterwards.
     pub openclaw: Option<Vec<String>>,
     /// Threads for computing; all cores but one by default.
@@ -113,8 +115,24 @@ impl TryFrom<Settings> for ops::Settings {
             include: settings.include.unwrap_or_default(),
             exclude: settings.exclude.unwrap_or_default(),
             host_version: filled(settings.host_version),
+            machine_name: machine_name(filled(settings.machine_name))?,
             openclaw: settings.openclaw.unwrap_or_default(),
         })
+    }
+}
+
+/// More is no name, and fills every list of snapshots. Characters.
+const MAX_MACHINE_NAME: usize = 64;
+
+fn machine_name(name: Option<String>) -> Result<Option<String>> {
+    let fits =
+        |name: &String| name.chars().count() <= MAX_MACHINE_NAME && !name.chars().any(char::is_control);
+    match name {
+        Some(name) if !fits(&name) => Err(Error::config(
+            "machineName",
+            format!("must have at most {MAX_MACHINE_NAME} characters, all of which can be shown"),
+        )),
+        name => Ok(name),
     }
 }
 

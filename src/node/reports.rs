@@ -164,6 +164,8 @@ pub struct SnapshotInfo {
     pub reason: Option<String>,
     /// Whose it is.
     pub machine: String,
+    /// What people call that machine, where the snapshot says so.
+    pub machine_name: Option<String>,
     /// Whether this machine made it.
     pub this_machine: bool,
     /// When, ISO 8601.
@@ -211,6 +213,7 @@ impl From<ops::ListReport> for ListReport {
             kind: info.kind.to_owned(),
             reason: info.reason.map(str::to_owned),
             machine: info.machine,
+            machine_name: info.machine_name,
             this_machine: info.this_machine,
             created_at: info.created_at,
             host_version: info.host_version,

@@ -93,6 +93,7 @@ fn info(id: &SnapshotId, snapshot: Result<Snapshot>) -> SnapshotInfo {
             info.reason = Some(manifest.reason.name());
             info.created_at = time(manifest.local_time_ms);
             info.host_version.clone_from(&manifest.host_version);
+            info.machine_name.clone_from(&manifest.machine_name);
             info.files = manifest.counts.files;
             info.bytes = manifest.counts.bytes;
             info.authenticated = key.is_sealed();

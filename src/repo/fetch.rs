@@ -322,6 +322,7 @@ mod tests {
             remarks: vec![],
             changes: None,
             missing: None,
+            machine_name: None,
         };
         let id = SnapshotId::new(0, machine, false);
         let snapshot = Snapshot { id, repository, key, manifest, sha256: [0; 32] };

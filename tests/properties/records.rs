@@ -76,6 +76,7 @@ fn manifest(draw: &mut Draw) -> Manifest {
         local_time_ms: draw.signed(),
         server_time_ms: draw.signed(),
         host_version: draw.maybe(Draw::text),
+        machine_name: draw.maybe(Draw::text),
         program_version: draw.text(),
         includes_secrets: draw.flag(),
         roots: draw.list(|draw| RootRecord {

@@ -67,6 +67,7 @@ pub(crate) fn forge(store: &MemoryStore, live: &Path, tree: &[u8], twist: Twist<
         remarks: vec![],
         changes: None,
         missing: None,
+        machine_name: None,
     };
     twist(&mut manifest);
     let id = SnapshotId::new(1_700_000_000 + i64::try_from(count).unwrap(), machine, false);

@@ -45,6 +45,7 @@ pub(crate) fn settings(state: &Path) -> Settings {
         include: vec![],
         exclude: vec![],
         host_version: None,
+        machine_name: None,
         openclaw: Vec::new(),
     }
 }

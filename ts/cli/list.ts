@@ -1,5 +1,6 @@
 /** `b2-backup list` */
 import type { SnapshotInfo } from '../../index.js';
+import { machineOf } from '../machine-name.js';
 import { tellUpdate, type Update, updatesIn } from '../updates/history.js';
 import { AS_OF, examples } from './command.js';
 import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
@@ -35,7 +36,10 @@ async function list(
   machine: string | undefined,
 ): Promise<Outcome> {
   const { snapshots: all, warnings } = await engine.list(settings, operation);
-  const snapshots = machine === undefined ? all : all.filter((snapshot) => snapshot.machine === machine);
+  const snapshots =
+    machine === undefined
+      ? all
+      : all.filter((snapshot) => [snapshot.machine, snapshot.machineName].includes(machine));
   const updates = new Map(updatesIn(all).map((update) => [update.snapshot, update]));
   return {
     exit: EXIT.done,
@@ -44,6 +48,7 @@ async function list(
       snapshots: snapshots.map((snapshot) => ({
         ...snapshot,
         reason: snapshot.reason ?? null,
+        machineName: snapshot.machineName ?? null,
         hostVersion: snapshot.hostVersion ?? null,
         beforeUpdate: updates.get(snapshot.id)?.to ?? null,
         problem: snapshot.problem ?? null,
@@ -81,7 +86,7 @@ function row(snapshot: SnapshotInfo, update: Update | undefined): string[] {
     printable(snapshot.id),
     formatTime(snapshot.createdAt),
     printable(snapshot.reason ?? (snapshot.kind === 'safety' ? 'safety' : '-')),
-    printable(snapshot.machine) + (snapshot.thisMachine ? ' (this)' : ''),
+    machineOf(snapshot) + (snapshot.thisMachine ? ' (this)' : ''),
     ...figures,
     [...(update === undefined ? [] : [printable(tellUpdate(update))]), remark(snapshot)]
       .filter((text) => text !== '')

@@ -12,6 +12,7 @@ import type {
 import { progressInWords } from '../cli/progress-line.js';
 import { BackupError, type ErrorCode, isErrorCode } from '../errors.js';
 import { given } from '../given.js';
+import { machineOf } from '../machine-name.js';
 import { onlyApplicationKey, sortRemarks } from '../secrets.js';
 import { count, formatBytes, formatCount, formatDuration, lacks, printable } from '../text.js';
 import { beforeUpdates } from '../updates/history.js';
@@ -132,7 +133,7 @@ class Telling {
       time: this.time(snapshot),
       id: this.idOf(snapshot),
       made: this.made(snapshot),
-      machine: thisMachine || machine === '' ? undefined : printable(machine),
+      machine: thisMachine || machine === '' ? undefined : machineOf(snapshot),
       size: problem === undefined ? formatBytes(bytes) : undefined,
       problem: problem && printable(problem).slice(0, LONGEST),
       changed: changes && tellChanges(changes).slice(0, LONGEST),
@@ -266,7 +267,7 @@ function tellSnapshot(snapshot: SnapshotInfo, telling: Telling, doubtful: boolea
     telling.times.tell(createdAt, madeAt(snapshot)),
     ...(made === undefined ? [] : [`made ${made}`]),
     ...(problem === undefined ? [count(files, 'file'), formatBytes(bytes)] : []),
-    ...(thisMachine || machine === '' ? [] : [`of machine ${printable(machine)}`]),
+    ...(thisMachine || machine === '' ? [] : [`of machine ${machineOf(snapshot)}`]),
   ];
   const id = telling.idOf(snapshot);
   return [

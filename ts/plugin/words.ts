@@ -72,12 +72,21 @@ function nameIn(snapshots: readonly SnapshotInfo[], word: string): Name | undefi
   const ids = snapshots.map(({ id }) => id);
   const same = ids.filter((id) => id.toLowerCase() === word);
   if (same.length > 0) return { ids: same };
-  if (snapshots.some(({ machine }) => machine !== '' && machine.toLowerCase() === word)) {
-    return { machine: { id: word } };
-  }
+  const machine = machineCalled(snapshots, word);
+  if (machine !== undefined) return { machine: { id: machine } };
   if (word.length < 5 || !/\d/.test(word) || /^\d{4}[-/.]\d\d[-/.]\d\d$/.test(word)) return undefined;
   const begun = ids.filter((id) => id.toLowerCase().startsWith(word));
   return begun.length === 0 ? undefined : { ids: begun };
+}
+
+/** The id of the one machine whose id or name a word is. */
+function machineCalled(snapshots: readonly SnapshotInfo[], word: string): string | undefined {
+  const called = snapshots.filter(
+    ({ machine, machineName }) =>
+      machine !== '' && [machine, machineName].some((name) => name?.toLowerCase() === word),
+  );
+  const [only, ...others] = new Set(called.map(({ machine }) => machine.toLowerCase()));
+  return others.length === 0 ? only : undefined;
 }
 
 /** One search. */

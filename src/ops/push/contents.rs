@@ -110,6 +110,7 @@ impl Plan {
             remarks: vec![],
             changes: None,
             missing: Some(scan.missing.clone()).filter(|missing| !missing.is_empty()),
+            machine_name: session.settings.machine_name.clone(),
         };
         Ok(Self {
             key: writer.key.clone(),

@@ -208,12 +208,19 @@ pub fn sample() -> Manifest {
             files: 6,
             snapshot: "2026-02-19T00-00-00Z-0123456789abcdef".into(),
         }]),
+        machine_name: Some("Anna's laptop".into()),
     }
 }
 
 pub fn manifest_seeds() -> Vec<Vec<u8>> {
-    let bare =
-        Manifest { previous: None, host_version: None, changes: None, missing: None, ..sample() };
+    let bare = Manifest {
+        previous: None,
+        host_version: None,
+        changes: None,
+        missing: None,
+        machine_name: None,
+        ..sample()
+    };
     vec![unpacked(&sample().encode()), unpacked(&bare.encode())]
 }
 

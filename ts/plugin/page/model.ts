@@ -5,6 +5,7 @@
 
 import type { ChangedPath, MachineInfo, SnapshotInfo } from '../../../index.js';
 import { given } from '../../given.js';
+import { machineOf } from '../../machine-name.js';
 import { onlyApplicationKey, secretInWords } from '../../secrets.js';
 import { count, lacks } from '../../text.js';
 import { beforeUpdates } from '../../updates/history.js';
@@ -32,7 +33,8 @@ export interface PageModel {
   readonly keys?: Keys;
   readonly space?: Space;
   /** What is in the bucket of each machine, this one first. */
-  readonly machines: readonly MachineInfo[];
+  /** Each by its id, and `name` for people. */
+  readonly machines: readonly (MachineInfo & { readonly name: string })[];
   /** Newest first. */
   readonly days: readonly Day[];
   /** Whether the newest upload was cut off, and the next backup finishes it. */
@@ -138,7 +140,7 @@ export function pageModel(facts: Facts): PageModel {
       bytes: status.storedBytes,
       snapshots: status.snapshots,
     },
-    machines: status?.machines ?? [],
+    machines: named(status?.machines ?? [], bucket?.list.snapshots ?? []),
     days: daysOf(bucket?.list.snapshots ?? [], words),
     cutOff: status?.pending ?? false,
     notes: [
@@ -221,6 +223,15 @@ function older(newestFirst: readonly SnapshotInfo[]): ReadonlyMap<string, string
   return before;
 }
 
+/** A machine is called what its newest snapshot calls it. */
+function named(
+  machines: readonly MachineInfo[],
+  oldestFirst: readonly SnapshotInfo[],
+): PageModel['machines'] {
+  const names = new Map(oldestFirst.map((snapshot) => [snapshot.machine, machineOf(snapshot)]));
+  return machines.map((one) => ({ ...one, name: names.get(one.machine) ?? one.machine }));
+}
+
 function shown(snapshot: SnapshotInfo, time: string, before: string | undefined, sealed: boolean): Shown {
   const { id, createdAt, files, bytes, changes, machine, thisMachine } = snapshot;
   const reason = reasonOf(snapshot);
@@ -234,7 +245,7 @@ function shown(snapshot: SnapshotInfo, time: string, before: string | undefined,
     storedBytes: changes?.storedBytes,
     files,
     bytes,
-    machine: thisMachine || machine === '' ? undefined : machine,
+    machine: thisMachine || machine === '' ? undefined : machineOf(snapshot),
     lacks: lacks(snapshot.remarks, snapshot.moreRemarks),
     problem: problemOf(snapshot, sealed),
     before,

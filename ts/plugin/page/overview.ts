@@ -170,7 +170,7 @@ function machinesOf(machines: PageModel['machines']): Html {
 <tbody>${machines.map(
     (
       one,
-    ) => html`<tr><th scope="row"><bdi>${one.machine}</bdi>${one.thisMachine && ' (this one)'}</th><td class="number">${one.snapshots}</td>
+    ) => html`<tr><th scope="row"><bdi>${one.name}</bdi>${one.thisMachine && ' (this one)'}</th><td class="number">${one.snapshots}</td>
 <td class="number">${formatBytes(one.storedBytes)}</td><td class="number">${one.lastSnapshotAt?.slice(0, 10) ?? 'none'}</td></tr>`,
   )}</tbody></table></div></details>`;
 }
