@@ -152,6 +152,17 @@ describe.skipIf(addon === undefined)('the library (needs the built addon)', () =
     });
   });
 
+  it('says what the machine is called', async () => {
+    for (const machineName of ['x'.repeat(65), 'two\nlines']) {
+      await expect(library.push({ ...settings, machineName })).rejects.toMatchObject({
+        code: 'B2_CONFIG',
+        message: expect.stringContaining('machineName'),
+      });
+    }
+    await library.push({ ...settings, machineName: "Anna's laptop" });
+    expect((await library.list(settings)).snapshots).toMatchObject([{ machineName: "Anna's laptop" }]);
+  });
+
   it('rejects with codes, from both processes', async () => {
     await library.push(settings);
     const wrong = { ...settings, stateDir: join(directory, 'blank'), passphrase: 'haddock' };

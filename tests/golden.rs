@@ -294,6 +294,22 @@ async fn a_repository_with_links_remarks_and_removals_restores() {
     assert_eq!(removed.count(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_names_its_machine_restores() {
+    let here = golden("golden-names");
+    let all = read_json(&here.join("expected.json"));
+    let dir = tempdir().unwrap();
+    copy(&here.join("sealed"), &dir.path().join("bucket"));
+    let blank = machine(&dir.path().join("bucket"), &dir.path().join("none"), true).await;
+    let (id, wanted) = all["sealed"].as_object().unwrap().iter().next().unwrap();
+    let to = dir.path().join("to");
+    assert_eq!(blank.restore(id, &to).await.unwrap().failed, []);
+    assert_eq!(&describe(&to), wanted);
+    let listed = blank.list().await.snapshots;
+    let names: Vec<_> = listed.iter().map(|one| one.machine_name.as_deref()).collect();
+    assert_eq!(names, [Some("Anna's laptop")]);
+}
+
 /// A clock that stands at a given second.
 #[derive(Debug)]
 struct Standing(SystemTime);
@@ -469,5 +485,22 @@ async fn make_golden_remarks() {
     std::fs::remove_dir(bucket.join(".b2-backup-tmp")).unwrap();
     let expected = json!({ "sealed": all });
     let here = golden("golden-remarks");
+    std::fs::write(here.join("expected.json"), format!("{expected:#}\n")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "made once, never again"]
+async fn make_golden_names() {
+    let dir = tempdir().unwrap();
+    let here = golden("golden-names");
+    let bucket = here.join("sealed");
+    assert!(!bucket.exists(), "{} is there already", bucket.display());
+    let state = dir.path().join("state");
+    fill(&state);
+    let mut machine = machine(&bucket, &state, true).await;
+    machine.settings.machine_name = Some("Anna's laptop".into());
+    let (id, restored) = snapshot(&machine, 2, Reason::Manual).await;
+    std::fs::remove_dir(bucket.join(".b2-backup-tmp")).unwrap();
+    let expected = json!({ "sealed": { id: restored } });
     std::fs::write(here.join("expected.json"), format!("{expected:#}\n")).unwrap();
 }

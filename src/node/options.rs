@@ -125,8 +125,9 @@ impl TryFrom<Settings> for ops::Settings {
 const MAX_MACHINE_NAME: usize = 64;
 
 fn machine_name(name: Option<String>) -> Result<Option<String>> {
-    let fits =
-        |name: &String| name.chars().count() <= MAX_MACHINE_NAME && !name.chars().any(char::is_control);
+    let fits = |name: &String| {
+        name.chars().count() <= MAX_MACHINE_NAME && !name.chars().any(char::is_control)
+    };
     match name {
         Some(name) if !fits(&name) => Err(Error::config(
             "machineName",
