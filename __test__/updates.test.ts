@@ -12,6 +12,8 @@ import {
   installCommand,
   isOurs,
   isVersion,
+  npmInWords,
+  obstacle,
   versionOf,
 } from '../ts/updates/install.ts';
 import { readJournal, writeJournal } from '../ts/updates/journal.ts';
@@ -142,6 +144,40 @@ describe('an installation', () => {
     expect(isOurs(found)).toBe(true);
   });
 
+  it('has room for another one', () => {
+    const found = npmGlobal();
+    expect(obstacle(found, () => 2e9)).toBeUndefined();
+    expect(obstacle(found, () => 3e8)).toMatch(/too little room .*300\.0 MB are free/);
+    expect(obstacle(found)).toEqual(
+      expect.toBeOneOf([undefined, expect.stringContaining('too little room')]),
+    );
+  });
+
+  /** As npm 11.19 printed them. */
+  it.each([
+    [
+      `npm error code ECONNREFUSED
+npm error syscall connect
+npm error errno ECONNREFUSED
+npm error FetchError: request to http://127.0.0.1:9/openclaw failed, reason: connect ECONNREFUSED 127.0.0.1:9
+npm error     at ClientRequest.<anonymous> (/n/minipass-fetch/lib/index.js:130:14)
+npm error   code: 'ECONNREFUSED',
+npm error }
+npm error
+npm error If you are behind a proxy, please make sure that the 'proxy' config is set properly.  See: 'npm help config'
+npm error A complete log of this run can be found in: /root/.npm/_logs/debug-0.log`,
+      "code ECONNREFUSED; FetchError: request to http://127.0.0.1:9/openclaw failed, reason: connect ECONNREFUSED 127.0.0.1:9; If you are behind a proxy, please make sure that the 'proxy' config is set properly.  See: 'npm help config'",
+    ],
+    [
+      'npm error code ETARGET\nnpm error notarget No matching version',
+      'code ETARGET; notarget No matching version',
+    ],
+    ['', 'npm does not say why'],
+    ['killed', 'killed'],
+  ])('says in a line what npm said in many (%#)', (out, words) => {
+    expect(npmInWords(out)).toBe(words);
+  });
+
   it('takes versions and nothing else', () => {
     for (const right of ['2026.9.5', '2026.7.1-2', '2026.9.1-beta.1']) expect(isVersion(right)).toBe(true);
     for (const wrong of ['latest', '', '2026.9.5; rm', '--x', '2026.9']) expect(isVersion(wrong)).toBe(false);
@@ -207,6 +243,8 @@ class Machine {
   left = Number.POSITIVE_INFINITY;
   stops = true;
   npm: string | undefined;
+  obstacle: string | undefined;
+  pid = 7;
   kind: Installation['kind'] = 'npm';
   readonly done: string[] = [];
 
@@ -237,6 +275,7 @@ class Machine {
       installation: () => installation,
       version: () => this.version,
       installs: ({ kind }) => kind === 'npm',
+      obstacle: () => this.obstacle,
       install: async (_, version) => {
         if (this.npm !== undefined) return this.npm;
         this.version = undefined;
@@ -244,7 +283,7 @@ class Machine {
         this.version = version;
         return undefined;
       },
-      running: () => (this.gateway === undefined ? undefined : 7),
+      running: () => (this.gateway === undefined ? undefined : this.pid),
       stop: async () => {
         this.act('stop');
         if (this.stops) this.gateway = undefined;
@@ -367,6 +406,24 @@ describe('an undo of an update', () => {
     });
     machine.npm = undefined;
     expect(await undoUpdate(machine.deps(), AGAIN)).toMatchObject({ to: OLD });
+  });
+
+  it('stops nothing where there is no room for another version', async () => {
+    const machine = new Machine();
+    machine.obstacle = 'there is too little room';
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toMatchObject({ code: 'B2_DISK_FULL' });
+    expect(machine.done).toEqual([]);
+    expect(readJournal(dir)).toBeUndefined();
+    // What somebody else installs is looked after by that.
+    machine.kind = 'pnpm';
+    expect(await undoUpdate(machine.deps(), { dryRun: true })).toMatchObject({ from: NEW });
+  });
+
+  it('says that the gateway is another user’s', async () => {
+    const machine = Object.assign(new Machine(), { pid: 0, stops: false });
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow(
+      /by itself, which runs under another user\. Stop/,
+    );
   });
 
   it('does not restore under a gateway that it cannot stop', async () => {

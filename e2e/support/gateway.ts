@@ -212,11 +212,14 @@ function provider(baseUrl: string): object {
 export class Gateway {
   readonly home: Home;
   readonly #program: Program;
+  /** The package that runs. */
+  readonly #openclaw: string;
   #operator: Operator | undefined;
 
-  private constructor(home: Home, program: Program) {
+  private constructor(home: Home, program: Program, openclaw: string) {
     this.home = home;
     this.#program = program;
+    this.#openclaw = openclaw;
   }
 
   /**
@@ -238,6 +241,7 @@ export class Gateway {
         cwd: home.path,
         log: join(logs, `${basename(home.path)}.log`),
       }),
+      openclaw,
     );
     try {
       await gateway.until('to be ready', () => gateway.isReady(), { seconds });
@@ -264,7 +268,8 @@ export class Gateway {
   /** A connection to the gateway, made when it is first needed. */
   async operator(): Promise<Operator> {
     const { port, auth } = this.home.readConfig().gateway;
-    this.#operator ??= await Operator.connect(port, auth.token, this.home.path);
+    // Its client opens the state of this home, and brings it up to its own schema.
+    this.#operator ??= await Operator.connect(port, auth.token, this.home.path, undefined, this.#openclaw);
     return this.#operator;
   }
 

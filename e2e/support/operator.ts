@@ -50,15 +50,16 @@ export class Operator {
     program.onNews(() => this.#readLines());
   }
 
-  /** `scopes` are all that an operator can have, unless others are given. */
+  /** `scopes` are all that an operator can have, unless others are given; `openclaw` is the package whose client is used. */
   static async connect(
     port: number,
     token: string,
     home: string,
     scopes = ['operator.read', 'operator.write', 'operator.approvals', 'operator.admin'],
+    openclaw = openclawPackage,
   ): Promise<Operator> {
     const env = environment(home, {
-      B2_E2E_OPENCLAW: openclawPackage,
+      B2_E2E_OPENCLAW: openclaw,
       B2_E2E_URL: `ws://127.0.0.1:${port}`,
       B2_E2E_TOKEN: token,
       B2_E2E_SCOPES: scopes.join(' '),

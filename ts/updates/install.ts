@@ -1,8 +1,18 @@
 /** How the OpenClaw of this machine was installed, and how another version of it is. */
 import { execFile } from 'node:child_process';
-import { accessSync, constants, existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
+import { formatBytes } from '../text.js';
 
 /** An installation. Written down, since a cut-off installation may leave nothing to find it by. */
 export interface Installation {
@@ -22,8 +32,11 @@ export interface Installation {
 const VERSION = /^\d{4}\.\d{1,2}\.\d{1,3}(-[0-9A-Za-z.-]{1,40})?$/;
 /** How long npm may take, milliseconds. */
 const PATIENCE_MS = 20 * 60_000;
-/** So much of what npm says goes into a message, characters. */
-const TAIL_CHARS = 1_000;
+/** So much of what npm says goes into a message, lines and characters. */
+const MOST_LINES = 4;
+const MOST_CHARS = 400;
+/** So many bytes are free where npm installs: 2026.9.6 takes 580 MB, and npm puts it beside the one that is there. */
+const ROOM_BYTES = 1_000_000_000;
 /** The first npm that asks which packages may run scripts: 11.16. */
 const ASKS = [11, 16] as const;
 
@@ -154,9 +167,33 @@ export async function install(installation: Installation, version: string): Prom
   sweep(folder);
   const { code, out } = await run(node, args, env);
   if (code === 0 && versionOf(installation) === version) return undefined;
-  return code === 0
-    ? `npm says that it is installed, and it is not in ${folder}`
-    : out.trim().slice(-TAIL_CHARS);
+  return code === 0 ? `npm says that it is installed, and it is not in ${folder}` : npmInWords(out);
+}
+
+/** What npm says went wrong, without stacks and without the names of fields, in one line. */
+export function npmInWords(out: string): string {
+  const said = out.split('\n').flatMap((line) => {
+    const [, text = ''] = /^npm (?:error|ERR!)\s?(.*)$/.exec(line) ?? [];
+    const known = /^(syscall|errno|path|cause|dest)\b|^\s+\w+:? |^\s*([{}^]|$)|complete log of this run/.test(
+      text,
+    );
+    return known ? [] : [text.trim()];
+  });
+  const text = said.length === 0 ? out.trim() : said.slice(0, MOST_LINES).join('; ');
+  return text === '' ? 'npm does not say why' : text.slice(0, MOST_CHARS);
+}
+
+/** Why npm would not get far; undefined where nothing is known to be in the way. */
+export function obstacle({ folder }: Installation, free = freeBytes): string | undefined {
+  const bytes = free(dirname(folder));
+  return bytes >= ROOM_BYTES
+    ? undefined
+    : `there is too little room for another OpenClaw beside ${folder}: ${formatBytes(bytes)} are free, and it takes ${formatBytes(ROOM_BYTES)}`;
+}
+
+function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
 }
 
 function sweep(folder: string): void {

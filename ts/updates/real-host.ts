@@ -1,7 +1,7 @@
 /** The OpenClaw of this machine, for an undo of an update. */
 import { findOpenClaw } from '../openclaw.js';
 import { gatewayPid, isReady, portIn, startService, stopService } from './host.js';
-import { calling, install, installationOf, isOurs, versionOf } from './install.js';
+import { calling, install, installationOf, isOurs, obstacle, versionOf } from './install.js';
 import type { Host } from './undo.js';
 
 /** See above. */
@@ -13,6 +13,7 @@ export function realHost(stateDir: string, configPath: string): Host {
     },
     version: versionOf,
     installs: isOurs,
+    obstacle,
     install,
     calling,
     running: () => gatewayPid(stateDir),

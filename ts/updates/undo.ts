@@ -25,6 +25,8 @@ export interface Host {
   version(installation: Installation): string | undefined;
   /** Whether this process may install by itself. */
   installs(installation: Installation): boolean;
+  /** Why that would not get far. */
+  obstacle(installation: Installation): string | undefined;
   /** Installs a version; says why it did not. */
   install(installation: Installation, version: string): Promise<string | undefined>;
   /** The process of the gateway; undefined where none runs. */
@@ -141,6 +143,9 @@ async function intentOf(
       { code: 'B2_USAGE' },
     );
   }
+  // Before the gateway is stopped.
+  const why = host.installs(installation) ? host.obstacle(installation) : undefined;
+  if (why !== undefined) throw new BackupError(why, { code: 'B2_DISK_FULL' });
   const plan = await engine.planRollback(settings, { snapshot: target.snapshot }, operation);
   return { from, target, installation, running: host.running() !== undefined, plan };
 }
@@ -175,6 +180,12 @@ async function isUntouched({ engine, settings, operation }: UndoDeps, open: Jour
   if ((await engine.recoverRollback(settings, false)).outcome === 'applied') return false;
   const { entries } = await engine.planRollback(settings, { snapshot: open.snapshot }, operation);
   return entries.some(({ action }) => action !== 'keep-live');
+}
+
+/** Which process it is, or that this user cannot see it. */
+function whose(pid: number | undefined): string {
+  if (pid === undefined) return '';
+  return pid === 0 ? ', which runs under another user' : ` (process ${pid})`;
 }
 
 /** One that runs. */
@@ -234,7 +245,7 @@ class Undo {
     if (service && gone) return this.#next(this.#journal.step, { ran: true, service: true });
     this.#next(this.#journal.step, { ran: true });
     await this.#byHand(
-      `OpenClaw does not stop the gateway by itself (process ${host.running() ?? 'gone'}). Stop it the way you started it: with Ctrl-C, or by what supervises it.`,
+      `OpenClaw does not stop the gateway by itself${whose(host.running())}. Stop it the way you started it: with Ctrl-C, or by what supervises it.`,
       () => host.running() === undefined,
     );
   }
