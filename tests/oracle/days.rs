@@ -8,10 +8,11 @@ use b2_backup::store::folder::FolderStore;
 use tempfile::TempDir;
 
 use crate::elsewhere::{day_elsewhere, generate_elsewhere};
-use crate::judge::{self, Picture, losses};
+use crate::judge::{self, Rules, losses};
 use crate::machine::Machine;
-use crate::said;
+use crate::picture::Picture;
 use crate::state::Layout;
+use crate::world::said;
 
 /// Installed plugins and media files stay out by rule, as `docs/what-is-saved.md` says.
 const MADE_AGAIN: [&str; 2] = ["extensions", "media"];
@@ -42,7 +43,9 @@ async fn twelve_days(layout: Layout) {
             !can_be_made_again && !judge::may_be_left_out(path, is_directory, true)
         };
         let saved = |target: &Path| target.starts_with(live.canonicalize().unwrap());
-        let lost = losses(&before, None, &to, &said, &precious, &saved);
+        let rules =
+            Rules { said: &said, precious: &precious, covered: &saved, inside: &Picture::of };
+        let lost = losses(&before, None, &to, rules);
         assert_eq!(lost, Vec::<String>::new(), "day {day}");
         std::fs::remove_dir_all(&to).unwrap();
         day_elsewhere(&live, day);

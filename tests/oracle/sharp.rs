@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::judge::{self, Picture, Said, losses};
+use crate::judge::{self, Rules, Said, losses};
+use crate::picture::Picture;
 
 /// What is done to what came back.
 type Damage = Box<dyn Fn(&Path)>;
@@ -41,7 +42,8 @@ fn judged(base: &Path, said: &Said) -> Vec<String> {
     let live = Picture::of(&base.join("state"));
     let covered = |path: &Path| path.starts_with(base.join("state"));
     let precious = |path: &[u8], is_dir| !judge::may_be_left_out(path, is_dir, true);
-    losses(&live, None, &base.join("back"), said, &precious, &covered)
+    let rules = Rules { said, precious: &precious, covered: &covered, inside: &Picture::of };
+    losses(&live, None, &base.join("back"), rules)
 }
 
 fn set_time(path: &Path, by: Duration) {

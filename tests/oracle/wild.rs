@@ -75,30 +75,36 @@ pub(crate) struct Wild {
     pub(crate) base: PathBuf,
     rng: Rng,
     made: u64,
+    /// Whether the disk notes when a file was changed, whatever time it is said to have.
+    pub(crate) notes_changes: bool,
     /// Databases that a process holds open.
     held: BTreeMap<PathBuf, Holder>,
 }
 
 impl Wild {
     pub(crate) fn new(base: PathBuf, seed: u64) -> Self {
-        let mut wild = Self { base, rng: Rng::new(seed), made: 0, held: BTreeMap::new() };
+        let mut wild =
+            Self { base, rng: Rng::new(seed), made: 0, notes_changes: true, held: BTreeMap::new() };
         for place in PLACES {
             fs::create_dir_all(wild.base.join(place)).unwrap();
         }
-        let workspace = wild.base.join("out/ws").display().to_string();
-        wild.text("state/openclaw.json", &format!(
-            r#"{{ "agents": {{ "list": [ {{ "id": "main" }}, {{ "id": "b", "workspace": "{workspace}" }} ] }} }}"#
-        ));
+        let configuration = wild.configuration("");
+        wild.text("state/openclaw.json", &configuration);
         wild.text("state/workspace/MEMORY.md", "# Memory\n");
         wild.text("out/ws/AGENTS.md", "# Agents\n");
         if wild.rng.chance(0.4) {
-            symlink(wild.base.join("out/linked"), wild.base.join("state/workspace/linked"))
-                .unwrap();
+            let _no_links =
+                symlink(wild.base.join("out/linked"), wild.base.join("state/workspace/linked"));
             wild.text("out/linked/inside.md", "linked\n");
         }
         if wild.rng.chance(0.3) {
-            fs::rename(wild.base.join("state/agents"), wild.base.join("out/agents/real")).unwrap();
-            symlink(wild.base.join("out/agents/real"), wild.base.join("state/agents")).unwrap();
+            let (there, elsewhere) =
+                (wild.base.join("state/agents"), wild.base.join("out/agents/real"));
+            fs::rename(&there, &elsewhere).unwrap();
+            if symlink(&elsewhere, &there).is_err() {
+                // FAT has no links.
+                fs::rename(&elsewhere, &there).unwrap();
+            }
         }
         for _ in 0..wild.rng.between(6, 18) {
             wild.plant();
@@ -114,6 +120,14 @@ impl Wild {
     /// The configured workspace elsewhere.
     pub(crate) fn workspace(&self) -> PathBuf {
         self.base.join("out/ws")
+    }
+
+    /// OpenClaw's configuration, with one agent that works elsewhere.
+    fn configuration(&self, more: &str) -> String {
+        let workspace = self.workspace().display().to_string();
+        format!(
+            r#"{{ {more} "agents": {{ "list": [ {{ "id": "main" }}, {{ "id": "b", "workspace": "{workspace}" }} ] }} }}"#
+        )
     }
 
     fn text(&mut self, path: &str, text: &str) {
@@ -365,33 +379,13 @@ impl Wild {
             self.plant();
         }
         for _ in 0..self.rng.between(1, 5) {
-            let files = self.files();
+            let files = files(&self.base);
             if files.is_empty() {
                 return;
             }
             let path = self.rng.pick(&files).clone();
             self.change(&path, &files);
         }
-    }
-
-    /// Regular files in all places; not OpenClaw's configuration.
-    fn files(&self) -> Vec<PathBuf> {
-        let mut files = Vec::new();
-        let mut open: Vec<PathBuf> = vec![self.base.join("state"), self.base.join("out")];
-        while let Some(dir) = open.pop() {
-            for entry in fs::read_dir(dir).unwrap() {
-                let path = entry.unwrap().path();
-                let kind = fs::symlink_metadata(&path).unwrap().file_type();
-                let name = path.file_name().unwrap();
-                if kind.is_dir() && name != "b2-backup" {
-                    open.push(path);
-                } else if kind.is_file() && !kind.is_fifo() && name != "openclaw.json" {
-                    files.push(path);
-                }
-            }
-        }
-        files.sort();
-        files
     }
 
     fn change(&mut self, path: &Path, files: &[PathBuf]) {
@@ -407,7 +401,7 @@ impl Wild {
                     return self.insert(path);
                 }
                 fs::write(path, self.rng.bytes(usize::try_from(meta.len()).unwrap())).unwrap();
-                if self.rng.chance(0.5) {
+                if self.rng.chance(0.5) && self.notes_changes {
                     let at = Timespec { tv_sec: meta.mtime(), tv_nsec: meta.mtime_nsec() };
                     let times = Timestamps { last_access: at, last_modification: at };
                     utimensat(CWD, path, &times, AtFlags::empty()).unwrap();
@@ -441,6 +435,19 @@ impl Wild {
         }
     }
 
+    /// The user changes a setting that means nothing, and his comment.
+    pub(crate) fn configure(&mut self) {
+        let color = self.rng.hex(6);
+        let more = format!("// {}\n\"ui\": {{ \"seamColor\": \"#{color}\" }},", self.made);
+        let text = self.configuration(&more);
+        self.text("state/openclaw.json", &text);
+    }
+
+    /// Nobody holds a database open any more.
+    pub(crate) fn let_go(&mut self) {
+        self.held.clear();
+    }
+
     /// The configured workspace outside goes, or comes back.
     pub(crate) fn workspace_comes_and_goes(&mut self) {
         let (there, away) = (self.workspace(), self.base.join("away"));
@@ -459,6 +466,46 @@ impl Wild {
 
     pub(crate) fn rng(&mut self) -> &mut Rng {
         &mut self.rng
+    }
+}
+
+/// Regular files in all places; not OpenClaw's configuration.
+fn files(base: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut open: Vec<PathBuf> = vec![base.join("state"), base.join("out")];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let kind = fs::symlink_metadata(&path).unwrap().file_type();
+            let name = path.file_name().unwrap();
+            if kind.is_dir() && name != "b2-backup" {
+                open.push(path);
+            } else if kind.is_file() && !kind.is_fifo() && name != "openclaw.json" {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Somebody writes while a rollback goes on: to a few files, which are no databases.
+pub(crate) fn write_late(base: &Path, seed: u64) {
+    let mut rng = Rng::new(seed);
+    let mut files = files(base);
+    files.retain(|path| !is_log(path) && !crate::dump::says_so(path));
+    for _ in 0..rng.between(1, 4) {
+        if files.is_empty() {
+            return;
+        }
+        let path = rng.pick(&files).clone();
+        match rng.between(0, 3) {
+            0 => {
+                let _is_gone_already = fs::remove_file(&path);
+            }
+            1 => fs::write(path.with_file_name(format!("late-{}.md", rng.hex(8))), "late").unwrap(),
+            _ => fs::write(&path, rng.bytes(500)).unwrap(),
+        }
     }
 }
 
