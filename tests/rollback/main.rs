@@ -26,6 +26,7 @@ mod files;
 mod foreign;
 #[path = "../support/forge.rs"]
 mod forge;
+mod found;
 mod grants;
 mod host;
 mod hostile;

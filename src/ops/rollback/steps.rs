@@ -65,6 +65,10 @@ impl Steps {
         ] {
             for item in coming.iter().filter(|item| kind(item) == wanted) {
                 steps.push(item, wanted);
+                if wanted == StepKind::Database && has_other_bits(item) {
+                    // It is written into, and keeps those that it has.
+                    steps.push(item, StepKind::SetMode);
+                }
             }
         }
         steps
@@ -98,6 +102,13 @@ impl Steps {
             broken: false,
         });
     }
+}
+
+/// Whether what comes has other permission bits than what is there.
+fn has_other_bits(item: &Item) -> bool {
+    let bits = |mode: u32| mode & 0o777;
+    let Some(entry) = &item.entry else { return false };
+    cfg!(unix) && item.found.as_ref().is_none_or(|found| bits(found.mode) != bits(entry.mode))
 }
 
 fn before(found: &Found) -> Before {
