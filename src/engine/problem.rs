@@ -1,7 +1,7 @@
 //! What could not be saved or restored, and what follows from it.
 
 use crate::format::{Manifest, Remark};
-use crate::source::Skipped;
+use crate::source::{Skipped, host_config};
 
 /// Something that could not be backed up or restored, or not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ const FAILURES: &[&str] = &[
     ROOT_EMPTY,
 ];
 /// Codes of what is in the snapshot all the same, byte for byte as it was read.
-const SAVED: &[&str] = &["B2_CHANGED_WHILE_READ", "B2_DATABASE_AS_BYTES"];
+const SAVED: &[&str] = &["B2_CHANGED_WHILE_READ", "B2_DATABASE_AS_BYTES", host_config::AS_BYTES];
 /// The code of a file that stays out of a snapshot on purpose: it may hold secrets, and nothing is encrypted.
 pub(crate) const WITHHELD: &str = "B2_SKIPPED_SECRET";
 /// The code of a root, or of a part of one, that was there at the snapshot before and is gone.

@@ -18,6 +18,10 @@ const MAX_DEPTH: usize = 10;
 /// A configuration of more bytes than this is none.
 const MAX_BYTES: u64 = 16 << 20;
 const INCLUDE: &str = "$include";
+/// The code of a file of the configuration that cannot be read, and of what one names that nobody understands.
+pub const UNREAD: &str = "B2_SKIPPED_CONFIG";
+/// The code of one that cannot be understood, and is saved as it is.
+pub const AS_BYTES: &str = "B2_CONFIG_AS_BYTES";
 /// Copies of the configuration that the host keeps beside it, best first.
 pub const OLDER: &[&str] = &[".last-good", ".bak"];
 
@@ -34,7 +38,7 @@ pub struct HostConfig {
     pub workspaces: Vec<PathBuf>,
     /// Directories of agents, absolute.
     pub agent_dirs: Vec<PathBuf>,
-    /// What could not be read, with code `B2_SKIPPED_CONFIG`.
+    /// What could not be read ([`UNREAD`]) or understood ([`AS_BYTES`]).
     pub warnings: Vec<Skipped>,
     /// Paths of warnings about files that are not there.
     pub gone: HashSet<String>,
@@ -68,6 +72,7 @@ fn read_all(path: &Path, home: Option<&Path>, other: &Other, hanging: &[PathBuf]
         missing: Vec::new(),
         warnings: Vec::new(),
         gone: HashSet::new(),
+        unknown: Vec::new(),
         other,
         hanging,
     };
@@ -81,7 +86,8 @@ fn read_all(path: &Path, home: Option<&Path>, other: &Other, hanging: &[PathBuf]
         }
     };
     let mut value = if exists { reader.file(path, &mut Vec::new()) } else { None };
-    if exists && value.is_none() {
+    let main_failed = value.is_none();
+    if exists && main_failed {
         // The host's own copies still know where the workspaces are.
         value = OLDER.iter().find_map(|suffix| {
             let mut older = path.as_os_str().to_owned();
@@ -93,7 +99,11 @@ fn read_all(path: &Path, home: Option<&Path>, other: &Other, hanging: &[PathBuf]
             Some(value)
         });
     }
+    let known_from_a_copy = main_failed && value.is_some();
     let value = value.unwrap_or_else(|| Value::Object(Map::new()));
+    if !known_from_a_copy {
+        reader.tell_unknown();
+    }
     let base = path.parent().unwrap_or(Path::new("/"));
     let places = |names: Vec<&str>| -> Vec<PathBuf> {
         let mut places: Vec<PathBuf> =
@@ -130,6 +140,8 @@ struct Reader<'a> {
     missing: Vec<PathBuf>,
     warnings: Vec<Skipped>,
     gone: HashSet<String>,
+    /// Files that are there, and of which nobody knows what they name.
+    unknown: Vec<String>,
     other: &'a Other,
     hanging: &'a [PathBuf],
 }
@@ -140,10 +152,10 @@ impl Reader<'_> {
         // The same file under two names must not hide a cycle.
         let real = real_beside(path, self.hanging);
         if above.contains(&real) {
-            return self.warn(path, "it includes itself");
+            return self.not_understood(path, "it includes itself");
         }
         if above.len() > MAX_DEPTH {
-            return self.warn(path, "its includes nest too deeply");
+            return self.not_understood(path, "its includes nest too deeply");
         }
         let other = self.other.get(&real);
         let mut look = || match std::fs::metadata(path) {
@@ -172,19 +184,19 @@ impl Reader<'_> {
             self.files.push(path.to_path_buf());
         }
         let text = match other {
-            Some(content) => String::from_utf8(content.clone().unwrap_or_default())
-                .map_err(|error| error.to_string()),
-            None => std::fs::read_to_string(path).map_err(|error| error.to_string()),
+            Some(content) => Ok(content.clone().unwrap_or_default()),
+            None => std::fs::read(path),
         };
-        let text = match text {
-            Ok(text) => text,
-            Err(message) => return self.warn(path, &message),
+        let text = match text.map(String::from_utf8) {
+            Ok(Ok(text)) => text,
+            Ok(Err(error)) => return self.not_understood(path, &error.to_string()),
+            Err(error) => return self.warn(path, &error.to_string()),
         };
         let value = match super::json5::parse(&text) {
             Ok(value) => value,
             Err(line) => {
                 let place = line.map_or_else(String::new, |line| format!(" at line {line}"));
-                return self.warn(path, &format!("it is not valid JSON5{place}"));
+                return self.not_understood(path, &format!("it is not valid JSON5{place}"));
             }
         };
         above.push(real);
@@ -207,8 +219,10 @@ impl Reader<'_> {
                     Some(Value::String(name)) => vec![Value::String(name)],
                     Some(Value::Array(names)) => names,
                     Some(_) => {
-                        let _broken: Option<()> =
-                            self.warn(file, "`$include` is neither a name nor a list of names");
+                        let _broken: Option<()> = self.not_understood(
+                            file,
+                            "`$include` is neither a name nor a list of names",
+                        );
                         Vec::new()
                     }
                 };
@@ -236,9 +250,29 @@ impl Reader<'_> {
 
     fn warn<T>(&mut self, path: &Path, message: &str) -> Option<T> {
         let path = shown(path);
-        let message = format!("the configuration {path} was not understood: {message}");
-        self.warnings.push(Skipped { path, code: "B2_SKIPPED_CONFIG", message });
+        let message = format!("the configuration {path} cannot be read: {message}");
+        self.warnings.push(Skipped { path, code: UNREAD, message });
         None
+    }
+
+    /// A file that is saved where it is, as it is, and says nothing.
+    fn not_understood<T>(&mut self, path: &Path, message: &str) -> Option<T> {
+        let path = shown(&real_beside(path, self.hanging));
+        let message = format!("the configuration {path} was not understood: {message}");
+        self.unknown.push(path.clone());
+        self.warnings.push(Skipped { path, code: AS_BYTES, message });
+        None
+    }
+
+    /// Says what follows where no copy of such a file is understood.
+    fn tell_unknown(&mut self) {
+        for file in std::mem::take(&mut self.unknown) {
+            let path = format!("what {file} names");
+            let message =
+                "workspaces that it names elsewhere are not known, and not in the snapshot"
+                    .to_owned();
+            self.warnings.push(Skipped { path, code: UNREAD, message });
+        }
     }
 }
 
@@ -383,16 +417,24 @@ mod tests {
         );
         write(dir.path(), "openclaw.json", "{ token: 'sk-secret' oops");
         let broken = read(&main, None);
-        assert_eq!(broken.warnings.len(), 1);
+        let said = |config: &HostConfig| -> Vec<(String, &str)> {
+            let base = format!("{}/", dir.path().canonicalize().unwrap().display());
+            let said = config.warnings.iter();
+            said.map(|it| (it.path.replace(&base, ""), it.code)).collect()
+        };
+        let unknown = ("what openclaw.json names".into(), UNREAD);
+        assert_eq!(said(&broken), [("openclaw.json".into(), AS_BYTES), unknown]);
         assert_eq!(broken.files, std::slice::from_ref(&main));
         assert!(!broken.warnings[0].message.contains("sk-secret"));
         write(dir.path(), "openclaw.json.bak", "{ agent: { workspace: '/w' } }");
         let helped = read(&main, None);
-        assert_eq!((helped.warnings.len(), helped.workspaces), (1, vec![PathBuf::from("/w")]));
+        assert_eq!(said(&helped), [("openclaw.json".into(), AS_BYTES)]);
+        assert_eq!(helped.workspaces, [PathBuf::from("/w")]);
         write(dir.path(), "openclaw.json", "{ x: 1, $include: ['self.json', 'gone.json'] }");
         write(dir.path(), "self.json", "{ y: 2, z: { $include: './self.json' } }");
         let circle = read(&main, None);
-        assert_eq!(circle.warnings.len(), 2);
+        let told = said(&circle).into_iter().map(|(path, _)| path).collect::<Vec<_>>();
+        assert_eq!(told, ["self.json", "gone.json", "what self.json names"]);
         assert_eq!(circle.value["y"], 2);
         for i in 0..15 {
             write(
@@ -402,6 +444,6 @@ mod tests {
             );
         }
         write(dir.path(), "15.json", "{}");
-        assert_eq!(read(&dir.path().join("0.json"), None).warnings.len(), 1);
+        assert_eq!(read(&dir.path().join("0.json"), None).warnings.len(), 2);
     }
 }

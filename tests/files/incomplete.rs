@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use b2_backup::ops::{self, DoctorOptions, Finding, Level, ShowOptions};
+use b2_backup::ops::{self, DoctorOptions, Finding, Level, ShowOptions, is_incomplete};
 use tempfile::{TempDir, tempdir};
 
 use crate::machine::Machine;
@@ -122,4 +122,40 @@ async fn a_file_that_cannot_be_saved_is_noted_by_the_doctor() {
     let found = complete_by_doctor(&machine).await;
     assert_eq!(found.level, Level::Note);
     assert!(found.message.contains("workspace/pipe"), "{found:?}");
+}
+
+/// A configuration that nobody understands is saved as it is, and said to be. What is not known for want of it is said, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spoilt_configuration_is_in_the_snapshot() {
+    let (dir, machine, workspace) = machine_with_workspace();
+    let live = machine.settings.state_dir.clone();
+    fs::create_dir(&workspace).unwrap();
+    write(&workspace, "a.md", "a");
+    let config = fs::read(live.join("openclaw.json")).unwrap();
+    write(&live, "openclaw.json", "{ agents: [");
+    let named = format!("what {}/openclaw.json names", live.canonicalize().unwrap().display());
+    let report = machine.push().await.unwrap();
+    assert_eq!(
+        codes(&report.skipped),
+        [(named.as_str(), "B2_SKIPPED_CONFIG"), ("openclaw.json", "B2_CONFIG_AS_BYTES")]
+    );
+    assert!(is_incomplete(&report.skipped));
+
+    // OpenClaw's own copy knows where the workspace is.
+    write(&live, "openclaw.json.last-good", config);
+    let report = machine.push().await.unwrap();
+    assert_eq!(codes(&report.skipped), [("openclaw.json", "B2_CONFIG_AS_BYTES")]);
+    assert!(!is_incomplete(&report.skipped));
+    let again = machine.push().await.unwrap();
+    assert_eq!((again.snapshot, again.skipped), (None, report.skipped));
+    let restored = dir.path().join("restored");
+    let report = machine.restore("latest", &restored).await.unwrap();
+    assert!(!report.incomplete);
+    assert_eq!(fs::read_to_string(restored.join("openclaw.json")).unwrap(), "{ agents: [");
+    assert_eq!(fs::read_to_string(restored.join(".b2-roots/1-other/a.md")).unwrap(), "a");
+
+    // Without encryption what may hold a secret stays out, and nobody says that it is saved.
+    write(&live, "openclaw.json", "{ token: 'abc'");
+    let report = machine.push().await.unwrap();
+    assert_eq!(codes(&report.skipped), [("openclaw.json", "B2_SKIPPED_SECRET")]);
 }

@@ -119,7 +119,7 @@ async fn what_is_configured_no_more_is_not_missed() {
     write(life.live(), "openclaw.json", "{ broken");
     let codes_of =
         codes(&life.push_with(&[]).await).iter().map(|it| it.0.to_owned()).collect::<Vec<_>>();
-    assert_eq!(codes_of, ["B2_ROOT_GONE", "B2_SKIPPED_CONFIG"]);
+    assert_eq!(codes_of, ["B2_ROOT_GONE", "B2_SKIPPED_CONFIG", "B2_CONFIG_AS_BYTES"]);
     write(life.live(), "openclaw.json", config);
     assert_eq!(codes(&life.push_with(&[]).await).len(), 1);
     write(life.live(), "openclaw.json", "{}");

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::format::{Counts, Entry, EntryFlags, PackRef, Run};
 use crate::repo::PackIndex;
 use crate::source::database::host_database;
-use crate::source::{Root, RootKind};
+use crate::source::{Root, RootKind, host_config};
 
 /// A draft with its frames in their places.
 pub(super) fn complete(draft: Draft, places: &[(u32, u32)]) -> Result<Entry> {
@@ -58,6 +58,10 @@ pub(super) fn of_an_entry(problem: &FileProblem) -> bool {
     [CHANGED, AS_BYTES, HOST_AS_BYTES].contains(&problem.code.as_str())
 }
 
+fn is_saved_config(problem: &FileProblem) -> bool {
+    problem.code == host_config::AS_BYTES
+}
+
 /// What the user should know of single files: what was skipped, and what changed while it was read.
 pub(super) fn problems<'e>(
     skipped: &[FileProblem],
@@ -71,7 +75,7 @@ pub(super) fn problems<'e>(
         message: "changed while it was read, twice; it is in the snapshot as it was read"
             .to_owned(),
     });
-    let unreadable = entries.filter(|entry| entry.flags.has(EntryFlags::AS_BYTES));
+    let unreadable = entries.clone().filter(|entry| entry.flags.has(EntryFlags::AS_BYTES));
     let unreadable = unreadable.map(|entry| {
         let kind = roots.get(usize::from(entry.root)).map_or(RootKind::State, |root| root.kind);
         let host = host_database(&entry.path, kind).is_some();
@@ -84,7 +88,17 @@ pub(super) fn problems<'e>(
             ),
         }
     });
-    problem::sorted(skipped.iter().cloned().chain(changed).chain(unreadable).collect())
+    // What is said to be saved as it is may be left out for another reason, which is told.
+    let saved = |entry: &'e Entry| shown_here(roots, entry.root, &entry.path);
+    let saved: HashSet<String> = if skipped.iter().any(is_saved_config) {
+        entries.map(saved).collect()
+    } else {
+        HashSet::new()
+    };
+    let is_there =
+        |problem: &&FileProblem| !is_saved_config(problem) || saved.contains(&problem.path);
+    let skipped = skipped.iter().filter(is_there).cloned();
+    problem::sorted(skipped.chain(changed).chain(unreadable).collect())
 }
 
 /// The pack table: packs of which a chunk is used, and how many bytes of their frames are.

@@ -9,7 +9,7 @@ use crate::engine::roots::kind;
 use crate::engine::scan::Looked;
 use crate::entry::{EntryKind, RelPath};
 use crate::format::{Manifest, MissingRecord};
-use crate::source::{Found, RootKind, shown_path};
+use crate::source::{Found, RootKind, host_config, shown_path};
 
 /// Directories of the state in which there is always something, once there was: not even to be gone.
 const ALWAYS: &[&[u8]] = &[b"agents", b"workspace"];
@@ -191,7 +191,8 @@ impl Looked {
         let Some(root) = root else {
             let awaited = self.away.iter().any(|away| path_bytes(away) == record.root);
             // Where the configuration cannot be read, it does not say that something belongs to the state no more.
-            let unsure = self.skipped.iter().any(|problem| problem.code == "B2_SKIPPED_CONFIG");
+            let unread = [host_config::UNREAD, host_config::AS_BYTES];
+            let unsure = self.skipped.iter().any(|problem| unread.contains(&problem.code.as_str()));
             let always = at.is_some_and(|at| ALWAYS.contains(&at.as_bytes()));
             return if awaited || unsure || always { Now::Gone } else { Now::Whole };
         };
