@@ -40,14 +40,17 @@ function diffEntry(path: string, rest: Partial<DiffEntry>): DiffEntry {
   return { path, ...same, ...rest };
 }
 
+const A = '2026-02-19T00-00-00Z-1f2e3d4c';
+const B = '2026-02-20T00-00-00Z-1f2e3d4c';
+
 describe('diff', () => {
   it('compares with the present state unless told otherwise', async () => {
     const diff = vi.fn<Engine['diff']>(async () => COMPARED);
     await run('diff latest', { diff });
-    await run('diff a b --path x --path y/* --text --allow-unauthenticated', { diff });
+    await run(`diff ${A} ${B} --path x --path y/* --text --allow-unauthenticated`, { diff });
     expect(diff.mock.calls.map((call) => call[1])).toEqual([
       { from: 'latest', to: 'live' },
-      { from: 'a', to: 'b', paths: ['x', 'y/*'], text: true, allowUnauthenticated: true },
+      { from: A, to: B, paths: ['x', 'y/*'], text: true, allowUnauthenticated: true },
     ]);
   });
 
@@ -78,16 +81,16 @@ workspace/same
   });
 
   it('says when nothing is different, and cuts what is too much', async () => {
-    const none: Engine['diff'] = async () => ({ ...COMPARED, to: 'b', entries: [] });
-    expect((await run('diff a b', { diff: none })).out).toBe(
-      `From ${SNAPSHOT.id} to b\nNothing is different.\n`,
+    const none: Engine['diff'] = async () => ({ ...COMPARED, to: B, entries: [] });
+    expect((await run(`diff ${A} ${B}`, { diff: none })).out).toBe(
+      `From ${SNAPSHOT.id} to ${B}\nNothing is different.\n`,
     );
     const entries = Array.from({ length: 1502 }, (___, at) => diffEntry(`f${at}`, { what: ['content'] }));
     const diff: Engine['diff'] = async () => ({ ...COMPARED, entries });
-    const { out } = await run('diff a', { diff });
+    const { out } = await run('diff latest', { diff });
     expect(out).toContain('f499\nand 1,002 more paths; --json has them all\n');
     expect(out).not.toContain('f500\n');
-    expect((await json('diff a', { diff })).document['entries']).toHaveLength(1502);
+    expect((await json('diff latest', { diff })).document['entries']).toHaveLength(1502);
   });
 
   it('has the promised fields, text only where it is asked for', async () => {

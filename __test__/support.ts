@@ -91,6 +91,8 @@ export function world(engine: Partial<Engine> = {}, env: NodeJS.ProcessEnv = CON
     exits,
     exit: (code) => exits.push(code),
     now: () => 0,
+    date: () => new Date('2026-02-20T12:00:00Z'),
+    timeZone: 'UTC',
     home: '/home/me',
     cwd: '/work',
     fileExists: () => false,

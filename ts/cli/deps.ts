@@ -51,6 +51,10 @@ export interface CliDeps {
   readonly exit: (code: number) => void;
   /** Milliseconds of any clock that does not jump. */
   readonly now: () => number;
+  /** What the clock shows. */
+  readonly date: () => Date;
+  /** IANA name of the system's time zone. */
+  readonly timeZone: string;
   readonly home: string;
   readonly cwd: string;
   readonly fileExists: (path: string) => boolean;

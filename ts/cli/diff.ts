@@ -5,6 +5,7 @@ import { LIVE } from '../operations.js';
 import { AS_OF, collect, examples, Option, UNAUTHENTICATED } from './command.js';
 import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { count, fileProblems, formatBytes, formatCount, printable, type Style, table } from './render.js';
+import { SNAPSHOT, snapshotMeant } from './snapshot.js';
 
 /** How many differences are shown on the terminal; `--json` has them all. */
 const SHOWN = 500;
@@ -24,7 +25,7 @@ export function diffCommand({ program, work }: Cli): void {
 
 Of the present state, only what belongs in a backup is compared. A database is listed when it was written since the last \
 push, even if no row of it changed.`)
-    .argument('<snapshot>', 'its name from "b2-backup list", or latest')
+    .argument('<snapshot>', SNAPSHOT)
     .argument('[other]', 'another snapshot, latest, or live: the present state', LIVE)
     .addOption(
       new Option(
@@ -58,8 +59,13 @@ push, even if no row of it changed.`)
     );
 }
 
-async function diff({ engine, settings, operation, style }: Context, options: DiffOptions): Promise<Outcome> {
-  const report = await engine.diff(settings, options, operation);
+async function diff(context: Context, options: DiffOptions): Promise<Outcome> {
+  const { engine, settings, operation, style } = context;
+  const meant = {
+    from: await snapshotMeant(context, options.from),
+    to: await snapshotMeant(context, options.to ?? LIVE),
+  };
+  const report = await engine.diff(settings, { ...options, ...meant }, operation);
   const { from, to, entries, skipped, warnings } = report;
   return {
     exit: skipped.length > 0 ? EXIT.incomplete : EXIT.done,

@@ -127,6 +127,8 @@ async function work(
         operation,
         style: createStyle(!json && wantsColour(deps.stdout, deps.env)),
         cwd: deps.cwd,
+        date: deps.date,
+        timeZone: deps.timeZone,
         confirm: confirm && after(pause, (lines) => confirm(lines.map(forTerminal))),
         ask: ask && after(pause, ask),
         say: (line) => {

@@ -55,6 +55,10 @@ export interface Context {
   readonly style: Style;
   /** The directory that relative paths are relative to. */
   readonly cwd: string;
+  /** What the clock shows, for words such as "yesterday". */
+  readonly date: () => Date;
+  /** IANA name of the zone in which they are said. */
+  readonly timeZone: string;
   /** Shows lines and asks whether to go on; not set where nobody can answer. */
   readonly confirm?: ((lines: readonly string[]) => Promise<boolean>) | undefined;
   /** Asks for a line; not set where nobody can answer. */

@@ -15,6 +15,7 @@ import {
   remarksOf,
 } from './render.js';
 import { discard, PLAN, resume, rollBack } from './rollback.js';
+import { SNAPSHOT, snapshotMeant } from './snapshot.js';
 
 /** Options that only make sense over the live state. */
 const LIVE_ONLY = ['exact', 'partial', 'dryRun', 'yes', 'plan'];
@@ -32,7 +33,7 @@ A rollback shows what would change and asks. Then it makes a safety snapshot, fe
 or, whatever happens, nothing. What came after the snapshot stays, unless you say --exact. Credentials, this plugin, and \
 the address and login of the gateway stay as they are. If OpenClaw runs and has to stop for it, the rollback waits until you \
 restart it. A blank machine gets all that the other one had; secrets only if they were backed up.`)
-    .argument('[snapshot]', 'its name from "b2-backup list", or latest')
+    .argument('[snapshot]', SNAPSHOT)
     .addOption(
       new Option('--path <path>', 'only this file or directory of the state; may be given again').argParser(
         collect,
@@ -58,7 +59,7 @@ restart it. A blank machine gets all that the other one had; secrets only if the
     .addHelpText(
       'after',
       examples(
-        'b2-backup restore latest --dry-run',
+        'b2-backup restore "yesterday at 14:00" --dry-run',
         'b2-backup restore 2026-02-19T00-00-00Z-1f2e3d4c --path workspace/MEMORY.md',
         'b2-backup restore latest --to ~/restored',
       ),
@@ -81,12 +82,11 @@ restart it. A blank machine gets all that the other one had; secrets only if the
     });
 }
 
-async function restore(
-  { engine, settings, operation, style, cwd }: Context,
-  options: RestoreOptions,
-): Promise<Outcome> {
+async function restore(context: Context, options: RestoreOptions): Promise<Outcome> {
+  const { engine, settings, operation, style, cwd } = context;
   const to = resolve(cwd, options.to);
-  const report = await engine.restore(settings, { ...options, to }, operation);
+  const meant = await snapshotMeant(context, options.snapshot);
+  const report = await engine.restore(settings, { ...options, snapshot: meant, to }, operation);
   const { snapshot, files, bytes, downloadedBytes, requests, failed, roots, warnings, durationMs } = report;
   const { incomplete, remarks } = report;
   return {

@@ -6,6 +6,7 @@ import { isPlanNumber, planNumber } from '../plan-number.js';
 import { examples, Option, YES } from './command.js';
 import { agree, type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { count, type Fact, facts, fileProblems, formatBytes, printable, table } from './render.js';
+import { snapshotMeant } from './snapshot.js';
 
 export const PLAN = new Option(
   '--plan <number>',
@@ -77,7 +78,11 @@ export async function rollBack(
   if (number !== undefined && !isPlanNumber(number)) {
     throw new BackupError('--plan needs the number that --dry-run shows', { code: 'B2_USAGE' });
   }
-  const plan = await engine.planRollback(settings, options, operation);
+  const meant =
+    options.snapshot === undefined
+      ? options
+      : { ...options, snapshot: await snapshotMeant(context, options.snapshot) };
+  const plan = await engine.planRollback(settings, meant, operation);
   const changes = plan.entries.filter(({ action }) => action !== 'keep-live').length;
   const lines = describe(plan, style);
   if (dryRun || changes === 0) {

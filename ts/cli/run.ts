@@ -28,6 +28,8 @@ export function systemDeps(): CliDeps & Required<Pick<CliDeps, 'setup'>> {
     signals: process,
     exit: (code) => process.exit(code),
     now: () => performance.now(),
+    date: () => new Date(),
+    timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     home: homedir(),
     cwd: process.cwd(),
     fileExists: existsSync,

@@ -5,6 +5,7 @@ import { tellUpdate, updatesIn } from '../updates/history.js';
 import { AS_OF, examples, UNAUTHENTICATED } from './command.js';
 import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { count, formatBytes, formatTime, printable, remarksOf, table, textOf } from './render.js';
+import { SNAPSHOT, snapshotMeant } from './snapshot.js';
 
 const COLUMNS = [
   { title: 'MODE' },
@@ -21,7 +22,7 @@ export function showCommand({ program, work }: Cli): void {
 
 A file is printed as it is. On a terminal only text is printed, with control characters made visible. A file of more than \
 64 MiB is not printed; bring it into a directory with "restore --to".`)
-    .argument('<snapshot>', 'its name from "b2-backup list", or latest')
+    .argument('<snapshot>', SNAPSHOT)
     .argument(
       '[path]',
       'a directory or a glob, of which the entries are listed, or one file, which is printed',
@@ -43,8 +44,10 @@ A file is printed as it is. On a terminal only text is printed, with control cha
     );
 }
 
-async function show({ engine, settings, operation, style }: Context, options: ShowOptions): Promise<Outcome> {
-  const report = await engine.show(settings, options, operation);
+async function show(context: Context, options: ShowOptions): Promise<Outcome> {
+  const { engine, settings, operation, style } = context;
+  const snapshot = await snapshotMeant(context, options.snapshot);
+  const report = await engine.show(settings, { ...options, snapshot }, operation);
   // Of a whole snapshot only: it takes a request more.
   const update =
     options.path === undefined
@@ -52,14 +55,14 @@ async function show({ engine, settings, operation, style }: Context, options: Sh
           (one) => one.snapshot === report.snapshot,
         )
       : undefined;
-  const { snapshot, createdAt, entries, incomplete, remarks, content, warnings } = report;
+  const { createdAt, entries, incomplete, remarks, content, warnings } = report;
   const files = entries.filter(({ kind }) => kind === 'file');
   const bytes = files.reduce((sum, entry) => sum + entry.bytes, 0);
   return {
     exit: EXIT.done,
     document: {
       ok: true,
-      snapshot,
+      snapshot: report.snapshot,
       createdAt,
       beforeUpdate: update?.to ?? null,
       entries,
@@ -71,7 +74,7 @@ async function show({ engine, settings, operation, style }: Context, options: Sh
     lines: [
       style.bold(
         [
-          printable(snapshot),
+          printable(report.snapshot),
           formatTime(createdAt),
           ...(update === undefined ? [] : [printable(tellUpdate(update))]),
         ].join(', '),
