@@ -42,7 +42,7 @@ export const CORE_CODES = [
 ] as const;
 
 /** Codes that only the JavaScript side can raise. */
-export const WRAPPER_CODES = [
+const WRAPPER_CODES = [
   'B2_NATIVE_UNAVAILABLE',
   'B2_WORKER_DIED',
   'B2_NOT_RUNNING',

@@ -6,16 +6,11 @@ import type { OperationName } from './operations.js';
 /** The file descriptor of the worker's answers; its stdout is left to whatever prints there. */
 export const ANSWER_FD = 3;
 
-/** The first line to the worker. It holds the secrets, which is why it travels on stdin. */
+/** The first line to the worker. It holds the secrets, which is why it travels on stdin. Any later line cancels. */
 export interface Job {
   readonly op: OperationName;
   /** The settings, then what the operation takes besides. */
   readonly args: readonly unknown[];
-}
-
-/** Any later line to the worker. */
-export interface CancelLine {
-  readonly cancel: true;
 }
 
 /** A line from the worker. Exactly one `result` or `error` ends the conversation. */

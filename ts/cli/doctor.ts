@@ -48,8 +48,6 @@ async function doctor(
       first === undefined ? style.green('No problems found') : style.red(found),
     ],
     chatter: first === undefined,
-    problems: [],
-    warnings: [],
   };
 }
 

@@ -3,7 +3,7 @@ import type { HistoryOptions, PathVersion } from '../../index.js';
 import { given } from '../given.js';
 import { AS_OF, examples, UNAUTHENTICATED } from './command.js';
 import { paint } from './diff.js';
-import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
+import type { Cli, Context, Outcome } from './outcome.js';
 import { formatBytes, formatTime, printable, type Style, table } from './render.js';
 
 const COLUMNS = [
@@ -52,7 +52,6 @@ async function history(
     groups.set(title, [...(groups.get(title) ?? []), version]);
   }
   return {
-    exit: EXIT.done,
     document: {
       ok: true,
       ...report,
@@ -68,7 +67,6 @@ async function history(
       ...of.flatMap((version) => hunks(version, style)),
     ]),
     chatter: false,
-    problems: [],
     warnings,
   };
 }

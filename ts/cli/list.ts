@@ -3,7 +3,7 @@ import type { SnapshotInfo } from '../../index.js';
 import { machineOf } from '../machine-name.js';
 import { tellUpdate, type Update, updatesIn } from '../updates/history.js';
 import { AS_OF, examples } from './command.js';
-import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
+import type { Cli, Context, Outcome } from './outcome.js';
 import { formatBytes, formatCount, formatTime, lacks, printable, table } from './render.js';
 
 const COLUMNS = [
@@ -42,7 +42,6 @@ async function list(
       : all.filter((snapshot) => [snapshot.machine, snapshot.machineName].includes(machine));
   const updates = new Map(updatesIn(all).map((update) => [update.snapshot, update]));
   return {
-    exit: EXIT.done,
     document: {
       ok: true,
       snapshots: snapshots.map((snapshot) => ({
@@ -70,7 +69,6 @@ async function list(
             style,
           ),
     chatter: false,
-    problems: [],
     warnings,
     locked:
       snapshots.some(({ problemCode }) => problemCode === 'B2_WRONG_KEY') &&

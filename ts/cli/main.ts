@@ -47,7 +47,7 @@ export async function main(argv: readonly string[], deps: CliDeps): Promise<numb
   let exit: number = EXIT.done;
   const show = (outcome: Outcome, warnings: readonly string[]): void => {
     print(outcome, warnings, global(), deps);
-    exit = outcome.exit;
+    exit = outcome.exit ?? EXIT.done;
   };
   const program = createCommandLine(
     json ? JSON.stringify({ ok: true, version: deps.version }) : deps.version,
@@ -206,14 +206,14 @@ function print(
   { json, quiet }: GlobalOptions,
   { stdout, stderr, env }: CliDeps,
 ): void {
-  const warnings = [...settingsWarnings, ...outcome.warnings];
+  const warnings = [...settingsWarnings, ...(outcome.warnings ?? [])];
   if (json) {
     stdout.write(document({ ...outcome.document, warnings }));
     return;
   }
   if (outcome.bytes !== undefined) writeContent(outcome.bytes, stdout);
   else if (!(quiet && outcome.chatter)) write(stdout, outcome.lines);
-  write(stderr, outcome.problems);
+  write(stderr, outcome.problems ?? []);
   if (quiet) return;
   const style = createStyle(wantsColour(stderr, env));
   write(

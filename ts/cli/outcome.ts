@@ -26,7 +26,8 @@ export const UNDELETE_HINT =
 
 /** A result in both forms. */
 export interface Outcome {
-  readonly exit: number;
+  /** {@linkcode EXIT}`.done` where nothing is said. */
+  readonly exit?: number;
   /** The one document of `--json`. */
   readonly document: Readonly<Record<string, unknown>>;
   /** For people, on stdout. */
@@ -36,9 +37,9 @@ export interface Outcome {
   /** Whether `--quiet` may drop `lines`: true for "it worked", false for what was asked for. */
   readonly chatter: boolean;
   /** For people, on stderr, also with `--quiet`. */
-  readonly problems: readonly string[];
+  readonly problems?: readonly string[];
   /** For people, on stderr. */
-  readonly warnings: readonly string[];
+  readonly warnings?: readonly string[];
   /** Whether there are backups, and none of them opened. */
   readonly locked?: boolean;
 }

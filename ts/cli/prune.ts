@@ -2,7 +2,7 @@
 import type { PruneReport } from '../../index.js';
 import { checkKeep } from '../policy.js';
 import { examples } from './command.js';
-import { type Cli, type Context, EXIT, type Outcome, WAIT_MS } from './outcome.js';
+import { type Cli, type Context, type Outcome, WAIT_MS } from './outcome.js';
 import {
   count,
   type Fact,
@@ -46,7 +46,6 @@ async function prune(
     reasons.length > 0 ? printable(reasons.join(', ')) : style.yellow('goes'),
   ]);
   return {
-    exit: EXIT.done,
     document: { ok: true, dryRun, ...figures, stop: stop ?? null, snapshots, warnings },
     lines: [
       ...(dryRun && rows.length > 0 ? [...table(COLUMNS, rows, style), ''] : []),
@@ -54,7 +53,6 @@ async function prune(
       ...facts(space(report, dryRun)),
     ],
     chatter: !dryRun,
-    problems: [],
     warnings: stop === undefined ? warnings : [stop, ...warnings],
   };
 }

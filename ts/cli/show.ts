@@ -3,7 +3,7 @@ import type { ShownEntry, ShowOptions } from '../../index.js';
 import { given } from '../given.js';
 import { tellUpdate, updatesIn } from '../updates/history.js';
 import { AS_OF, examples, UNAUTHENTICATED } from './command.js';
-import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
+import type { Cli, Context, Outcome } from './outcome.js';
 import { count, formatBytes, formatTime, printable, remarksOf, table, textOf } from './render.js';
 import { SNAPSHOT, snapshotMeant } from './snapshot.js';
 
@@ -59,7 +59,6 @@ async function show(context: Context, options: ShowOptions): Promise<Outcome> {
   const files = entries.filter(({ kind }) => kind === 'file');
   const bytes = files.reduce((sum, entry) => sum + entry.bytes, 0);
   return {
-    exit: EXIT.done,
     document: {
       ok: true,
       snapshot: report.snapshot,

@@ -83,7 +83,6 @@ function describe({ from, target, installation, running, plan }: Intent): string
 function intended(intent: Intent): Outcome {
   const { from, target, installation, running, plan } = intent;
   return {
-    exit: EXIT.done,
     document: {
       ok: true,
       dryRun: true,
@@ -99,7 +98,6 @@ function intended(intent: Intent): Outcome {
     },
     lines: describe(intent),
     chatter: false,
-    problems: [],
     warnings: plan.warnings,
   };
 }

@@ -76,7 +76,6 @@ async function verify(
     ],
     chatter: healthy,
     problems: [...problems.flatMap(describe), ...(healthy ? [] : [UNDELETE_HINT])],
-    warnings: [],
     locked: packs === 0 && problems.some(({ code }) => code === 'B2_WRONG_KEY'),
   };
 }

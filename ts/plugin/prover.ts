@@ -22,7 +22,7 @@ const AGAIN_MS = DAY_MS - EARLY_MS;
 /** So many bytes are read in a week at most to look at what is stored. 5 % of 100 GB. */
 export const VERIFY_BYTES = 5_000_000_000;
 /** A snapshot with more bytes than this is not restored without being asked for. */
-export const DRILL_BYTES = 10_000_000_000;
+const DRILL_BYTES = 10_000_000_000;
 
 /** What both work with. */
 interface ProverDeps<T> extends Pick<Chore<T>, 'work' | 'ended'> {

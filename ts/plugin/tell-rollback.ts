@@ -20,8 +20,7 @@ const NAMED = 5;
 const LONGEST = 40;
 
 /** The way back where the gateway cannot help. */
-export const WITHOUT_GATEWAY =
-  'If OpenClaw does not start afterwards, run "openclaw b2-backup undo" in a shell.';
+const WITHOUT_GATEWAY = 'If OpenClaw does not start afterwards, run "openclaw b2-backup undo" in a shell.';
 
 /** What a person gets, loses and can do about it, in a few sentences; what would run and be allowed stands elsewhere. */
 export function summary(

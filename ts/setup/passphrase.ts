@@ -18,7 +18,7 @@ export interface Encryption {
 }
 
 /** Six words of the list. `random` gives a whole number below its argument, each equally likely. */
-export function newPassphrase(random: (limit: number) => number): string {
+function newPassphrase(random: (limit: number) => number): string {
   return Array.from({ length: WORDS }, () => EFF_WORDS[random(EFF_WORDS.length)]).join(' ');
 }
 

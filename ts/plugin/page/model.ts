@@ -45,7 +45,7 @@ export interface PageModel {
   readonly bucket: { readonly askedAt?: string; readonly asking: boolean; readonly problem?: Problem };
 }
 
-/** What was done to see that backups can be had back. */
+/** What was done to see that backups can be restored. */
 export interface Proof {
   /** When all of the newest snapshot last came back from a trial restore. */
   readonly restoredAt?: string;
@@ -187,7 +187,7 @@ function keysOf({ encrypt }: Facts, opensWith: readonly string[]): Keys {
 }
 
 /** The timeline. What has no time that can be read comes last, as a day of its own. */
-export function daysOf(snapshots: readonly SnapshotInfo[], words: Words): Day[] {
+function daysOf(snapshots: readonly SnapshotInfo[], words: Words): Day[] {
   const days = new Map<string, { name: string; snapshots: Shown[] }>();
   const newestFirst = snapshots.toSorted((a, b) => byTime(b, a));
   const before = older(newestFirst);

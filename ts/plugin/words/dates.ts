@@ -89,7 +89,7 @@ const VAGUE = new RegExp(
 );
 const CLOCK_SLACK = 10 * MINUTE_MS;
 const HOUR_SLACK = 30 * MINUTE_MS;
-export const ASK = 'please write the date as YYYY-MM-DD';
+const ASK = 'please write the date as YYYY-MM-DD';
 
 /** The times that `text` names in a language. */
 export function timesIn(text: string, language: Language, { now, zone }: Present): readonly Said[] {
