@@ -101,7 +101,7 @@ describe('undelete', () => {
     expect(undelete.mock.calls.map((call) => call[1])).toEqual([{ keys: false }]);
     expect(out.split('\n')).toEqual([
       'SNAPSHOT                       SINCE  OBJECTS    SIZE',
-      `${SNAPSHOT.id}  then         3  1.2 kB  not to be seen now`,
+      `${SNAPSHOT.id}  then         3  1.2 kB  not visible now`,
       'b                              -            1     9 B  files in it cannot be read now; 2 packs deleted for good: comes back only when it is named',
       '',
       'To bring back: 3 objects, 1.2 kB',
@@ -141,7 +141,7 @@ describe('undelete', () => {
     const problems = [{ path: 'x', code: 'B2_WRONG_KEY', message: 'sealed', failure: false, missing: true }];
     const partly = await run('undelete', { undelete: async () => ({ ...NOTHING, problems }) });
     expect(partly.exit).toBe(3);
-    expect(partly.err).toBe('1 snapshot could not be looked into:\n  x: sealed (B2_WRONG_KEY)\n');
+    expect(partly.err).toBe('1 snapshot could not be read:\n  x: sealed (B2_WRONG_KEY)\n');
   });
 });
 

@@ -223,7 +223,7 @@ describe('undo and --resume', () => {
   it('gives up what waits', async () => {
     const { engine, out } = await run('restore --discard', { report: { outcome: 'waiting' } });
     expect(engine.discardRollback).toHaveBeenCalledTimes(1);
-    expect(out).toContain('is given up');
+    expect(out).toContain('was discarded');
     expect((await run('restore --discard')).out).toContain('No rollback waits');
     expect((await run('restore --discard --exact')).exit).toBe(2);
     expect((await run('restore --discard --resume')).exit).toBe(2);

@@ -100,7 +100,7 @@ const OUTCOMES: readonly Outcome[] = [
     'waiting',
     /^The first backup is running$/,
   ],
-  ['it went well', (m) => m.start(), 'made', /none has been restored for a trial yet/],
+  ['it went well', (m) => m.start(), 'made', /no trial restore has proven one yet/],
   [
     'and the trial restore, too',
     async (m) => nextDay(await m.start(), 'lastDrillAt'),
@@ -196,7 +196,7 @@ const OUTCOMES: readonly Outcome[] = [
       await nextDay(m, 'lastVerifyAt', 9);
     },
     'broken',
-    /^Not everything that was stored can be had back$/,
+    /^Not everything that was stored can be restored$/,
     'B2_DAMAGED',
   ],
   [
@@ -207,7 +207,7 @@ const OUTCOMES: readonly Outcome[] = [
       await nextDay(m, 'lastVerifyAt', 9);
     },
     'broken',
-    /^Not everything that was stored can be had back$/,
+    /^Not everything that was stored can be restored$/,
     'B2_OBJECT_MISSING',
   ],
   [

@@ -92,7 +92,7 @@ describe('the verdict', () => {
     const lost = new BackupError('A trial restore did not bring back 2 files', { code: 'B2_DAMAGED' });
     expect(verdictOf(facts({ standing: lost }))).toMatchObject({
       standing: 'broken',
-      title: 'Not everything that was stored can be had back',
+      title: 'Not everything that was stored can be restored',
       problem: { code: 'B2_DAMAGED', message: lost.message },
     });
     const gone = { path: '/ws', code: 'B2_ROOT_GONE', message: 'is not there', failure: true, missing: true };
@@ -139,7 +139,10 @@ describe('the verdict', () => {
     });
     const late = remembering({ lastSuccessAt: ago(3 * DAY) }, { bucket: bucketOf([snapshot(3 * DAY)]) });
     const due = { ...late, gateway: { ...late.gateway, nextAt: NOW.toISOString() } };
-    expect(verdictOf(due)).toMatchObject({ standing: 'broken', todo: expect.stringContaining('by itself') });
+    expect(verdictOf(due)).toMatchObject({
+      standing: 'broken',
+      todo: expect.stringContaining('within some minutes'),
+    });
     expect(verdictOf(late)).toMatchObject({
       standing: 'broken',
       todo: expect.stringContaining('Back up now'),

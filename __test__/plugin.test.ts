@@ -241,7 +241,7 @@ describe('before something is lost', () => {
     expect(held.pushes).toHaveLength(2);
   });
 
-  it('a compaction does not wait for ever, nor fail, whatever happens', async () => {
+  it('a compaction does not wait forever, nor fail, whatever happens', async () => {
     const { host, held, clock } = await quiet();
     const hook = host.fire('before_compaction');
     await clock.advance(26_000);

@@ -242,7 +242,7 @@ describe('a look at what is stored', () => {
     const { held, verifies, host, status, nextDay } = await gateway({ days: { verify: 9 } });
     await held.last.succeed();
     await verifies[0]?.fail('B2_NETWORK');
-    expect(host.lines.at(-1)).toMatch(/^warn .*could not be looked through: because of B2_NETWORK/);
+    expect(host.lines.at(-1)).toMatch(/^warn .*could not be checked: because of B2_NETWORK/);
     expect(host.events).toEqual([]);
     expect(host.health).not.toContain('because of B2_NETWORK');
     expect(await status()).toMatchObject({ verifyProblem: { code: 'B2_NETWORK' }, failures: 0 });

@@ -249,7 +249,7 @@ describe('a push from the page', () => {
     const cancelled = host.call('b2-backup.cancel');
     await expect(pushed).rejects.toEqual({
       code: 'B2_CANCELLED',
-      message: 'this backup was stopped; the next one goes on with it',
+      message: 'this backup was stopped; the next one continues it',
     });
     expect(await cancelled).toEqual({ cancelled: true });
     expect(await host.call('b2-backup.status', { bucket: false })).toMatchObject({ failures: 0 });

@@ -147,7 +147,7 @@ describe('the end of the gateway', () => {
     bucket.gate.hold();
     expect(await gateway.stop()).toEqual({ code: 0, signal: null });
     expect(gateway.log).toContain('[shutdown] completed cleanly');
-    expect(gateway.log).toMatch(/shutdown push was cut short; the next one goes on with it/);
+    expect(gateway.log).toMatch(/shutdown push was cut short; the next one continues it/);
     expect(await bucket.snapshots()).toHaveLength(count);
     bucket.gate.release();
   });

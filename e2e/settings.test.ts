@@ -114,7 +114,7 @@ describe('a change of settings during a push', () => {
 
     const from = gateway.log.length;
     await configure({ schedule: 'daily' }, /backing up .* schedule "daily"/);
-    await gateway.says(/scheduled push was cut short; the next one goes on with it/, { from });
+    await gateway.says(/scheduled push was cut short; the next one continues it/, { from });
     expect(gateway.log.slice(from)).not.toMatch(/exceeded|timed out|reload failed/);
     bucket.gate.release();
     const [, id] = await gateway.says(/scheduled push: .*; finished (\S+), which had been cut off/, { from });

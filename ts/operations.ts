@@ -84,7 +84,7 @@ export interface Operations {
   discardRollback(settings: Settings): Promise<boolean>;
   /** Checks that every snapshot can be restored; with `readData` by opening every byte, or a part of them. */
   verify(settings: Settings, options?: VerifyOptions, operation?: Operation): Promise<VerifyReport>;
-  /** Restores this machine's newest snapshot for a trial, looks it through, and removes it. */
+  /** Does a trial restore of this machine's newest snapshot: checks it, and removes it. */
   drill(settings: Settings, operation?: Operation): Promise<DrillReport>;
   /** Looks at settings, this machine, server, key and bucket; what is wrong is in the report. */
   doctor(settings: Settings, options?: DoctorOptions, operation?: Operation): Promise<DoctorReport>;

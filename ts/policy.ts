@@ -35,7 +35,7 @@ export interface Policy extends Keep {
   readonly autoRestore: boolean;
   /** Every byte that this machine stores is read within so many weeks; 0: not by itself. */
   readonly verifyWeeks: number;
-  /** Whether the newest snapshot is restored for a trial once a month, and whether OpenClaw is then started on it. */
+  /** Whether there is a trial restore of the newest snapshot once a month, and whether OpenClaw is then started on it. */
   readonly drill: boolean | 'boot';
   /** What is told how each backup went; it may hold a token. */
   readonly healthcheckUrl?: string;

@@ -47,7 +47,7 @@ export interface Trial extends DrillReport {
 }
 
 /**
- * Restores the newest snapshot for a trial, which compares every byte, and then starts OpenClaw on it. One that did not come
+ * Makes a trial restore of the newest snapshot, which compares every byte, and then starts OpenClaw on it. One that did not come
  * back whole is not started.
  *
  * @throws {BackupError} as {@linkcode bootDrill} and a trial restore

@@ -19,8 +19,8 @@ import {
 export function drillCommand({ program, work }: Cli): void {
   program
     .command('drill')
-    .summary('restore the newest snapshot for a trial, and remove it')
-    .description(`Restore this machine's newest snapshot for a trial, check it, and remove it.
+    .summary('do a trial restore of the newest snapshot')
+    .description(`Do a trial restore: bring this machine's newest snapshot back, check it, and remove it.
 
 It works as on a blank machine: with nothing but the bucket and the configured secret. Every file is read back and \
 compared, and SQLite checks every database. It downloads the whole snapshot and needs as much room on the disk. "status" \

@@ -1,7 +1,7 @@
 /** `b2-backup forget` */
 import type { ForgetReport } from '../../index.js';
 import { examples, YES } from './command.js';
-import { agree, type Cli, type Context, EXIT, type Outcome } from './outcome.js';
+import { agree, type Cli, type Context, type Outcome } from './outcome.js';
 import { count, type Fact, facts, formatBytes, printable } from './render.js';
 
 export function forgetCommand({ program, work }: Cli): void {
@@ -12,7 +12,7 @@ export function forgetCommand({ program, work }: Cli): void {
 
 Its snapshots are deleted at once. What only they needed is deleted a day later, by the next prune or by another "forget". \
 A machine that stored a snapshot within a day is not gone. One that makes another meanwhile is left alone. To keep its \
-snapshots and go on with them, adopt it instead.`)
+snapshots and continue them, adopt it instead.`)
     .argument('<machine>', 'its id from "b2-backup status"')
     .option('--dry-run', 'only show what would be deleted')
     .addOption(YES)
@@ -45,7 +45,6 @@ function tell(report: ForgetReport, dryRun: boolean, style: Context['style']): O
   const { snapshots, warnings, ...figures } = report;
   const gone = count(snapshots.length, 'snapshot');
   return {
-    exit: EXIT.done,
     document: { ok: true, dryRun, ...figures, snapshots, warnings },
     lines: [
       ...(dryRun ? snapshots.map(printable) : []),
@@ -53,7 +52,6 @@ function tell(report: ForgetReport, dryRun: boolean, style: Context['style']): O
       ...facts(space(report, dryRun)),
     ],
     chatter: !dryRun,
-    problems: [],
     warnings,
   };
 }

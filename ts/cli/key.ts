@@ -3,7 +3,7 @@ import type { AddKeyOptions, KeyInfo } from '../../index.js';
 import { BackupError } from '../errors.js';
 import { secretInWords } from '../secrets.js';
 import { examples, Option, SHOW_CODE, YES } from './command.js';
-import { agree, type Cli, type Context, EXIT, type Outcome, WAIT_MS } from './outcome.js';
+import { agree, type Cli, type Context, type Outcome, WAIT_MS } from './outcome.js';
 import { count, facts, formatTime, printable, table } from './render.js';
 import { unlocked } from './unlock.js';
 
@@ -72,14 +72,12 @@ for. If you moved or copied backups, "key add --moved-from <prefix>" makes slots
 async function listKeys({ engine, settings, operation, style }: Context): Promise<Outcome> {
   const { slots, warnings } = await engine.keys(settings, operation);
   return {
-    exit: EXIT.done,
     document: { ok: true, slots: slots.map(plain), warnings },
     lines:
       slots.length === 0
         ? ['There are no key slots: nothing encrypted has been backed up here yet.']
         : table(COLUMNS, slots.map(row), style),
     chatter: false,
-    problems: [],
     warnings,
   };
 }
@@ -100,7 +98,6 @@ async function addKey(
   const { engine, settings, operation, style } = context;
   const { slots, locked, warnings } = await engine.addKey(settings, options, operation);
   return {
-    exit: EXIT.done,
     document: { ok: true, slots: slots.map(plain), locked, warnings },
     lines:
       slots.length === 0
@@ -109,7 +106,6 @@ async function addKey(
             style.green(`Key slot ${short(id)} added: ${secretInWords(kind)}, repository ${repository}`),
           ),
     chatter: true,
-    problems: [],
     warnings: [...warnings, ...lockedOut(locked)],
   };
 }
@@ -122,7 +118,6 @@ async function newRecoveryCode({ engine, settings, operation, style }: Context):
     operation,
   );
   return {
-    exit: EXIT.done,
     document: { ok: true, recoveryCode: code, slots: slots.map(plain), locked, warnings },
     lines: [
       'The recovery code of these backups:',
@@ -137,7 +132,6 @@ async function newRecoveryCode({ engine, settings, operation, style }: Context):
       'To use it, on any machine: b2-backup restore latest --to DIR asks for it.',
     ],
     chatter: false,
-    problems: [],
     warnings: [...warnings, ...lockedOut(locked)],
   };
 }
@@ -147,7 +141,7 @@ const REMOVING = [
   'Snapshots from now on will not carry this slot. Those made so far keep a copy of',
   'it, so whoever has this secret and can read the bucket, or has a copy of one of',
   'them, can go on opening all of these backups, new ones too. If the secret has',
-  'leaked, delete the B2 key that reads the bucket and start afresh under another',
+  'leaked, delete the B2 key that reads the bucket and start over under another',
   'prefix; see docs/keys.md.',
 ];
 
@@ -176,11 +170,9 @@ async function removeKey(
   }
   const { slot: removed, warnings } = await engine.removeKey(settings, wanted, options, operation);
   return {
-    exit: EXIT.done,
     document: { ok: true, slot: plain(removed), warnings },
     lines: [style.green(`Key slot ${short(removed.id)} removed`), ...(yes ? REMOVING : [])],
     chatter: true,
-    problems: [],
     warnings,
   };
 }
@@ -189,7 +181,7 @@ async function removeKey(
 async function askForPassphrase({ ask, say }: Context): Promise<string> {
   if (ask === undefined) {
     throw new BackupError(
-      '--passphrase asks for one, and nobody can be asked here: set B2_BACKUP_PASSPHRASE and leave the option away',
+      '--passphrase asks for one, and nobody can be asked here: set B2_BACKUP_PASSPHRASE and leave the option out',
       { code: 'B2_USAGE' },
     );
   }

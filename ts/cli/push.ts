@@ -23,7 +23,7 @@ export function pushCommand({ program, work }: Cli): void {
     .description(`Back up what has changed since the last snapshot.
 
 Each snapshot is complete: it restores on a blank machine, with nothing but the bucket and the key. Only changes travel. \
-When nothing changed, no snapshot is made. A push is safe while OpenClaw runs, and safe to interrupt: the next one goes on \
+When nothing changed, no snapshot is made. A push is safe while OpenClaw runs, and safe to interrupt: the next one continues \
 where it stopped. While another push works on the same state, this one waits for it, at most ten minutes.`)
     .option('--dry-run', 'only show what a push would back up')
     .option('--list', 'with --dry-run: name each file, and what is left out and why')

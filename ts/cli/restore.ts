@@ -30,7 +30,7 @@ export function restoreCommand({ program, work }: Cli): void {
     .description(`Roll the live state back to a snapshot; or, with --to, restore it, or parts of it, into an empty directory.
 
 A rollback shows what would change and asks. Then it makes a safety snapshot, fetches what differs, and changes all of it \
-or, whatever happens, nothing. What came after the snapshot stays, unless you say --exact. Credentials, this plugin, and \
+or nothing. What came after the snapshot stays, unless you say --exact. Credentials, this plugin, and \
 the address and login of the gateway stay as they are. If OpenClaw runs and has to stop for it, the rollback waits until you \
 restart it. A blank machine gets all that the other one had; secrets only if they were backed up.`)
     .argument('[snapshot]', SNAPSHOT)
@@ -54,7 +54,7 @@ restart it. A blank machine gets all that the other one had; secrets only if the
     .addOption(
       new Option('--resume', 'finish a rollback that waits or was cut off').conflicts([...ALL, 'discard']),
     )
-    .addOption(new Option('--discard', 'give up a rollback that waits').conflicts(ALL))
+    .addOption(new Option('--discard', 'discard a rollback that waits').conflicts(ALL))
     .addOption(UNAUTHENTICATED)
     .addHelpText(
       'after',

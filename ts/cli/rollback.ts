@@ -45,11 +45,9 @@ export async function resume({ engine, settings, style }: Context): Promise<Outc
   const report = await engine.recoverRollback(settings, false);
   if (report.outcome !== 'nothing') return done(report, style);
   return {
-    exit: EXIT.done,
     document: { ok: true, outcome: report.outcome },
     lines: ['No rollback waits to be finished.'],
     chatter: true,
-    problems: [],
     warnings: report.warnings,
   };
 }
@@ -58,12 +56,9 @@ export async function resume({ engine, settings, style }: Context): Promise<Outc
 export async function discard({ engine, settings }: Context): Promise<Outcome> {
   const discarded = await engine.discardRollback(settings);
   return {
-    exit: EXIT.done,
     document: { ok: true, discarded },
-    lines: [discarded ? 'The rollback that waited is given up; nothing was changed.' : 'No rollback waits.'],
+    lines: [discarded ? 'The waiting rollback was discarded; nothing was changed.' : 'No rollback waits.'],
     chatter: true,
-    problems: [],
-    warnings: [],
   };
 }
 
@@ -88,11 +83,9 @@ export async function rollBack(
   if (dryRun || changes === 0) {
     const { entries, warnings, ...rest } = plan;
     return {
-      exit: EXIT.done,
       document: { ok: true, dryRun: true, ...rest, entries: entries.map(plain), warnings },
       lines,
       chatter: false,
-      problems: [],
       warnings,
     };
   }
@@ -149,7 +142,7 @@ function describe(plan: RollbackPlan, style: Context['style']): string[] {
       ['to write', `${formatBytes(bytes)}, of which ${formatBytes(fetchBytes)} are fetched`],
       [
         'first',
-        'a safety snapshot of what is there; "b2-backup undo" brings it back, also if OpenClaw does not start',
+        'a safety snapshot of what is there; "b2-backup undo" brings it back, even if OpenClaw does not start',
       ],
       ['then', needsRestart ? 'OpenClaw has to restart' : undefined],
       ['plan', `${planNumber(plan.hash)}; --plan ${planNumber(plan.hash)} does exactly this, without asking`],

@@ -7,7 +7,7 @@ import { tellUpdate, updatesIn } from '../updates/history.js';
 import { lostInUpdate } from '../updates/tell.js';
 import { examples } from './command.js';
 import { originDocument, originLines } from './origins.js';
-import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
+import type { Cli, Context, Outcome } from './outcome.js';
 import { count, facts, formatBytes, formatCount, formatTime, printable, remarksOf, table } from './render.js';
 
 const COLUMNS = [
@@ -41,10 +41,9 @@ async function status({ engine, settings, origins, operation, style }: Context):
       : printable(lastSnapshot) + (lastSnapshotAt === undefined ? '' : `, ${formatTime(lastSnapshotAt)}`);
   const proven =
     report.provenSnapshot === undefined || report.provenAt === undefined
-      ? 'never; b2-backup drill restores the newest snapshot for a trial'
+      ? 'never; "b2-backup drill" does a trial restore'
       : `${formatTime(report.provenAt)}, by a trial restore of ${printable(report.provenSnapshot)}`;
   return {
-    exit: EXIT.done,
     document: {
       ok: true,
       ...report,

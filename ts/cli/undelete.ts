@@ -120,7 +120,7 @@ function describe({ snapshots, keySlots, objects, bytes }: UndeleteReport, style
 
 function row({ snapshot, gone, changedAt, objects, bytes, lostPacks }: Undeleted): string[] {
   const remarks = [
-    gone ? 'not to be seen now' : 'files in it cannot be read now',
+    gone ? 'not visible now' : 'files in it cannot be read now',
     ...(lostPacks === 0
       ? []
       : [`${count(lostPacks, 'pack')} deleted for good: comes back only when it is named`]),
@@ -137,7 +137,7 @@ function row({ snapshot, gone, changedAt, objects, bytes, lostPacks }: Undeleted
 function problems({ problems: found }: UndeleteReport, style: Style): string[] {
   if (found.length === 0) return [];
   return [
-    style.yellow(`${count(found.length, 'snapshot')} could not be looked into:`),
+    style.yellow(`${count(found.length, 'snapshot')} could not be read:`),
     ...found.map(({ path, code, message }) => `  ${printable(path)}: ${printable(message)} (${code})`),
   ];
 }

@@ -28,17 +28,17 @@ export async function unlocking(
 
 const NOTHING_OPENS = [
   'Nothing that is configured here opens these backups: not the application key,',
-  'and not B2_BACKUP_PASSPHRASE. With their recovery code they open; Enter goes on',
-  'without one.',
+  'and not B2_BACKUP_PASSPHRASE. Their recovery code opens them; press Enter to',
+  'continue without one.',
 ];
 
 /** The context with a recovery code. */
-export function withCode(context: Context, recoveryCode: string): Context {
+function withCode(context: Context, recoveryCode: string): Context {
   return { ...context, settings: { ...context.settings, recoveryCode } };
 }
 
 /** Asks until a code is typed as it was printed; undefined where nobody answers. @throws {BackupError} B2_RECOVERY_CODE */
-export async function askForCode(
+async function askForCode(
   { ask, say, engine }: Context,
   lines: readonly string[],
 ): Promise<string | undefined> {

@@ -177,7 +177,7 @@ export class Backup {
    */
   async cancelPush(): Promise<boolean> {
     const runs = this.#pusher.running !== undefined;
-    await this.#pusher.interrupt('this backup was stopped; the next one goes on with it');
+    await this.#pusher.interrupt('this backup was stopped; the next one continues it');
     return runs;
   }
 

@@ -1,4 +1,4 @@
-/** When what is stored is looked through, and when the newest snapshot is restored for a trial. */
+/** When what is stored is verified, and when there is a trial restore of the newest snapshot. */
 import type { PushReport, VerifyReport } from '../../index.js';
 import type { Trial } from '../boot/drill.js';
 import { BackupError } from '../errors.js';
@@ -51,7 +51,7 @@ interface DrillDeps extends ProverDeps<Trial> {
   tooLarge(bytes: number): void;
 }
 
-/** Makes the chore that restores the newest snapshot for a trial. */
+/** Makes the chore of the trial restore. */
 export function driller(deps: DrillDeps): Chore<Trial> {
   const { clock, last, since, ended, tooLarge } = deps;
   const isTime = (): boolean => {

@@ -66,7 +66,7 @@ export interface Record {
   readonly update?: UpdateRecord;
   /** How looking through what is stored went. */
   readonly verify?: ProofRecord;
-  /** How restoring for a trial went. */
+  /** How the last trial restore went. */
   readonly drill?: ProofRecord;
 }
 

@@ -154,7 +154,7 @@ export class Reporter {
   ended(reason: PushReason, outcome: PushReport | BackupError): void {
     if (!(outcome instanceof BackupError)) this.#succeeded(reason, outcome);
     else if (outcome.code === 'B2_CANCELLED')
-      this.#voice.logger.info(`${reason} push was cut short; the next one goes on with it`);
+      this.#voice.logger.info(`${reason} push was cut short; the next one continues it`);
     else this.#failed(reason, outcome);
   }
 
@@ -180,7 +180,7 @@ export class Reporter {
     this.#save({ ...this.#record, [which]: { ...rest, triedAt: this.#clock.now().toISOString() } });
   }
 
-  /** What is stored was looked through, or could not be. The user hears once of each object that is bad. */
+  /** What is stored was verified, or could not be. The user hears once of each object that is bad. */
   verified(outcome: VerifyReport | BackupError): void {
     const at = this.#clock.now();
     const { failure: before, found = [], ...rest } = this.#record.verify ?? {};
@@ -189,7 +189,7 @@ export class Reporter {
       const damage = found.length > 0 ? before : undefined;
       const verify = { ...rest, found, failure: unfinished(damage, outcome, at) };
       this.#save({ ...this.#record, verify });
-      logger.warn(`what is stored could not be looked through: ${outcome.message} (${outcome.code})`);
+      logger.warn(`what is stored could not be checked: ${outcome.message} (${outcome.code})`);
       return;
     }
     const verify = { ...rest, doneAt: at.toISOString() };
@@ -208,7 +208,7 @@ export class Reporter {
     if (bad.some((object) => !found.includes(object))) this.alarm(damage.message);
   }
 
-  /** The newest snapshot was restored for a trial, or could not be. The user hears once that it does not come back. */
+  /** A trial restore ended, or could not be made. The user hears once that it does not come back. */
   drilled(outcome: Trial | BackupError): void {
     const at = this.#clock.now();
     const { failure: _over, ...rest } = this.#record.drill ?? {};
@@ -242,7 +242,7 @@ export class Reporter {
     return told.includes('unproven') ? drill?.failure : undefined;
   }
 
-  /** A snapshot of so many bytes is not restored for a trial. */
+  /** There is no trial restore of a snapshot of so many bytes. */
   drillTooLarge(bytes: number): void {
     const skipped = tellTooLarge(bytes);
     const { failure: _over, ...rest } = this.#record.drill ?? {};
@@ -291,7 +291,7 @@ export class Reporter {
     const { skipped } = report;
     const lastSnapshot = report.snapshot ?? report.resumed;
     const now = this.#clock.now().toISOString();
-    // That backups can be made does not prove that they can be had back.
+    // That backups can be made does not prove that they can be restored.
     const stays = told.filter((incident) => incident === 'unproven');
     this.#save({
       ...rest,

@@ -69,9 +69,7 @@ export async function confirm({ backup, params, client }: Request): Promise<Conf
   if (planned === undefined) {
     throw new BackupError(
       'this plan was not shown here, or not lately; look at it again and confirm that one',
-      {
-        code: 'B2_PLAN_CHANGED',
-      },
+      { code: 'B2_PLAN_CHANGED' },
     );
   }
   try {

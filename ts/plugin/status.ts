@@ -25,11 +25,11 @@ export interface GatewayStatus {
   readonly lastPruneAt?: string;
   /** Why that failed. */
   readonly pruneProblem?: { readonly code: string; readonly message: string };
-  /** When what is stored was last looked through. */
+  /** When what is stored was last verified. */
   readonly lastVerifyAt?: string;
   /** What was found, or why nothing could be. */
   readonly verifyProblem?: { readonly code: string; readonly message: string };
-  /** When the gateway last restored a snapshot for a trial, and all of it came back. */
+  /** When a trial restore of the gateway last brought everything back. */
   readonly lastDrillAt?: string;
   /** When OpenClaw last started on a restored snapshot, and had all that is in it. */
   readonly booted?: Booted;

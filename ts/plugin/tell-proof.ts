@@ -7,7 +7,7 @@ import { count, formatBytes, lacks, printable } from '../text.js';
 /** So many of the things that are wrong are named. */
 const MOST = 3;
 
-/** Codes of trial restores which say that the newest snapshot cannot be had back. Others say that nobody knows. */
+/** Codes of trial restores which say that the newest snapshot cannot be restored. Others say that nobody knows. */
 const HOPELESS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'B2_WRONG_KEY',
   'B2_DAMAGED',
@@ -54,7 +54,7 @@ export function tellDrill({ snapshot, files, bytes, databases, remarks, boot, bo
   );
 }
 
-/** Why the newest snapshot cannot be had back, as far as that is known; nothing where it can, or nobody knows. */
+/** Why the newest snapshot cannot be restored, as far as that is known; nothing where it can, or nobody knows. */
 export function unproven(outcome: Trial | BackupError): BackupError | undefined {
   if (outcome instanceof BackupError) {
     if (!HOPELESS.has(outcome.code)) return undefined;
@@ -75,7 +75,7 @@ export function unproven(outcome: Trial | BackupError): BackupError | undefined 
   );
 }
 
-/** Why a snapshot of so many bytes is not restored for a trial. */
+/** Why there is no trial restore of a snapshot of so many bytes. */
 export function tellTooLarge(bytes: number): string {
   return `${formatBytes(bytes)} are too much for a trial restore that nobody asked for; "openclaw b2-backup drill" makes one`;
 }
@@ -100,7 +100,7 @@ function unbootable({ problems, snapshot, version }: BootReport): BackupError | 
   return error(
     `OpenClaw ${printable(version)} was started on a trial restore of ${printable(snapshot)}, and not all is as it should ` +
       `be: ${problems.slice(0, MOST).map(printable).join('; ')}. All files came back as they were saved, so the state ` +
-      'itself may be at fault: look whether OpenClaw shows it here. "openclaw b2-backup drill --boot" tries again.',
+      'itself may be at fault: check whether OpenClaw shows it here. "openclaw b2-backup drill --boot" tries again.',
     'B2_HOST_REFUSES',
   );
 }

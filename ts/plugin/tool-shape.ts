@@ -11,7 +11,7 @@ export const DESCRIPTION =
   'Backups of your own memory and state: list, compare, roll back, back up. ' +
   'Snapshots of sessions, memory, workspace, configuration and cron jobs of this OpenClaw, kept in the ' +
   "user's bucket. Use it when the user asks what was backed up, what changed since a day, wants a backup now, or wants " +
-  'a lost or spoilt file, or everything, back as it was. Rolling back: preview, show the plan to the user, and only when ' +
+  'a lost or ruined file, or everything, back as it was. Rolling back: preview, show the plan to the user, and only when ' +
   'the user agrees restore with that plan. An update of OpenClaw itself is undone by the user alone, in a shell: ' +
   '"b2-backup undo-update" brings the old version back with the state that it left.';
 

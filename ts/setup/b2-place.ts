@@ -91,9 +91,7 @@ async function takeKey(world: SetupWorld, options: SetupOptions, again: boolean)
   if (!session.may('listBuckets')) {
     throw new BackupError(
       `the key lacks listBuckets: make one with ${CAPABILITIES.join(', ')} (docs/bucket.md)`,
-      {
-        code: 'B2_CAPABILITY',
-      },
+      { code: 'B2_CAPABILITY' },
     );
   }
   prompts?.done('Backblaze takes the key.');

@@ -48,9 +48,7 @@ export function refused(
   if (status === 401) {
     return new BackupError(
       `B2 does not take the key any more (${printable(code)}): was it deleted just now?`,
-      {
-        code: 'B2_CREDENTIALS',
-      },
+      { code: 'B2_CREDENTIALS' },
     );
   }
   if (status === 408 || status === 429 || status >= 500) {

@@ -175,7 +175,7 @@ async function joins(
   return choice === 'beside';
 }
 
-/** Backs up, restores for trial, and makes a recovery code. */
+/** Backs up, makes a trial restore and a recovery code. */
 async function prove(
   { engine, operation, prompts, random }: SetupWorld,
   { recoveryCode, showCode }: SetupOptions,
@@ -192,7 +192,7 @@ async function prove(
       { code: (first?.code ?? 'B2_DAMAGED') as BackupError['code'] },
     );
   }
-  prompts?.done('Restored for trial: every file came back and was compared.');
+  prompts?.done('Trial restore: every file came back and was compared.');
   const warnings = [...push.warnings, ...drill.warnings];
   if (!recoveryCode) return { push, drill, recoveryCode: undefined, warnings };
   if (prompts === undefined && !showCode) {

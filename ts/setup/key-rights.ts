@@ -57,9 +57,7 @@ export function checkPrivate({ bucketName, bucketType }: Bucket): void {
     bucketType === 'allPublic' ? 'is public: everybody can download from it' : 'is no private bucket';
   throw new BackupError(
     `bucket ${printable(bucketName)} ${why}. Take another one, or make it private first`,
-    {
-      code: 'B2_BUCKET',
-    },
+    { code: 'B2_BUCKET' },
   );
 }
 

@@ -16,10 +16,10 @@ const SHELL = 'Whoever looks after this OpenClaw can see more with openclaw b2-b
 export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
   B2_CONFIG: {
     what: 'A setting is wrong or missing',
-    todo: `Put it right ${PLACE}, then restart the gateway.`,
+    todo: `Correct it ${PLACE}, then restart the gateway.`,
   },
   B2_LOCKED: { what: 'Another process is working on the same state', todo: WAIT },
-  B2_CANCELLED: { what: 'The backup was cut short', todo: 'The next one goes on with it by itself.' },
+  B2_CANCELLED: { what: 'The backup was cut short', todo: 'The next one continues it by itself.' },
   B2_NETWORK: {
     what: 'The bucket cannot be reached',
     todo: `Is this machine connected to the internet? It is tried again by itself. If it stays so, check endpoint and region ${PLACE}.`,
@@ -129,7 +129,7 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
   },
   B2_DISK_FULL: {
     what: 'A disk is full',
-    todo: 'Make room on the disk of this machine, or where the backups go. The next backup goes on where this one stopped.',
+    todo: 'Make room on the disk of this machine, or where the backups go. The next backup continues where this one stopped.',
   },
   B2_PERMISSION: {
     what: 'Something may not be read or written',
@@ -173,7 +173,7 @@ export const LACKS: Readonly<Record<string, Advice>> = {
   },
   B2_SKIPPED_ROOT: {
     what: 'A workspace is not backed up',
-    todo: 'Give the agent another workspace, or put right what the message says.',
+    todo: 'Give the agent another workspace, or correct what the message says.',
   },
   B2_SKIPPED_HOST_DATABASE: {
     what: 'A database of OpenClaw is not backed up',

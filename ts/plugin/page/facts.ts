@@ -30,7 +30,7 @@ export interface Facts {
   readonly periodMs?: number;
   /** Since when the plugin has been set up, ISO 8601. */
   readonly since?: string;
-  /** Whether the newest snapshot is restored for a trial by itself. */
+  /** Whether trial restores are made by themselves. */
   readonly drills: boolean;
   /** Whether what is written is encrypted. */
   readonly encrypt: boolean;

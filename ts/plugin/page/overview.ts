@@ -92,7 +92,7 @@ export function verdict({ standing, title, text, todo, problem }: Verdict): Html
 <svg viewBox="0 0 24 24" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"><circle cx="12" cy="12" r="10.5"/><path d="${SIGNS[standing]}"/></svg>
 <div>${LABELS[standing] !== undefined && html`<p class="label">${LABELS[standing]}</p>`}<h1>${title}</h1><p>${text}</p>
 ${todo !== undefined && html`<p class="todo">${todo}</p>`}
-${problem !== undefined && html`<details class="keep"><summary>What exactly was said</summary><p>${problem.message} <small>(${problem.code})</small></p></details>`}
+${problem !== undefined && html`<details class="keep"><summary>The exact message</summary><p>${problem.message} <small>(${problem.code})</small></p></details>`}
 </div></div>`;
 }
 

@@ -80,7 +80,7 @@ export function provenAt({ gateway, bucket }: Facts): string | undefined {
 }
 
 /** The snapshots of this machine that it made for itself, newest first. */
-export function ownSnapshots({ bucket }: Facts): readonly SnapshotInfo[] {
+function ownSnapshots({ bucket }: Facts): readonly SnapshotInfo[] {
   const all = bucket?.list.snapshots ?? [];
   return all.filter((one) => one.thisMachine && isOurs(one)).toSorted((a, b) => byTime(b, a));
 }
@@ -113,7 +113,7 @@ function harmed(facts: Facts, words: Words): Verdict | undefined {
     return { ...advised(standing), standing: 'attention', text: tellChecked(gateway.update) };
   if (code !== 'B2_INCOMPLETE') {
     const title =
-      code === 'B2_WRONG_KEY' ? ADVICE.B2_WRONG_KEY.what : 'Not everything that was stored can be had back';
+      code === 'B2_WRONG_KEY' ? ADVICE.B2_WRONG_KEY.what : 'Not everything that was stored can be restored';
     return { ...advised({ code, message }), title, standing: 'broken', text };
   }
   const worst = gateway.remarks?.find(({ failure }) => failure);
@@ -156,7 +156,7 @@ function overdue(facts: Facts, words: Words): Verdict | undefined {
     text: `${lastSentence(facts, words)}${now}`,
     todo:
       running !== undefined || (nextAt !== undefined && Date.parse(nextAt) <= facts.now.getTime())
-        ? 'What was missed is made up by itself within some minutes. Look again then.'
+        ? 'The backup that was missed is made within some minutes. Look again then.'
         : NOW,
   };
 }
@@ -203,7 +203,7 @@ function gone(facts: Facts): Verdict | undefined {
   return {
     ...advised({ code, message }),
     standing: 'broken',
-    text: 'The newest snapshot cannot be had back.',
+    text: 'The newest snapshot cannot be restored.',
   };
 }
 
@@ -257,7 +257,7 @@ function lacking(facts: Facts, words: Words): Verdict | undefined {
     standing: 'attention',
     title: 'Your backups lack something',
     text: `${lastSentence(facts, words)} It lacks ${missing}.`,
-    todo: 'If you need it, put right what keeps it out. The next backup tries again.',
+    todo: 'If you need it, correct what keeps it out. The next backup tries again.',
     ...(first === undefined ? {} : { problem: { code: first.code, message: first.message } }),
   };
 }
@@ -269,7 +269,7 @@ function unproven(facts: Facts, words: Words): Verdict | undefined {
   if (at !== undefined && !isOld && drillProblem === undefined) return undefined;
   const title =
     at === undefined
-      ? 'Backups are made, but none has been restored for a trial yet'
+      ? 'Backups are made, but no trial restore has proven one yet'
       : 'Backups are made, but the last trial restore is old';
   return {
     standing: 'made',
