@@ -259,6 +259,14 @@ pub enum Error {
         /// The system's error.
         source: std::io::Error,
     },
+    /// A rollback failed, and all is back, but not exactly as it was. The code is that of the error.
+    #[error("{error}. Everything is back, but not exactly as before: {refused}")]
+    NotAsBefore {
+        /// Why it failed.
+        error: Box<Self>,
+        /// What could not be put back beside content, and where.
+        refused: String,
+    },
     /// A defect of this program.
     #[error("internal error: {message}; please report it")]
     Internal {
@@ -358,6 +366,7 @@ impl Error {
             Self::DiskFull { .. } => "B2_DISK_FULL",
             Self::Permission { .. } => "B2_PERMISSION",
             Self::Io { .. } => "B2_IO",
+            Self::NotAsBefore { error, .. } => error.code(),
             Self::Internal { .. } => "B2_INTERNAL",
         }
     }

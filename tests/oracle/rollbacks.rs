@@ -92,7 +92,10 @@ struct Done {
 
 impl Done {
     fn new(plan: RollbackPlan, report: RollbackReport, planned: &Moment, before: Moment) -> Self {
-        let steps = plan.entries.iter().filter(|entry| entry.action != Action::Keep);
+        // Where permission bits alone change, what was written stays.
+        let steps = plan.entries.iter().filter(|entry| {
+            entry.action != Action::Keep && entry.reason.as_deref() != Some("permissions only")
+        });
         let steps: BTreeSet<&str> = steps.map(|entry| entry.path.as_str()).collect();
         let (mut aside, mut removed) = (BTreeSet::new(), BTreeSet::new());
         for (name, now) in before.places() {
@@ -193,7 +196,10 @@ impl Expected<'_> {
     ) -> Option<String> {
         let shown = judge::shown(name, path);
         let same = |what: &str, picture: &Picture| {
-            let other = picture.difference(now, path).or_else(|| {
+            // One name of a file was to get other permission bits, and so has the other.
+            let shared = before.tree.get(path).is_some_and(|item| item.shared);
+            let other = picture.difference(now, path).filter(|it| !shared || !it.contains("mode"));
+            let other = other.or_else(|| {
                 let time = picture.time(now, path).filter(|_| !is_configuration(name, path));
                 // What was only touched stays.
                 time.filter(|_| {
@@ -210,7 +216,8 @@ impl Expected<'_> {
             return same("it was said to go", &Picture::default()).filter(|_| !left);
         }
         if self.done.aside.contains(&(name.map(Path::to_owned), path.to_vec())) {
-            return same("it was written later, and no step is about it", before);
+            return same("it was written later, and no step is about it", before)
+                .filter(|it| !it.contains("mode"));
         }
         let Some(then) = then else { return same("of a place that is not rolled back", before) };
         if then.tree.contains_key(path) && !self.told(&self.kept.said, then, name, path) {

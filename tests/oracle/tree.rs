@@ -32,6 +32,8 @@ pub(crate) enum Kind {
 pub(crate) struct Item {
     pub(crate) mode: u32,
     pub(crate) mtime: (i64, i64),
+    /// Whether the same file has other names.
+    pub(crate) shared: bool,
     pub(crate) kind: Kind,
 }
 
@@ -94,7 +96,8 @@ fn item(path: &Path) -> Item {
         Kind::File { bytes, sha256, taken: meta.blocks() * 512 }
     };
     let mode = if matches!(kind, Kind::Link(_)) { 0 } else { meta.permissions().mode() & 0o777 };
-    Item { mode, mtime: (meta.mtime(), meta.mtime_nsec()), kind }
+    let shared = kind != Kind::Directory && meta.nlink() > 1;
+    Item { mode, mtime: (meta.mtime(), meta.mtime_nsec()), shared, kind }
 }
 
 fn hash(path: &Path) -> (u64, [u8; 32]) {

@@ -309,6 +309,35 @@ async fn what_is_refused_on_the_way_back_is_named() {
     assert_eq!(failed, [("B2_REFUSED", path.display().to_string())], "{report:?}");
 }
 
+/// Where a step fails, and something is refused on the way back from it, the error names it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_after_an_error_is_named() {
+    #[derive(Debug)]
+    struct Failing(Refuses, PathBuf);
+    impl Steps for Failing {
+        fn step(&self, name: &'static str) -> std::io::Result<()> {
+            if name == "keep rows" && is_staged(&self.1) {
+                return Err(std::io::Error::from_raw_os_error(EIO));
+            }
+            self.0.step(name)
+        }
+    }
+    let mut place = Place::new();
+    first_day(&place.live);
+    databases(&place.live);
+    let script = place.live.join("workspace/run.sh");
+    write(&place.live, "workspace/run.sh", "then");
+    let snapshot = place.push().await;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
+    run(&shared(&place.live), "DELETE FROM cron_jobs");
+    place.machine.steps = Arc::new(Failing(Refuses(&["set mode of"]), place.live.clone()));
+    let error = place.roll_back(&to(&snapshot)).await.unwrap_err();
+    assert_eq!(error.code(), "B2_IO", "{error}");
+    let path = place.live.canonicalize().unwrap().join("workspace/run.sh");
+    let told = error.to_string();
+    assert!(told.contains("not exactly") && told.contains(path.to_str().unwrap()), "{told}");
+}
+
 /// Nothing that a snapshot says gives anybody the rights of another user; and what we make is its owner's alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_rights_than_read_write_and_execute() {

@@ -251,7 +251,8 @@ pub(in crate::ops) fn carry_out(
     drop(apply);
     let _everything_is_back_all_the_same = folder.clear_staged();
     match problem {
-        Some(error) => Err(error),
+        Some(error) if failed.is_empty() => Err(error),
+        Some(error) => Err(not_as_before(error, &failed)),
         None => Ok(RecoverReport {
             failed,
             late,
@@ -259,6 +260,12 @@ pub(in crate::ops) fn carry_out(
             ..RecoverReport::of(Outcome::RolledBack, folder, journal)
         }),
     }
+}
+
+fn not_as_before(error: Error, failed: &[FileProblem]) -> Error {
+    let refused: Vec<String> =
+        failed.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
+    Error::NotAsBefore { error: Box::new(error), refused: refused.join("; ") }
 }
 
 fn stuck(folder: &RollbackFolder, problem: Option<&Error>, error: &Error) -> Error {
