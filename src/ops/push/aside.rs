@@ -227,11 +227,11 @@ impl Scan {
     }
 }
 
-/// What could not be read when the newest snapshot was made, but for what is read now.
+/// What could not be read when the newest snapshot was made, but for what is read now. What a link leads to is not.
 fn of_then(manifest: &Manifest, roots: &[Root], items: &[AsideItem]) -> Vec<FileProblem> {
     let read: HashSet<String> = items
         .iter()
-        .filter(|item| item.counts)
+        .filter(|item| item.counts && !item.source.is_symlink())
         .filter_map(|item| {
             let at = roots.iter().position(|root| root.path == item.root.path)?;
             Some(shown_here(roots, u16::try_from(at).ok()?, &item.path))
