@@ -48,6 +48,20 @@ impl Weakness {
     }
 }
 
+/// A key of so many characters and more, without white space, was drawn by a machine: those of B2 have 31, others more.
+const DRAWN_CHARACTERS: usize = 30;
+/// If it takes as many tries, too, as a power of ten. That is as far as the estimate goes, and at a million tries a
+/// second more than three hundred thousand years.
+const DRAWN_TRIES: f64 = 19.0;
+
+/// Whether nobody finds a key by trying, however little a try costs.
+#[must_use]
+pub fn is_drawn(key: &str) -> bool {
+    key.len() >= DRAWN_CHARACTERS
+        && key.bytes().all(|byte| byte.is_ascii_graphic())
+        && zxcvbn::zxcvbn(key, &[]).guesses_log10() >= DRAWN_TRIES
+}
+
 impl std::fmt::Display for Weakness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { tries } = self;
@@ -93,6 +107,26 @@ mod tests {
             "K005Nb1vQ0xDzYw3mJk8RtUeLsHc7aPg",
         ] {
             assert_eq!(weak(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_machine_drew_is_told_from_what_somebody_thought_of() {
+        for key in ["K005Nb1vQ0xDzYw3mJk8RtUeLsHc7aPg", "wJalrXUtnFEMIxK7MDENGxbPxRfiCYzzzKEYqq9d"]
+        {
+            assert!(is_drawn(key), "{key}");
+        }
+        for key in [
+            "",
+            "minioadmin",
+            "secretsecretsecretsecret",
+            "correct horse battery staple with some more words",
+            "9rT4xLq8VbZ2Km",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "12345678901234567890123456789012345678901234567890",
+            "password1password1password1password1",
+        ] {
+            assert!(!is_drawn(key), "{key}");
         }
     }
 

@@ -14,14 +14,16 @@ pub struct ScryptCost {
 }
 
 impl ScryptCost {
-    /// What new slots are written with: 128 MiB and about a third of a second, once per machine.
-    pub const WRITE: Self = Self { log_n: 17, r: 8, p: 1 };
+    /// For what somebody thought of: 128 MiB and about a third of a second, once per machine.
+    pub const THOUGHT_OF: Self = Self { log_n: 17, r: 8, p: 1 };
+    /// For what a machine drew: nobody finds that by trying, however cheap a try is. The least that is read.
+    pub const DRAWN: Self = Self { log_n: 14, r: 8, p: 1 };
 
-    /// How much work it is, in slots as new ones are written, rounded up; `None` where [`Self::is_bounded`] says no.
+    /// How much work it is, in slots of a passphrase, rounded up; `None` where [`Self::is_bounded`] says no.
     #[must_use]
     pub fn work(self) -> Option<u64> {
         let blocks = |cost: Self| (u64::from(cost.r) * u64::from(cost.p)) << cost.log_n;
-        self.is_bounded().then(|| blocks(self).div_ceil(blocks(Self::WRITE)))
+        self.is_bounded().then(|| blocks(self).div_ceil(blocks(Self::THOUGHT_OF)))
     }
 
     /// Whether a cost read from a bucket may be used: at most 512 MiB of memory and 16 times our own work,
@@ -70,7 +72,7 @@ mod tests {
                 "{log_n} {r} {p}"
             );
         }
-        assert!(ScryptCost::WRITE.is_bounded());
+        assert!(ScryptCost::THOUGHT_OF.is_bounded() && ScryptCost::DRAWN.is_bounded());
         // 64 GiB: N = 2^26, r = 8.
         assert!(stretch(b"x", &[0; 32], ScryptCost { log_n: 26, r: 8, p: 1 }).is_none());
     }

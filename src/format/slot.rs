@@ -5,6 +5,7 @@ use minicbor::{Decode, Encode};
 use super::header::UNBOUND_VERSION;
 use super::{Header, Malformed, ObjectKind, RepositoryId, cbor};
 use crate::crypto::{Cipher, Domain, MasterKey, ScryptCost, derive_object, stretch};
+use crate::secret::is_drawn;
 
 /// Which secret opens a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -77,8 +78,8 @@ pub const MAX_SLOT_BYTES: usize = 4096;
 const MAX_PREFIX_BYTES: usize = 100;
 
 impl KeySlot {
-    /// Seals the master key under `secret`, for the prefix that it will lie below. Takes a third of a second and
-    /// 128 MiB: run it on the CPU pool.
+    /// Seals the master key under `secret`, for the prefix that it will lie below. With a secret
+    /// that somebody thought of it takes a third of a second and 128 MiB: run it on the CPU pool.
     #[must_use]
     pub fn seal(
         master: &MasterKey,
@@ -88,7 +89,7 @@ impl KeySlot {
         salt: [u8; 32],
         created: i64,
     ) -> Option<Self> {
-        let cost = ScryptCost::WRITE;
+        let cost = cost_for(kind, secret);
         let (cipher, commitment) = slot_cipher(secret, &salt, cost, repository)?;
         let header = Header::new(ObjectKind::Slot, true, repository, salt, commitment);
         let mut sealed = master.expose().to_vec();
@@ -113,7 +114,7 @@ impl KeySlot {
         Some(MasterKey::new(bytes))
     }
 
-    /// How much work opening it is, in slots as new ones are written; `None` where its cost is out of bounds.
+    /// How much work opening it is, in slots of a passphrase; `None` where its cost is out of bounds.
     #[must_use]
     pub fn work(&self) -> Option<u64> {
         self.cost().work()
@@ -179,6 +180,16 @@ impl KeySlot {
         }
         Ok(Self { header, wire })
     }
+}
+
+/// A passphrase costs what guessing is to cost, however good it looks: somebody may have thought of it.
+fn cost_for(kind: SecretKind, secret: &str) -> ScryptCost {
+    let drawn = match kind {
+        SecretKind::Recovery => true,
+        SecretKind::ApplicationKey => is_drawn(secret),
+        SecretKind::Passphrase => false,
+    };
+    if drawn { ScryptCost::DRAWN } else { ScryptCost::THOUGHT_OF }
 }
 
 /// What the seal is bound to: the header and, where there is one, the prefix.

@@ -179,6 +179,27 @@ fn slots_open_with_their_secret_only() {
 }
 
 #[test]
+fn only_what_a_machine_drew_costs_little() {
+    let master = MasterKey::new([5; 32]);
+    let of = (RepositoryId([1; 16]), "p");
+    let drawn = "K005Nb1vQ0xDzYw3mJk8RtUeLsHc7aPg";
+    for (kind, secret, log_n) in [
+        (SecretKind::ApplicationKey, drawn, 14),
+        (SecretKind::ApplicationKey, "minioadmin", 17),
+        (SecretKind::Recovery, "01230456", 14),
+        // However random it looks: people take phrases from somewhere.
+        (SecretKind::Passphrase, drawn, 17),
+    ] {
+        let slot = KeySlot::seal(&master, of, secret, kind, [7; 32], 0).unwrap();
+        // Where the cost is: see above.
+        assert_eq!(slot.encode()[HEADER_BYTES + 4], log_n, "{kind:?}");
+        let again = KeySlot::decode(&slot.encode()).unwrap();
+        assert_eq!(again.open(secret).unwrap().expose(), master.expose());
+        assert_eq!(again.work(), Some(1));
+    }
+}
+
+#[test]
 fn a_header_of_a_newer_writer_keeps_its_bytes() {
     // Seals are bound to these bytes: losing the writer's version would make every pack of it "changed".
     let mut bytes = header(ObjectKind::Pack).encode();

@@ -19,7 +19,7 @@ use crate::store::{ObjectKey, ObjectStore};
 
 /// At most so many slots are tried for one manifest or one listing: each costs a third of a second.
 pub const MAX_TRIES: usize = 16;
-/// At most so much work is done in all, in slots as new ones are written: a bucket full of hostile slots costs a
+/// At most so much work is done in all, in slots of a passphrase: a bucket full of hostile slots costs a
 /// minute and a half of one processor.
 const MAX_WORK: u64 = 256;
 /// At most so many objects below `keys/` are looked at.
