@@ -206,6 +206,7 @@ fn s3_at(address: SocketAddr, secret: &str) -> S3Store {
         application_key: Secret::new(secret.into()),
         upload_limit: None,
         retry: RetryPolicy::short(),
+        content_md5: false,
     };
     S3Store::new(config, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap()
 }

@@ -21,8 +21,8 @@ fn key() -> ObjectKey {
     ObjectKey::new("packs/x").unwrap()
 }
 
-fn store_with(server: &Scripted, clock: Arc<dyn Clock>, retry: RetryPolicy) -> S3Store {
-    let config = S3Config {
+fn config(server: &Scripted, retry: RetryPolicy) -> S3Config {
+    S3Config {
         endpoint: server.url(),
         region: "us-west-004".into(),
         bucket: "bkt".into(),
@@ -31,8 +31,12 @@ fn store_with(server: &Scripted, clock: Arc<dyn Clock>, retry: RetryPolicy) -> S
         application_key: Secret::new("geheim".into()),
         upload_limit: None,
         retry,
-    };
-    S3Store::new(config, clock, Arc::new(Zeros)).unwrap()
+        content_md5: true,
+    }
+}
+
+fn store_with(server: &Scripted, clock: Arc<dyn Clock>, retry: RetryPolicy) -> S3Store {
+    S3Store::new(config(server, retry), clock, Arc::new(Zeros)).unwrap()
 }
 
 fn store(server: &Scripted) -> S3Store {
@@ -151,6 +155,29 @@ async fn what_stays_wrong_is_not_retried() {
         assert_eq!(server.requests().len(), 1);
         assert!(!error.to_string().contains("geheim"));
     }
+}
+
+#[tokio::test]
+async fn another_server_gets_an_md5_once_it_asks() {
+    let asks = || {
+        Canned::error(
+            400,
+            "InvalidRequest",
+            "Content-MD5 OR x-amz-checksum- HTTP header is required",
+        )
+    };
+    let server =
+        Scripted::start([asks(), Canned::new(200, ""), Canned::new(200, ""), asks(), asks()]).await;
+    let config = S3Config { content_md5: false, ..config(&server, RetryPolicy::default()) };
+    let store = S3Store::new(config, TestClock::ahead(0), Arc::new(Zeros)).unwrap();
+    store.put(&key(), Bytes::from_static(b"hello")).await.unwrap();
+    store.put(&key(), Bytes::from_static(b"hello")).await.unwrap();
+    let error = store.put(&key(), Bytes::from_static(b"hello")).await.unwrap_err();
+    assert_eq!(error.code(), "B2_STORE", "a server that is never content is not asked for ever");
+    let sent: Vec<String> =
+        server.requests().iter().map(|request| request.header("content-md5").to_owned()).collect();
+    let md5 = "XUFAKrxLKna5cZ2REBfFkg==";
+    assert_eq!(sent, ["", md5, md5, md5, md5]);
 }
 
 #[tokio::test]

@@ -96,6 +96,7 @@ pub fn opening(config: &StoreConfig) -> Result<Opening> {
         application_key: application_key.clone(),
         upload_limit: config.upload_limit,
         retry: config.retry.unwrap_or_default(),
+        content_md5: false,
     };
     Ok(match place(config)? {
         Place::Other { endpoint, region } => Opening::Server(s3(endpoint, region)),
@@ -109,7 +110,8 @@ pub fn opening(config: &StoreConfig) -> Result<Opening> {
                 region,
                 trusted_hosts: config.trusted_hosts.clone(),
             };
-            Opening::B2(request, s3(String::new(), String::new()))
+            let s3 = S3Config { content_md5: true, ..s3(String::new(), String::new()) };
+            Opening::B2(request, s3)
         }
     })
 }

@@ -64,6 +64,7 @@ fn store(server: &Scripted, clock: Arc<dyn b2_backup::ambient::Clock>) -> S3Stor
         application_key: Secret::new("geheim".into()),
         upload_limit: None,
         retry: RetryPolicy::short(),
+        content_md5: true,
     };
     S3Store::new(config, clock, Arc::new(Zeros)).unwrap()
 }

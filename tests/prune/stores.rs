@@ -60,6 +60,7 @@ async fn an_s3_server_that_checks_signatures() {
         application_key: Secret::new("geheim".into()),
         upload_limit: None,
         retry: RetryPolicy::short(),
+        content_md5: false,
     };
     let store = S3Store::new(config, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
     lives(Arc::new(store), Calendar::start()).await;

@@ -1,7 +1,7 @@
 //! A bucket behind the S3 API: Backblaze B2 and servers that speak alike.
 //!
 //! What goes over the line is the smallest common ground (Backblaze: "S3-Compatible API"): path-style URLs, a real SHA-256
-//! and Content-MD5 with each PUT, no checksum headers, no conditions, no multipart, no redirects. Every
+//! with each PUT, Content-MD5 where B2 or another server wants it, no checksum headers, no conditions, no multipart, no redirects. Every
 //! attempt is signed anew, with the server's time when this machine's clock is wrong.
 
 mod body;
@@ -58,6 +58,8 @@ pub struct S3Config {
     pub upload_limit: Option<u64>,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// Whether uploads have a `Content-MD5` from the first on, as B2 wants it. A server that asks for it gets it anyway.
+    pub content_md5: bool,
 }
 
 /// A bucket behind the S3 API.
@@ -80,6 +82,8 @@ pub struct S3Store {
     server_offset_ms: AtomicI64,
     /// What signatures add to the local time; 0 unless the local clock is far off.
     signing_offset_ms: AtomicI64,
+    /// Whether the server wants `Content-MD5`.
+    content_md5: AtomicBool,
 }
 
 /// One request, to be sent as often as needed.
@@ -125,6 +129,7 @@ impl S3Store {
             counters: Arc::default(),
             server_offset_ms: AtomicI64::new(0),
             signing_offset_ms: AtomicI64::new(0),
+            content_md5: AtomicBool::new(config.content_md5),
         })
     }
 
@@ -227,6 +232,9 @@ impl S3Store {
             let message =
                 format!("the server's differs by {} s and refuses the signature", offset.as_secs());
             failure.error = Error::Clock { message };
+        } else if refusal::asks_for_md5(&answer) {
+            self.content_md5.store(true, Ordering::Relaxed);
+            failure.again = Again::Once("md5");
         } else if corrected && answer.status == 403 {
             // Some servers call a wrong time a wrong signature.
             failure.again = Again::Once("clock");
@@ -265,7 +273,9 @@ impl S3Store {
         }
         if let Some(payload) = request.payload {
             headers.push((CONTENT_TYPE, "application/octet-stream".to_owned()));
-            headers.push((CONTENT_MD5, payload.md5.clone()));
+            if self.content_md5.load(Ordering::Relaxed) {
+                headers.push((CONTENT_MD5, payload.md5().to_owned()));
+            }
         }
         let signable = sign::Signable {
             method: request.method.as_str(),
@@ -354,6 +364,7 @@ mod tests {
             application_key: Secret::new("geheimer-schluessel".into()),
             upload_limit: Some(5),
             retry: RetryPolicy::short(),
+            content_md5: false,
         };
         assert!(!format!("{config:?}").contains("geheim"));
         let store = S3Store::new(config, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();

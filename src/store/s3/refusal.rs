@@ -132,6 +132,15 @@ pub(super) fn refusal(question: &Question<'_>, answer: &Answer) -> Failure {
     Failure { error, again, status, code: body.code }
 }
 
+/// Whether a server wants `Content-MD5`, as for buckets whose objects are locked.
+pub(super) fn asks_for_md5(answer: &Answer) -> bool {
+    let body = list::error(&answer.body);
+    answer.status == 400
+        && (body.code == "MissingContentMD5"
+            || (body.code == "InvalidRequest"
+                && body.message.to_ascii_lowercase().contains("content-md5")))
+}
+
 fn network(question: &Question<'_>, said: &str) -> Error {
     let message = format!("{} {}: {said}", question.operation, question.object);
     Error::Network { target: question.endpoint.to_owned(), message }

@@ -186,7 +186,7 @@ impl ObjectStore for S3Store {
     }
 
     async fn put(&self, key: &ObjectKey, body: Bytes) -> Result<()> {
-        let payload = Payload::new(body).await?;
+        let payload = Payload::new(body, self.content_md5.load(Ordering::Relaxed)).await?;
         let mut request = self.object("PUT", Method::PUT, key, None);
         request.payload = Some(&payload);
         self.send(&request).await?;
