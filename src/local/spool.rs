@@ -106,6 +106,12 @@ impl Spool {
         self.disk().write_atomic(&self.path(&pack.reference, "pack"), &[&pack.bytes], false)
     }
 
+    /// The file of a pack that is not uploaded yet. Nobody changes it; it goes once the pack was sent.
+    #[must_use]
+    pub fn file(&self, pack: &PackRef) -> PathBuf {
+        self.path(pack, "pack")
+    }
+
     /// The bytes of a pack that is not uploaded yet.
     ///
     /// # Errors

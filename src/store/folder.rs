@@ -1,7 +1,7 @@
 //! A folder as a store: `file:///path`, a USB disk, a network share.
 //!
-//! An object is a file. It is written under a temporary name, synced, renamed and its directory synced, so
-//! that a crash leaves the whole object or none. Every path is opened relative to the folder's handle
+//! An object is a file. It gets a temporary name, is synced, renamed and its directory synced, so that a crash leaves
+//! the whole object or none. Every path is opened relative to the folder's handle
 //! (cap-std), so that no symbolic link leads out of it. The folder itself is made by the first write: whoever looks
 //! at it before sees that it is not there, as where its disk is not mounted. Only its owner may enter what is made here
 //! (0700, 0600): who may read the folder tries passphrases, who may write to it deletes.
@@ -20,7 +20,7 @@ use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
 
-use place::{ignore_existing, refuse_orphan, remove_stale, rename_new};
+use place::{ignore_existing, link, refuse_orphan, remove_stale, rename_new};
 
 use super::{Listing, ObjectInfo, ObjectKey, ObjectStore, ObjectVersion, Traffic};
 use crate::ambient::{Entropy, private_dirs, random};
@@ -136,10 +136,29 @@ impl Inner {
         Ok(true)
     }
 
-    fn write_temp(&self, temp: &Path, body: &[u8]) -> std::io::Result<()> {
-        // Made by the first write and not when opening: a folder may be given for reading only.
+    /// Takes a file of this machine as the object: by a second name, which the first one does not outlive for long.
+    fn take(&self, key: &ObjectKey, file: &Path, bytes: u64) -> std::io::Result<()> {
+        let name = random::<16>(&*self.entropy).map_err(std::io::Error::other)?;
+        let temp = Path::new(TEMP_DIR).join(hex::encode(name));
+        let root = self.made_temp_dir()?;
+        let taken = link(file, bytes, root, &temp)
+            .and_then(|()| self.publish(&temp, &self.relative(key.as_str()), true));
+        // A rename onto another name of the same file leaves both.
+        drop(root.remove_file(&temp));
+        taken?;
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Made by the first write and not when opening: a folder may be given for reading only.
+    fn made_temp_dir(&self) -> std::io::Result<&Dir> {
         self.made_root()?;
         ignore_existing(self.create_dir(Path::new(TEMP_DIR)))?;
+        self.root()
+    }
+
+    fn write_temp(&self, temp: &Path, body: &[u8]) -> std::io::Result<()> {
+        self.made_temp_dir()?;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -347,6 +366,16 @@ impl ObjectStore for FolderStore {
     async fn put(&self, key: &ObjectKey, body: Bytes) -> Result<()> {
         let key = key.clone();
         self.run(move |inner| inner.put(&key, &body, true).map(drop)).await
+    }
+
+    async fn put_file(&self, key: &ObjectKey, file: &Path, bytes: u64) -> Result<()> {
+        let (key, file) = (key.clone(), file.to_owned());
+        self.run(move |inner| match inner.take(&key, &file, bytes) {
+            Ok(()) => Ok(()),
+            // On another file system, or one where a file has one name: what is really wrong shows in writing.
+            Err(_) => inner.put(&key, &super::read_file(&key, &file, bytes)?, true).map(drop),
+        })
+        .await
     }
 
     async fn put_new(&self, key: &ObjectKey, body: Bytes) -> Result<bool> {

@@ -33,7 +33,7 @@ pub(super) async fn upload_stream(
         .map(|pack| {
             let (store, spool, room) = (Arc::clone(&store), spool.clone(), Arc::clone(&room));
             async move {
-                send(&*store, &spool, machine, pack, false).await?;
+                send(&*store, &spool, machine, pack).await?;
                 room.give(pack.bytes);
                 Ok(())
             }
@@ -54,15 +54,10 @@ async fn send(
     spool: &Spool,
     machine: MachineId,
     pack: PackRef,
-    check_size: bool,
 ) -> Result<()> {
     let key = ObjectKey::new(pack.name.object(machine))?;
-    let (reading, marking) = (spool.clone(), spool.clone());
-    let bytes = Session::blocking(move || reading.read(&pack)).await?;
-    if check_size && bytes.len() as u64 != pack.bytes {
-        return Err(Error::damaged(key.as_str(), "its file in the spool is cut off"));
-    }
-    store.put(&key, Bytes::from(bytes)).await?;
+    let marking = spool.clone();
+    store.put_file(&key, &spool.file(&pack), pack.bytes).await?;
     Session::blocking(move || marking.mark_sent(&pack)).await
 }
 
@@ -114,7 +109,7 @@ pub(super) async fn upload_waiting(
     let before = session.store.traffic().sent_bytes;
     let waiting = packs.into_iter().filter(|(_, sent)| !sent);
     let mut sending = futures_util::stream::iter(waiting)
-        .map(|(pack, _)| send(&*session.store, &writer.spool, writer.machine, pack, true))
+        .map(|(pack, _)| send(&*session.store, &writer.spool, writer.machine, pack))
         .buffer_unordered(PARALLEL);
     while let Some(sent) = sending.next().await {
         sent?;

@@ -5,7 +5,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-use cap_std::fs::Dir;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
 
 use super::TEMP_DIR;
 use crate::error::{Error, Result};
@@ -47,6 +48,19 @@ pub(super) fn remove_stale(root: &Dir) {
             drop(temp.remove_file(entry.file_name()));
         }
     }
+}
+
+/// Makes `temp` a second name of a finished file, and its content durable.
+pub(super) fn link(file: &Path, bytes: u64, root: &Dir, temp: &Path) -> std::io::Result<()> {
+    let (Some(dir), Some(name)) = (file.parent(), file.file_name()) else {
+        return Err(ErrorKind::InvalidInput.into());
+    };
+    Dir::open_ambient_dir(dir, ambient_authority())?.hard_link(name, root, temp)?;
+    let linked = root.open_with(temp, OpenOptions::new().write(true))?;
+    if linked.metadata()?.len() != bytes {
+        return Err(ErrorKind::InvalidData.into());
+    }
+    linked.sync_all()
 }
 
 /// Renames, unless there is something at `target`.

@@ -34,6 +34,43 @@ async fn leaves_no_temporary_file_and_lists_none() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn takes_a_finished_file_without_a_second_copy() {
+    use std::os::unix::fs::MetadataExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await.unwrap();
+    let (file, object) = (dir.path().join("spooled"), dir.path().join("p/q/packs/a"));
+    std::fs::write(&file, "content").unwrap();
+    for _ in 0..2 {
+        // Again as after a kill, when the first time was not noted.
+        store.put_file(&key("packs/a"), &file, 7).await.unwrap();
+        assert_eq!(file.metadata().unwrap().ino(), object.metadata().unwrap().ino());
+        assert_eq!(std::fs::read_dir(dir.path().join(TEMP_DIR)).unwrap().count(), 0);
+    }
+    assert_eq!(store.traffic().sent_bytes, 14);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(store.get(&key("packs/a"), 9).await.unwrap(), "content");
+    // One that was cut off is no object, and leaves none.
+    std::fs::write(&file, "cont").unwrap();
+    let error = store.put_file(&key("packs/b"), &file, 7).await.unwrap_err();
+    assert_eq!(error.code(), "B2_DAMAGED");
+    assert!(!dir.path().join("p/q/packs/b").exists());
+    assert_eq!(std::fs::read_dir(dir.path().join(TEMP_DIR)).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn copies_a_file_that_it_cannot_take() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm"));
+    // Where there is no second file system, nothing can be tried.
+    let Ok(other) = other else { return };
+    let store = open(dir.path()).await.unwrap();
+    std::fs::write(other.path().join("spooled"), "content").unwrap();
+    store.put_file(&key("packs/a"), &other.path().join("spooled"), 7).await.unwrap();
+    assert_eq!(store.get(&key("packs/a"), 9).await.unwrap(), "content");
+    assert_eq!(std::fs::read_dir(dir.path().join(TEMP_DIR)).unwrap().count(), 0);
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn follows_no_link_out_of_the_folder() {
     let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::write(outside.path().join("secret"), "s").unwrap();
