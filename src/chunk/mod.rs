@@ -3,5 +3,5 @@
 mod compress;
 mod cut;
 
-pub use compress::{compress, decompress};
+pub use compress::{compress, decompress, gives_back};
 pub use cut::{Cutter, PAGE_CHUNK_BYTES};

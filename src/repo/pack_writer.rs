@@ -37,7 +37,7 @@ impl Frame {
             u32::try_from(raw.len()).map_err(|_| Error::internal("a frame is too large"))?;
         let (payload, compressed) = match chunk::compress(&raw) {
             Some(small) => {
-                if chunk::decompress(&small, raw.len()).as_deref() != Some(&raw[..]) {
+                if !chunk::gives_back(&small, &raw) {
                     return Err(Error::internal(
                         "a frame does not decompress to what it was made of",
                     ));
@@ -72,6 +72,8 @@ pub struct PackBuilder {
     context: Vec<u8>,
     bytes: Vec<u8>,
     footer: Footer,
+    /// Where frames are opened again.
+    again: Vec<u8>,
 }
 
 impl PackBuilder {
@@ -90,7 +92,8 @@ impl PackBuilder {
         let context = PackIndex::context(&header, machine, name);
         let mut bytes = Vec::with_capacity(TARGET_BYTES + (2 << 20));
         bytes.extend_from_slice(&header.encode());
-        Self { number, name, header, cipher, context, bytes, footer: Footer::default() }
+        let (footer, again) = Default::default();
+        Self { number, name, header, cipher, context, bytes, footer, again }
     }
 
     /// Its number.
@@ -120,11 +123,12 @@ impl PackBuilder {
         self.cipher
             .seal(Domain::Frame, counter, &self.context, &mut self.bytes, start)
             .map_err(broken)?;
-        let mut again = self.bytes.get(start..).unwrap_or_default().to_vec();
+        self.again.clear();
+        self.again.extend_from_slice(self.bytes.get(start..).unwrap_or_default());
         let stored_bytes =
-            u32::try_from(again.len()).map_err(|_| Error::internal("a frame is too large"))?;
-        self.cipher.open(Domain::Frame, counter, &self.context, &mut again).map_err(broken)?;
-        if again != frame.payload {
+            u32::try_from(self.again.len()).map_err(|_| Error::internal("a frame is too large"))?;
+        self.cipher.open(Domain::Frame, counter, &self.context, &mut self.again).map_err(broken)?;
+        if self.again != frame.payload {
             return Err(Error::internal("a frame opens to other bytes"));
         }
         let too_many = |_| Error::internal("a pack has too many chunks");

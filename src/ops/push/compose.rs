@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
+
 use super::changes::{Changes, Scan};
 use super::contents::{Outcome, Owned, Plan, Start, read_all};
 use super::frames::{Budget, FramePipe, PackMaker};
@@ -10,12 +12,14 @@ use super::upload;
 use super::writer::Writer;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::format::{Entry, Reason, SnapshotId};
+use crate::format::{Entry, PackRef, Reason, SnapshotId};
 use crate::progress::Phase;
 use crate::repo::{Known, PackSource, Snapshot};
 
 /// Sealed packs that may wait on disk for the upload.
 const SPOOL_BYTES: u64 = 512 << 20;
+/// Footers fetched at the same time, where they are not remembered.
+const PARALLEL: usize = 6;
 
 /// Captures the changes and uploads the packs; only the commit is left.
 pub(super) async fn capture_and_upload(
@@ -130,12 +134,19 @@ async fn prepare(session: &Session, writer: &Writer, scan: &Scan) -> Result<Star
             Some(writer.local.clone()),
         );
         let bad = writer.local.proof()?.unwrap_or_default().bad;
-        for pack in manifest.packs.iter().filter(|pack| !bad.contains(&pack.name)) {
-            match source.index(pack, 0).await {
+        let good = |pack: &&PackRef| !bad.contains(&pack.name);
+        let packs: Vec<PackRef> = manifest.packs.iter().filter(good).copied().collect();
+        let open = |pack: PackRef| {
+            let source = source.clone();
+            async move { (pack, source.index(&pack, 0).await) }
+        };
+        let mut opening = futures_util::stream::iter(packs).map(open).buffered(PARALLEL);
+        while let Some((pack, opened)) = opening.next().await {
+            match opened {
                 Ok((mut index, _)) => {
                     start.known.add(pack.number, &index);
                     index.forget_ids();
-                    start.indexes.insert(pack.number, (*pack, index));
+                    start.indexes.insert(pack.number, (pack, index));
                 }
                 // A pack that is lost or damaged is not known: what it held is uploaded again.
                 Err(Error::Damaged { object, message }) => {
