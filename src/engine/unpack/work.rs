@@ -34,8 +34,10 @@ pub(crate) struct Work {
     pub(crate) failed: Mutex<BTreeMap<usize, FileProblem>>,
     /// Numbers of the packs that are lost or damaged.
     pub(crate) damaged: Mutex<BTreeSet<u32>>,
-    /// Files that were written and checked in one go.
+    /// Files that were written and checked.
     complete: Mutex<Vec<bool>>,
+    /// How much of each file is still to be written.
+    left: Vec<AtomicU64>,
     pub(super) done_bytes: AtomicU64,
     pub(super) done_files: AtomicU64,
     pub(super) total_bytes: u64,
@@ -53,6 +55,7 @@ impl Work {
             total_bytes: entries.iter().map(|entry| entry.size).sum(),
             complete: Mutex::new(vec![false; entries.len()]),
             made: entries.iter().map(|_| Made::default()).collect(),
+            left: entries.iter().map(|entry| AtomicU64::new(entry.size)).collect(),
             entries,
             target,
             cancel: session.ambient.cancel.clone(),
@@ -197,6 +200,11 @@ impl Work {
                 }
             } else {
                 self.or_refused(piece.file, self.target.write_part(entry, part, offset, made))?;
+                let part = part.len() as u64;
+                let left = self.left.get(piece.file);
+                if left.is_some_and(|left| left.fetch_sub(part, Ordering::AcqRel) == part) {
+                    self.complete_file(piece.file, entry, made)?;
+                }
             }
             self.done_bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
         }
@@ -212,7 +220,27 @@ impl Work {
         self.done_files.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Checks files that came in parts, sets modes and times, makes symlinks, and removes what failed.
+    /// Checks a file that came in parts, and sets its mode and time: as soon as its last part is there, while others
+    /// are still on their way.
+    fn complete_file(&self, file: usize, entry: &Entry, made: &Made) -> Result<()> {
+        if self.has_failed(file) {
+            return Ok(());
+        }
+        if self.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        if self.target.finish_file(entry, made)? {
+            self.mark_complete(file);
+            return Ok(());
+        }
+        self.target.remove(entry, made)?;
+        let piece = Piece { run: Run { pack: 0, first: 0, count: 0, bytes: 0 }, file, offset: 0 };
+        let error = Error::damaged(entry.path.escaped(), "its content has another hash");
+        self.fail(&[piece], &error);
+        Ok(())
+    }
+
+    /// Checks what is not yet, sets modes and times of directories, makes symlinks, and removes what failed.
     pub(super) fn finish(&self) -> Result<()> {
         let complete =
             std::mem::take(&mut *self.complete.lock().unwrap_or_else(PoisonError::into_inner));
@@ -223,22 +251,7 @@ impl Work {
             if self.has_failed(file) {
                 self.target.remove(entry, made)?;
             } else if !done {
-                if self.cancel.is_cancelled() {
-                    return Err(Error::Cancelled);
-                }
-                if self.target.finish_file(entry, made)? {
-                    self.done_files.fetch_add(1, Ordering::Relaxed);
-                } else {
-                    self.target.remove(entry, made)?;
-                    let piece = Piece {
-                        run: Run { pack: 0, first: 0, count: 0, bytes: 0 },
-                        file,
-                        offset: 0,
-                    };
-                    let error =
-                        Error::damaged(entry.path.escaped(), "its content has another hash");
-                    self.fail(&[piece], &error);
-                }
+                self.complete_file(file, entry, made)?;
             }
         }
         let of = |kind: EntryKind| {
