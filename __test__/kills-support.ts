@@ -17,7 +17,7 @@ export type Victim = (typeof VICTIMS)[number];
 /** How often each operation comes. */
 const OFTEN: Readonly<Record<Kind, number>> = { push: 8, rollback: 6, undo: 3, prune: 3, restore: 3, key: 2 };
 /** What these do, they do in the command's own process. */
-const WITHOUT_WORKER: ReadonlySet<Kind> = new Set(['restore', 'key']);
+const WITHOUT_WORKER: ReadonlySet<Kind> = new Set(['push', 'restore', 'key']);
 /** What an operation is thought to take before it was measured, in milliseconds. */
 const FIRST_GUESS_MS = 800;
 /** What applying a rollback that is staged takes at most, on an idle machine, in milliseconds. */

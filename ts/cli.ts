@@ -2,6 +2,8 @@
 /** Entry of the command `b2-backup`. */
 import process from 'node:process';
 import { main, systemDeps } from './cli/run.js';
+import { createEngine } from './engine.js';
+import { createInPlace } from './in-place.js';
 import { loadNative } from './native.js';
 
 // A reader that went away (`| head`) is no failure of ours.
@@ -15,6 +17,7 @@ for (const stream of [process.stdout, process.stderr]) {
 await loadNative().then((native) => native.forbidCoreDumps(), ignore);
 
 // Not process.exit: output to a pipe may still be on its way.
-process.exitCode = await main(process.argv.slice(2), systemDeps());
+const engine = createEngine({ runIsolated: createInPlace() });
+process.exitCode = await main(process.argv.slice(2), { ...systemDeps(), engine });
 
 function ignore(): void {}

@@ -4,18 +4,13 @@
  * databases a second time, and a thread would not help.
  */
 import { Socket } from 'node:net';
-import { constants, setPriority } from 'node:os';
 import process from 'node:process';
 import { loadNative } from './native.js';
+import { standBack } from './priority.js';
 import { ANSWER_FD } from './protocol.js';
 import { serveJob } from './serve-job.js';
 
-// The gateway answers people; where both want a processor, it goes first.
-try {
-  setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
-} catch {
-  // A system that does not allow it loses nothing but this.
-}
+standBack();
 
 // Ctrl-C and a service manager's SIGTERM reach the whole group. The parent decides what they mean: it sends
 // a cancel line, or is gone, which closes our stdin.
