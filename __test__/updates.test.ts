@@ -456,6 +456,21 @@ describe('an undo of an update', () => {
     });
   });
 
+  it('tells another user that it is one, and not that something was cut off', () => {
+    const read = (code: string) => (): string => {
+      throw Object.assign(new Error(code), { code });
+    };
+    for (const code of ['EACCES', 'EPERM']) {
+      expect(() => readJournal(dir, read(code))).toThrow(
+        expect.objectContaining({
+          code: 'B2_PERMISSION',
+          message: `${dir} is another user's: run b2-backup as the user that OpenClaw runs as, or as root`,
+        }),
+      );
+    }
+    expect(() => readJournal(dir, read('EIO'))).toThrow(expect.objectContaining({ code: 'B2_IO' }));
+  });
+
   it('does not guess where its journal is damaged', async () => {
     writeJournal(dir, { step: 'restore' } as never);
     await expect(undoUpdate(new Machine().deps(), AGAIN)).rejects.toMatchObject({ code: 'B2_IO' });

@@ -18,6 +18,9 @@ import { until } from './support/until.ts';
 
 /** A start of OpenClaw takes a minute on a busy machine; milliseconds. */
 const LONG_MS = 600_000;
+/** The versions between which updates are made and undone; all of them run on the Node of these tests. */
+const OLD = '2026.9.5';
+const NEW = '2026.9.6';
 const PASSPHRASE = 'correct horse battery staple nine';
 
 interface Boot {
@@ -104,6 +107,8 @@ beforeAll(async () => {
     `UPDATE cron_jobs SET state_json = '{"nextRunAtMs":1}' WHERE declaration_key IS NULL`,
   );
   expect((await run('push')).code).toBe(0);
+  // Before anything is planted.
+  cpSync(home.stateDir, whole(), { recursive: true, verbatimSymlinks: true });
 }, LONG_MS);
 
 afterAll(async () => {
@@ -113,6 +118,31 @@ afterAll(async () => {
 });
 
 const trial = (): string => join(home.stateDir, 'b2-backup', 'boot');
+/** The state as it was, for each fault alone. */
+const whole = (): string => join(home.path, 'whole');
+
+/** What the plugin works with, whatever the configuration says by then. */
+const settings = (): Settings =>
+  ({
+    stateDir: home.stateDir,
+    bucket: `file://${join(home.path, 'bucket')}`,
+    passphrase: PASSPHRASE,
+  }) as Settings;
+const built = (path: string): Promise<unknown> => import(join(project, 'dist', path));
+
+async function engine(): Promise<Engine> {
+  return ((await built('engine.js')) as { createEngine: () => Engine }).createEngine();
+}
+
+/** Starts OpenClaw on the newest snapshot, as the gateway does each month. */
+async function bootLatest(
+  withoutNetwork?: () => Promise<undefined>,
+): Promise<Boot & { warnings: readonly string[] }> {
+  const { bootDrill } = (await built('boot/drill.js')) as typeof import('../ts/boot/drill.ts');
+  const findOpenClaw = () => [node24, join(openclawPackage, 'openclaw.mjs')];
+  const isolated = withoutNetwork === undefined ? {} : { withoutNetwork };
+  return bootDrill({ engine: await engine(), findOpenClaw, ...isolated }, settings(), 'latest');
+}
 
 describe('a trial start', () => {
   it(
@@ -133,23 +163,7 @@ describe('a trial start', () => {
   it(
     'tells nobody where the system gives it no network of its own either',
     async () => {
-      const built = (path: string): Promise<unknown> => import(join(project, 'dist', path));
-      const { bootDrill } = (await built('boot/drill.js')) as typeof import('../ts/boot/drill.ts');
-      const { createEngine } = (await built('engine.js')) as { createEngine: () => Engine };
-      const settings = {
-        stateDir: home.stateDir,
-        bucket: `file://${join(home.path, 'bucket')}`,
-        passphrase: PASSPHRASE,
-      } as Settings;
-      const boot = await bootDrill(
-        {
-          engine: createEngine(),
-          findOpenClaw: () => [node24, join(openclawPackage, 'openclaw.mjs')],
-          withoutNetwork: async () => undefined,
-        },
-        settings,
-        'latest',
-      );
+      const boot = await bootLatest(async () => undefined);
       expect(boot.problems).toEqual([]);
       expect(boot.alone).toBe(false);
       expect(boot.warnings.join()).toContain('kept from the network');
@@ -189,37 +203,79 @@ describe('a trial start', () => {
   );
 });
 
+describe('after an update', () => {
+  it(
+    'what it lost is found, on databases of OpenClaw',
+    async () => {
+      const { checkUpdate } = (await built('updates/check.js')) as typeof import('../ts/updates/check.ts');
+      rmSync(home.stateDir, { recursive: true });
+      cpSync(whole(), home.stateDir, { recursive: true, verbatimSymlinks: true });
+      const backup = await engine();
+      await backup.push({ ...settings(), hostVersion: OLD }, {});
+      const after = { ...settings(), hostVersion: NEW };
+      // The versions are made up, the databases are not.
+      expect(await checkUpdate(backup, after, {}, node24)).toMatchObject({
+        missing: [],
+        counted: { agents: 2, sessions: 2, jobs: 1, memoryFiles: 1 },
+      });
+      await change(
+        home.agentDatabase(),
+        'DELETE FROM transcript_event_identities; DELETE FROM transcript_events',
+      );
+      await change(home.agentDatabase('work'), 'DELETE FROM session_nodes');
+      await change(
+        join(home.stateDir, 'state', 'openclaw.sqlite'),
+        'DELETE FROM cron_jobs WHERE declaration_key IS NULL',
+      );
+      rmSync(join(home.stateDir, 'workspace', 'MEMORY.md'));
+      // The name of a snapshot has seconds.
+      const second = Math.floor(Date.now() / 1000);
+      await until('another second', () => Math.floor(Date.now() / 1000) > second);
+      await backup.push(after, {});
+      const found = await checkUpdate(backup, after, {}, node24);
+      expect(found?.missing.map(({ text }) => text)).toEqual([
+        expect.stringMatching(/^(\d+) of the \1 messages of the session agent:main:main$/),
+        expect.stringMatching(/^the session agent:work:main \(\d+ messages\)$/),
+        'the job "due"',
+        'the memory file workspace/MEMORY.md',
+      ]);
+      expect(existsSync(join(home.stateDir, 'b2-backup', 'survey'))).toBe(false);
+    },
+    LONG_MS,
+  );
+});
+
 function pidOf(folder: string): number | undefined {
   const file = join(folder, 'gateway.pid');
   return existsSync(file) ? Number(readFileSync(file, 'utf8')) : undefined;
 }
 
 describe.runIf(full)('each fault that hashes cannot see', () => {
-  let whole: string;
-
-  beforeAll(() => {
-    whole = join(home.path, 'whole');
-    cpSync(home.stateDir, whole, { recursive: true, verbatimSymlinks: true });
-  });
-
   it.each(FAULTS.map((fault) => [fault.name, fault] as const))(
     'is found: %s',
     async (_name, { plant, said }) => {
       rmSync(home.stateDir, { recursive: true });
-      cpSync(whole, home.stateDir, { recursive: true, verbatimSymlinks: true });
+      cpSync(whole(), home.stateDir, { recursive: true, verbatimSymlinks: true });
       await plant(home.stateDir);
-      await run('push', '--accept-missing', 'agents');
-      const { exit, boot } = await drill();
-      expect(exit).toBe(1);
-      expect(boot.problems.join('\n')).toMatch(said);
+      // The command itself refuses to store by a configuration that is spoilt; a gateway that runs does not notice.
+      await (await engine()).push(settings(), { acceptMissing: ['agents'] });
+      const { problems } = await bootLatest();
+      expect(problems.join('\n')).toMatch(said);
+    },
+    LONG_MS,
+  );
+
+  it(
+    'is not there without one',
+    async () => {
+      rmSync(home.stateDir, { recursive: true });
+      cpSync(whole(), home.stateDir, { recursive: true, verbatimSymlinks: true });
+      await (await engine()).push(settings(), {});
+      expect((await bootLatest()).problems).toEqual([]);
     },
     LONG_MS,
   );
 });
-
-/** The versions between which updates are made and undone; all of them run on the Node of these tests. */
-const OLD = '2026.9.5';
-const NEW = '2026.9.6';
 
 describe.runIf(full)('an update that is undone, with versions from the registry', () => {
   it(

@@ -51,7 +51,7 @@ const SPARE_BYTES = 256 << 20;
 const program = fileURLToPath(new URL('./counter.js', import.meta.url));
 
 /**
- * Compares; undefined where nothing came before the OpenClaw that is here, or a newer one.
+ * Compares; undefined where nothing came before the OpenClaw that is here, or a newer one. `node` has to have SQLite.
  *
  * @throws {BackupError} B2_DISK_FULL where there is no room for the databases, B2_LOCKED while another one runs; B2_USAGE where
  * there is too much to fetch; those of a restore
@@ -60,6 +60,7 @@ export async function checkUpdate(
   engine: Pick<Engine, 'list' | 'show' | 'restore'>,
   settings: Settings,
   operation: Operation = {},
+  node = process.execPath,
 ): Promise<UpdateCheck | undefined> {
   const { snapshots } = await engine.list(settings, operation);
   const update = updatesIn(snapshots, settings.hostVersion).at(-1);
@@ -70,7 +71,7 @@ export async function checkUpdate(
     snapshots.findLast((one) => isOf(one, update.to)),
   ];
   if (before === undefined) return undefined;
-  const survey = (of: SnapshotInfo): Promise<Survey> => surveyOf(engine, settings, of, operation);
+  const survey = (of: SnapshotInfo): Promise<Survey> => surveyOf(engine, settings, of, { operation, node });
   const had = await survey(before);
   // Where nothing has changed since, there is no newer one.
   const missing = after === undefined ? [] : missingSince(had, await survey(after));
@@ -95,7 +96,7 @@ async function surveyOf(
   engine: Pick<Engine, 'show' | 'restore'>,
   settings: Settings,
   { id: snapshot, createdAt: at }: SnapshotInfo,
-  operation: Operation,
+  { operation, node }: { readonly operation: Operation; readonly node: string },
 ): Promise<Survey> {
   // Nothing is written over anything: what is not authenticated may be looked at.
   const loose = { snapshot, allowUnauthenticated: true };
@@ -117,7 +118,7 @@ async function surveyOf(
     if (lost !== undefined)
       throw new BackupError(`${lost.path} did not come back: ${lost.message}`, { code: 'B2_DAMAGED' });
     const what = 'the process that counts what is in a snapshot';
-    const command = [process.execPath, program];
+    const command = [node, program];
     const counted = await runProgram<Omit<Survey, 'memoryFiles'>>(
       { command, folder: folder.path, what, signal: operation.signal },
       { stateDir, at } satisfies CountJob,

@@ -39,14 +39,22 @@ const file = (stateDir: string): string => join(stateDir, 'b2-backup', 'undo-upd
 /**
  * The one that is open.
  *
- * @throws {BackupError} B2_IO for one that cannot be read: the machine may be half way between two versions
+ * @throws {BackupError} B2_IO for one that cannot be read: the machine may be half way between two versions; B2_PERMISSION where
+ * all of this is another user's
  */
-export function readJournal(stateDir: string): Journal | undefined {
+export function readJournal(stateDir: string, read = readText): Journal | undefined {
   let text: string;
   try {
-    text = readFileSync(file(stateDir), 'utf8');
+    text = read(file(stateDir));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new BackupError(
+        `${stateDir} is another user's: run b2-backup as the user that OpenClaw runs as, or as root`,
+        { code: 'B2_PERMISSION', cause: error },
+      );
+    }
     throw unreadable(stateDir, error);
   }
   try {
@@ -58,6 +66,8 @@ export function readJournal(stateDir: string): Journal | undefined {
   }
   throw unreadable(stateDir);
 }
+
+const readText = (path: string): string => readFileSync(path, 'utf8');
 
 function unreadable(stateDir: string, cause?: unknown): BackupError {
   return new BackupError(
