@@ -1,6 +1,6 @@
 /**
  * Secrets that were planted, searched for wherever they may not be: what commands say, what errors hold, lists of
- * processes, environments, files. What packs and caches hold is in `tests/secrets.rs`; core dumps have a file of their own.
+ * processes, environments, files. What packs and caches hold is in `tests/it/secrets.rs`; core dumps have a file of their own.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -7,17 +7,7 @@
 )]
 #![expect(clippy::clone_on_ref_ptr, reason = "a store becomes a `dyn` store on the way")]
 
-#[path = "support/campaign.rs"]
-#[allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
-#[allow(clippy::print_stderr, clippy::must_use_candidate, reason = "for tests only")]
-#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
-mod campaign;
-#[path = "support/forge.rs"]
-mod forge;
-#[path = "support/machine.rs"]
-mod machine;
-#[path = "support/peak.rs"]
-mod peak;
+mod support;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,8 +20,9 @@ use b2_backup::store::memory::MemoryStore;
 use minicbor::Encoder;
 use tempfile::{TempDir, tempdir};
 
-use forge::{CONTENT, directory, file, forge, run, tree};
-use machine::Machine;
+use crate::support::forge::{CONTENT, directory, file, forge, run, tree};
+use crate::support::machine::Machine;
+use crate::support::{campaign, peak};
 
 #[global_allocator]
 static ALLOCATOR: peak::Counting = peak::Counting;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use b2_backup::ops::{self, ArriveOutcome, Gateway, Outcome};
 use b2_backup::store::StoreConfig;
 
-use super::host::{agent, integrity, run, shared, value};
-use super::killed::{KillAt, ambient, machine_in};
-use super::machine::Machine;
-use super::plain::{copy_all, write};
 use super::{campaign, in_memory};
+use crate::support::host::{agent, integrity, run, shared, value};
+use crate::support::killed::{KillAt, ambient, machine_in};
+use crate::support::machine::Machine;
+use crate::support::plain::{copy_all, write};
 
 /// What a start of the gateway does, and then its stop.
 async fn start_and_stop(machine: &Machine) -> (Outcome, ArriveOutcome, Outcome) {
@@ -20,7 +20,7 @@ async fn start_and_stop(machine: &Machine) -> (Outcome, ArriveOutcome, Outcome) 
         done.unwrap().outcome
     };
     let before = recover().await;
-    let session = super::killed::session(machine).await;
+    let session = crate::support::killed::session(machine).await;
     let arrived = ops::arrive(&session).await.unwrap().outcome;
     (before, arrived, recover().await)
 }
@@ -37,7 +37,7 @@ async fn job_that_is_killed() {
 }
 
 fn kill_at(dir: &Path, at: usize) -> Option<usize> {
-    super::killed::kill_at("arrival::job_that_is_killed", "arrive", dir, at)
+    crate::support::killed::kill_at("arrival::job_that_is_killed", "arrive", dir, at)
 }
 
 /// Small databases of the host's names: each trial copies and checks them.
@@ -72,8 +72,8 @@ async fn killed_anywhere() {
     let mut other = machine_in(&dir.join("used"));
     let bucket = format!("file://{}", origin.join("bucket").display());
     other.settings.store = StoreConfig { bucket, prefix: "p".into(), ..StoreConfig::default() };
-    let session = super::killed::session(&other).await;
-    let options = super::machine::push_options(b2_backup::format::Reason::Manual);
+    let session = crate::support::killed::session(&other).await;
+    let options = crate::support::machine::push_options(b2_backup::format::Reason::Manual);
     ops::push(&session, options.clone()).await.unwrap();
     let blank = origin.join("state");
     small(&blank, "INSERT INTO config_machine_state VALUES ('plugins.installedIndex', 'new')", &[]);
@@ -118,7 +118,7 @@ async fn killed_anywhere() {
             other => panic!("killed at {at} of {steps}: {other:?}"),
         }
         whole();
-        let session = super::killed::session(&machine).await;
+        let session = crate::support::killed::session(&machine).await;
         let pushed = ops::push(&session, options.clone()).await.unwrap();
         assert!(pushed.snapshot.is_some(), "killed at {at} of {steps}");
     }

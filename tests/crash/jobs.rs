@@ -8,11 +8,11 @@ use b2_backup::error::Result;
 use b2_backup::ops::{self, Keep, NewKey, PruneOptions, Reading, VerifyOptions};
 use b2_backup::secret::Secret;
 
-use super::killed::KillAt;
-use super::machine::{Machine, restore_with};
-use super::plain::{assert_same, first_day, next_day, picture};
 use super::scene::{Scene, machine_in};
 use super::{campaign, points};
+use crate::support::killed::KillAt;
+use crate::support::machine::{Machine, restore_with};
+use crate::support::plain::{assert_same, first_day, next_day, picture};
 
 /// What is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

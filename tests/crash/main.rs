@@ -4,7 +4,7 @@
 //! succeeds.
 //!
 //! `jobs` has the operations that change the bucket or local memory; `rollback` and `arrival` those that change the
-//! state itself. Requests that are never answered to a future that is dropped: `tests/interrupted.rs`.
+//! state itself. Requests that are never answered to a future that is dropped: `tests/it/interrupted.rs`.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -13,28 +13,14 @@
 #![expect(clippy::clone_on_ref_ptr, reason = "a counter becomes a `dyn` one on the way")]
 
 mod arrival;
-#[path = "../support/calendar.rs"]
-mod calendar;
-#[path = "../support/campaign.rs"]
-#[allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
-#[allow(clippy::print_stderr, clippy::must_use_candidate, reason = "for tests only")]
-#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
-mod campaign;
-#[path = "../support/counted.rs"]
-mod counted;
-#[path = "../rollback/host.rs"]
-mod host;
 mod jobs;
-#[path = "../support/killed.rs"]
-mod killed;
-#[path = "../support/machine.rs"]
-mod machine;
-#[path = "../support/plain.rs"]
-mod plain;
 mod rollback;
 mod scene;
+#[path = "../support/mod.rs"]
+mod support;
 mod trial;
 
+use crate::support::campaign;
 use std::path::Path;
 
 use tempfile::{TempDir, tempdir, tempdir_in};

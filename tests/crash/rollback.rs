@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use b2_backup::error::{Error, Result};
 use b2_backup::ops::{self, Gateway, Mode, Outcome, RollbackReport, RollbackRequest};
 
-use super::counted::FailAt;
-use super::killed::{KillAt, ambient, machine_in, session};
-use super::machine::Machine;
-use super::plain::{Content, Item, assert_same, settled};
 use super::trial::{State, Trial, first_state, second_state, state};
 use super::{campaign, in_memory, points};
+use crate::support::counted::FailAt;
+use crate::support::killed::{KillAt, ambient, machine_in, session};
+use crate::support::machine::Machine;
+use crate::support::plain::{Content, Item, assert_same, settled};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "is started by other tests, in a process of its own"]
@@ -319,7 +319,7 @@ async fn a_push_never_runs_over_one_that_is_half_done() {
         new_bucket: false,
         accept_missing: vec![],
     };
-    let gateway = super::host::running_gateway(&trial.live());
+    let gateway = crate::support::host::running_gateway(&trial.live());
     let refused = ops::push(&session(&machine).await, options.clone()).await.unwrap_err();
     assert_eq!(refused.code(), "B2_ROLLBACK_OPEN");
     assert!(refused.to_string().contains("restart OpenClaw"), "{refused}");

@@ -12,13 +12,13 @@ use b2_backup::ops::{self, Session, SnapshotInfo};
 use b2_backup::store::folder::FolderStore;
 use tempfile::TempDir;
 
-use super::calendar::{Calendar, DAY};
-use super::counted::{Counted, FailAt};
 use super::in_memory;
 use super::jobs::Job;
-use super::killed::kill_at;
-use super::machine::{Machine, restore_with};
-use super::plain::{Picture, assert_same, copy_all, next_day, picture};
+use crate::support::calendar::{Calendar, DAY};
+use crate::support::counted::{Counted, FailAt};
+use crate::support::killed::kill_at;
+use crate::support::machine::{Machine, restore_with};
+use crate::support::plain::{Picture, assert_same, copy_all, next_day, picture};
 
 /// A machine, its bucket (a folder) and its clock (a file) in one directory, which is put back before each trial. Paths
 /// are part of what is remembered, so each trial is at the same place.

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::host::{agent, integrity, run, run_into_log, shared, value};
-use super::killed::{kill_at, machine_in};
-use super::machine::Machine;
-use super::plain::{Picture, copy_all, noise, settled, write};
+use crate::support::host::{agent, integrity, run, run_into_log, shared, value};
+use crate::support::killed::{kill_at, machine_in};
+use crate::support::machine::Machine;
+use crate::support::plain::{Picture, copy_all, noise, settled, write};
 
 /// Files of the rollback, of every kind: 40 of them.
 pub(crate) fn first_state(live: &Path) {

@@ -9,18 +9,14 @@
     reason = "helpers may panic as the tests do"
 )]
 
-#[path = "../support/campaign.rs"]
-#[allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
-#[allow(clippy::print_stderr, clippy::must_use_candidate, reason = "for tests only")]
-#[allow(clippy::allow_attributes, reason = "an expectation would fail where all is used")]
-mod campaign;
 #[expect(clippy::cast_possible_truncation, reason = "a part of a random number is one")]
 mod mutate;
-#[path = "../support/peak.rs"]
-mod peak;
+#[path = "../support/mod.rs"]
+mod support;
 #[expect(unreachable_pub, unused_results, reason = "fuzz/ uses it, too")]
 mod targets;
 
+use crate::support::{campaign, peak};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 

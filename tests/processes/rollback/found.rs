@@ -1,0 +1,67 @@
+//! What rollbacks of wild states (`tests/oracle`) found.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::sync::Arc;
+
+use b2_backup::ambient::NoSteps;
+
+use super::trouble::Staged;
+use super::{Place, applied, exactly, to};
+use crate::support::host::{run, value};
+use crate::support::plain::{first_day, write};
+
+fn bits(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn set_bits(path: &Path, bits: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
+}
+
+/// A database is written into, and is still the file that it was in the snapshot: one that others may read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_gets_its_permission_bits_back() {
+    let place = Place::new();
+    first_day(&place.live);
+    let database = place.live.join("memory/shared.sqlite");
+    fs::create_dir_all(database.parent().unwrap()).unwrap();
+    run(&database, "CREATE TABLE t(x); INSERT INTO t VALUES ('then')");
+    set_bits(&database, 0o644);
+    let snapshot = place.push().await;
+    run(&database, "UPDATE t SET x = 'now'");
+    set_bits(&database, 0o640);
+    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
+    assert_eq!((value(&database, "SELECT x FROM t"), bits(&database)), ("then".into(), 0o644));
+    applied(&place.undo().await.unwrap());
+    assert_eq!((value(&database, "SELECT x FROM t"), bits(&database)), ("now".into(), 0o640));
+    fs::remove_file(&database).unwrap();
+    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
+    assert_eq!((value(&database, "SELECT x FROM t"), bits(&database)), ("then".into(), 0o644));
+}
+
+/// The snapshot of what a rollback set aside has a link, and not what it leads to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_was_set_aside_is_still_named() {
+    let mut place = Place::new();
+    first_day(&place.live);
+    let snapshot = place.push().await;
+    let outside = place.dir.path().join("outside.md");
+    fs::write(&outside, "outside of everything").unwrap();
+    symlink(&outside, place.live.join("workspace/far")).unwrap();
+    write(&place.live, "workspace/MEMORY.md", "other");
+    let memory = place.live.join("workspace/MEMORY.md");
+    place.machine.steps =
+        Staged::new(&place.live, move || fs::write(&memory, "written late").unwrap());
+    place.roll_back(&exactly(&snapshot)).await.unwrap();
+    place.machine.steps = Arc::new(NoSteps);
+    place.machine.push().await.unwrap();
+    let listed = place.machine.list().await.snapshots;
+    let safety: Vec<_> = listed.iter().filter(|info| info.id.starts_with("safety-")).collect();
+    assert_eq!(safety.len(), 2, "one before the rollback, and one with what came late");
+    for info in safety {
+        let told: Vec<_> = info.remarks.iter().map(|it| (&*it.path, &*it.code)).collect();
+        assert_eq!(told, [("workspace/far", "B2_SKIPPED_LINK")], "{}", info.id);
+    }
+}

@@ -1,0 +1,136 @@
+//! Directories of the state that are links to another disk: they are saved, and come back where there is no such disk.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use b2_backup::ops::{ListReport, Outcome};
+
+use super::{Place, applied, lines, to};
+use crate::support::plain::write;
+
+/// A state of which the agents, one agent's directory below them, and a workspace are on another disk.
+fn on_another_disk(place: &Place) {
+    let disk = place.dir.path().join("disk");
+    write(&disk, "agents/main/sessions/one.jsonl", "one");
+    write(&disk, "agents/main/agent/auth.json", "a secret");
+    write(&disk, "elsewhere/sessions/two.jsonl", "two");
+    write(&disk, "ws/MEMORY.md", "# Memory");
+    write(&place.live, "openclaw.json", "{}");
+    symlink(disk.join("agents"), place.live.join("agents")).unwrap();
+    symlink(disk.join("elsewhere"), disk.join("agents/side")).unwrap();
+    symlink("../disk/ws", place.live.join("workspace")).unwrap();
+}
+
+#[track_caller]
+fn is_whole(state: &Path) {
+    let read = |path: &str| fs::read_to_string(state.join(path)).unwrap();
+    assert_eq!(read("agents/main/sessions/one.jsonl"), "one");
+    assert_eq!(read("agents/side/sessions/two.jsonl"), "two");
+    assert_eq!(read("workspace/MEMORY.md"), "# Memory");
+}
+
+fn problems(list: &ListReport) -> usize {
+    list.snapshots.iter().filter(|snapshot| snapshot.problem.is_some()).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn linked_directories_come_back_on_a_blank_machine() {
+    let place = Place::new();
+    on_another_disk(&place);
+    let report = place.machine.push().await.unwrap();
+    assert_eq!((report.skipped, report.warnings), (vec![], vec![]));
+    let snapshot = report.snapshot.unwrap();
+    assert_eq!(place.machine.push().await.unwrap().snapshot, None);
+    assert_eq!(problems(&place.machine.list().await), 0);
+
+    fs::rename(place.dir.path().join("disk"), place.dir.path().join("far away")).unwrap();
+    let restored = place.dir.path().join("restored");
+    let report = place.machine.restore(&snapshot, &restored).await.unwrap();
+    is_whole(&restored);
+    // The rules of the place where the link is: a login stays with its machine.
+    assert!(!restored.join("agents/main/agent/auth.json").exists());
+    assert!(!restored.join(".b2-roots").exists());
+    let agents = format!("agents -> {}", restored.join("agents").display());
+    assert!(report.roots.iter().any(|root| root.ends_with(&agents)), "{:?}", report.roots);
+
+    // A part is named by the path that leads to it.
+    let part = place.dir.path().join("part");
+    place.machine.restore_paths(&snapshot, &part, &["agents/side"]).await.unwrap();
+    assert_eq!(fs::read_to_string(part.join("agents/side/sessions/two.jsonl")).unwrap(), "two");
+    assert!(!part.join("workspace").exists());
+
+    let blank = Place { live: place.dir.path().join("blank"), ..Place::new() };
+    let blank = Place { machine: place.machine.blank(blank.live.clone()), ..blank };
+    fs::create_dir(&blank.live).unwrap();
+    applied(&blank.roll_back(&to(&snapshot)).await.unwrap());
+    is_whole(&blank.live);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_writes_where_the_links_lead() {
+    let place = Place::new();
+    on_another_disk(&place);
+    let snapshot = place.push().await;
+    let disk = place.dir.path().join("disk");
+    write(&disk, "agents/main/sessions/one.jsonl", "changed");
+    write(&disk, "ws/MEMORY.md", "changed");
+    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
+    is_whole(&place.live);
+    assert_eq!(fs::read_to_string(disk.join("agents/main/sessions/one.jsonl")).unwrap(), "one");
+    assert!(place.live.join("agents").is_symlink());
+
+    // The disk has another name by now: the link of today stays.
+    let moved = place.dir.path().join("moved");
+    fs::rename(&disk, &moved).unwrap();
+    write(&moved, "agents/main/sessions/one.jsonl", "changed");
+    fs::remove_file(place.live.join("agents")).unwrap();
+    symlink(moved.join("agents"), place.live.join("agents")).unwrap();
+    fs::remove_file(moved.join("agents/side")).unwrap();
+    symlink("../elsewhere", moved.join("agents/side")).unwrap();
+    let plan = place.plan(&to(&snapshot)).await.unwrap();
+    let kept = "keep-live agents (leads to where its content is on this machine)".to_owned();
+    assert!(lines(&plan).contains(&kept), "{:#?}", lines(&plan));
+    assert_eq!(place.roll_back(&to(&snapshot)).await.unwrap().outcome, Outcome::Applied);
+    is_whole(&place.live);
+    assert_eq!(fs::read_link(place.live.join("agents")).unwrap(), moved.join("agents"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_that_are_not_saved_are_named() {
+    let place = Place::new();
+    let outside = place.dir.path().join("outside");
+    write(&outside, "dir/a.md", "a");
+    write(&outside, "notes.md", "n");
+    write(&place.live, "openclaw.json", "{}");
+    write(&place.live, "workspace/MEMORY.md", "m");
+    let links = [
+        ("all", "/"),
+        ("above", ".."),
+        ("circle", "circle"),
+        ("notes.md", "../outside/notes.md"),
+        ("workspace/dir", "../../outside/dir"),
+        ("workspace/notes.md", "../../outside/notes.md"),
+        // Saved already, or nothing of the user's.
+        ("memory", "workspace"),
+        ("workspace/self", ".."),
+        ("workspace/sh", "/usr/bin/sh"),
+        ("workspace/null", "/dev/null"),
+        ("workspace/gone", "nowhere"),
+    ];
+    for (link, target) in links {
+        symlink(target, place.live.join(link)).unwrap();
+    }
+    let named = |problems: &[b2_backup::ops::FileProblem]| -> Vec<String> {
+        let links = problems.iter().filter(|problem| problem.code == "B2_SKIPPED_LINK");
+        let mut paths: Vec<String> = links.map(|problem| problem.path.clone()).collect();
+        paths.sort();
+        paths
+    };
+    let expected: Vec<&str> = links[..6].iter().map(|(link, _)| *link).collect();
+    let mut expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
+    expected.sort();
+    let report = place.machine.push().await.unwrap();
+    assert_eq!(named(&report.skipped), expected, "{:#?}", report.skipped);
+    assert_eq!(named(&place.machine.push().await.unwrap().skipped), expected);
+}
