@@ -59,9 +59,9 @@ pub fn random<const N: usize>(entropy: &dyn Entropy) -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Is told of each step that changes this machine's disk (local memory, the spool, a restore, a rollback), before it
-/// and after it: tests end the process there, or let the step fail.
-pub trait Steps: Debug + Send + Sync {
+/// Called before and after each step that changes this machine's disk (local memory, the spool, a restore, a rollback):
+/// tests end the process there, or let the step fail.
+pub trait FailPoints: Debug + Send + Sync {
     /// `name` says what is about to be done, or was just done.
     ///
     /// # Errors
@@ -69,11 +69,11 @@ pub trait Steps: Debug + Send + Sync {
     fn step(&self, name: &'static str) -> std::io::Result<()>;
 }
 
-/// Nobody counts.
+/// Nothing fails by itself.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NoSteps;
+pub struct NoFailPoints;
 
-impl Steps for NoSteps {
+impl FailPoints for NoFailPoints {
     fn step(&self, _name: &'static str) -> std::io::Result<()> {
         Ok(())
     }
@@ -84,7 +84,7 @@ impl Steps for NoSteps {
 /// # Errors
 /// Those of `work`.
 pub fn stepped<T>(
-    steps: &dyn Steps,
+    steps: &dyn FailPoints,
     name: &'static str,
     work: impl FnOnce() -> std::io::Result<T>,
 ) -> std::io::Result<T> {
@@ -109,7 +109,7 @@ pub fn private_dirs() -> std::fs::DirBuilder {
 /// # Errors
 /// Those of `work`.
 pub fn announced<T>(
-    steps: &dyn Steps,
+    steps: &dyn FailPoints,
     name: &'static str,
     path: &Path,
     work: impl FnOnce() -> Result<T>,

@@ -35,15 +35,15 @@ pub(crate) struct Gone {
 impl Unlisted {
     /// Looks for those that pruning has not found gone yet. One request for each that the listing does not show.
     pub(crate) async fn find(session: &Session, names: &[SnapshotName]) -> Result<Self> {
-        Self::look(session, names, false).await
+        Self::read(session, names, false).await
     }
 
     /// Looks for all of the last month, those that pruning found gone among them.
     pub(crate) async fn find_all(session: &Session, names: &[SnapshotName]) -> Result<Self> {
-        Self::look(session, names, true).await
+        Self::read(session, names, true).await
     }
 
-    async fn look(session: &Session, names: &[SnapshotName], lost: bool) -> Result<Self> {
+    async fn read(session: &Session, names: &[SnapshotName], lost: bool) -> Result<Self> {
         let Some(remembered) = Remembered::load(session, lost)? else { return Ok(Self::default()) };
         let listed: HashSet<&SnapshotId> = names
             .iter()

@@ -115,7 +115,7 @@ impl<'s> Legacy<'s> {
         let wanted: Vec<Wanted> = by_hash.into_values().collect();
         let mut warnings = Vec::new();
         claim(self.session, &self.keys, &mut self.bucket, &wanted, &mut warnings).await?;
-        let mut lost = self.look(&self.bucket, wanted, take).await?;
+        let mut lost = self.read(&self.bucket, wanted, take).await?;
         let mut versions = true;
         if !lost.is_empty() {
             match hidden(&*self.session.store, &self.names).await {
@@ -130,7 +130,7 @@ impl<'s> Legacy<'s> {
                     }
                     let before: BTreeMap<Sha256, Tried> =
                         lost.iter().map(|(one, tried)| (one.sha256, *tried)).collect();
-                    lost = self.look(&older, wanted, take).await?;
+                    lost = self.read(&older, wanted, take).await?;
                     for (one, tried) in &mut lost {
                         let earlier = before.get(&one.sha256).copied().unwrap_or_default();
                         tried.objects += earlier.objects;
@@ -154,7 +154,7 @@ impl<'s> Legacy<'s> {
     }
 
     /// Looks in one bucket. Returns what is not there, and what was tried.
-    async fn look(
+    async fn read(
         &self,
         bucket: &Bucket,
         wanted: Vec<Wanted>,

@@ -16,7 +16,7 @@ use crate::source::{RelPath, Root, RootKind, absolute, host_config, links, logs}
 
 /// Roots, what is in them, and what is not as it should be.
 #[derive(Debug)]
-pub(crate) struct Looked {
+pub(crate) struct Scanned {
     pub(crate) roots: Vec<Root>,
     pub(crate) walk: Walk,
     pub(crate) skipped: Vec<FileProblem>,
@@ -34,7 +34,7 @@ pub(crate) struct Looked {
 }
 
 /// Walks the state.
-pub(crate) async fn look(session: &Session, list: bool) -> Result<Looked> {
+pub(crate) async fn scan(session: &Session, list: bool) -> Result<Scanned> {
     let (settings, cancel) = (session.settings.clone(), session.ambient.cancel.clone());
     Session::blocking(move || {
         let mut found = roots(&settings.state_dir, settings.config_path.as_deref())?;
@@ -55,7 +55,7 @@ pub(crate) async fn look(session: &Session, list: bool) -> Result<Looked> {
             message: format!("is left out: it {}", excluded.reason),
         });
         let plain = plain.collect();
-        Ok(Looked {
+        Ok(Scanned {
             plain,
             roots: found.roots,
             walk,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::ambient::{Clock, Entropy, NoSteps, Steps, SystemClock, SystemEntropy};
+use crate::ambient::{Clock, Entropy, FailPoints, NoFailPoints, SystemClock, SystemEntropy};
 use crate::cpu::CpuPool;
 use crate::error::{Error, Result};
 use crate::format::{Mistyped, RecoveryCode};
@@ -69,7 +69,7 @@ pub struct Ambient {
     /// Used instead of the configured bucket: for tests.
     pub store: Option<Arc<dyn ObjectStore>>,
     /// Is told of the steps that change this machine's disk: for tests.
-    pub steps: Arc<dyn Steps>,
+    pub steps: Arc<dyn FailPoints>,
 }
 
 impl Ambient {
@@ -85,7 +85,7 @@ impl Ambient {
             cancel: CancellationToken::new(),
             progress: Arc::new(Silent),
             store: None,
-            steps: Arc::new(NoSteps),
+            steps: Arc::new(NoFailPoints),
         })
     }
 }
@@ -162,7 +162,7 @@ impl Session {
         let StoreConfig { prefix, moved_from, .. } = &settings.store;
         let ring = KeyRing::new(secrets, ambient.cpu.clone()).below(prefix, moved_from.as_deref());
         let ring = Arc::new(ring);
-        let local = Local::at(&settings.state_dir).told(&ambient.steps);
+        let local = Local::at(&settings.state_dir).with_fail_points(&ambient.steps);
         let before = store.traffic();
         let agent_workspace = None;
         let session =

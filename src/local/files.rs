@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::ambient::{Steps, private_dirs, stepped};
+use crate::ambient::{FailPoints, private_dirs, stepped};
 use crate::crypto::sha256;
 use crate::error::{Error, Result};
 
@@ -14,7 +14,7 @@ const MAGIC: &[u8; 8] = b"OCLAWLM1";
 
 /// The disk as local memory changes it: every step is told of.
 #[derive(Clone, Debug)]
-pub(super) struct Disk(pub(super) Arc<dyn Steps>);
+pub(super) struct Disk(pub(super) Arc<dyn FailPoints>);
 
 impl Disk {
     fn step<T>(
@@ -194,7 +194,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
         fs::create_dir(&path).unwrap();
-        let disk = Disk(Arc::new(crate::ambient::NoSteps));
+        let disk = Disk(Arc::new(crate::ambient::NoFailPoints));
         for (before, after) in [(0o755, 0o700), (0o701, 0o700), (0o500, 0o500)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(before)).unwrap();
             disk.private_dir(&path).unwrap();
@@ -207,7 +207,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
         assert_eq!(read_checked(&path).unwrap(), None);
-        Disk(Arc::new(crate::ambient::NoSteps)).write_checked(&path, b"hello").unwrap();
+        Disk(Arc::new(crate::ambient::NoFailPoints)).write_checked(&path, b"hello").unwrap();
         assert_eq!(read_checked(&path).unwrap().as_deref(), Some(&b"hello"[..]));
         let whole = fs::read(&path).unwrap();
         for cut in 0..whole.len() {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::files::{Disk, read_checked};
 use super::local_repository::LocalRepository;
-use crate::ambient::{Entropy, NoSteps, Steps, random};
+use crate::ambient::{Entropy, FailPoints, NoFailPoints, random};
 use crate::crypto::sha256;
 use crate::error::{Error, Result};
 use crate::format::MachineId;
@@ -34,13 +34,13 @@ impl Local {
     /// The local folder below a state directory; nothing is created.
     #[must_use]
     pub fn at(state_dir: &Path) -> Self {
-        let disk = Disk(Arc::new(NoSteps));
+        let disk = Disk(Arc::new(NoFailPoints));
         Self { root: state_dir.join("b2-backup"), state_dir: state_dir.to_owned(), disk }
     }
 
-    /// The same, telling somebody of each step that changes it.
+    /// The same, with fail points around each step that changes it.
     #[must_use]
-    pub fn told(self, steps: &Arc<dyn Steps>) -> Self {
+    pub fn with_fail_points(self, steps: &Arc<dyn FailPoints>) -> Self {
         Self { disk: Disk(Arc::clone(steps)), ..self }
     }
 

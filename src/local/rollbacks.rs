@@ -302,10 +302,10 @@ fn is_half(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ambient::NoSteps;
+    use crate::ambient::NoFailPoints;
 
     fn rollbacks(dir: &Path) -> Rollbacks {
-        Rollbacks { dir: dir.to_owned(), disk: Disk(std::sync::Arc::new(NoSteps)) }
+        Rollbacks { dir: dir.to_owned(), disk: Disk(std::sync::Arc::new(NoFailPoints)) }
     }
 
     fn ids(rollbacks: &Rollbacks) -> Vec<String> {

@@ -271,7 +271,10 @@ pub fn arrive<'env>(
     on_progress: Option<Watcher>,
 ) -> Result<PromiseRaw<'env, ArriveReport>> {
     let token = token(cancel);
-    promise(env, async move { ops::arrive(&session(settings, token, on_progress).await?).await })
+    promise(
+        env,
+        async move { ops::auto_restore(&session(settings, token, on_progress).await?).await },
+    )
 }
 
 /// Rolls back as planned: safety snapshot, staging, and then at once, or when OpenClaw stops. Opens the state's
@@ -293,9 +296,9 @@ pub fn roll_back<'env>(
     promise(env, async move {
         let session = session(settings, token, on_progress).await?;
         if options.undo == Some(true) {
-            return ops::stage_undo(&session, &hash).await;
+            return ops::undo(&session, &hash).await;
         }
-        ops::stage_rollback(&session, &options.into(), &hash).await
+        ops::roll_back(&session, &options.into(), &hash).await
     })
 }
 
@@ -313,7 +316,7 @@ pub fn recover_rollback(
     promise(env, async move {
         let ambient = ambient(settings.threads, token(None), None)?;
         let gateway =
-            if gateway_stands { ops::Gateway::Stands } else { ops::Gateway::MustBeStopped };
+            if gateway_stands { ops::Gateway::AgentsStopped } else { ops::Gateway::MustBeStopped };
         let settings: ops::Settings = settings.try_into()?;
         ops::recover(&settings, &ambient, gateway).await
     })

@@ -237,8 +237,8 @@ pub struct ArriveReport {
     pub duration_ms: f64,
 }
 
-impl From<ops::ArriveReport> for ArriveReport {
-    fn from(report: ops::ArriveReport) -> Self {
+impl From<ops::AutoRestoreReport> for ArriveReport {
+    fn from(report: ops::AutoRestoreReport) -> Self {
         Self {
             outcome: report.outcome.name().to_owned(),
             used: report.used,

@@ -15,7 +15,7 @@ use crate::repo::find;
 
 /// What became of looking for something to give to this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ArriveOutcome {
+pub enum AutoRestoreOutcome {
     /// It has been backed up, or rolled back, before.
     #[default]
     NotNew,
@@ -31,7 +31,7 @@ pub enum ArriveOutcome {
     Staged,
 }
 
-impl ArriveOutcome {
+impl AutoRestoreOutcome {
     /// The name that users and other programs see.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -46,11 +46,11 @@ impl ArriveOutcome {
     }
 }
 
-/// What [`arrive`] came to.
+/// What [`auto_restore`] came to.
 #[derive(Clone, Debug, Default)]
-pub struct ArriveReport {
+pub struct AutoRestoreReport {
     /// What became of it.
-    pub outcome: ArriveOutcome,
+    pub outcome: AutoRestoreOutcome,
     /// What shows that the machine is in use.
     pub used: Option<String>,
     /// The id of the rollback, where one waits.
@@ -82,7 +82,7 @@ pub struct ArriveReport {
 ///
 /// # Cancel safety
 /// It can be cancelled at any moment, and leaves nothing.
-pub async fn arrive(session: &Session) -> Result<ArriveReport> {
+pub async fn auto_restore(session: &Session) -> Result<AutoRestoreReport> {
     let started = Instant::now();
     let mut report = prepare(session).await?;
     let traffic = session.traffic();
@@ -93,11 +93,11 @@ pub async fn arrive(session: &Session) -> Result<ArriveReport> {
     Ok(report)
 }
 
-async fn prepare(session: &Session) -> Result<ArriveReport> {
-    let outcome = |outcome| Ok(ArriveReport { outcome, ..ArriveReport::default() });
+async fn prepare(session: &Session) -> Result<AutoRestoreReport> {
+    let outcome = |outcome| Ok(AutoRestoreReport { outcome, ..AutoRestoreReport::default() });
     let rollbacks = session.local.rollbacks();
     if session.local.machine()?.is_some() {
-        return outcome(ArriveOutcome::NotNew);
+        return outcome(AutoRestoreOutcome::NotNew);
     }
     let _lock = session.local.lock()?;
     if let Some((folder, journal, phase)) = rollbacks.open()? {
@@ -106,38 +106,38 @@ async fn prepare(session: &Session) -> Result<ArriveReport> {
         {
             // The restart did not come, and somebody began to work: that must be backed up.
             folder.remove()?;
-            return Ok(ArriveReport {
-                outcome: ArriveOutcome::Used,
+            return Ok(AutoRestoreReport {
+                outcome: AutoRestoreOutcome::Used,
                 used: Some(used),
                 snapshot: Some(journal.snapshot),
-                ..ArriveReport::default()
+                ..AutoRestoreReport::default()
             });
         }
-        return Ok(ArriveReport {
-            outcome: ArriveOutcome::Waiting,
+        return Ok(AutoRestoreReport {
+            outcome: AutoRestoreOutcome::Waiting,
             id: Some(folder.id().to_owned()),
             snapshot: Some(journal.snapshot),
             arrival: journal.arrival,
-            ..ArriveReport::default()
+            ..AutoRestoreReport::default()
         });
     }
     if rollbacks.last()?.is_some() {
-        return outcome(ArriveOutcome::NotNew);
+        return outcome(AutoRestoreOutcome::NotNew);
     }
     if rollbacks.arrival_failed()? {
-        return outcome(ArriveOutcome::Failed);
+        return outcome(AutoRestoreOutcome::Failed);
     }
     if let Some(used) = session.cancellable(in_use(session)).await? {
-        return Ok(ArriveReport {
-            outcome: ArriveOutcome::Used,
+        return Ok(AutoRestoreReport {
+            outcome: AutoRestoreOutcome::Used,
             used: Some(used),
-            ..ArriveReport::default()
+            ..AutoRestoreReport::default()
         });
     }
     session.cancellable(stage_newest(session)).await
 }
 
-async fn stage_newest(session: &Session) -> Result<ArriveReport> {
+async fn stage_newest(session: &Session) -> Result<AutoRestoreReport> {
     let names = find(&*session.store).await?;
     let regular = names.iter().filter_map(|name| match name {
         SnapshotName::Current(id) if !id.safety => Some(id.clone()),
@@ -145,8 +145,10 @@ async fn stage_newest(session: &Session) -> Result<ArriveReport> {
     });
     let regular: Vec<SnapshotId> = regular.collect();
     if regular.is_empty() {
-        let mut report =
-            ArriveReport { outcome: ArriveOutcome::NoSnapshot, ..ArriveReport::default() };
+        let mut report = AutoRestoreReport {
+            outcome: AutoRestoreOutcome::NoSnapshot,
+            ..AutoRestoreReport::default()
+        };
         if names.iter().any(|name| matches!(name, SnapshotName::Legacy(_))) {
             report.warnings.push(
                 "the bucket holds backups of the original plugin, which are not authenticated and never come by \
@@ -159,18 +161,24 @@ async fn stage_newest(session: &Session) -> Result<ArriveReport> {
     let heads = Heads::find(session, regular).await?;
     refuse_to_guess(&heads)?;
     let Some((snapshot, warnings)) = heads.newest()? else {
-        return Ok(ArriveReport { outcome: ArriveOutcome::NoSnapshot, ..ArriveReport::default() });
+        return Ok(AutoRestoreReport {
+            outcome: AutoRestoreOutcome::NoSnapshot,
+            ..AutoRestoreReport::default()
+        });
     };
     let Some(staged) = stage_arrival(session, &snapshot.id).await? else {
-        return Ok(ArriveReport { outcome: ArriveOutcome::NoSnapshot, ..ArriveReport::default() });
+        return Ok(AutoRestoreReport {
+            outcome: AutoRestoreOutcome::NoSnapshot,
+            ..AutoRestoreReport::default()
+        });
     };
-    Ok(ArriveReport {
-        outcome: ArriveOutcome::Staged,
+    Ok(AutoRestoreReport {
+        outcome: AutoRestoreOutcome::Staged,
         id: Some(staged.id),
         snapshot: Some(staged.snapshot),
         arrival: staged.arrival,
         warnings: warnings.into_iter().chain(staged.warnings).collect(),
-        ..ArriveReport::default()
+        ..AutoRestoreReport::default()
     })
 }
 

@@ -136,7 +136,7 @@ async fn run(
         seen.failed = work.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (index, entry) in work.entries.iter().enumerate() {
             if entry.kind == EntryKind::File && !seen.failed.contains_key(&index) {
-                seen.look(index, &target.path_of(entry), entry)?;
+                seen.read(index, &target.path_of(entry), entry)?;
             }
         }
         Ok(seen)
@@ -175,7 +175,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn look(&mut self, index: usize, path: &Path, entry: &Entry) -> Result<()> {
+    fn read(&mut self, index: usize, path: &Path, entry: &Entry) -> Result<()> {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }

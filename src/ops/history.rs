@@ -114,7 +114,7 @@ async fn run(session: &Session, options: &HistoryOptions) -> Result<HistoryRepor
         })
         .collect();
     let looking = ids.into_iter().map(|id| async move {
-        let seen = look(session, &id, options).await;
+        let seen = read_version(session, &id, options).await;
         (id, seen)
     });
     let mut looking = futures_util::stream::iter(looking).buffer_unordered(PARALLEL);
@@ -162,7 +162,7 @@ async fn run(session: &Session, options: &HistoryOptions) -> Result<HistoryRepor
     Ok(report)
 }
 
-async fn look(
+async fn read_version(
     session: &Session,
     id: &SnapshotId,
     options: &HistoryOptions,

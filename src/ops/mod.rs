@@ -32,7 +32,7 @@ pub use crate::engine::time::time as iso_time;
 pub use crate::local::Arrival;
 pub use crate::source::authority::{Effect, Weight};
 pub use adopt::{AdoptReport, adopt};
-pub use auto_restore::{ArriveOutcome, ArriveReport, arrive};
+pub use auto_restore::{AutoRestoreOutcome, AutoRestoreReport, auto_restore};
 pub use diff::{Change, DiffEntry, DiffOptions, DiffReport, DiffTo, LIVE, diff};
 pub use doctor::{DoctorOptions, DoctorReport, Finding, Level, doctor};
 pub use drill::{DrillReport, drill};
@@ -52,7 +52,7 @@ pub use recovery::{Gateway, Outcome, RecoverReport, recover};
 pub use restore::{RestoreOptions, RestoreReport, restore};
 pub use rollback::{
     Action, Mode, RollbackEntry, RollbackPlan, RollbackReport, RollbackRequest, Touches,
-    discard_waiting, plan_rollback, plan_undo, stage_rollback, stage_undo,
+    discard_waiting, plan_rollback, plan_undo, roll_back, undo,
 };
 pub use show::{MAX_SHOWN_BYTES, ShowOptions, ShowReport, ShownEntry, show};
 pub use status::{MachineInfo, StatusReport, status};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::file_cache::Memory;
 use crate::engine::problem::FileProblem;
 use crate::engine::roots::shown_here;
-use crate::engine::scan::{Looked, by_people, look};
+use crate::engine::scan::{Scanned, by_people, scan};
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::source::EntryKind;
@@ -49,8 +49,8 @@ pub struct PlanReport {
 /// # Errors
 /// `B2_CONFIG` and those of the file system.
 pub async fn plan(session: &Session) -> Result<PlanReport> {
-    let Looked { roots, walk, mut skipped, plain, warnings, .. } =
-        session.cancellable(look(session, true)).await?;
+    let Scanned { roots, walk, mut skipped, plain, warnings, .. } =
+        session.cancellable(scan(session, true)).await?;
     skipped.extend(plain);
     let local = session.local_repository(session.settings.encrypt);
     let memory = Memory::load(&local)?;

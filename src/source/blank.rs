@@ -53,7 +53,7 @@ impl Bootstrap {
 ///
 /// # Errors
 /// `B2_DATABASE` when one of the host's databases cannot be read: what is in it then is not known.
-pub fn look(
+pub fn read(
     roots: &[Root],
     inside: &[Inside],
     walk: &Walk,

@@ -37,7 +37,7 @@ pub fn settle(roots: &[Root], walk: &mut Walk, list_excluded: bool) {
         else {
             continue;
         };
-        let beside = look(root, &base);
+        let beside = read_base(root, &base);
         let at =
             walk.found.binary_search_by(|found| (found.root, &found.path).cmp(&(log.root, &base)));
         if let Some(found) = at.ok().and_then(|at| walk.found.get_mut(at)) {
@@ -81,7 +81,7 @@ pub fn settle(roots: &[Root], walk: &mut Walk, list_excluded: bool) {
     }
 }
 
-fn look(root: &Root, base: &RelPath) -> Base {
+fn read_base(root: &Root, base: &RelPath) -> Base {
     let path = absolute(&root.path, base);
     if !std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) {
         return Base::Nothing;

@@ -3,11 +3,11 @@
 //! A path as text can lead anywhere by the time it is used: somebody may put a link in the place of a directory.
 //! Here each directory on the way is opened from the one above it, and a link on the way is refused.
 
-mod look;
 mod moving;
+mod stat;
 mod system;
 
-pub use self::look::Look;
+pub use self::stat::Stat;
 pub(crate) use self::system::{give, owner_to_give};
 
 use std::ffi::OsString;
@@ -18,10 +18,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[cfg(unix)]
 pub(crate) use self::system::{give_link, set_link_time};
 use self::system::{
-    look, no_follow, open_below, private, set_mode, set_mode_at, set_owner, set_time_at, set_times,
+    no_follow, open_below, private, set_mode, set_mode_at, set_owner, set_time_at, set_times,
+    stat_of,
 };
 use super::{EntryKind, RelPath};
-use crate::ambient::{Steps, stepped};
+use crate::ambient::{FailPoints, stepped};
 use crate::error::{Error, Result};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
@@ -31,7 +32,7 @@ use cap_std::fs::{Dir, DirBuilder, OpenOptions};
 pub struct Place {
     dir: Arc<Dir>,
     path: PathBuf,
-    steps: Arc<dyn Steps>,
+    steps: Arc<dyn FailPoints>,
     refused: Refused,
 }
 
@@ -104,7 +105,7 @@ pub struct Spot {
     dir: Arc<Dir>,
     name: OsString,
     path: PathBuf,
-    steps: Arc<dyn Steps>,
+    steps: Arc<dyn FailPoints>,
     refused: Refused,
 }
 
@@ -113,7 +114,7 @@ impl Place {
     ///
     /// # Errors
     /// File-system codes.
-    pub fn open(path: &Path, steps: Arc<dyn Steps>) -> Result<Self> {
+    pub fn open(path: &Path, steps: Arc<dyn FailPoints>) -> Result<Self> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())
             .map_err(|error| Error::io("open", path, error))?;
         Ok(Self { dir: Arc::new(dir), path: path.to_owned(), steps, refused: Refused::default() })
@@ -123,7 +124,7 @@ impl Place {
     ///
     /// # Errors
     /// `B2_UNSAFE_PATH` when it leads somewhere else now; file-system codes.
-    pub fn open_root(path: &Path, steps: Arc<dyn Steps>) -> Result<Self> {
+    pub fn open_root(path: &Path, steps: Arc<dyn FailPoints>) -> Result<Self> {
         let now = path.canonicalize().map_err(|error| Error::io("open", path, error))?;
         if now != path {
             let message = format!("it is a link to {} now", now.display());
@@ -187,7 +188,7 @@ impl Place {
     }
 }
 
-fn sync_dir(dir: &Dir, path: &Path, steps: &dyn Steps) -> Result<()> {
+fn sync_dir(dir: &Dir, path: &Path, steps: &dyn FailPoints) -> Result<()> {
     if cfg!(unix) {
         // Not the handle itself: where the system has them, such handles are for looking things up only.
         stepped(steps, "sync directory", || dir.open(".")?.sync_all())
@@ -233,9 +234,9 @@ impl Spot {
     ///
     /// # Errors
     /// File-system codes.
-    pub fn look(&self) -> Result<Option<Look>> {
+    pub fn stat(&self) -> Result<Option<Stat>> {
         match self.dir.symlink_metadata(&self.name) {
-            Ok(meta) => Ok(Some(look(&meta))),
+            Ok(meta) => Ok(Some(stat_of(&meta))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed("look at")(error)),
         }
@@ -298,14 +299,14 @@ impl Spot {
     /// # Errors
     /// File-system codes.
     pub fn sync(&self) -> Result<()> {
-        let look = self.look()?;
-        if look.is_none_or(|look| look.kind != Some(EntryKind::File)) {
+        let stat = self.stat()?;
+        if stat.is_none_or(|stat| stat.kind != Some(EntryKind::File)) {
             return Ok(());
         }
         let file = match self.open(false) {
             // Its owner may not read it, but may say otherwise for a moment.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                let mode = look.map_or(0o600, |look| look.mode);
+                let mode = stat.map_or(0o600, |stat| stat.mode);
                 self.set_mode(0o600)?;
                 let file = self.open(false).map_err(self.failed("open"))?;
                 self.set_mode(mode)?;
@@ -329,10 +330,10 @@ impl Spot {
     /// # Errors
     /// File-system codes.
     pub fn owner(&self) -> Result<(u32, u32)> {
-        if let Some(here) = self.look()? {
+        if let Some(here) = self.stat()? {
             return Ok(here.owner);
         }
-        self.dir.dir_metadata().map(|meta| look(&meta).owner).map_err(self.failed("look at"))
+        self.dir.dir_metadata().map(|meta| stat_of(&meta).owner).map_err(self.failed("look at"))
     }
 
     /// Gives what is here to a user and a group, if it is not theirs.
@@ -340,7 +341,7 @@ impl Spot {
     /// # Errors
     /// File-system codes.
     pub fn set_owner(&self, owner: (u32, u32)) -> Result<()> {
-        if self.look()?.is_none_or(|look| look.owner == owner) {
+        if self.stat()?.is_none_or(|stat| stat.owner == owner) {
             return Ok(());
         }
         self.attempt(SET_OWNER, || set_owner(&self.dir, &self.name, owner))
@@ -351,7 +352,7 @@ impl Spot {
     /// # Errors
     /// File-system codes.
     pub fn remove(&self) -> Result<()> {
-        if self.look()?.is_none() {
+        if self.stat()?.is_none() {
             return Ok(());
         }
         self.step("remove", || self.dir.remove_file(&self.name))
@@ -398,7 +399,7 @@ impl Spot {
     /// # Errors
     /// File-system codes.
     pub fn set_mode(&self, mode: u32) -> Result<()> {
-        if self.look()?.is_none_or(|look| look.kind == Some(EntryKind::Symlink)) {
+        if self.stat()?.is_none_or(|stat| stat.kind == Some(EntryKind::Symlink)) {
             return Ok(());
         }
         self.attempt(SET_MODE, || set_mode_at(&self.dir, &self.name, mode))

@@ -27,9 +27,9 @@ pub(super) struct PrivateCopy(PathBuf);
 impl PrivateCopy {
     /// `None` when the database changed meanwhile.
     pub(super) fn new(source: &Path, copy: &Path) -> Result<Option<Self>> {
-        let look =
+        let stat =
             || stat::fingerprint(source, true).map_err(|error| Error::io("read", source, error));
-        let before = look()?;
+        let before = stat()?;
         let directory = with_suffix(copy, ".private");
         private_dirs()
             .create(&directory)
@@ -48,7 +48,7 @@ impl PrivateCopy {
             std::io::copy(&mut from_file, &mut to_file)
                 .map_err(|error| Error::io("write", &to, error))?;
         }
-        Ok((look()? == before).then_some(private))
+        Ok((stat()? == before).then_some(private))
     }
 
     /// The database in it.

@@ -22,7 +22,7 @@ pub fn fingerprint(path: &Path, database_name: bool) -> std::io::Result<Fingerpr
 ///
 /// # Errors
 /// File-system codes.
-pub fn look(root: u16, path: &RelPath, place: &Path) -> Result<Option<Found>> {
+pub fn find(root: u16, path: &RelPath, place: &Path) -> Result<Option<Found>> {
     let meta = match std::fs::symlink_metadata(place) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         meta => meta.map_err(|error| Error::io("look at", place, error))?,

@@ -1,7 +1,7 @@
 //! Finds what belongs to the state, by names and `stat` alone: no file is ever opened here, so the locks
 //! of a host in this very process are safe. The only user of jwalk.
 
-pub use super::stat::{fingerprint, look, names_in};
+pub use super::stat::{find, fingerprint, names_in};
 pub use super::walked::{Excluded, Walk};
 
 use std::collections::HashSet;

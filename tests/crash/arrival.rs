@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use b2_backup::ops::{self, ArriveOutcome, Gateway, Outcome};
+use b2_backup::ops::{self, AutoRestoreOutcome, Gateway, Outcome};
 use b2_backup::store::StoreConfig;
 
 use super::{campaign, in_memory};
@@ -14,14 +14,14 @@ use crate::support::machine::Machine;
 use crate::support::plain::{copy_all, write};
 
 /// What a start of the gateway does, and then its stop.
-async fn start_and_stop(machine: &Machine) -> (Outcome, ArriveOutcome, Outcome) {
+async fn start_and_stop(machine: &Machine) -> (Outcome, AutoRestoreOutcome, Outcome) {
     let recover = || async {
-        let done = ops::recover(&machine.settings, &ambient(machine), Gateway::Stands).await;
+        let done = ops::recover(&machine.settings, &ambient(machine), Gateway::AgentsStopped).await;
         done.unwrap().outcome
     };
     let before = recover().await;
     let session = crate::support::killed::session(machine).await;
-    let arrived = ops::arrive(&session).await.unwrap().outcome;
+    let arrived = ops::auto_restore(&session).await.unwrap().outcome;
     (before, arrived, recover().await)
 }
 
@@ -111,10 +111,10 @@ async fn killed_anywhere() {
         assert_eq!(kill_at(&trial, at), None, "killed at {at} of {steps}");
         let machine = machine_in(&trial);
         match start_and_stop(&machine).await {
-            (Outcome::Nothing, ArriveOutcome::Staged, Outcome::Applied) => anew += 1,
-            (Outcome::Applied, ArriveOutcome::NotNew, Outcome::Nothing) => gone_on += 1,
+            (Outcome::Nothing, AutoRestoreOutcome::Staged, Outcome::Applied) => anew += 1,
+            (Outcome::Applied, AutoRestoreOutcome::NotNew, Outcome::Nothing) => gone_on += 1,
             // The very last: it was done.
-            (Outcome::Nothing, ArriveOutcome::NotNew, Outcome::Nothing) => {}
+            (Outcome::Nothing, AutoRestoreOutcome::NotNew, Outcome::Nothing) => {}
             other => panic!("killed at {at} of {steps}: {other:?}"),
         }
         whole();

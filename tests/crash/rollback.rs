@@ -38,7 +38,7 @@ async fn roll_back(machine: &Machine, snapshot: &str) -> Result<RollbackReport> 
     let session = session(machine).await;
     if snapshot == "undo" {
         let plan = ops::plan_undo(&session).await?;
-        return ops::stage_undo(&session, &plan.hash).await;
+        return ops::undo(&session, &plan.hash).await;
     }
     let request = RollbackRequest {
         snapshot: snapshot.into(),
@@ -48,7 +48,7 @@ async fn roll_back(machine: &Machine, snapshot: &str) -> Result<RollbackReport> 
         allow_unauthenticated: false,
     };
     let plan = ops::plan_rollback(&session, &request).await?;
-    ops::stage_rollback(&session, &request, &plan.hash).await
+    ops::roll_back(&session, &request, &plan.hash).await
 }
 
 /// As soon as the threads of a rollback that has failed have let go of the lock.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use b2_backup::ambient::{NoSteps, Steps, SystemEntropy};
+use b2_backup::ambient::{FailPoints, NoFailPoints, SystemEntropy};
 use b2_backup::error::Result;
 use b2_backup::ops::{self, Session, SnapshotInfo};
 use b2_backup::store::folder::FolderStore;
@@ -32,7 +32,7 @@ pub(crate) struct Scene {
 }
 
 /// The machine that works in a directory.
-pub(crate) async fn machine_in(dir: &Path, job: Job, steps: Arc<dyn Steps>) -> Machine {
+pub(crate) async fn machine_in(dir: &Path, job: Job, steps: Arc<dyn FailPoints>) -> Machine {
     let bucket = dir.join("bucket");
     let folder = FolderStore::open(bucket, "p".into(), Arc::new(SystemEntropy)).await.unwrap();
     let store = Counted { inner: Arc::new(folder), steps: steps.clone() };
@@ -86,7 +86,7 @@ impl Scene {
     }
 
     pub(crate) async fn machine(&self) -> Machine {
-        machine_in(&self.place(), self.job, Arc::new(NoSteps)).await
+        machine_in(&self.place(), self.job, Arc::new(NoFailPoints)).await
     }
 
     /// Pushes what is there, and remembers what it is.

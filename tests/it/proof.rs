@@ -216,7 +216,7 @@ async fn what_was_found_damaged_is_stored_again() {
 #[derive(Debug)]
 struct FullDisk;
 
-impl b2_backup::ambient::Steps for FullDisk {
+impl b2_backup::ambient::FailPoints for FullDisk {
     fn step(&self, _name: &'static str) -> std::io::Result<()> {
         Err(std::io::ErrorKind::StorageFull.into())
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use b2_backup::ambient::{NoSteps, Steps};
+use b2_backup::ambient::{FailPoints, NoFailPoints};
 use b2_backup::error::Error;
 use b2_backup::ops::{self, Action, Mode, Outcome, RollbackPlan, RollbackReport, RollbackRequest};
 
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Late {
     }
 }
 
-impl Steps for Late {
+impl FailPoints for Late {
     fn step(&self, _: &'static str) -> std::io::Result<()> {
         let is_staged = |name: &OsString| {
             !self.others.contains(name) && self.restores.join(name).join("phase").exists()
@@ -242,11 +242,11 @@ impl World {
         let session = self.machine.session().await;
         let Some(request) = request else {
             let plan = ops::plan_undo(&session).await?;
-            let report = ops::stage_undo(&session, &plan.hash).await?;
+            let report = ops::undo(&session, &plan.hash).await?;
             return Ok((plan, report));
         };
         let plan = ops::plan_rollback(&session, request).await?;
-        let report = ops::stage_rollback(&session, request, &plan.hash).await?;
+        let report = ops::roll_back(&session, request, &plan.hash).await?;
         Ok((plan, report))
     }
 
@@ -272,7 +272,7 @@ impl World {
             self.machine.steps = Arc::<Late>::clone(late);
         }
         let done = self.plan_and_roll_back(request).await;
-        self.machine.steps = Arc::new(NoSteps);
+        self.machine.steps = Arc::new(NoFailPoints);
         let seen = late.and_then(|late| late.seen.lock().unwrap().take());
         let before = seen.unwrap_or_else(|| planned.clone());
         match done {

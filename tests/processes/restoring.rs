@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use b2_backup::ambient::Steps;
+use b2_backup::ambient::FailPoints;
 use b2_backup::ops::Session;
 use rusqlite::Connection;
 
@@ -153,7 +153,7 @@ async fn a_failed_restore_leaves_nothing() {
 #[derive(Debug)]
 struct Folds(PathBuf);
 
-impl Steps for Folds {
+impl FailPoints for Folds {
     fn step(&self, name: &'static str) -> std::io::Result<()> {
         if name != "create" {
             return Ok(());
@@ -200,7 +200,7 @@ async fn two_names_that_are_one_to_the_file_system() {
 async fn what_is_in_the_place_of_a_file_stays() {
     #[derive(Debug)]
     struct Takes(PathBuf);
-    impl Steps for Takes {
+    impl FailPoints for Takes {
         fn step(&self, name: &'static str) -> std::io::Result<()> {
             if name == "create" && self.0.parent().is_some_and(Path::exists) && !self.0.exists() {
                 fs::create_dir(&self.0)?;

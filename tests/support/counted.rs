@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use b2_backup::ambient::Steps;
+use b2_backup::ambient::FailPoints;
 use b2_backup::error::{Error, Result};
 use b2_backup::store::{BucketRules, Listing, ObjectKey, ObjectStore, ObjectVersion, Traffic};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use bytes::Bytes;
 #[derive(Debug)]
 pub(crate) struct Counted {
     pub(crate) inner: Arc<dyn ObjectStore>,
-    pub(crate) steps: Arc<dyn Steps>,
+    pub(crate) steps: Arc<dyn FailPoints>,
 }
 
 impl Counted {
@@ -112,7 +112,7 @@ impl FailAt {
     }
 }
 
-impl Steps for FailAt {
+impl FailPoints for FailAt {
     fn step(&self, _name: &'static str) -> std::io::Result<()> {
         const EIO: i32 = 5;
         if self.seen.fetch_add(1, Ordering::SeqCst) + 1 != self.at {

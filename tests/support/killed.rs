@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use b2_backup::ambient::Steps;
+use b2_backup::ambient::FailPoints;
 use b2_backup::ops;
 use b2_backup::store::StoreConfig;
 use b2_backup::store::memory::MemoryStore;
@@ -32,7 +32,7 @@ impl KillAt {
     }
 }
 
-impl Steps for KillAt {
+impl FailPoints for KillAt {
     fn step(&self, _name: &'static str) -> std::io::Result<()> {
         if self.seen.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
             std::process::abort();

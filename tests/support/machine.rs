@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use b2_backup::ambient::{Clock, NoSteps, Steps, SystemClock, SystemEntropy};
+use b2_backup::ambient::{Clock, FailPoints, NoFailPoints, SystemClock, SystemEntropy};
 use b2_backup::cpu::CpuPool;
 use b2_backup::error::{Error, Result};
 use b2_backup::format::Reason;
@@ -27,7 +27,7 @@ pub(crate) struct Machine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cancel: CancellationToken,
     pub(crate) progress: Sink,
-    pub(crate) steps: Arc<dyn Steps>,
+    pub(crate) steps: Arc<dyn FailPoints>,
 }
 
 /// Settings of a machine with its state in `state`.
@@ -58,7 +58,7 @@ impl Machine {
             clock: Arc::new(SystemClock),
             cancel: CancellationToken::new(),
             progress: Arc::new(Silent),
-            steps: Arc::new(NoSteps),
+            steps: Arc::new(NoFailPoints),
         }
     }
 

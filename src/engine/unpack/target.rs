@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
 
-use crate::ambient::{Steps, private_dirs, stepped};
+use crate::ambient::{FailPoints, private_dirs, stepped};
 use crate::crypto::ContentHash;
 use crate::engine::problem::FileProblem;
 use crate::entry::RelPath;
@@ -42,7 +42,7 @@ pub(crate) struct Target {
     roots: Mutex<Vec<PathBuf>>,
     /// Set once the restore was given up. Held for reading by whoever writes.
     closed: RwLock<bool>,
-    steps: Arc<dyn Steps>,
+    steps: Arc<dyn FailPoints>,
     refused: Refused,
     /// Who gets what is restored, where that is not who runs this.
     owner: Option<(u32, u32)>,
@@ -50,7 +50,7 @@ pub(crate) struct Target {
 
 impl Target {
     /// Creates the directory, for its owner alone, or takes an empty one.
-    pub(crate) fn open(path: &Path, steps: Arc<dyn Steps>) -> Result<Self> {
+    pub(crate) fn open(path: &Path, steps: Arc<dyn FailPoints>) -> Result<Self> {
         let made: Vec<&Path> = path.ancestors().take_while(|above| !is_there(above)).collect();
         private_dirs().recursive(true).create(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotADirectory => {

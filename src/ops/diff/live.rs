@@ -12,7 +12,7 @@ use crate::crypto::ContentHash;
 use crate::engine::file_cache::{Memory, path_bytes};
 use crate::engine::problem::FileProblem;
 use crate::engine::roots::{self, Places, same_roots};
-use crate::engine::scan::{Looked, look, refuse_open_databases};
+use crate::engine::scan::{Scanned, refuse_open_databases, scan};
 use crate::engine::select::Selection;
 use crate::engine::session::Session;
 use crate::engine::withheld::withheld;
@@ -51,8 +51,8 @@ impl Live {
         paths: Selection,
     ) -> Result<Self> {
         session.report(Phase::Scan, 0, None, 0);
-        let Looked { roots, walk, skipped, warnings, policy, hanging, .. } =
-            look(session, false).await?;
+        let Scanned { roots, walk, skipped, warnings, policy, hanging, .. } =
+            scan(session, false).await?;
         let settings = session.settings.clone();
         let withheld = Session::blocking(move || withheld(&settings)).await?;
         refuse_open_databases(&roots, &walk)?;

@@ -20,7 +20,7 @@ const SOME_SKEW_S: u64 = 60;
 /// From here on the server's time is taken for signatures; at 15 minutes it would refuse them.
 const MUCH_SKEW_S: u64 = 10 * 60;
 
-pub(super) async fn look(
+pub(super) async fn check(
     session: &Session,
     facts: Option<&KeyFacts>,
     chart: &mut Chart,
@@ -37,7 +37,7 @@ pub(super) async fn look(
                 return Ok(());
             }
             // A key that may not list may still be asked what the bucket does by itself.
-            return rules::look(session, facts, &mut *chart).await;
+            return rules::check(session, facts, &mut *chart).await;
         }
     };
     let (bucket, prefix) = (&session.settings.store.bucket, &session.settings.store.prefix);
@@ -45,7 +45,7 @@ pub(super) async fn look(
     chart.ok("bucket", found);
     if !folder {
         clock(session.store.server_offset_ms(), chart);
-        rules::look(session, facts, chart).await?;
+        rules::check(session, facts, chart).await?;
         versions(session, chart).await?;
     }
     slots(session, chart).await;

@@ -25,7 +25,7 @@ const TOO_MUCH: [&str; 7] = [
 ];
 
 /// Facts about the key, and endpoint and region of the account; `None` where it is of no use to go on.
-pub(super) async fn look(
+pub(super) async fn check(
     request: &DiscoveryRequest,
     s3: &S3Config,
     ambient: &Ambient,

@@ -17,7 +17,7 @@ const SOME_BYTES: u64 = 1 << 30;
 #[cfg(unix)]
 const MAX_FILES: usize = 20_000;
 
-pub(super) fn look(settings: &Settings, ambient: &Ambient, chart: &mut Chart) {
+pub(super) fn check(settings: &Settings, ambient: &Ambient, chart: &mut Chart) {
     secrets(settings, chart);
     let state = &settings.state_dir;
     match std::fs::read_dir(state) {
@@ -30,7 +30,7 @@ pub(super) fn look(settings: &Settings, ambient: &Ambient, chart: &mut Chart) {
             return;
         }
     }
-    let local = Local::at(state).told(&ambient.steps);
+    let local = Local::at(state).with_fail_points(&ambient.steps);
     match local.try_writing() {
         Ok(()) if local.root().is_dir() => {
             chart.ok("memory", format!("{} can be written", local.root().display()));

@@ -77,7 +77,7 @@ async fn run(
     let (looking, around) = (settings.clone(), ambient.clone());
     let local = Session::blocking(move || {
         let mut chart = Chart::default();
-        local::look(&looking, &around, &mut chart);
+        local::check(&looking, &around, &mut chart);
         Ok(chart)
     });
     chart.0.append(&mut local.await?.0);
@@ -91,7 +91,7 @@ async fn run(
                 return Ok(report(chart, traffic, started));
             }
         };
-        bucket::look(&session, facts.as_ref(), &mut chart).await?;
+        bucket::check(&session, facts.as_ref(), &mut chart).await?;
         if options.write {
             trial::write(&session, &mut chart).await?;
         }
@@ -147,7 +147,7 @@ async fn open(settings: &Settings, ambient: &Ambient, chart: &mut Chart) -> Resu
         }
         Ok(Opening::Server(s3)) => Ok(server(s3, chart).map(|store| (store, None))),
         Ok(Opening::B2(request, s3)) => {
-            let Some((facts, endpoint, region)) = key::look(&request, &s3, ambient, chart).await
+            let Some((facts, endpoint, region)) = key::check(&request, &s3, ambient, chart).await
             else {
                 return Ok(None);
             };

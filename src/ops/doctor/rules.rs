@@ -13,7 +13,7 @@ const RECOMMENDED: &str = "Set this lifecycle rule for the bucket: fileNamePrefi
                            daysFromHidingToDeleting 30, daysFromUploadingToHiding empty. It frees what is hidden, \
                            and leaves 30 days to notice and undelete";
 
-pub(super) async fn look(
+pub(super) async fn check(
     session: &Session,
     facts: Option<&KeyFacts>,
     chart: &mut Chart,

@@ -95,7 +95,7 @@ impl Lineage {
     ///
     /// # Errors
     /// `B2_PRUNE_STOPPED` for everything that must not be so; those of the store.
-    pub(super) async fn look(session: &Session) -> Result<Option<Self>> {
+    pub(super) async fn read(session: &Session) -> Result<Option<Self>> {
         let sealed = session.settings.encrypt;
         let local = session.local_repository(sealed);
         let Some(machine) = session.local.machine()? else { return Ok(None) };

@@ -76,7 +76,7 @@ pub async fn prune(session: &Session, options: PruneOptions) -> Result<PruneRepo
 }
 
 async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
-    let Some(lineage) = Lineage::look(session).await? else {
+    let Some(lineage) = Lineage::read(session).await? else {
         return Ok(PruneReport {
             warnings: vec!["this machine has no snapshots in this bucket yet".to_owned()],
             ..PruneReport::default()
@@ -117,11 +117,11 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
         stop: too_many(&goes).filter(|_| !options.more_than_half),
         ..PruneReport::default()
     };
-    let stored = Stored::look(session, &lineage, &goes).await?;
+    let stored = Stored::read(session, &lineage, &goes).await?;
     let newest = lineage.newest_id().to_owned();
     let mut pruner = Pruner { session, remover: Remover::new(&*session.store), lineage, stored };
     if options.dry_run {
-        pruner.look_at_packs(&goes, &mut report);
+        pruner.scan_packs(&goes, &mut report);
     } else if let Some(message) = report.stop {
         return Err(Error::PruneStopped { message });
     } else {
@@ -189,7 +189,7 @@ impl Pruner<'_> {
     }
 
     /// What packs would free.
-    fn look_at_packs(&self, goes: &[bool], report: &mut PruneReport) {
+    fn scan_packs(&self, goes: &[bool], report: &mut PruneReport) {
         for (note, fate) in self.judge(goes, self.lineage.now_ms) {
             let bytes = self.stored.packs.get(&note.name).map_or(0, |pack| pack.bytes);
             count(report, fate, bytes);

@@ -26,7 +26,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    pub(super) async fn look(session: &Session, lineage: &Lineage, goes: &[bool]) -> Result<Self> {
+    pub(super) async fn read(session: &Session, lineage: &Lineage, goes: &[bool]) -> Result<Self> {
         let going = lineage.held.iter().zip(goes).filter(|(_, goes)| **goes).map(|(held, _)| held);
         let ids: Vec<SnapshotId> =
             going.chain(&lineage.returned).map(|held| held.id.clone()).collect();

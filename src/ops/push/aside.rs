@@ -255,7 +255,7 @@ impl Places {
         database: bool,
         memory: Option<&Memory>,
     ) -> Result<()> {
-        let Some(found) = walk::look(root, path, source)? else { return Ok(()) };
+        let Some(found) = walk::find(root, path, source)? else { return Ok(()) };
         // Where it is read, should it be read: at its place lies what the rollback brought.
         self.elsewhere.insert((root, path.clone()), source.to_owned());
         if memory.is_some_and(|memory| memory.has_moved(&found, database)) {

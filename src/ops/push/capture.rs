@@ -341,13 +341,13 @@ impl Capture<'_, '_> {
     /// Reads a plain file; once more when it changed meanwhile, and then as it is, with a remark.
     pub(super) fn file(&mut self, path: &Path, found: &mut Found) -> Result<Content, ReadError> {
         let cutter = Cutter::file(self.seed);
-        let look = |path: &Path| walk::fingerprint(path, false).map_err(ReadError::File);
-        let mut before = look(path)?;
+        let stat = |path: &Path| walk::fingerprint(path, false).map_err(ReadError::File);
+        let mut before = stat(path)?;
         let mut again = true;
         loop {
             let mut file = open_plain(path).map_err(ReadError::File)?;
             let mut content = self.take(&cutter, &mut file)?;
-            let after = look(path)?;
+            let after = stat(path)?;
             let stable = before == after && content.size == after.size;
             if stable || !again {
                 if !stable {

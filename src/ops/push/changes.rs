@@ -10,7 +10,7 @@ use super::together;
 use super::writer::Writer;
 use crate::engine::file_cache::Memory;
 use crate::engine::problem::{self, FileProblem};
-use crate::engine::scan::{Looked, by_people, look, refuse_open_databases};
+use crate::engine::scan::{Scanned, by_people, refuse_open_databases, scan};
 use crate::engine::session::{Session, Settings, millis};
 use crate::engine::withheld::withheld;
 use crate::error::Result;
@@ -56,8 +56,8 @@ impl Scan {
         accepted: &[String],
     ) -> Result<Self> {
         let began_ns = millis(session.ambient.clock.now()).saturating_mul(1_000_000);
-        let mut looked = look(session, false).await?;
-        refuse_open_databases(&looked.roots, &looked.walk)?;
+        let mut scanned = scan(session, false).await?;
+        refuse_open_databases(&scanned.roots, &scanned.walk)?;
         let settings = session.settings.clone();
         let withheld = Session::blocking(move || withheld(&settings)).await?;
         // Even where the newest manifest was lost, what it says of the state still holds.
@@ -69,17 +69,17 @@ impl Scan {
         let missing = match (&previous, newest) {
             (Some((manifest, memory)), Some(newest)) => {
                 let before = Before { id: &newest.snapshot, manifest, memory };
-                missing::look(before, &looked, accepted)
+                missing::compare(before, &scanned, accepted)
             }
             _ => Missing::default(),
         };
         let known = previous.iter().flat_map(|(manifest, _)| &manifest.missing).flatten();
         let anew = !known.eq(&missing.records);
         let base = previous.filter(|_| writer.base.is_some());
-        looked.skipped.extend(missing.problems);
-        looked.warnings.extend(missing.warnings);
-        looked.skipped.append(&mut looked.plain);
-        let Looked { roots, mut walk, skipped, warnings, .. } = looked;
+        scanned.skipped.extend(missing.problems);
+        scanned.warnings.extend(missing.warnings);
+        scanned.skipped.append(&mut scanned.plain);
+        let Scanned { roots, mut walk, skipped, warnings, .. } = scanned;
         let skipped = by_people(&roots, skipped);
         if let Some((_, memory)) = &base {
             together::keep_known_logs(&mut walk, memory);

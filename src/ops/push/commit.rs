@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::writer::{SecondLook, Writer};
+use super::writer::{SecondListing, Writer};
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{MAX_MANIFEST_BYTES, PackName, SnapshotId};
@@ -56,10 +56,10 @@ pub(super) async fn commit(
     let age = session.ambient.clock.now().duration_since(writer.listed_at);
     let fresh = age.is_ok_and(|age| age < LISTING_HOLDS) && !again;
     if !fresh {
-        match writer.look_again(session, captured.base.as_deref()).await? {
-            SecondLook::Same => {}
-            SecondLook::BaseGone => return Ok(Committed::BaseGone),
-            SecondLook::Cloned => return Ok(Committed::Cloned),
+        match writer.list_again(session, captured.base.as_deref()).await? {
+            SecondListing::Same => {}
+            SecondListing::BaseGone => return Ok(Committed::BaseGone),
+            SecondListing::Cloned => return Ok(Committed::Cloned),
         }
     }
     if !put(session, &id, &captured.newest.object, &mut writer.warnings).await? {

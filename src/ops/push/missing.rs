@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use crate::engine::file_cache::{Memory, path_bytes};
 use crate::engine::problem::{self, FileProblem};
 use crate::engine::roots::kind;
-use crate::engine::scan::Looked;
+use crate::engine::scan::Scanned;
 use crate::entry::{EntryKind, RelPath};
 use crate::format::{Manifest, MissingRecord};
 use crate::source::{Found, RootKind, host_config, shown_path};
@@ -49,16 +49,16 @@ enum Now {
 }
 
 /// Compares. `accepted` are places that are right as they are.
-pub(super) fn look(before: Before<'_>, looked: &Looked, accepted: &[String]) -> Missing {
+pub(super) fn compare(before: Before<'_>, scanned: &Scanned, accepted: &[String]) -> Missing {
     let mut missing = Missing::default();
     let mut used = HashSet::new();
-    for place in places(before, looked) {
-        let now = looked.now(&place);
+    for place in places(before, scanned) {
+        let now = scanned.now(&place);
         let record = place.record;
         if now == Now::Whole || missing.records.iter().any(|outer| holds(outer, &record)) {
             continue;
         }
-        let names = names(&record, looked);
+        let names = names(&record, scanned);
         if let Some(accepted) =
             accepted.iter().find(|path| names.iter().any(|name| name == path.trim_end_matches('/')))
         {
@@ -93,8 +93,8 @@ fn told(record: &MissingRecord, now: Now) -> FileProblem {
 }
 
 /// How a user may name a place.
-fn names(record: &MissingRecord, looked: &Looked) -> Vec<String> {
-    let state = looked.roots.first().map(|root| shown_path(&root.path)).unwrap_or_default();
+fn names(record: &MissingRecord, scanned: &Scanned) -> Vec<String> {
+    let state = scanned.roots.first().map(|root| shown_path(&root.path)).unwrap_or_default();
     let mut names = vec![record.shown()];
     if record.root.is_empty() {
         names.push(format!("{state}/{}", record.shown()));
@@ -114,7 +114,7 @@ fn holds(outer: &MissingRecord, inner: &MissingRecord) -> bool {
 }
 
 /// All places that are to be looked at, the outer ones before those in them.
-fn places(before: Before<'_>, looked: &Looked) -> Vec<Place> {
+fn places(before: Before<'_>, scanned: &Scanned) -> Vec<Place> {
     let told = before.manifest.missing.iter().flatten();
     let mut places: Vec<Place> =
         told.map(|record| Place { record: record.clone(), device: None, told: true }).collect();
@@ -146,7 +146,7 @@ fn places(before: Before<'_>, looked: &Looked) -> Vec<Place> {
                 ALWAYS.contains(&name.as_bytes()) || name.as_bytes().starts_with(b"workspace-")
             });
             inner.extend(top);
-            inner.extend(looked.inside.iter().map(|inside| inside.path.clone()));
+            inner.extend(scanned.inside.iter().map(|inside| inside.path.clone()));
         } else {
             add(None);
         }
@@ -159,7 +159,7 @@ fn places(before: Before<'_>, looked: &Looked) -> Vec<Place> {
     places
 }
 
-impl Looked {
+impl Scanned {
     fn now(&self, place: &Place) -> Now {
         let record = &place.record;
         let mut path = record.path.clone().map(RelPath::from_bytes);

@@ -15,8 +15,8 @@ impl Capture<'_, '_> {
         found: &mut Found,
         root: &Root,
     ) -> Result<Content, ReadError> {
-        let look = || walk::fingerprint(path, false).map_err(ReadError::File);
-        let mut before = look()?;
+        let stat = || walk::fingerprint(path, false).map_err(ReadError::File);
+        let mut before = stat()?;
         let mut again = true;
         loop {
             let read = self.withheld.read(root, &found.path, path);
@@ -27,7 +27,7 @@ impl Capture<'_, '_> {
                 Some(withheld::Content::AsItIs(bytes)) => (bytes, EntryFlags::default()),
                 Some(withheld::Content::Replaced(bytes)) => (bytes, EntryFlags::REDACTED),
             };
-            let stable = look()? == before;
+            let stable = stat()? == before;
             if stable || !again {
                 let cutter = Cutter::file(self.seed);
                 let mut content = self.take(&cutter, &mut bytes.as_slice())?;
@@ -37,7 +37,7 @@ impl Capture<'_, '_> {
                 found.fingerprint = Fingerprint { log: found.fingerprint.log, ..before };
                 return Ok(content);
             }
-            before = look()?;
+            before = stat()?;
             again = false;
         }
     }

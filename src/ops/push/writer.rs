@@ -110,7 +110,7 @@ async fn emptied(session: &Session) -> Result<Option<Error>> {
 
 /// What a second look at the bucket shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SecondLook {
+pub(super) enum SecondListing {
     /// Nothing that matters has changed.
     Same,
     /// The manifest that the push builds on is gone.
@@ -267,20 +267,20 @@ impl Writer {
 
     /// Lists the bucket again: is the manifest that this push builds on still there, and is this still the only
     /// machine of this lineage?
-    pub(super) async fn look_again(
+    pub(super) async fn list_again(
         &mut self,
         session: &Session,
         base: Option<&str>,
-    ) -> Result<SecondLook> {
+    ) -> Result<SecondListing> {
         let names = crate::repo::find(&*session.store).await?;
         self.listed_at = session.ambient.clock.now();
         if foreign(&names, self.machine, self.lineage.as_ref(), None, &self.pruning).is_some() {
-            return Ok(SecondLook::Cloned);
+            return Ok(SecondListing::Cloned);
         }
-        let Some(base) = base else { return Ok(SecondLook::Same) };
+        let Some(base) = base else { return Ok(SecondListing::Same) };
         let id = SnapshotId::try_from(base)?;
         let there = own(&names, id.machine).any(|listed| *listed == id);
         let there = there || is_there(session, &id).await?;
-        Ok(if there { SecondLook::Same } else { SecondLook::BaseGone })
+        Ok(if there { SecondListing::Same } else { SecondListing::BaseGone })
     }
 }

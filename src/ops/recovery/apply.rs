@@ -27,7 +27,7 @@ pub(super) struct Apply<'a> {
     pub(super) new: Place,
     pub(super) old: Place,
     pub(super) used: Place,
-    pub(super) steps: Arc<dyn ambient::Steps>,
+    pub(super) steps: Arc<dyn ambient::FailPoints>,
     /// Whether no step was ever begun.
     pub(super) first: bool,
     /// Paths that changed since they were planned.
@@ -44,7 +44,7 @@ impl<'a> Apply<'a> {
         folder: &RollbackFolder,
         journal: &'a Journal,
         first: bool,
-        steps: &Arc<dyn ambient::Steps>,
+        steps: &Arc<dyn ambient::FailPoints>,
     ) -> Result<Self> {
         let open = |name: &str| Place::open(&folder.dir().join(name), Arc::clone(steps));
         let needed: HashSet<u16> = journal.steps.iter().map(|step| step.root).collect();
@@ -114,12 +114,12 @@ impl<'a> Apply<'a> {
                 continue;
             }
             let name = step.name.to_string();
-            let here = match self.new.name(&name).look()? {
-                Some(look) => whole(&self.new.name(&name), look, step)?,
+            let here = match self.new.name(&name).stat()? {
+                Some(stat) => whole(&self.new.name(&name), stat, step)?,
                 None => {
-                    self.used.name(&name).look()?.is_some()
+                    self.used.name(&name).stat()?.is_some()
                         || match self.place(step)? {
-                            Some(place) => place.look()?.is_some(),
+                            Some(place) => place.stat()?.is_some(),
                             None => false,
                         }
                 }
@@ -148,14 +148,14 @@ impl<'a> Apply<'a> {
             match step.kind {
                 StepKind::Remove => {
                     take_away(&spots)?;
-                    if spots.place.look()?.is_some() {
+                    if spots.place.stat()?.is_some() {
                         // A mount point.
                         self.left.push(self.shown(step));
                     }
                 }
                 StepKind::RemoveDir => self.remove_dir(step, &spots)?,
                 StepKind::MakeDir => {
-                    if spots.place.look()?.and_then(|look| look.kind) != Some(EntryKind::Directory)
+                    if spots.place.stat()?.and_then(|stat| stat.kind) != Some(EntryKind::Directory)
                     {
                         take_away(&spots)?;
                         let owner = spots.place.owner()?;
@@ -164,7 +164,7 @@ impl<'a> Apply<'a> {
                     }
                 }
                 StepKind::SetMode => {
-                    if let Some(here) = spots.place.look()? {
+                    if let Some(here) = spots.place.stat()? {
                         // What is more than read, write and execute is of this machine.
                         spots.place.set_mode(here.mode & !0o777 | step.mode)?;
                     }
@@ -213,7 +213,7 @@ impl<'a> Apply<'a> {
     /// Lets us into a directory that came.
     fn open_dir(&self, step: &Step) -> Result<()> {
         if let Some(place) = self.place(step)?
-            && place.look()?.and_then(|look| look.kind) == Some(EntryKind::Directory)
+            && place.stat()?.and_then(|stat| stat.kind) == Some(EntryKind::Directory)
         {
             place.set_mode(0o700)?;
         }
@@ -226,28 +226,28 @@ impl<'a> Apply<'a> {
         match step.kind {
             StepKind::Remove => put_back(&spots)?,
             StepKind::RemoveDir => {
-                if spots.place.look()?.is_none() {
+                if spots.place.stat()?.is_none() {
                     let owner = spots.place.owner()?;
                     spots.place.make_dir()?;
                     spots.place.set_owner(owner)?;
                 }
             }
             StepKind::MakeDir => {
-                let here = spots.place.look()?.and_then(|look| look.kind);
+                let here = spots.place.stat()?.and_then(|stat| stat.kind);
                 let directory = here == Some(EntryKind::Directory);
                 if !directory || spots.place.remove_dir()? {
                     put_back(&spots)?;
                 }
             }
             StepKind::SetMode => {
-                if let (Some(before), Some(_)) = (step.before, spots.place.look()?) {
+                if let (Some(before), Some(_)) = (step.before, spots.place.stat()?) {
                     spots.place.set_mode(before.mode)?;
                 }
             }
             StepKind::Place => {
                 let mut kept = false;
-                if let Some(here) = spots.place.look()? {
-                    match spots.new.look()? {
+                if let Some(here) = spots.place.stat()? {
+                    match spots.new.stat()? {
                         None => {
                             spots.place.move_to(&spots.new)?;
                             kept = true;
@@ -257,7 +257,7 @@ impl<'a> Apply<'a> {
                             if staged.kind == here.kind
                                 && (step.before.is_none()
                                     || staged.kind == Some(EntryKind::File)
-                                        && spots.old.look()?.is_some())
+                                        && spots.old.stat()?.is_some())
                                 && whole(&spots.place, here, step)? =>
                         {
                             remove_unless_mounted(&spots.place)?;
@@ -266,7 +266,7 @@ impl<'a> Apply<'a> {
                         Some(_) => {}
                     }
                 }
-                if kept && spots.old.look()?.is_some() {
+                if kept && spots.old.stat()?.is_some() {
                     // What is there all the same is a mount point, and is written over.
                     spots.old.move_to(&spots.place)?;
                 } else {
@@ -320,7 +320,7 @@ impl<'a> Apply<'a> {
             if !changes {
                 continue;
             }
-            let old = self.old.name(&step.name.to_string()).look()?;
+            let old = self.old.name(&step.name.to_string()).stat()?;
             let same = match (old, step.before) {
                 (None, None) => true,
                 // A copy that SQLite made of it, unless it was broken.
@@ -334,7 +334,7 @@ impl<'a> Apply<'a> {
                 (Some(_), None) => step.kind == StepKind::Remove,
                 // Nothing was put in its place: there was the same already.
                 (None, Some(before)) if step.kind == StepKind::Config => {
-                    let here = self.place(step)?.map(|place| place.look()).transpose()?.flatten();
+                    let here = self.place(step)?.map(|place| place.stat()).transpose()?.flatten();
                     here.is_some_and(|here| {
                         (here.size, here.mtime_ns) == (before.size, before.mtime_ns)
                     })
@@ -349,7 +349,7 @@ impl<'a> Apply<'a> {
     }
 
     fn remove_dir(&mut self, step: &Step, spots: &Spots) -> Result<()> {
-        let here = spots.place.look()?.and_then(|look| look.kind);
+        let here = spots.place.stat()?.and_then(|stat| stat.kind);
         if here == Some(EntryKind::Directory) && !spots.place.remove_dir()? {
             self.left.push(self.shown(step));
         }
@@ -361,12 +361,12 @@ impl<'a> Apply<'a> {
         for step in self.journal.steps.iter().filter(|step| step.kind == StepKind::Config) {
             let Some(spots) = self.spots(step)? else { continue };
             let work = spots.new.beside(".work");
-            if spots.new.look()?.is_none() || work.look()?.is_some() {
+            if spots.new.stat()?.is_none() || work.stat()?.is_some() {
                 continue;
             }
             // What an earlier run moved away is the live one.
-            let live = if spots.old.look()?.is_some() { &spots.old } else { &spots.place };
-            let mode = live.look()?.map_or(step.mode, |look| look.mode);
+            let live = if spots.old.stat()?.is_some() { &spots.old } else { &spots.place };
+            let mode = live.stat()?.map_or(step.mode, |stat| stat.mode);
             let snapshot = spots.new.read(MAX_CONFIG_BYTES)?;
             let state = self.journal.roots.first().map(|root| path_of(root));
             let coming = Coming {

@@ -28,7 +28,7 @@ pub(in crate::ops) fn no_longer_blank(
     logs::settle(&found.roots, &mut walked, false);
     refuse_open_databases(&found.roots, &walked)?;
     let scratch = local.temporary_path("look");
-    match blank::look(&found.roots, &found.inside, &walked, &scratch, sha256_hex) {
+    match blank::read(&found.roots, &found.inside, &walked, &scratch, sha256_hex) {
         Ok(Content::Blank(_)) => Ok(None),
         Ok(Content::Used(path)) => Ok(Some(path.to_string())),
         // What cannot be read may be of use to somebody.

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::moves::{Spots, take_away_to};
 use super::places::LOGS;
-use crate::ambient::{Steps, announced};
+use crate::ambient::{FailPoints, announced};
 use crate::engine::roots;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ pub(super) fn kind_of(journal: &Journal, step: &Step) -> Redact {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Databases<'a> {
     pub(super) journal: &'a Journal,
-    pub(super) steps: &'a dyn Steps,
+    pub(super) steps: &'a dyn FailPoints,
     /// Whether no step was ever begun.
     pub(super) first: bool,
 }
@@ -43,17 +43,17 @@ pub(super) struct Databases<'a> {
 impl Databases<'_> {
     /// Writes the staged database into the live one, after a copy of that was saved.
     pub(super) fn write(self, step: &Step, spots: &Spots) -> Result<()> {
-        if spots.new.look()?.is_none() {
+        if spots.new.stat()?.is_none() {
             return Ok(());
         }
         let raw = spots.old.beside(".raw");
-        let here = spots.place.look()?.and_then(|look| look.kind);
+        let here = spots.place.stat()?.and_then(|stat| stat.kind);
         // No connection works with one that is broken, and it is moved away as it is. That was found out when this was
         // staged, by somebody who had the time to wait: what cannot be copied now may just be in use.
-        if here != Some(EntryKind::File) || raw.look()?.is_some() || step.broken {
+        if here != Some(EntryKind::File) || raw.stat()?.is_some() || step.broken {
             return place_database(spots, &raw);
         }
-        if spots.old.look()?.is_none() {
+        if spots.old.stat()?.is_none() {
             let part = spots.old.beside(".part");
             let planned = is_as_planned(step, &spots.place);
             save(self, &spots.place, &part)?;
@@ -101,24 +101,24 @@ impl Databases<'_> {
     /// Takes that back.
     pub(super) fn unwrite(self, spots: &Spots) -> Result<()> {
         let raw = spots.old.beside(".raw");
-        if raw.look()?.is_some() {
-            if spots.new.look()?.is_none() {
+        if raw.stat()?.is_some() {
+            if spots.new.stat()?.is_none() {
                 take_files(&spots.place, &spots.new)?;
             }
             raw.move_to(&spots.place)?;
         } else {
-            if spots.used.look()?.is_some() {
+            if spots.used.stat()?.is_some() {
                 spots.used.move_to(&spots.new)?;
             }
-            if spots.old.look()?.is_some() {
-                if spots.place.look()?.is_some() {
+            if spots.old.stat()?.is_some() {
+                if spots.place.stat()?.is_some() {
                     let place = spots.place.path();
                     sqlite::write_back(spots.old.path(), place, LOCKED, self.steps)?;
                     spots.old.move_to(&spots.used.beside(".old"))?;
                 } else {
                     spots.old.move_to(&spots.place)?;
                 }
-            } else if spots.new.look()?.is_none() {
+            } else if spots.new.stat()?.is_none() {
                 // It was put where none was.
                 take_files(&spots.place, &spots.new)?;
             }
@@ -129,13 +129,13 @@ impl Databases<'_> {
 
 /// Puts a database where none is, or none that can be used. Logs of another would be played into it.
 fn place_database(spots: &Spots, raw: &Spot) -> Result<()> {
-    let owner = match raw.look()? {
+    let owner = match raw.stat()? {
         Some(old) => old.owner,
         None => spots.place.owner()?,
     };
     spots.new.set_owner(owner)?;
-    if spots.place.look()?.is_some() {
-        let taken = raw.look()?.is_some();
+    if spots.place.stat()?.is_some() {
+        let taken = raw.stat()?.is_some();
         take_away_to(&spots.place, &if taken { spots.old.beside(".late") } else { raw.clone() })?;
     }
     move_logs(&spots.place, raw)?;
@@ -145,12 +145,12 @@ fn place_database(spots: &Spots, raw: &Spot) -> Result<()> {
 /// Moves a database and its logs.
 fn take_files(from: &Spot, to: &Spot) -> Result<()> {
     move_logs(from, to)?;
-    if from.look()?.is_some() { from.move_to(to) } else { Ok(()) }
+    if from.stat()?.is_some() { from.move_to(to) } else { Ok(()) }
 }
 
 fn move_logs(from: &Spot, to: &Spot) -> Result<()> {
     for log in LOGS {
-        if from.beside(log).look()?.is_some() {
+        if from.beside(log).stat()?.is_some() {
             from.beside(log).move_to(&to.beside(log))?;
         }
     }
@@ -170,7 +170,7 @@ pub(super) fn is_as_planned(step: &Step, place: &Spot) -> Option<Before> {
 /// found, or what it wrote itself.
 fn keep_late(apply: Databases<'_>, spots: &Spots) -> Result<()> {
     let late = spots.old.beside(".late");
-    if late.look()?.is_some() {
+    if late.stat()?.is_some() {
         return Ok(());
     }
     let part = spots.old.beside(".part");

@@ -5,7 +5,7 @@ use crate::crypto::ContentHash;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::local::Step;
-use crate::source::place::{Look, Spot};
+use crate::source::place::{Spot, Stat};
 
 /// The places that a step is about.
 #[derive(Debug)]
@@ -24,12 +24,12 @@ pub(super) fn take_away(spots: &Spots) -> Result<()> {
 
 /// As [`take_away`], to another name.
 pub(super) fn take_away_to(place: &Spot, old: &Spot) -> Result<()> {
-    if place.look()?.is_none() {
+    if place.stat()?.is_none() {
         return Ok(());
     }
     let mut to = old.clone();
     let mut number = 1;
-    while to.look()?.is_some() {
+    while to.stat()?.is_some() {
         to = old.beside(&format!(".late{number}"));
         number += 1;
     }
@@ -38,7 +38,7 @@ pub(super) fn take_away_to(place: &Spot, old: &Spot) -> Result<()> {
 
 /// Moves what is in `old/` back to its place.
 pub(super) fn put_back(spots: &Spots) -> Result<()> {
-    if spots.old.look()?.is_none() {
+    if spots.old.stat()?.is_none() {
         return Ok(());
     }
     take_away(spots)?;
@@ -46,10 +46,10 @@ pub(super) fn put_back(spots: &Spots) -> Result<()> {
 }
 
 /// Whether a staged file or link is what was staged.
-pub(super) fn whole(spot: &Spot, look: Look, step: &Step) -> Result<bool> {
-    match look.kind {
+pub(super) fn whole(spot: &Spot, stat: Stat, step: &Step) -> Result<bool> {
+    match stat.kind {
         Some(EntryKind::Symlink) => Ok(step.sha256.is_empty()),
-        Some(EntryKind::File) if look.size == step.size => {
+        Some(EntryKind::File) if stat.size == step.size => {
             let mut hash = ContentHash::default();
             match spot.read_all(&mut |piece| hash.update(piece)) {
                 Ok(()) => Ok(hash.finish().as_slice() == step.sha256),
@@ -64,23 +64,23 @@ pub(super) fn whole(spot: &Spot, look: Look, step: &Step) -> Result<bool> {
 
 /// Who has what is replaced, or the directory that something lands in.
 pub(super) fn owner(spots: &Spots) -> Result<(u32, u32)> {
-    match spots.old.look()? {
-        Some(old) if spots.place.look()?.is_none() => Ok(old.owner),
+    match spots.old.stat()? {
+        Some(old) if spots.place.stat()?.is_none() => Ok(old.owner),
         _ => spots.place.owner(),
     }
 }
 
 /// Puts what is staged into its place.
 pub(super) fn put(step: &Step, spots: &Spots) -> Result<()> {
-    let Some(staged) = spots.new.look()? else { return Ok(()) };
+    let Some(staged) = spots.new.stat()? else { return Ok(()) };
     // Before it is there: nobody would know afterwards that it is not theirs yet.
     spots.new.set_owner(owner(spots)?)?;
-    match spots.place.look()? {
+    match spots.place.stat()? {
         // On another file system a copy was put in place, and the process ended before the rest.
-        Some(look)
+        Some(stat)
             if staged.kind == Some(EntryKind::File)
-                && look.kind == staged.kind
-                && whole(&spots.place, look, step)? =>
+                && stat.kind == staged.kind
+                && whole(&spots.place, stat, step)? =>
         {
             spots.place.set_mode(step.mode)?;
             return spots.new.remove();
@@ -93,12 +93,12 @@ pub(super) fn put(step: &Step, spots: &Spots) -> Result<()> {
 
 /// Puts the merged configuration into its place.
 pub(super) fn put_config(spots: &Spots) -> Result<()> {
-    if spots.new.look()?.is_none() {
+    if spots.new.stat()?.is_none() {
         return Ok(());
     }
     let work = spots.new.beside(".work");
-    if work.look()?.is_some() {
-        let same = match spots.place.look()?.and_then(|look| look.kind) {
+    if work.stat()?.is_some() {
+        let same = match spots.place.stat()?.and_then(|stat| stat.kind) {
             Some(EntryKind::File) => {
                 spots.place.read(MAX_CONFIG_BYTES).ok() == work.read(MAX_CONFIG_BYTES).ok()
             }
@@ -118,9 +118,9 @@ pub(super) fn put_config(spots: &Spots) -> Result<()> {
 /// Puts the configuration back that was there, or none.
 pub(super) fn unput_config(step: &Step, spots: &Spots) -> Result<()> {
     let work = spots.new.beside(".work");
-    let used = spots.used.look()?.is_some();
-    let placed = used || (work.look()?.is_none() && step.before.is_none());
-    if step.before.is_none() && placed && spots.old.look()?.is_none() {
+    let used = spots.used.stat()?.is_some();
+    let placed = used || (work.stat()?.is_none() && step.before.is_none());
+    if step.before.is_none() && placed && spots.old.stat()?.is_none() {
         // There was none: ours goes.
         take_away_to(&spots.place, &spots.old.beside(".ours"))?;
     }
@@ -135,13 +135,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ambient::NoSteps;
+    use crate::ambient::NoFailPoints;
     use crate::source::place::Place;
 
     #[test]
     fn what_comes_late_again_and_again_is_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place::open(dir.path(), Arc::new(NoSteps)).unwrap();
+        let place = Place::open(dir.path(), Arc::new(NoFailPoints)).unwrap();
         let (live, old) = (place.name("live"), place.name("old"));
         for text in ["a", "b", "c", "d"] {
             std::fs::write(live.path(), text).unwrap();

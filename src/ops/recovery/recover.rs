@@ -28,7 +28,7 @@ pub enum Gateway {
     /// No: it would go on with what it has in memory. Whether it runs is found out.
     MustBeStopped,
     /// It says itself that its agents do not work: in its stop hook, or before they start.
-    Stands,
+    AgentsStopped,
 }
 
 /// What became of a rollback that was open.
@@ -122,7 +122,7 @@ pub async fn recover(
     ambient: &Ambient,
     gateway: Gateway,
 ) -> Result<RecoverReport> {
-    let local = Local::at(&settings.state_dir).told(&ambient.steps);
+    let local = Local::at(&settings.state_dir).with_fail_points(&ambient.steps);
     let rollbacks = local.rollbacks();
     if rollbacks.all()?.is_empty() {
         return RecoverReport::nothing(&rollbacks);
@@ -134,7 +134,7 @@ pub async fn recover(
         lock => Arc::new(lock?),
     };
     if let Some((_, journal, _)) = rollbacks.open()?
-        && (gateway == Gateway::Stands || !runs(&settings.state_dir).await?)
+        && (gateway == Gateway::AgentsStopped || !runs(&settings.state_dir).await?)
     {
         refuse_busy(ambient, &databases(&journal)).await?;
     }
@@ -187,7 +187,7 @@ pub(in crate::ops) fn recover_locked(
     gateway: Gateway,
     _lock: &LockFile,
 ) -> Result<RecoverReport> {
-    let rollbacks = Local::at(&settings.state_dir).told(&ambient.steps).rollbacks();
+    let rollbacks = Local::at(&settings.state_dir).with_fail_points(&ambient.steps).rollbacks();
     // Copies of databases are in it.
     rollbacks.sweep()?;
     let Some((folder, journal, phase)) = rollbacks.open()? else {

@@ -15,7 +15,7 @@ use crate::source::blank::{self, Bootstrap, Content};
 /// `B2_CONFIG`, `B2_DATABASE_IN_PROCESS`, and those of the file system.
 pub(in crate::ops) async fn in_use(session: &Session) -> Result<Option<String>> {
     session.local.temporary()?;
-    let live = Live::look(session).await?;
+    let live = Live::scan(session).await?;
     let (_, content) = live.content(session.local.temporary_path("look")).await?;
     match content? {
         Content::Used(path) => Ok(Some(path.to_string())),
@@ -61,7 +61,7 @@ impl Live {
     /// Whether anything of a user's is here. Opens databases.
     pub(super) async fn content(self, scratch: PathBuf) -> Result<(Self, Result<Content>)> {
         Session::blocking(move || {
-            let content = blank::look(&self.roots, &self.inside, &self.walk, &scratch, sha256_hex);
+            let content = blank::read(&self.roots, &self.inside, &self.walk, &scratch, sha256_hex);
             Ok((self, content))
         })
         .await

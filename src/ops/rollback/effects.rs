@@ -119,7 +119,7 @@ struct Configuration {
     state: PathBuf,
     old_state: Option<String>,
     arriving: bool,
-    steps: Arc<dyn crate::ambient::Steps>,
+    steps: Arc<dyn crate::ambient::FailPoints>,
     /// The main one with its root, for the copies that the host keeps beside it.
     main: Option<(PathBuf, crate::source::RelPath)>,
     parts: Vec<Part>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::names::Naming;
 use crate::crypto::ContentHash;
 use crate::engine::file_cache::{Memory, path_bytes};
-use crate::engine::scan::{Looked, look, refuse_open_databases};
+use crate::engine::scan::{Scanned, refuse_open_databases, scan};
 use crate::engine::session::{Session, Settings};
 use crate::engine::withheld::withheld;
 use crate::entry::EntryKind;
@@ -39,9 +39,9 @@ impl Live {
     ///
     /// # Errors
     /// `B2_DATABASE_IN_PROCESS`, `B2_CONFIG` and those of the file system.
-    pub(super) async fn look(session: &Session) -> Result<Self> {
+    pub(super) async fn scan(session: &Session) -> Result<Self> {
         // The policy of backups is not the one here: secrets stay live even where they are backed up.
-        let Looked { roots, walk, skipped, warnings, inside, .. } = look(session, false).await?;
+        let Scanned { roots, walk, skipped, warnings, inside, .. } = scan(session, false).await?;
         let settings = session.settings.clone();
         let withheld = Session::blocking(move || withheld(&settings)).await?;
         refuse_open_databases(&roots, &walk)?;

@@ -1,6 +1,6 @@
 //! Roll back: a snapshot, or a part of it, over the live state. All or nothing (`docs/rollback.md`).
 //!
-//! [`plan_rollback`] says what would happen. [`stage_rollback`] takes the plan's hash, makes a safety snapshot,
+//! [`plan_rollback`] says what would happen. [`roll_back`] takes the plan's hash, makes a safety snapshot,
 //! stages, and writes the journal; then it carries it out, unless OpenClaw has to stop for that. [`recover`]
 //! carries out what waits, and finishes what was cut off.
 //!
@@ -131,20 +131,20 @@ pub async fn plan_undo(session: &Session) -> Result<RollbackPlan> {
 ///
 /// # Cancel safety
 /// Until everything is staged it can be cancelled, and leaves nothing. From then on it is finished.
-pub async fn stage_rollback(
+pub async fn roll_back(
     session: &Session,
     request: &RollbackRequest,
     hash: &str,
 ) -> Result<RollbackReport> {
-    roll_back(session, &Wanted::of(request)?, hash).await
+    carry_through(session, &Wanted::of(request)?, hash).await
 }
 
 /// Undoes the last rollback, by the same course: what it changed becomes what it was.
 ///
 /// # Errors
-/// As [`stage_rollback`]; `B2_SNAPSHOT_NOT_FOUND` when there is nothing to undo.
-pub async fn stage_undo(session: &Session, hash: &str) -> Result<RollbackReport> {
-    roll_back(session, &Wanted::undo(&last(session)?), hash).await
+/// As [`roll_back`]; `B2_SNAPSHOT_NOT_FOUND` when there is nothing to undo.
+pub async fn undo(session: &Session, hash: &str) -> Result<RollbackReport> {
+    carry_through(session, &Wanted::undo(&last(session)?), hash).await
 }
 
 /// Gives up a rollback that waits. Nothing of the state was touched by it. `false` when none waits.
@@ -188,7 +188,7 @@ fn half_done(journal: &Journal) -> Error {
     Error::RollbackOpen { message }
 }
 
-async fn roll_back(session: &Session, wanted: &Wanted, hash: &str) -> Result<RollbackReport> {
+async fn carry_through(session: &Session, wanted: &Wanted, hash: &str) -> Result<RollbackReport> {
     let started = Instant::now();
     let state_dir = &session.settings.state_dir;
     make_state_dir(state_dir)?;

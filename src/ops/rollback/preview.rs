@@ -24,7 +24,7 @@ pub(super) struct Preview {
 }
 
 pub(super) async fn preview(session: &Session, wanted: &Wanted) -> Result<Preview> {
-    let live = Live::look(session).await?;
+    let live = Live::scan(session).await?;
     let (snapshot, mut warnings) = choose(session, &wanted.snapshot, wanted.confirmed).await?;
     warnings.extend(incomplete(session, &wanted.snapshot, &snapshot).await?);
     warnings.splice(0..0, session.warnings.iter().cloned());

@@ -201,7 +201,7 @@ struct Ready {
     /// Steps whose files have placeholders for what is withheld.
     redacted: HashSet<u32>,
     withheld: Arc<Withheld>,
-    steps: Arc<dyn ambient::Steps>,
+    steps: Arc<dyn ambient::FailPoints>,
     cancel: CancellationToken,
 }
 
@@ -274,7 +274,7 @@ impl Ready {
     /// Puts what is here in place of the placeholders in a file.
     fn put_back(&self, step: &mut Step, new: &Place) -> Result<Option<String>> {
         let staged = new.name(&step.name.to_string());
-        let Some(look) = staged.look()? else { return Ok(None) };
+        let Some(stat) = staged.stat()? else { return Ok(None) };
         let path = RelPath::from_bytes(step.path.clone());
         let live = match self.roots.get(usize::from(step.root)) {
             Some(root) => Place::open(&root.path, Arc::clone(&self.steps))?.spot(&path).ok(),
@@ -284,7 +284,7 @@ impl Ready {
         let before = staged.read(MAX_CONFIG_BYTES)?;
         let (after, [ours, others]) = self.withheld.put_back(&before, live.as_deref());
         let part = staged.beside(".part");
-        part.write(&after, look.mode)?;
+        part.write(&after, stat.mode)?;
         part.set_time(step.mtime_ns)?;
         part.move_to(&staged)?;
         (step.size, step.sha256) = (after.len() as u64, sha256(&after).to_vec());
@@ -320,7 +320,7 @@ impl Ready {
         sqlite::check(copy.path()).map_err(shown)?;
         let mut warnings = Vec::new();
         let saved = new.name(&format!("{name}.live"));
-        let saved = match live.filter(|live| live.look().is_ok_and(|look| look.is_some())) {
+        let saved = match live.filter(|live| live.stat().is_ok_and(|stat| stat.is_some())) {
             Some(live) => {
                 let saved = self.copy_live(&live, &saved, &mut warnings)?;
                 step.broken = saved.is_none();

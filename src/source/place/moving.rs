@@ -7,7 +7,7 @@ use cap_std::fs::OpenOptions;
 
 #[cfg(unix)]
 use super::system::{make_link, private, set_link_time, set_mode, set_times};
-use super::{Look, SET_MODE, SET_TIME, Spot};
+use super::{SET_MODE, SET_TIME, Spot, Stat};
 use crate::ambient::stepped;
 use crate::entry::{EntryKind, PART};
 use crate::error::Result;
@@ -71,9 +71,9 @@ impl Spot {
     fn copy_to(&self, to: &Self) -> Result<()> {
         let part = to.part();
         part.remove()?;
-        let look = self.look()?.ok_or_else(|| self.failed("move")(ErrorKind::NotFound.into()))?;
-        let fresh = to.look()?.is_none();
-        self.copy_as(&part, look).and_then(|()| to.replace(&part, look)).inspect_err(|_| {
+        let stat = self.stat()?.ok_or_else(|| self.failed("move")(ErrorKind::NotFound.into()))?;
+        let fresh = to.stat()?.is_none();
+        self.copy_as(&part, stat).and_then(|()| to.replace(&part, stat)).inspect_err(|_| {
             // On a full disk it would keep the room that going back may need.
             let _best_effort = part.remove();
         })?;
@@ -83,7 +83,7 @@ impl Spot {
             Err(error) if error.kind() == ErrorKind::ResourceBusy => Ok(()),
             removed => removed.map_err(self.failed("remove")).inspect_err(|_| {
                 // If it stays here, it must not be there as well; if not, that is the only one.
-                if fresh && self.look().is_ok_and(|here| here.is_some()) {
+                if fresh && self.stat().is_ok_and(|here| here.is_some()) {
                     let _best_effort = to.remove();
                 }
             }),
@@ -91,8 +91,8 @@ impl Spot {
     }
 
     /// Copies the file or link that is here to `part`, with all that belongs to it, and makes the copy durable.
-    fn copy_as(&self, part: &Self, look: Look) -> Result<()> {
-        match look.kind {
+    fn copy_as(&self, part: &Self, stat: Stat) -> Result<()> {
+        match stat.kind {
             Some(EntryKind::File) => {
                 let mut from = self.open(false).map_err(self.failed("read"))?;
                 let mut options = OpenOptions::new();
@@ -101,18 +101,18 @@ impl Spot {
                 let create = || part.dir.open_with(&part.name, &options);
                 let mut file = part.step("create", create)?.into_std();
                 part.step("write", || copy_with_holes(&mut from, &mut file))?;
-                part.set_owner(look.owner)?;
-                part.attempt(SET_MODE, || set_mode(&file, look.mode))?;
-                part.attempt(SET_TIME, || set_times(&file, look.mtime_ns))?;
+                part.set_owner(stat.owner)?;
+                part.attempt(SET_MODE, || set_mode(&file, stat.mode))?;
+                part.attempt(SET_TIME, || set_times(&file, stat.mtime_ns))?;
                 part.step("sync", || file.sync_all())
             }
             Some(EntryKind::Symlink) => {
                 let target = self.dir.read_link_contents(&self.name);
                 let target = target.map_err(self.failed("read"))?;
                 part.step("link", || make_link(&part.dir, &target, &part.name))?;
-                part.set_owner(look.owner)?;
+                part.set_owner(stat.owner)?;
                 #[cfg(unix)]
-                part.attempt(SET_TIME, || set_link_time(&part.dir, &part.name, look.mtime_ns))?;
+                part.attempt(SET_TIME, || set_link_time(&part.dir, &part.name, stat.mtime_ns))?;
                 Ok(())
             }
             _ => Err(self.failed("move")(ErrorKind::CrossesDevices.into())),
@@ -120,23 +120,23 @@ impl Spot {
     }
 
     /// Puts `part` in the place of what is here.
-    fn replace(&self, part: &Self, look: Look) -> Result<()> {
+    fn replace(&self, part: &Self, stat: Stat) -> Result<()> {
         match part.rename_to(self) {
-            Err(error) if error.kind() == ErrorKind::ResourceBusy => self.write_over(part, look),
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => self.write_over(part, stat),
             moved => moved.map_err(self.failed("move")),
         }
     }
 
     /// Writes the content of `part`, which goes, into the file that is here.
-    fn write_over(&self, part: &Self, look: Look) -> Result<()> {
+    fn write_over(&self, part: &Self, stat: Stat) -> Result<()> {
         let mut from = part.open(false).map_err(part.failed("read"))?;
         let mut file = self.open(true).map_err(self.failed("open"))?;
         self.step("write", || {
             let bytes = io::copy(&mut from, &mut file)?;
             file.set_len(bytes)
         })?;
-        self.attempt(SET_MODE, || set_mode(&file, look.mode))?;
-        self.attempt(SET_TIME, || set_times(&file, look.mtime_ns))?;
+        self.attempt(SET_MODE, || set_mode(&file, stat.mode))?;
+        self.attempt(SET_TIME, || set_times(&file, stat.mtime_ns))?;
         self.step("sync", || file.sync_all())?;
         part.remove()
     }

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 
-use super::look::Look;
+use super::stat::Stat;
 use crate::entry::EntryKind;
 
-pub(super) fn look(meta: &Metadata) -> Look {
+pub(super) fn stat_of(meta: &Metadata) -> Stat {
     let kind = if meta.is_dir() {
         Some(EntryKind::Directory)
     } else if meta.is_symlink() {
@@ -25,7 +25,7 @@ pub(super) fn look(meta: &Metadata) -> Look {
         let mtime_ns = meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
         let (mode, inode) = (meta.mode() & 0o7777, meta.ino());
         let owner = (meta.uid(), meta.gid());
-        Look { kind, size: meta.len(), mode, mtime_ns, inode, owner }
+        Stat { kind, size: meta.len(), mode, mtime_ns, inode, owner }
     }
     #[cfg(not(unix))]
     {
@@ -33,7 +33,7 @@ pub(super) fn look(meta: &Metadata) -> Look {
         let since = since.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
         let mtime_ns = since.and_then(|time| i64::try_from(time.as_nanos()).ok());
         let mode = if meta.permissions().readonly() { 0o444 } else { 0o644 };
-        Look {
+        Stat {
             kind,
             size: meta.len(),
             mode,

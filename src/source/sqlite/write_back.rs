@@ -10,7 +10,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::connection::{RETRY_PAUSE, failed, immutable_uri, open};
-use crate::ambient::{Steps, announced};
+use crate::ambient::{FailPoints, announced};
 use crate::error::{Error, Result};
 use crate::source::open_plain;
 
@@ -56,7 +56,12 @@ pub fn same_pages(one: &Path, other: &Path) -> std::io::Result<bool> {
 /// # Errors
 /// `B2_DATABASE_BUSY` when others lock it beyond the deadline; `B2_DATABASE` when it is damaged, or when its pages have
 /// another size; `B2_DISK_FULL`.
-pub fn write_back(from: &Path, live: &Path, deadline: Duration, steps: &dyn Steps) -> Result<()> {
+pub fn write_back(
+    from: &Path,
+    live: &Path,
+    deadline: Duration,
+    steps: &dyn FailPoints,
+) -> Result<()> {
     let until = Instant::now() + deadline;
     let failed = |error| failed(live, live, error);
     let source = open_at_rest(from).map_err(failed)?;

@@ -55,11 +55,11 @@ const PARAMETERS: &[&str] = &[
 /// Every value that is a secret, with its path.
 pub(super) fn sensitive(value: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    look(value, &mut Vec::new(), &mut found);
+    read(value, &mut Vec::new(), &mut found);
     found
 }
 
-fn look(value: &Value, path: &mut Vec<String>, found: &mut Vec<(String, String)>) {
+fn read(value: &Value, path: &mut Vec<String>, found: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => {
             let reference = is_reference(fields);
@@ -69,14 +69,14 @@ fn look(value: &Value, path: &mut Vec<String>, found: &mut Vec<(String, String)>
                     continue;
                 }
                 path.push(key.clone());
-                look(field, path, found);
+                read(field, path, found);
                 path.pop();
             }
         }
         Value::Array(items) => {
             for (number, item) in items.iter().enumerate() {
                 path.push(number.to_string());
-                look(item, path, found);
+                read(item, path, found);
                 path.pop();
             }
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use b2_backup::error::Error;
-use b2_backup::ops::ArriveOutcome;
+use b2_backup::ops::AutoRestoreOutcome;
 use b2_backup::secret::Secret;
 use b2_backup::store::memory::{Fault, MemoryStore, Operation};
 
@@ -16,11 +16,11 @@ use crate::support::plain::{assert_same, settled, write};
 async fn an_empty_bucket() {
     let two = Two::new();
     let report = arrive(&two.new).await.unwrap();
-    assert_eq!((report.outcome, report.warnings.len()), (ArriveOutcome::NoSnapshot, 0));
+    assert_eq!((report.outcome, report.warnings.len()), (AutoRestoreOutcome::NoSnapshot, 0));
     // What the original plugin left is not read, and said so.
     two.store.raw_replace("2026-02-19T00-00-00-000Z/manifest.json", "{}");
     let report = arrive(&two.new).await.unwrap();
-    assert_eq!((report.outcome, report.warnings.len()), (ArriveOutcome::NoSnapshot, 1));
+    assert_eq!((report.outcome, report.warnings.len()), (AutoRestoreOutcome::NoSnapshot, 1));
     assert!(report.warnings[0].contains("original plugin"));
     // The first push is like any other.
     assert!(two.new.push().await.unwrap().snapshot.is_some());
@@ -42,7 +42,7 @@ async fn the_newest_that_is_authenticated() {
     plain.settings.encrypt = false;
     let planted = plain.push().await.unwrap().snapshot.unwrap();
     let report = arrive(&two.new).await.unwrap();
-    assert_eq!((report.outcome, report.snapshot), (ArriveOutcome::Staged, Some(sealed)));
+    assert_eq!((report.outcome, report.snapshot), (AutoRestoreOutcome::Staged, Some(sealed)));
     // Where two machines with the same key are in use, nobody but the user knows which this one is to be.
     let other = two.dir.path().join("fay/.openclaw");
     fs::create_dir_all(&other).unwrap();

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use b2_backup::crypto::sha256;
 use b2_backup::error::Result;
-use b2_backup::ops::{self, ArriveOutcome, ArriveReport, Gateway, Outcome, RecoverReport};
+use b2_backup::ops::{
+    self, AutoRestoreOutcome, AutoRestoreReport, Gateway, Outcome, RecoverReport,
+};
 use b2_backup::store::memory::MemoryStore;
 use tempfile::{TempDir, tempdir, tempdir_in};
 
@@ -108,18 +110,18 @@ pub(crate) fn blank_state(state: &Path) {
     write(state, "openclaw.json.bak", "{ before: 1 }");
 }
 
-pub(crate) async fn arrive(machine: &Machine) -> Result<ArriveReport> {
-    ops::arrive(&machine.session().await).await
+pub(crate) async fn arrive(machine: &Machine) -> Result<AutoRestoreReport> {
+    ops::auto_restore(&machine.session().await).await
 }
 
 pub(crate) async fn recover(machine: &Machine) -> RecoverReport {
-    ops::recover(&machine.settings, &machine.ambient(), Gateway::Stands).await.unwrap()
+    ops::recover(&machine.settings, &machine.ambient(), Gateway::AgentsStopped).await.unwrap()
 }
 
 /// Arrives, as it should be.
 pub(crate) async fn arrived(machine: &Machine) -> RecoverReport {
     let report = arrive(machine).await.unwrap();
-    assert_eq!(report.outcome, ArriveOutcome::Staged, "{report:?}");
+    assert_eq!(report.outcome, AutoRestoreOutcome::Staged, "{report:?}");
     let report = recover(machine).await;
     assert_eq!(report.outcome, Outcome::Applied, "{report:?}");
     report

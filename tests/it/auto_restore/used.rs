@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use b2_backup::ops::{ArriveOutcome, Outcome};
+use b2_backup::ops::{AutoRestoreOutcome, Outcome};
 
 use super::{Two, arrive, arrived, read, recover};
 use crate::support::host::{agent, agent_database, run, shared};
@@ -94,14 +94,14 @@ async fn whatever_it_is() {
         let report = arrive(&two.new).await.unwrap();
         assert_eq!(
             (report.outcome, report.used.as_deref()),
-            (ArriveOutcome::Used, Some(*path)),
+            (AutoRestoreOutcome::Used, Some(*path)),
             "{what}"
         );
         assert_eq!((report.requests, two.store.calls().len()), (0, 0), "{what}");
         assert_same(&settled(&here), &before, what);
         // Backups go on as they would without any of this.
         assert!(two.new.push().await.unwrap().snapshot.is_some(), "{what}");
-        assert_eq!(arrive(&two.new).await.unwrap().outcome, ArriveOutcome::NotNew);
+        assert_eq!(arrive(&two.new).await.unwrap().outcome, AutoRestoreOutcome::NotNew);
     }
 }
 
@@ -133,7 +133,7 @@ async fn used_meanwhile() {
         let two = Two::new();
         two.old.push().await.unwrap();
         let here = two.here();
-        assert_eq!(arrive(&two.new).await.unwrap().outcome, ArriveOutcome::Staged);
+        assert_eq!(arrive(&two.new).await.unwrap().outcome, AutoRestoreOutcome::Staged);
         make(&here);
         let before = settled(&here);
         let report = recover(&two.new).await;
@@ -142,7 +142,7 @@ async fn used_meanwhile() {
         assert!(report.arrival.is_some(), "{what}");
         assert_same(&settled(&here), &before, what);
         assert_eq!(recover(&two.new).await.outcome, Outcome::Nothing, "{what}");
-        assert_eq!(arrive(&two.new).await.unwrap().outcome, ArriveOutcome::Used, "{what}");
+        assert_eq!(arrive(&two.new).await.unwrap().outcome, AutoRestoreOutcome::Used, "{what}");
         assert!(two.new.push().await.unwrap().snapshot.is_some(), "{what}");
     }
 }
@@ -152,11 +152,11 @@ async fn used_meanwhile() {
 async fn used_before_a_restart_that_does_not_come() {
     let two = Two::new();
     let snapshot = two.old.push().await.unwrap().snapshot;
-    assert_eq!(arrive(&two.new).await.unwrap().outcome, ArriveOutcome::Staged);
-    assert_eq!(arrive(&two.new).await.unwrap().outcome, ArriveOutcome::Waiting);
+    assert_eq!(arrive(&two.new).await.unwrap().outcome, AutoRestoreOutcome::Staged);
+    assert_eq!(arrive(&two.new).await.unwrap().outcome, AutoRestoreOutcome::Waiting);
     write(&two.here(), "workspace/MEMORY.md", "mine");
     let report = arrive(&two.new).await.unwrap();
-    assert_eq!((report.outcome, report.snapshot), (ArriveOutcome::Used, snapshot));
+    assert_eq!((report.outcome, report.snapshot), (AutoRestoreOutcome::Used, snapshot));
     assert_eq!(recover(&two.new).await.outcome, Outcome::Nothing);
     assert!(two.new.push().await.unwrap().snapshot.is_some());
     assert_eq!(read(&two.here(), "workspace/MEMORY.md"), "mine");
@@ -168,7 +168,7 @@ async fn put_back_once() {
     let two = Two::new();
     two.old.push().await.unwrap();
     let here = two.here();
-    assert_eq!(arrive(&two.new).await.unwrap().outcome, ArriveOutcome::Staged);
+    assert_eq!(arrive(&two.new).await.unwrap().outcome, AutoRestoreOutcome::Staged);
     let before = settled(&here);
     let restore = here.join("b2-backup/restore");
     let folder = fs::read_dir(&restore).unwrap().next().unwrap().unwrap().path();
@@ -177,7 +177,7 @@ async fn put_back_once() {
     fs::write(largest, "damaged").unwrap();
     assert_eq!(recover(&two.new).await.outcome, Outcome::RolledBack);
     assert_same(&settled(&here), &before, "put back");
-    assert_eq!(arrive(&two.new).await.unwrap().outcome, ArriveOutcome::Failed);
+    assert_eq!(arrive(&two.new).await.unwrap().outcome, AutoRestoreOutcome::Failed);
     assert!(two.new.push().await.unwrap().snapshot.is_some());
-    assert_eq!(arrive(&two.new).await.unwrap().outcome, ArriveOutcome::NotNew);
+    assert_eq!(arrive(&two.new).await.unwrap().outcome, AutoRestoreOutcome::NotNew);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use b2_backup::ops::{self, ArriveOutcome, Mode, Outcome, RollbackRequest};
+use b2_backup::ops::{self, AutoRestoreOutcome, Mode, Outcome, RollbackRequest};
 
 use super::{Two, arrive, arrived, read, recover, said};
 use crate::support::host::{agent, integrity, run, shared, value};
@@ -20,7 +20,7 @@ async fn a_new_machine_is_given_everything() {
     let before = settled(&here);
 
     let report = arrive(&two.new).await.unwrap();
-    assert_eq!(report.outcome, ArriveOutcome::Staged);
+    assert_eq!(report.outcome, AutoRestoreOutcome::Staged);
     assert_eq!(report.snapshot.as_ref(), Some(&snapshot));
     let arrival = report.arrival.clone().unwrap();
     assert_eq!(arrival.from, there.canonicalize().unwrap().display().to_string());
@@ -31,7 +31,7 @@ async fn a_new_machine_is_given_everything() {
     assert_same(&settled(&here), &before, "staging touches nothing");
     // Asked again, it is ready already.
     let again = arrive(&two.new).await.unwrap();
-    assert_eq!((again.outcome, again.id), (ArriveOutcome::Waiting, report.id.clone()));
+    assert_eq!((again.outcome, again.id), (AutoRestoreOutcome::Waiting, report.id.clone()));
 
     let applied = recover(&two.new).await;
     assert_eq!(applied.outcome, Outcome::Applied);
@@ -76,13 +76,13 @@ async fn a_new_machine_is_given_everything() {
     assert_eq!(profiles.keys().collect::<Vec<_>>(), ["anthropic:default", "mock:here"]);
 
     // It is over, and the machine goes on with the backups that it was given.
-    assert_eq!(arrive(&two.new).await.unwrap().outcome, ArriveOutcome::NotNew);
+    assert_eq!(arrive(&two.new).await.unwrap().outcome, AutoRestoreOutcome::NotNew);
     assert_eq!(recover(&two.new).await.outcome, Outcome::Nothing);
     let undo = ops::plan_undo(&two.new.session().await).await.unwrap_err();
     assert!(undo.to_string().contains("there was nothing before"), "{undo}");
     let pushed = two.new.push().await.unwrap().snapshot.unwrap();
     assert_eq!(pushed.rsplit('-').next(), snapshot.rsplit('-').next());
-    assert_eq!(arrive(&two.new).await.unwrap().outcome, ArriveOutcome::NotNew);
+    assert_eq!(arrive(&two.new).await.unwrap().outcome, AutoRestoreOutcome::NotNew);
     let restored = two.dir.path().join("restored");
     two.new.restore(&pushed, &restored).await.unwrap();
     assert_eq!(read(&restored, "workspace/MEMORY.md"), "remember the milk");
@@ -100,7 +100,7 @@ async fn it_happens_once() {
     two.old.push().await.unwrap();
     arrived(&two.new).await;
     assert_eq!(read(&two.here(), "skills/mine/SKILL.md"), "a skill");
-    assert_eq!(arrive(&two.new).await.unwrap().outcome, ArriveOutcome::NotNew);
+    assert_eq!(arrive(&two.new).await.unwrap().outcome, AutoRestoreOutcome::NotNew);
 }
 
 /// Where secrets are backed up, a new machine gets them; it keeps those that it has.
@@ -166,7 +166,7 @@ async fn by_hand() {
         let session = machine.session().await;
         let plan = ops::plan_rollback(&session, &request).await.unwrap();
         let request = RollbackRequest { snapshot: plan.snapshot.clone(), ..request.clone() };
-        let report = ops::stage_rollback(&session, &request, &plan.hash).await.unwrap();
+        let report = ops::roll_back(&session, &request, &plan.hash).await.unwrap();
         assert_eq!((report.outcome, &report.snapshot), (Outcome::Applied, &snapshot));
         assert!(report.arrival.is_some_and(|arrival| !arrival.by_itself));
         assert!(report.safety.is_some());
@@ -180,6 +180,6 @@ async fn by_hand() {
         // What is installed on the other machine is not installed here.
         let index = "SELECT count(*) FROM config_machine_state WHERE value_json = '\"old\"'";
         assert_eq!(value(&shared(&state), index), "0");
-        assert_eq!(arrive(&machine).await.unwrap().outcome, ArriveOutcome::NotNew);
+        assert_eq!(arrive(&machine).await.unwrap().outcome, AutoRestoreOutcome::NotNew);
     }
 }

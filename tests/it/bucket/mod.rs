@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use b2_backup::ambient::{Clock, NoSteps, SystemEntropy};
+use b2_backup::ambient::{Clock, NoFailPoints, SystemEntropy};
 use b2_backup::cpu::CpuPool;
 use b2_backup::error::Result;
 use b2_backup::format::Reason;
@@ -81,7 +81,7 @@ impl Agent {
             cancel: CancellationToken::new(),
             progress: Arc::new(Silent),
             store: None,
-            steps: Arc::new(NoSteps),
+            steps: Arc::new(NoFailPoints),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use b2_backup::ambient::{Clock, NoSteps, Steps, SystemEntropy};
+use b2_backup::ambient::{Clock, FailPoints, NoFailPoints, SystemEntropy};
 use b2_backup::cpu::CpuPool;
 use b2_backup::error::{Error, Result};
 use b2_backup::format::Reason;
@@ -45,7 +45,7 @@ pub(crate) enum Trouble {
 #[derive(Debug)]
 struct Broken(ErrorKind);
 
-impl Steps for Broken {
+impl FailPoints for Broken {
     fn step(&self, _name: &'static str) -> std::io::Result<()> {
         Err(self.0.into())
     }
@@ -56,7 +56,7 @@ pub(crate) struct Bench {
     dir: TempDir,
     server: B2Server,
     proxy: Proxy,
-    steps: Mutex<Arc<dyn Steps>>,
+    steps: Mutex<Arc<dyn FailPoints>>,
     /// What the bucket held before each trial.
     objects: BTreeMap<String, Bytes>,
     states: BTreeMap<String, Picture>,
@@ -89,7 +89,7 @@ impl Bench {
             dir,
             server,
             proxy,
-            steps: Mutex::new(Arc::new(NoSteps)),
+            steps: Mutex::new(Arc::new(NoFailPoints)),
             objects: BTreeMap::new(),
             states: BTreeMap::new(),
             sealed,
@@ -226,7 +226,7 @@ impl Bench {
                 let before = settled(&self.live());
                 let rolled = async {
                     let plan = ops::plan_rollback(&session, &request).await?;
-                    ops::stage_rollback(&session, &request, &plan.hash).await
+                    ops::roll_back(&session, &request, &plan.hash).await
                 }
                 .await;
                 let after = settled(&self.live());
@@ -309,7 +309,7 @@ impl Bench {
     async fn end(&self) {
         self.proxy.heal().await;
         self.server.set(|rules| rules.ahead = 0);
-        *self.steps.lock().unwrap() = Arc::new(NoSteps);
+        *self.steps.lock().unwrap() = Arc::new(NoFailPoints);
     }
 
     async fn cell(&self, op: Op, trouble: &Trouble, what: &str) -> (&'static str, Option<String>) {

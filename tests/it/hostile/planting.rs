@@ -1,6 +1,6 @@
 //! Planting.
 
-use b2_backup::ops::{ArriveOutcome, VerifyOptions};
+use b2_backup::ops::{AutoRestoreOutcome, VerifyOptions};
 
 use super::*;
 
@@ -182,14 +182,14 @@ async fn a_snapshot_for_a_new_machine_to_take_by_itself() {
             ["B2_WRONG_KEY", "B2_NOT_AUTHENTICATED"].contains(&error.code()),
             "{name}: {error}"
         );
-        match ops::arrive(&new.session().await).await {
+        match ops::auto_restore(&new.session().await).await {
             Err(error) => {
                 assert!(
                     ["B2_WRONG_KEY", "B2_NOT_AUTHENTICATED"].contains(&error.code()),
                     "{name}: {error}"
                 );
             }
-            Ok(report) => assert_ne!(report.outcome, ArriveOutcome::Staged, "{name}"),
+            Ok(report) => assert_ne!(report.outcome, AutoRestoreOutcome::Staged, "{name}"),
         }
         assert!(!state.join("openclaw.json").exists(), "{name}");
     }

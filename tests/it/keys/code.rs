@@ -79,7 +79,7 @@ async fn a_new_machine_goes_on_in_the_same_repository() {
     assert_eq!(locked.code(), "B2_WRONG_KEY");
     let session = with_code(&new, code.expose()).session().await;
     let plan = ops::plan_rollback(&session, &request).await.unwrap();
-    let report = ops::stage_rollback(&session, &request, &plan.hash).await.unwrap();
+    let report = ops::roll_back(&session, &request, &plan.hash).await.unwrap();
     assert_eq!((report.outcome, &report.failed[..]), (ops::Outcome::Applied, &[][..]));
     let found = fs::read(live(&new).join("workspace/MEMORY.md")).unwrap();
     assert_eq!(found, fs::read(live(&machine).join("workspace/MEMORY.md")).unwrap());

@@ -176,7 +176,7 @@ async fn one(draw: &mut Draw) -> bool {
         }
     };
     assert_same(&settled(&live), &now, "a plan writes nothing");
-    let report = ops::stage_rollback(&session, &request, &plan.hash).await.unwrap();
+    let report = ops::roll_back(&session, &request, &plan.hash).await.unwrap();
     let after = settled(&live);
     let what = format!("{mode:?} {paths:?}, {:?}", plan.entries);
 
@@ -227,7 +227,7 @@ async fn one(draw: &mut Draw) -> bool {
     }
     assert_eq!(report.outcome, Outcome::Applied, "{what}");
     let undo = ops::plan_undo(&session).await.unwrap();
-    let undone = ops::stage_undo(&session, &undo.hash).await.unwrap();
+    let undone = ops::undo(&session, &undo.hash).await.unwrap();
     assert_eq!(undone.outcome, Outcome::Applied, "{what}");
     assert_same(&settled(&live), &now, &format!("undone: {what}"));
     true

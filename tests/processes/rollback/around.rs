@@ -66,7 +66,7 @@ async fn a_workspace_from_elsewhere() {
     let aside = workspace.with_extension("aside");
     fs::rename(&workspace, &aside).unwrap();
     std::os::unix::fs::symlink(&aside, &workspace).unwrap();
-    assert_eq!(place.recover(Gateway::Stands).await.unwrap_err().code(), "B2_UNSAFE_PATH");
+    assert_eq!(place.recover(Gateway::AgentsStopped).await.unwrap_err().code(), "B2_UNSAFE_PATH");
     assert_same(&settled(&aside), &now, "not through the link");
     fs::remove_file(&workspace).unwrap();
     fs::rename(&aside, &workspace).unwrap();
@@ -93,11 +93,11 @@ async fn never_in_the_process_of_the_host() {
     assert_eq!(place.roll_back(&to(&snapshot)).await.unwrap().outcome, Outcome::Waiting);
     let host = Connection::open(shared(&place.live)).unwrap();
     host.query_row("SELECT count(*) FROM cron_jobs", [], |_| Ok(())).unwrap();
-    let refused = place.recover(Gateway::Stands).await.unwrap_err();
+    let refused = place.recover(Gateway::AgentsStopped).await.unwrap_err();
     assert_eq!(refused.code(), "B2_DATABASE_IN_PROCESS");
     assert_eq!(place.plan(&to(&snapshot)).await.unwrap_err().code(), "B2_DATABASE_IN_PROCESS");
     assert!(ops::discard_waiting(&place.machine.settings).await.unwrap());
-    let refused = ops::stage_rollback(&session, &to(&snapshot), &plan.hash).await.unwrap_err();
+    let refused = ops::roll_back(&session, &to(&snapshot), &plan.hash).await.unwrap_err();
     assert_eq!(refused.code(), "B2_DATABASE_IN_PROCESS");
     drop(host);
     drop(gateway);
@@ -115,15 +115,15 @@ async fn giving_up_what_waits() {
     let _gateway = running_gateway(&place.live);
     assert_eq!(place.roll_back(&to(&snapshot)).await.unwrap().outcome, Outcome::Waiting);
     assert!(ops::discard_waiting(&place.machine.settings).await.unwrap());
-    assert_eq!(place.recover(Gateway::Stands).await.unwrap().outcome, Outcome::Nothing);
+    assert_eq!(place.recover(Gateway::AgentsStopped).await.unwrap().outcome, Outcome::Nothing);
     // Nothing is open, so whoever works there is not waited for.
     let folder = place.live.join("b2-backup/restore/unfinished/new");
     fs::create_dir_all(&folder).unwrap();
     let held = b2_backup::local::Local::at(&place.live).lock().unwrap();
-    assert_eq!(place.recover(Gateway::Stands).await.unwrap().outcome, Outcome::Nothing);
+    assert_eq!(place.recover(Gateway::AgentsStopped).await.unwrap().outcome, Outcome::Nothing);
     assert!(folder.exists());
     drop(held);
-    assert_eq!(place.recover(Gateway::Stands).await.unwrap().outcome, Outcome::Nothing);
+    assert_eq!(place.recover(Gateway::AgentsStopped).await.unwrap().outcome, Outcome::Nothing);
     assert!(!folder.exists());
     assert_eq!(value(&shared(&place.live), "SELECT count(*) FROM cron_jobs"), "0");
     assert_eq!(fs::read_dir(place.live.join("b2-backup/restore")).unwrap().count(), 0);
@@ -214,12 +214,12 @@ async fn the_last_one_is_named_where_none_is_open() {
     let place = Place::in_memory();
     write(&place.live, "workspace/MEMORY.md", "then");
     let snapshot = place.push().await;
-    assert_eq!(place.recover(Gateway::Stands).await.unwrap().id, None);
+    assert_eq!(place.recover(Gateway::AgentsStopped).await.unwrap().id, None);
     write(&place.live, "workspace/MEMORY.md", "now");
     let report = place.roll_back(&to(&snapshot)).await.unwrap();
     applied(&report);
     for folders in [1, 0] {
-        let found = place.recover(Gateway::Stands).await.unwrap();
+        let found = place.recover(Gateway::AgentsStopped).await.unwrap();
         assert_eq!((found.outcome, found.id), (Outcome::Nothing, report.id.clone()), "{folders}");
         assert_eq!(found.snapshot.as_ref(), Some(&snapshot));
         place.machine.push().await.unwrap();

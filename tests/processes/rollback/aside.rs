@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use b2_backup::ambient::{NoSteps, Steps};
+use b2_backup::ambient::{FailPoints, NoFailPoints};
 use b2_backup::ops::{self, Action, Keep, Outcome, PruneOptions};
 use b2_backup::progress::{Event, Phase, Progress};
 
@@ -44,7 +44,7 @@ async fn late(place: &mut Place) -> crate::support::plain::Picture {
         crate::support::plain::copy_all(&live, &copy);
     });
     let report = place.roll_back(&exactly(&snapshot)).await.unwrap();
-    place.machine.steps = Arc::new(NoSteps);
+    place.machine.steps = Arc::new(NoFailPoints);
     assert_eq!(report.outcome, Outcome::Applied);
     assert_eq!(report.late.len(), 3, "{report:?}");
     assert_eq!(old(&place.live).len(), 3);
@@ -321,7 +321,7 @@ async fn what_no_snapshot_may_have_stays() {
 #[derive(Debug)]
 struct Full(PathBuf);
 
-impl Steps for Full {
+impl FailPoints for Full {
     fn step(&self, name: &'static str) -> std::io::Result<()> {
         if name == "write" && !old(&self.0).is_empty() {
             return Err(Error::from(ErrorKind::StorageFull));

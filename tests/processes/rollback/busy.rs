@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use b2_backup::ambient::{Clock, NoSteps};
+use b2_backup::ambient::{Clock, NoFailPoints};
 use b2_backup::ops::{self, Gateway, Outcome};
 use b2_backup::source::gateway::running;
 use futures_util::future::BoxFuture;
@@ -65,7 +65,7 @@ async fn a_rollback_that_waits_goes_on_waiting() {
     assert_eq!(place.roll_back(&to(&snapshot)).await.unwrap().outcome, Outcome::Waiting);
     drop(gateway);
     let holder = Locker::of(&shared(&place.live));
-    for gateway in [Gateway::MustBeStopped, Gateway::Stands] {
+    for gateway in [Gateway::MustBeStopped, Gateway::AgentsStopped] {
         assert_eq!(place.recover(gateway).await.unwrap_err().code(), "B2_DATABASE_BUSY");
     }
     drop(holder);
@@ -83,7 +83,7 @@ async fn a_rollback_that_was_cut_off_waits_for_a_locked_database() {
     run(&shared(&place.live), "DELETE FROM cron_jobs");
     place.machine.steps = AtStep::new("open database", 1, || panic!("the process ends here"));
     place.roll_back(&to(&snapshot)).await.unwrap_err();
-    place.machine.steps = Arc::new(NoSteps);
+    place.machine.steps = Arc::new(NoFailPoints);
     let holder = Locker::of(&shared(&place.live));
     for _ in 0..2 {
         let refused = place.roll_back(&to(&snapshot)).await.unwrap_err();

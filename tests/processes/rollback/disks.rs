@@ -8,8 +8,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use b2_backup::ambient::{NoSteps, Steps};
-use b2_backup::ops::{self, Gateway, Outcome};
+use b2_backup::ambient::{FailPoints, NoFailPoints};
+use b2_backup::ops::{Gateway, Outcome};
 
 use super::trouble::AtStep;
 use super::{Place, applied, exactly, settled, to};
@@ -62,7 +62,7 @@ impl Two {
 
     /// Finishes whatever is open, without any trouble, and tells whether the workspace is as it was.
     async fn is_old(&mut self, what: &str) -> bool {
-        self.place.machine.steps = Arc::new(NoSteps);
+        self.place.machine.steps = Arc::new(NoFailPoints);
         let outcome = self.place.recover(Gateway::MustBeStopped).await.unwrap().outcome;
         let found = settled(&self.workspace);
         let old = found.get(longest().as_bytes()) == self.now.get(longest().as_bytes());
@@ -84,7 +84,7 @@ impl Two {
 }
 
 /// The folders of rollbacks.
-fn folders(live: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+pub(super) fn folders(live: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let folders = fs::read_dir(live.join("b2-backup/restore"));
     folders.into_iter().flatten().flatten().map(|folder| folder.path())
 }
@@ -96,7 +96,7 @@ fn is_staged(live: &Path) -> bool {
 
 /// One step fails, or from one on every step of a name does, as a file system that refuses it.
 #[derive(Debug)]
-struct Trouble {
+pub(super) struct Trouble {
     from: usize,
     /// Only once, with this error; else every step of the same name.
     once: bool,
@@ -107,13 +107,13 @@ struct Trouble {
 }
 
 impl Trouble {
-    fn new(live: &Path, from: usize, once: bool, error: i32) -> Arc<Self> {
+    pub(super) fn new(live: &Path, from: usize, once: bool, error: i32) -> Arc<Self> {
         let (seen, name) = (AtomicUsize::new(0), std::sync::Mutex::default());
         Arc::new(Self { from, once, error, seen, name, live: live.to_owned() })
     }
 }
 
-impl Steps for Trouble {
+impl FailPoints for Trouble {
     fn step(&self, name: &'static str) -> std::io::Result<()> {
         // Of applying, not of staging.
         if !is_staged(&self.live) {
@@ -131,7 +131,7 @@ impl Steps for Trouble {
 }
 
 const EPERM: i32 = 1;
-const EIO: i32 = 5;
+pub(super) const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
 /// Every step of applying fails, before and after its effect; and from every step on everything of its kind does, until
@@ -169,7 +169,7 @@ async fn every_error_of_every_step() {
 #[derive(Debug)]
 pub(crate) struct Refuses(pub(crate) &'static [&'static str]);
 
-impl Steps for Refuses {
+impl FailPoints for Refuses {
     fn step(&self, name: &'static str) -> std::io::Result<()> {
         let refused = self.0.contains(&name);
         if refused { Err(std::io::Error::from_raw_os_error(EPERM)) } else { Ok(()) }
@@ -268,7 +268,7 @@ async fn owners_that_are_refused_are_named() {
 async fn what_is_refused_while_staging_is_named() {
     #[derive(Debug)]
     struct Staging(Refuses, PathBuf);
-    impl Steps for Staging {
+    impl FailPoints for Staging {
         fn step(&self, name: &'static str) -> std::io::Result<()> {
             if is_staged(&self.1) { Ok(()) } else { self.0.step(name) }
         }
@@ -314,7 +314,7 @@ async fn what_is_refused_on_the_way_back_is_named() {
 async fn what_is_refused_after_an_error_is_named() {
     #[derive(Debug)]
     struct Failing(Refuses, PathBuf);
-    impl Steps for Failing {
+    impl FailPoints for Failing {
         fn step(&self, name: &'static str) -> std::io::Result<()> {
             if name == "keep rows" && is_staged(&self.1) {
                 return Err(std::io::Error::from_raw_os_error(EIO));
@@ -393,133 +393,4 @@ async fn holes_stay_holes() {
         let used = fs::metadata(&path).unwrap().blocks() * 512;
         assert!(used < 1 << 20, "{} takes {used} bytes", path.display());
     }
-}
-
-/// One step of applying fails, the first once a file is in its place; and one more, so many later, on the way back.
-#[derive(Debug)]
-struct Twice {
-    placed: PathBuf,
-    content: &'static str,
-    again: usize,
-    seen: AtomicUsize,
-    live: PathBuf,
-}
-
-impl Twice {
-    fn is_in_place(&self) -> bool {
-        let is = |path: PathBuf| fs::read(path).is_ok_and(|it| it == self.content.as_bytes());
-        let Some(newest) = folders(&self.live).filter(|it| it.is_dir()).max() else { return false };
-        let mut staged = fs::read_dir(newest.join("new")).into_iter().flatten();
-        let staged = staged.any(|file| is(file.unwrap().path()));
-        newest.join("phase").exists() && is(self.placed.clone()) && !staged
-    }
-}
-
-impl Steps for Twice {
-    fn step(&self, _: &'static str) -> std::io::Result<()> {
-        let before = self.seen.load(Ordering::SeqCst);
-        if before == 0 && !self.is_in_place() {
-            return Ok(());
-        }
-        self.seen.store(before + 1, Ordering::SeqCst);
-        let fails = before == 0 || before == self.again;
-        if fails { Err(std::io::Error::from_raw_os_error(EIO)) } else { Ok(()) }
-    }
-}
-
-/// A file that is mounted over another one until it is dropped.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    fn over(path: &Path, file: &Path) -> Self {
-        let mounted = Command::new("mount").arg("--bind").args([file, path]).status();
-        assert!(mounted.unwrap().success());
-        Self(path.to_owned())
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _or_with_the_namespace = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "is started by another test, in a namespace of its own"]
-async fn job_with_a_mounted_file() {
-    if std::env::var_os("B2_TEST_JOB").is_none() {
-        return;
-    }
-    let mut place = Place::new();
-    first_day(&place.live);
-    write(&place.live, "openclaw.json", "{ agents: {} }");
-    let snapshot = place.push().await;
-    // Dropped before the place is, which can be removed then.
-    let mut mounts = Vec::new();
-    for name in ["openclaw.json", "workspace/MEMORY.md"] {
-        let outside = place.dir.path().join(name.replace('/', "-"));
-        fs::write(&outside, "{ agents: {}, tools: {} }").unwrap();
-        mounts.push(Mounted::over(&place.live.join(name), &outside));
-    }
-    // The configuration is made anew each time.
-    let contents = |live: &Path| {
-        let mut all = settled(live);
-        all.get_mut(&b"openclaw.json"[..]).unwrap().mtime = (0, 0);
-        all
-    };
-    let now = contents(&place.live);
-    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
-    let live = place.live.clone();
-    let read = |name: &str| fs::read_to_string(live.join(name)).unwrap();
-    assert_eq!(read("openclaw.json"), "{ agents: {} }");
-    assert_eq!(read("workspace/MEMORY.md"), "# Memory\n- first day\n");
-    assert_eq!(
-        fs::read_to_string(place.dir.path().join("openclaw.json")).unwrap(),
-        "{ agents: {} }"
-    );
-    applied(&place.undo().await.unwrap());
-    assert_same(&contents(&place.live), &now, "undone");
-    // And back again, when something fails on the way, and when that fails on the way, too.
-    let once = (1..60).step_by(3).map(|at| (at, false));
-    let twice = [13, 19, 31, 50].map(|at| (at, true));
-    for (at, again) in once.chain(twice) {
-        let (placed, content) = (live.join("workspace/MEMORY.md"), "# Memory\n- first day\n");
-        let seen = AtomicUsize::new(0);
-        let twice = Twice { placed, content, again: at, seen, live: live.clone() };
-        place.machine.steps =
-            if again { Arc::new(twice) } else { Trouble::new(&live, at, true, EIO) };
-        let done = place.roll_back(&to(&snapshot)).await;
-        place.machine.steps = Arc::new(NoSteps);
-        ops::recover(&place.machine.settings, &place.machine.ambient(), Gateway::MustBeStopped)
-            .await
-            .unwrap_or_else(|error| panic!("{at}, {again}: {error} after {done:?}"));
-        match done {
-            Err(_) if read("openclaw.json").contains("tools") => {
-                assert_same(&contents(&place.live), &now, "back");
-            }
-            _ => applied(&place.undo().await.unwrap()),
-        }
-        assert_eq!(read("openclaw.json"), "{ agents: {}, tools: {} }", "at {at}, {again}");
-        assert_eq!(read("workspace/MEMORY.md"), "{ agents: {}, tools: {} }", "at {at}, {again}");
-    }
-    println!("the job is done");
-}
-
-/// One file that is mounted into a container can neither be moved nor replaced.
-#[test]
-fn a_file_that_is_a_mount_point() {
-    let own = Command::new("unshare").args(["-rm", "true"]).status();
-    if !own.is_ok_and(|status| status.success()) {
-        skipped("a file that is a mount point: no namespaces of mounts here");
-        return;
-    }
-    let out = Command::new("unshare")
-        .arg("-rm")
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "rollback::disks::job_with_a_mounted_file", "--ignored", "--nocapture"])
-        .env("B2_TEST_JOB", "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&out.stdout);
-    assert!(said.contains("the job is done"), "{said}{}", String::from_utf8_lossy(&out.stderr));
 }

@@ -181,7 +181,7 @@ async fn a_plan_that_is_no_longer_true() {
     let before = settled(&place.live);
     let requests = [&request, &to(&snapshot), &only(&snapshot, &["workspace/MEMORY.md"])];
     for request in requests {
-        let error = ops::stage_rollback(&session, request, &plan.hash).await.unwrap_err();
+        let error = ops::roll_back(&session, request, &plan.hash).await.unwrap_err();
         assert_eq!(error.code(), "B2_PLAN_CHANGED");
     }
     assert_same(&settled(&place.live), &before, "nothing changed");
@@ -189,6 +189,6 @@ async fn a_plan_that_is_no_longer_true() {
     // A file that goes on changing is no reason: that it is replaced was agreed to.
     fs::remove_file(place.live.join("workspace/new.md")).unwrap();
     write(&place.live, "workspace/MEMORY.md", "yet another");
-    let report = ops::stage_rollback(&session, &request, &plan.hash).await.unwrap();
+    let report = ops::roll_back(&session, &request, &plan.hash).await.unwrap();
     assert_eq!(report.outcome, Outcome::Applied);
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
-use b2_backup::ambient::NoSteps;
+use b2_backup::ambient::NoFailPoints;
 
 use super::trouble::Staged;
 use super::{Place, applied, exactly, to};
@@ -55,7 +55,7 @@ async fn a_link_that_was_set_aside_is_still_named() {
     place.machine.steps =
         Staged::new(&place.live, move || fs::write(&memory, "written late").unwrap());
     place.roll_back(&exactly(&snapshot)).await.unwrap();
-    place.machine.steps = Arc::new(NoSteps);
+    place.machine.steps = Arc::new(NoFailPoints);
     place.machine.push().await.unwrap();
     let listed = place.machine.list().await.snapshots;
     let safety: Vec<_> = listed.iter().filter(|info| info.id.starts_with("safety-")).collect();

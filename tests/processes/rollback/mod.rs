@@ -12,6 +12,8 @@ mod found;
 mod grants;
 mod hostile;
 mod links;
+mod mounts;
+mod starting;
 mod trouble;
 mod withheld;
 
@@ -69,13 +71,13 @@ impl Place {
     pub(crate) async fn roll_back(&self, request: &RollbackRequest) -> Result<RollbackReport> {
         let session = self.machine.session().await;
         let plan = ops::plan_rollback(&session, request).await?;
-        ops::stage_rollback(&session, request, &plan.hash).await
+        ops::roll_back(&session, request, &plan.hash).await
     }
 
     pub(crate) async fn undo(&self) -> Result<RollbackReport> {
         let session = self.machine.session().await;
         let plan = ops::plan_undo(&session).await?;
-        ops::stage_undo(&session, &plan.hash).await
+        ops::undo(&session, &plan.hash).await
     }
 
     pub(crate) async fn recover(&self, gateway: Gateway) -> Result<RecoverReport> {

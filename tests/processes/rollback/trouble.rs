@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use b2_backup::ambient::Steps;
+use b2_backup::ambient::FailPoints;
 use b2_backup::error::Error;
 use b2_backup::ops::{self, Gateway, Outcome};
 use b2_backup::store::memory::{Fault, Operation};
@@ -14,7 +13,6 @@ use b2_backup::store::memory::{Fault, Operation};
 use super::{Place, applied, exactly, settled, to};
 use crate::support::host::{databases, integrity, run, shared, value};
 use crate::support::plain::{assert_same, first_day, noise, picture, write};
-use crate::support::skipped::skipped;
 
 /// Does something at one of the steps, once.
 pub(crate) struct AtStep {
@@ -43,7 +41,7 @@ impl AtStep {
     }
 }
 
-impl Steps for AtStep {
+impl FailPoints for AtStep {
     fn step(&self, name: &'static str) -> std::io::Result<()> {
         if name == self.name
             && self.seen.fetch_add(1, Ordering::SeqCst) + 1 >= self.after
@@ -80,7 +78,7 @@ impl Staged {
     }
 }
 
-impl Steps for Staged {
+impl FailPoints for Staged {
     fn step(&self, _: &'static str) -> std::io::Result<()> {
         if self.has_phase() && !self.done.swap(true, Ordering::SeqCst) {
             (self.act)();
@@ -99,14 +97,14 @@ impl FailsOnce {
     }
 }
 
-impl Steps for FailsOnce {
+impl FailPoints for FailsOnce {
     fn step(&self, name: &'static str) -> std::io::Result<()> {
         let fails = name == self.0 && !self.1.swap(true, Ordering::SeqCst);
         if fails { Err(std::io::Error::from_raw_os_error(5)) } else { Ok(()) }
     }
 }
 
-fn folders(live: &Path) -> usize {
+pub(crate) fn folders(live: &Path) -> usize {
     let folder = live.join("b2-backup/restore");
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     entries.filter(|entry| entry.as_ref().unwrap().path().is_dir()).count()
@@ -171,7 +169,7 @@ async fn no_safety_snapshot_no_rollback() {
         let lost = Error::Network { target: "test".into(), message: "cut off".into() };
         if call.operation == Operation::List { vec![Fault::FailBefore(lost)] } else { vec![] }
     });
-    let failed = ops::stage_rollback(&session, &to(&snapshot), &plan.hash).await;
+    let failed = ops::roll_back(&session, &to(&snapshot), &plan.hash).await;
     assert_eq!(failed.unwrap_err().code(), "B2_NETWORK");
     place.store.clear_faults();
     assert_same(&settled(&place.live), &before, "nothing changed");
@@ -194,7 +192,7 @@ async fn a_safety_snapshot_that_is_not_uploaded_yet() {
         let commit = call.operation == Operation::Put && call.key.ends_with("/manifest");
         if commit { vec![Fault::FailBefore(lost)] } else { vec![] }
     });
-    let report = ops::stage_rollback(&session, &to(&snapshot), &plan.hash).await.unwrap();
+    let report = ops::roll_back(&session, &to(&snapshot), &plan.hash).await.unwrap();
     place.store.clear_faults();
     applied(&report);
     assert!(report.warnings.iter().any(|text| text.contains("not uploaded yet")), "{report:?}");
@@ -207,7 +205,7 @@ async fn a_safety_snapshot_that_is_not_uploaded_yet() {
         let commit = call.operation == Operation::Put && call.key.ends_with("/manifest");
         if commit { vec![Fault::FailBefore(lost)] } else { vec![] }
     });
-    let refused = ops::stage_rollback(&session, &to(&snapshot), &later.hash).await;
+    let refused = ops::roll_back(&session, &to(&snapshot), &later.hash).await;
     assert_eq!(refused.unwrap_err().code(), "B2_NETWORK");
     place.store.clear_faults();
     assert_eq!(fs::read_to_string(place.live.join("workspace/MEMORY.md")).unwrap(), "later");
@@ -284,7 +282,7 @@ async fn a_link_in_the_place_of_a_directory() {
             return;
         }
         // Put right, it is finished, or was never begun.
-        place.machine.steps = Arc::new(b2_backup::ambient::NoSteps);
+        place.machine.steps = Arc::new(b2_backup::ambient::NoFailPoints);
         fs::remove_file(&victim).unwrap();
         fs::rename(&aside, &victim).unwrap();
         place.recover(Gateway::MustBeStopped).await.unwrap();
@@ -314,7 +312,7 @@ async fn a_database_that_was_written_before_the_cut() {
     assert_eq!(jobs(&place.live), "2", "it is written");
     place.machine.steps = FailsOnce::at("write database");
     place.recover(Gateway::MustBeStopped).await.unwrap_err();
-    place.machine.steps = Arc::new(b2_backup::ambient::NoSteps);
+    place.machine.steps = Arc::new(b2_backup::ambient::NoFailPoints);
     assert_eq!(place.recover(Gateway::MustBeStopped).await.unwrap().outcome, Outcome::Nothing);
     assert_eq!((jobs(&place.live), integrity(&shared(&place.live))), ("0".into(), "ok".into()));
     let files = |mut picture: crate::support::plain::Picture| {
@@ -338,7 +336,7 @@ async fn a_database_is_kept_once_where_nobody_wrote_to_it() {
         run(&shared(&place.live), "DELETE FROM cron_jobs");
         place.machine.steps = AtStep::new(cut, 1, || panic!("the process ends here"));
         place.roll_back(&to(&snapshot)).await.unwrap_err();
-        place.machine.steps = Arc::new(b2_backup::ambient::NoSteps);
+        place.machine.steps = Arc::new(b2_backup::ambient::NoFailPoints);
         let done = place.recover(Gateway::MustBeStopped).await.unwrap();
         assert_eq!((done.outcome, done.late), (Outcome::Applied, vec![]), "{cut}");
         place.push().await;
@@ -349,145 +347,4 @@ async fn a_database_is_kept_once_where_nobody_wrote_to_it() {
             assert_eq!(late, None, "{cut}: {}", made.id);
         }
     }
-}
-
-/// Runs one of the jobs below in a mount namespace of its own; says so where the system does not allow that.
-fn in_namespace(mount: &str, job: &str) {
-    let namespace = ["--user", "--map-root-user", "--mount", "sh", "-e", "-c"];
-    let allowed = Command::new("unshare")
-        .args(namespace)
-        .arg("mount -t tmpfs -o size=64k x /mnt")
-        .status()
-        .is_ok_and(|status| status.success());
-    if !allowed {
-        return skipped(&format!("{job}: no namespaces of mounts here"));
-    }
-    let binary = std::env::current_exe().unwrap();
-    let test = format!(
-        "{mount}; exec '{}' --exact rollback::trouble::{job} --ignored --nocapture",
-        binary.display()
-    );
-    let done =
-        Command::new("unshare").args(namespace).arg(test).env("B2_TEST_JOB", "1").output().unwrap();
-    let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success() && said.contains("job is done"), "{said}");
-}
-
-#[test]
-fn a_full_disk() {
-    in_namespace("mount -t tmpfs -o size=24m x /mnt", "job_on_a_full_disk");
-}
-
-#[test]
-fn a_read_only_state() {
-    in_namespace("mount -t tmpfs x /mnt", "job_on_a_read_only_disk");
-}
-
-fn in_mnt() -> Option<Place> {
-    std::env::var_os("B2_TEST_JOB")?;
-    let mut place = Place::new();
-    place.live = "/mnt/state".into();
-    fs::create_dir(&place.live).unwrap();
-    place.machine.settings.state_dir = place.live.clone();
-    Some(place)
-}
-
-/// Fills the disk up, and leaves a little.
-fn fill(path: &str, leave: usize) {
-    use std::io::Write as _;
-    let mut file = fs::File::create(path).unwrap();
-    while file.write_all(&[1; 4096]).is_ok() {}
-    let size = file.metadata().unwrap().len();
-    file.set_len(size - leave as u64).unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "is started by another test, in a namespace of its own"]
-async fn job_on_a_full_disk() {
-    let Some(mut place) = in_mnt() else { return };
-    databases(&place.live);
-    write(&place.live, "workspace/large.bin", noise(1, 2 << 20));
-    write(&place.live, "workspace/MEMORY.md", "then");
-    let snapshot = place.push().await;
-    let then = settled(&place.live);
-    write(&place.live, "workspace/large.bin", noise(2, 2 << 20));
-    write(&place.live, "workspace/MEMORY.md", "now");
-    run(&shared(&place.live), "DELETE FROM cron_jobs; DELETE FROM schema_meta; VACUUM");
-    let now = settled(&place.live);
-    let jobs = || value(&shared(&place.live), "SELECT count(*) FROM cron_jobs");
-    // No room for the safety snapshot, or for staging.
-    for leave in [16 << 10, 64 << 10, 3 << 20] {
-        fill("/mnt/filler", leave);
-        let error = place.roll_back(&to(&snapshot)).await.unwrap_err();
-        assert_eq!(error.code(), "B2_DISK_FULL", "{error}");
-        fs::remove_file("/mnt/filler").unwrap();
-        assert_same(&settled(&place.live), &now, "nothing changed");
-        assert_eq!(folders(&place.live), 0);
-    }
-    // It runs full while it is carried out.
-    for (name, at) in
-        [("copy database", 3), ("keep rows", 1), ("write database", 1), ("close database", 1)]
-    {
-        place.machine.steps = AtStep::new(name, at, || fill("/mnt/filler", 0));
-        let result = place.roll_back(&to(&snapshot)).await;
-        place.machine.steps = Arc::new(b2_backup::ambient::NoSteps);
-        match &result {
-            Ok(report) => assert_eq!(report.outcome, Outcome::Applied),
-            Err(error) => assert!(
-                ["B2_DISK_FULL", "B2_ROLLBACK_OPEN"].contains(&error.code()),
-                "{name}: {error}"
-            ),
-        }
-        fs::remove_file("/mnt/filler").unwrap();
-        place.recover(Gateway::MustBeStopped).await.unwrap();
-        assert_eq!(integrity(&shared(&place.live)), "ok", "{name}");
-        let memory = fs::read(place.live.join("workspace/MEMORY.md")).unwrap();
-        if memory == b"then" {
-            assert_eq!(jobs(), "2", "{name}");
-            applied(&place.undo().await.unwrap());
-        }
-        assert_eq!(
-            (jobs(), fs::read(place.live.join("workspace/MEMORY.md")).unwrap()),
-            ("0".into(), b"now".to_vec()),
-            "{name}"
-        );
-        place.machine.push().await.unwrap();
-    }
-    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
-    let files = |picture: crate::support::plain::Picture| -> crate::support::plain::Picture {
-        picture.into_iter().filter(|(path, _)| path.starts_with(b"workspace")).collect()
-    };
-    assert_same(&files(settled(&place.live)), &files(then), "in the end");
-    println!("job is done");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "is started by another test, in a namespace of its own"]
-async fn job_on_a_read_only_disk() {
-    let Some(place) = in_mnt() else { return };
-    // The plugin's own folder can be written, the state cannot.
-    first_day(&place.live);
-    let snapshot = place.push().await;
-    write(&place.live, "workspace/MEMORY.md", "other");
-    write(&place.live, "openclaw.json", "{ a: 1 }");
-    let now = settled(&place.live);
-    let mount = |arguments: &[&str]| {
-        assert!(Command::new("mount").args(arguments).status().unwrap().success());
-    };
-    mount(&["--bind", "/mnt/state/workspace", "/mnt/state/workspace"]);
-    mount(&["-o", "remount,ro,bind", "/mnt/state/workspace"]);
-    let error = place.roll_back(&to(&snapshot)).await.unwrap_err();
-    assert_eq!(error.code(), "B2_PERMISSION", "{error}");
-    assert_same(&settled(&place.live), &now, "nothing changed");
-    mount(&["-o", "remount,rw,bind", "/mnt/state/workspace"]);
-    // It was put back, so nothing is open; and now it works, across what counts as another file system.
-    assert_eq!(place.recover(Gateway::MustBeStopped).await.unwrap().outcome, Outcome::Nothing);
-    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
-    let memory = fs::read_to_string(place.live.join("workspace/MEMORY.md")).unwrap();
-    assert_eq!(memory, "# Memory\n- first day\n");
-    // All of it.
-    mount(&["-o", "remount,ro", "/mnt"]);
-    let error = place.roll_back(&to(&snapshot)).await.map(|_| ()).unwrap_err();
-    assert_eq!(error.code(), "B2_PERMISSION");
-    println!("job is done");
 }

@@ -4,7 +4,7 @@ use crate::source::EntryKind;
 
 /// What is at a spot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct Stat {
     /// What it is; `None` for what is neither file, directory nor link.
     pub kind: Option<EntryKind>,
     /// Size in bytes.
