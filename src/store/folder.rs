@@ -236,6 +236,8 @@ impl Inner {
             {
                 return Err(missing());
             }
+            // Windows opens no directory so.
+            Err(_) if self.is_dir(&path) => return Err(missing()),
             opened => opened.map_err(|error| self.error("read", &path, error))?,
         };
         let meta = file.metadata().map_err(|error| self.error("read", &path, error))?;
@@ -243,6 +245,10 @@ impl Inner {
             return Err(missing());
         }
         Ok((file, meta.len()))
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        self.root().and_then(|root| root.metadata(path)).is_ok_and(|meta| meta.is_dir())
     }
 
     fn read(

@@ -267,13 +267,31 @@ fn folder_path(url: &str) -> Result<PathBuf> {
         return Err(wrong("must not hold ? or #: write %3F or %23"));
     }
     let path = decode(path).ok_or_else(|| wrong("is not properly percent-encoded UTF-8"))?;
-    if path.contains('\0') || path.split('/').any(|part| part == "..") {
+    if path.contains('\0') || path.split(['/', '\\']).any(|part| part == "..") {
         return Err(wrong("must be a plain absolute path"));
     }
-    // file:///C:/backup
-    #[cfg(windows)]
-    let path = path.trim_start_matches('/').to_owned();
-    Ok(PathBuf::from(path))
+    if !cfg!(windows) {
+        return Ok(PathBuf::from(path));
+    }
+    let found = on_windows(&path).map(PathBuf::from);
+    found.ok_or_else(|| {
+        wrong("must be file:///C:/path, or file:////server/share/path for a network share")
+    })
+}
+
+/// A path on Windows, from that of a `file:` URL: `/C:/backup`, or `//server/share/backup`. `None` for what would be
+/// looked for from wherever the process works.
+fn on_windows(path: &str) -> Option<String> {
+    let path = path.replace('/', "\\");
+    if let Some(share) = path.strip_prefix(r"\\") {
+        let mut parts = share.splitn(3, '\\');
+        let named = |part: Option<&str>| part.is_some_and(|part| !matches!(part, "" | "." | "?"));
+        return (named(parts.next()) && named(parts.next())).then_some(path);
+    }
+    let rest = path.strip_prefix('\\')?;
+    let drive =
+        matches!(rest.as_bytes(), [letter, b':', b'\\', ..] if letter.is_ascii_alphabetic());
+    (drive && !rest.get(2..)?.contains(':')).then(|| rest.to_owned())
 }
 
 fn decode(text: &str) -> Option<String> {
@@ -312,7 +330,9 @@ mod tests {
 
     #[test]
     fn folders_are_file_urls() {
+        #[cfg(unix)]
         assert_eq!(folder_path("file:///a/b%20c").unwrap(), PathBuf::from("/a/b c"));
+        #[cfg(unix)]
         assert_eq!(folder_path("FILE:///%C3%BC").unwrap(), PathBuf::from("/ü"));
         for bad in [
             "file:",
@@ -323,9 +343,40 @@ mod tests {
             "file:///%ff",
             "file:///a?b",
             "file:///a/../b",
+            "file:///C:/a%5C..%5Cb",
             "file:///%00",
         ] {
             assert_eq!(field(&folder_path(bad).unwrap_err()), "bucket", "{bad}");
+        }
+    }
+
+    #[test]
+    fn folders_on_windows_are_on_a_drive_or_a_share() {
+        for (path, folder) in [
+            ("/C:/backup", r"C:\backup"),
+            ("/c:/", r"c:\"),
+            ("/C:/a b/\u{fc}", "C:\\a b\\\u{fc}"),
+            (r"/C:\backup", r"C:\backup"),
+            ("//nas/share", r"\\nas\share"),
+            ("//nas/share/a/b", r"\\nas\share\a\b"),
+        ] {
+            assert_eq!(on_windows(path).as_deref(), Some(folder), "{path}");
+        }
+        // Each of these would be a folder below, or on the drive of, whatever directory the process works in; or a device.
+        for path in [
+            "/backup",
+            "/",
+            "/C:",
+            "/C:backup",
+            "//nas",
+            "//nas/",
+            "///nas/share",
+            "//./COM1",
+            "//?/C:/x",
+            "/CD:/x",
+            "/C:/a:b",
+        ] {
+            assert_eq!(on_windows(path), None, "{path}");
         }
     }
 
