@@ -204,16 +204,3 @@ pub fn is_readable(path: &Path) -> bool {
         Err(Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
     )
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[cfg(unix)]
-    #[test]
-    fn uris_are_encoded() {
-        use std::os::unix::ffi::OsStrExt as _;
-        let path = Path::new(std::ffi::OsStr::from_bytes(b"/a b/%23#?\xff.db"));
-        assert_eq!(immutable_uri(path).unwrap(), "file:/a%20b/%2523%23%3F%FF.db?immutable=1");
-    }
-}

@@ -17,18 +17,22 @@ pub(super) fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection
 }
 
 pub(super) fn immutable_uri(path: &Path) -> Option<String> {
-    use std::fmt::Write as _;
     #[cfg(unix)]
-    let bytes = {
+    {
         use std::os::unix::ffi::OsStrExt as _;
-        path.as_os_str().as_bytes()
-    };
+        uri(path.as_os_str().as_bytes())
+    }
     #[cfg(not(unix))]
-    let text = format!("/{}", path.to_str()?.replace('\\', "/"));
-    #[cfg(not(unix))]
-    let bytes = text.as_bytes();
-    let mut uri = String::from("file:");
-    for byte in bytes {
+    uri(path.to_str()?.as_bytes())
+}
+
+/// SQLite decodes it to just these bytes. Windows' backslashes are encoded, too: a path of Windows begins with no slash
+/// then, and none of `\\?\C:\` is taken for a host.
+fn uri(path: &[u8]) -> Option<String> {
+    use std::fmt::Write as _;
+    // Two slashes right behind the scheme would name a host.
+    let mut uri = String::from(if path.starts_with(b"//") { "file://" } else { "file:" });
+    for byte in path {
         match byte {
             b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
                 uri.push(char::from(*byte));
@@ -67,4 +71,33 @@ pub(super) fn is_plain_table(connection: &Connection, table: &str) -> rusqlite::
 
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uris_are_encoded() {
+        for (path, encoded) in [
+            (&b"/a b/%23#?\xff.db"[..], "file:/a%20b/%2523%23%3F%FF.db?immutable=1"),
+            (br"C:\a\b.db", "file:C%3A%5Ca%5Cb.db?immutable=1"),
+            (br"\\?\C:\b.db", "file:%5C%5C%3F%5CC%3A%5Cb.db?immutable=1"),
+            (b"//nas/b.db", "file:////nas/b.db?immutable=1"),
+            (br"\\?\UNC\nas\b.db", "file:%5C%5C%3F%5CUNC%5Cnas%5Cb.db?immutable=1"),
+        ] {
+            assert_eq!(uri(path).unwrap(), encoded);
+        }
+    }
+
+    #[test]
+    fn sqlite_opens_what_a_uri_says() {
+        let dir = tempfile::tempdir().unwrap();
+        // On Windows this is a path that begins with `\\?\`.
+        let path = dir.path().canonicalize().unwrap().join("a b#%.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE here (x)").unwrap();
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let opened = open(Path::new(&immutable_uri(&path).unwrap()), flags).unwrap();
+        assert!(is_plain_table(&opened, "here").unwrap());
+    }
 }
