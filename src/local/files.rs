@@ -65,9 +65,10 @@ impl Disk {
         Ok(())
     }
 
-    /// Makes the content of a file durable. `false` when there is no such file.
+    /// Makes the content of a file of ours durable. `false` when there is no such file.
     pub(super) fn sync_file(&self, path: &Path) -> Result<bool> {
-        let file = match fs::File::open(path) {
+        // Windows syncs no file that is open for reading alone.
+        let file = match fs::OpenOptions::new().read(true).write(true).open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             other => other.map_err(|error| Error::io("open", path, error))?,
         };
@@ -200,6 +201,37 @@ mod tests {
             disk.private_dir(&path).unwrap();
             assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, after);
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_is_synced_through_a_handle_that_may_write() {
+        use std::os::unix::fs::MetadataExt as _;
+        /// Notes how the file is open when it is synced.
+        #[derive(Debug)]
+        struct Look(std::path::PathBuf, std::sync::Mutex<Vec<String>>);
+        impl Steps for Look {
+            fn step(&self, _name: &'static str) -> std::io::Result<()> {
+                let inode = fs::metadata(&self.0)?.ino();
+                for open in fs::read_dir("/proc/self/fd")?.flatten() {
+                    // Others open and close meanwhile.
+                    let same = fs::metadata(open.path()).is_ok_and(|meta| meta.ino() == inode);
+                    let info = Path::new("/proc/self/fdinfo").join(open.file_name());
+                    if let (true, Ok(info)) = (same, fs::read_to_string(info)) {
+                        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+                        self.1.lock().unwrap().extend(flags.map(|flags| flags.trim().to_owned()));
+                    }
+                }
+                Ok(())
+            }
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.into_temp_path();
+        let look = Arc::new(Look(path.to_path_buf(), std::sync::Mutex::default()));
+        assert!(Disk(Arc::clone(&look) as Arc<dyn Steps>).sync_file(&path).unwrap());
+        let seen = look.1.lock().unwrap();
+        // The access mode is in the last octal digit; 0 is reading alone, with which Windows syncs nothing.
+        assert!(!seen.is_empty() && seen.iter().all(|flags| flags.ends_with('2')), "{seen:?}");
     }
 
     #[test]

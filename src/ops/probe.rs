@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::recovery::{Change, merge};
-use super::rollback::names::Naming;
 use crate::engine::file_cache::Memory;
 use crate::engine::select::Selection;
 use crate::engine::tree;
 use crate::entry::RelPath;
 use crate::error::Result;
 use crate::format::{Entry, RootRecord};
+use crate::source::naming::Naming;
 
 /// The entries of a tree with so many roots, checked as before a restore.
 ///

@@ -16,6 +16,7 @@ pub mod links;
 pub mod locks;
 pub mod logs;
 mod mounts;
+pub(crate) mod naming;
 pub mod own;
 mod passages;
 pub mod place;

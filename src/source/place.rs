@@ -8,7 +8,7 @@ mod stat;
 mod system;
 
 pub use self::stat::Stat;
-pub(crate) use self::system::{give, owner_to_give};
+pub(crate) use self::system::{give, open_to_set, owner_to_give};
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -303,12 +303,14 @@ impl Spot {
         if stat.is_none_or(|stat| stat.kind != Some(EntryKind::File)) {
             return Ok(());
         }
-        let file = match self.open(false) {
+        // Windows syncs no file that is open for reading alone.
+        let write = cfg!(windows);
+        let file = match self.open(write) {
             // Its owner may not read it, but may say otherwise for a moment.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 let mode = stat.map_or(0o600, |stat| stat.mode);
                 self.set_mode(0o600)?;
-                let file = self.open(false).map_err(self.failed("open"))?;
+                let file = self.open(write).map_err(self.failed("open"))?;
                 self.set_mode(mode)?;
                 file
             }
@@ -411,10 +413,7 @@ impl Spot {
     /// File-system codes.
     pub fn finish_dir(&self, mode: u32, mtime_ns: i64) -> Result<()> {
         let dir = open_below(&self.dir, &self.name).map_err(self.failed("open"))?;
-        if let Ok(file) = dir.open(".") {
-            let set = || set_times(&file.into_std(), mtime_ns);
-            self.attempt(SET_TIME, set)?;
-        }
+        self.attempt(SET_TIME, || set_times(&open_to_set(&dir, Path::new("."))?, mtime_ns))?;
         self.set_mode(mode)
     }
 }

@@ -118,7 +118,18 @@ pub(super) fn mode_of(meta: &std::fs::Metadata) -> u32 {
 
 #[cfg(not(unix))]
 pub(super) fn mode_of(meta: &std::fs::Metadata) -> u32 {
-    if meta.permissions().readonly() { 0o444 } else { 0o644 }
+    mode_without_bits(meta.is_dir(), meta.permissions().readonly())
+}
+
+/// What stands for permission bits where a system has none: only the owner, as OpenClaw makes its state, and as who
+/// restores on Linux expects it. Read-only says nothing of a directory on Windows.
+#[cfg_attr(all(unix, not(test)), expect(dead_code, reason = "this system has permission bits"))]
+pub(super) fn mode_without_bits(directory: bool, readonly: bool) -> u32 {
+    match (directory, readonly) {
+        (true, _) => 0o700,
+        (false, true) => 0o400,
+        (false, false) => 0o600,
+    }
 }
 
 /// What [`special`] calls a socket.
@@ -172,4 +183,17 @@ pub(super) fn bytes_of(name: &std::ffi::OsStr) -> std::borrow::Cow<'_, [u8]> {
 #[cfg(not(unix))]
 pub(super) fn bytes_of(name: &std::ffi::OsStr) -> std::borrow::Cow<'_, [u8]> {
     std::borrow::Cow::Owned(name.to_string_lossy().replace('\\', "/").into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_of_a_system_without_them_let_the_owner_in_and_nobody_else() {
+        assert_eq!(mode_without_bits(true, false), 0o700);
+        assert_eq!(mode_without_bits(true, true), 0o700);
+        assert_eq!(mode_without_bits(false, false), 0o600);
+        assert_eq!(mode_without_bits(false, true), 0o400);
+    }
 }

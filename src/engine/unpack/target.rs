@@ -17,6 +17,7 @@ use crate::entry::RelPath;
 use crate::error::{Error, Result};
 use crate::format::{Entry, RootRecord};
 use crate::source::holes::without_holes;
+use crate::source::naming::Naming;
 use crate::source::place::{self, Refusal, Refused, SET_MODE, SET_OWNER, SET_TIME};
 use crate::source::shown_path;
 
@@ -44,6 +45,7 @@ pub(crate) struct Target {
     closed: RwLock<bool>,
     steps: Arc<dyn FailPoints>,
     refused: Refused,
+    naming: Naming,
     /// Who gets what is restored, where that is not who runs this.
     owner: Option<(u32, u32)>,
 }
@@ -77,8 +79,20 @@ impl Target {
             closed: RwLock::default(),
             steps,
             refused: Refused::default(),
+            naming: Naming::of(path),
             owner,
         })
+    }
+
+    /// Why the file system here cannot hold a name of a path, if so: to it that may be another path (`a\b` on Windows), or
+    /// something that is no file.
+    pub(crate) fn unfit(&self, path: &RelPath) -> Option<Error> {
+        self.naming.name(path).err()
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_naming(self, naming: Naming) -> Self {
+        Self { naming, ..self }
     }
 
     /// What the file system did not take beside content.
@@ -191,9 +205,9 @@ impl Target {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(self.failed("create", place, error)),
             Ok(()) => {
-                let dir =
-                    self.dir.open(place).map_err(|error| self.failed("open", place, error))?;
-                self.give(&dir.into_std(), place)
+                let dir = place::open_to_set(&self.dir, place)
+                    .map_err(|error| self.failed("open", place, error))?;
+                self.give(&dir, place)
             }
         }
     }
@@ -333,8 +347,9 @@ impl Target {
         }
         #[cfg(not(unix))]
         {
-            // Windows needs a privilege for links; a text file with the target is left instead.
-            self.write_whole(entry, &entry.target, &Made::default())
+            let why = "links need a privilege on Windows, and are left out";
+            let error = std::io::Error::new(std::io::ErrorKind::Unsupported, why);
+            Err(self.failed("link", &self.place(entry), error))
         }
     }
 
@@ -342,9 +357,9 @@ impl Target {
     pub(super) fn finish_dir(&self, entry: &Entry) -> Result<()> {
         let _writing = self.writing()?;
         let place = self.place(entry);
-        // Not `open_dir`: that gives a handle for looking things up, which cannot change modes or times.
-        let dir = self.dir.open(&place).map_err(|error| self.failed("open", &place, error))?;
-        self.set_meta(&dir.into_std(), entry, &place)
+        let dir = place::open_to_set(&self.dir, &place)
+            .map_err(|error| self.failed("open", &place, error))?;
+        self.set_meta(&dir, entry, &place)
     }
 
     fn set_meta(&self, file: &std::fs::File, entry: &Entry, place: &Path) -> Result<()> {

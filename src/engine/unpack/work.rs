@@ -66,9 +66,13 @@ impl Work {
         }
     }
 
-    /// Makes all directories and empty files.
+    /// Makes all directories and empty files. What has a name that the file system cannot hold is left out.
     pub(super) fn prepare(&self) -> Result<()> {
         for (file, (entry, made)) in self.entries.iter().zip(&self.made).enumerate() {
+            if let Some(error) = self.target.unfit(&entry.path) {
+                self.fail_file(file, &error);
+                continue;
+            }
             match entry.kind {
                 EntryKind::Directory => self.or_refused(file, self.target.make_dir(entry))?,
                 EntryKind::File if entry.size == 0 => {
@@ -84,12 +88,17 @@ impl Work {
     fn or_refused(&self, file: usize, done: Result<()>) -> Result<()> {
         match done {
             Err(error) if is_refusal(&error) => {
-                let run = Run { pack: 0, first: 0, count: 0, bytes: 0 };
-                self.fail(&[Piece { run, file, offset: 0 }], &error);
+                self.fail_file(file, &error);
                 Ok(())
             }
             done => done,
         }
+    }
+
+    /// Notes what is wrong with a file, and not with a pack.
+    fn fail_file(&self, file: usize, error: &Error) {
+        let run = Run { pack: 0, first: 0, count: 0, bytes: 0 };
+        self.fail(&[Piece { run, file, offset: 0 }], error);
     }
 
     fn has_failed(&self, file: usize) -> bool {
@@ -100,6 +109,9 @@ impl Work {
     pub(super) fn pieces(&self) -> BTreeMap<u32, Vec<Piece>> {
         let mut pieces: BTreeMap<u32, Vec<Piece>> = BTreeMap::new();
         for (file, entry) in self.entries.iter().enumerate() {
+            if self.has_failed(file) {
+                continue;
+            }
             let mut offset = 0;
             for run in &entry.runs {
                 pieces.entry(run.pack).or_default().push(Piece { run: *run, file, offset });
@@ -234,9 +246,8 @@ impl Work {
             return Ok(());
         }
         self.target.remove(entry, made)?;
-        let piece = Piece { run: Run { pack: 0, first: 0, count: 0, bytes: 0 }, file, offset: 0 };
         let error = Error::damaged(entry.path.escaped(), "its content has another hash");
-        self.fail(&[piece], &error);
+        self.fail_file(file, &error);
         Ok(())
     }
 
@@ -283,5 +294,62 @@ fn is_refusal(error: &Error) -> bool {
                 | K::AlreadyExists
         ),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ambient::NoSteps;
+    use crate::entry::RelPath;
+    use crate::format::EntryFlags;
+    use crate::source::naming::Naming;
+
+    fn entry(kind: EntryKind, path: &str) -> Entry {
+        let path = RelPath::from_bytes(path.as_bytes().to_vec());
+        let target = if kind == EntryKind::Symlink { b"here".to_vec() } else { Vec::new() };
+        let (root, mtime_ns, size, runs) = (0, 0, 0, Vec::new());
+        let (mode, sha256, flags) = (0o700, [0; 32], EntryFlags::default());
+        Entry { root, path, kind, mode, mtime_ns, size, sha256, runs, flags, target }
+    }
+
+    #[test]
+    fn names_that_cannot_be_held_cost_what_has_them_and_nothing_else() {
+        use EntryKind::{Directory, File, Symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let target = Target::open(&dir.path().join("out"), Arc::new(NoSteps)).unwrap();
+        let entries = vec![
+            entry(File, "a:b"),
+            entry(File, r"back\slash"),
+            entry(File, "con"),
+            entry(Directory, "dir."),
+            entry(File, "dir./inside"),
+            entry(Symlink, "link?"),
+            entry(Directory, "fine"),
+            entry(File, "fine/file"),
+        ];
+        let work = Work {
+            made: entries.iter().map(|_| Made::default()).collect(),
+            complete: Mutex::new(vec![false; entries.len()]),
+            left: entries.iter().map(|entry| AtomicU64::new(entry.size)).collect(),
+            entries,
+            target: Arc::new(target.with_naming(Naming::Windows)),
+            cancel: tokio_util::sync::CancellationToken::new(),
+            failed: Mutex::default(),
+            damaged: Mutex::default(),
+            done_bytes: AtomicU64::new(0),
+            done_files: AtomicU64::new(0),
+            total_bytes: 0,
+        };
+        work.prepare().unwrap();
+        work.finish().unwrap();
+        let failed = work.failed.lock().unwrap();
+        let named: Vec<&str> = failed.values().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(named, ["a:b", r"back\\slash", "con", "dir.", "dir./inside", "link?"]);
+        assert!(failed.values().all(|problem| problem.code == "B2_UNSAFE_PATH"));
+        let there = std::fs::read_dir(dir.path().join("out")).unwrap();
+        let there: Vec<_> = there.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(there, ["fine"]);
+        assert!(dir.path().join("out/fine/file").is_file());
     }
 }

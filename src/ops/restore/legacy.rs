@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::report::{RestoreOptions, RestoreReport};
 use crate::engine::legacy::{Legacy, Take};
+use crate::engine::problem::FileProblem;
 use crate::engine::select::Selection;
 use crate::engine::session::Session;
 use crate::engine::unpack::target::{Made, Target};
@@ -29,14 +30,20 @@ pub(super) async fn run(
     target: &Arc<Target>,
 ) -> Result<RestoreReport> {
     let snapshot = Legacy::open(session, name, options.allow_unauthenticated).await?;
-    let chosen = paths.choose(snapshot.entries()?, &[]);
-    if chosen.is_empty() && !options.paths.is_empty() {
+    let (mut chosen, mut unfit) = (Vec::new(), Vec::new());
+    for entry in paths.choose(snapshot.entries()?, &[]) {
+        match target.unfit(&entry.path) {
+            Some(error) => unfit.push(FileProblem::new(entry.path.escaped(), &error)),
+            None => chosen.push(entry),
+        }
+    }
+    if chosen.is_empty() && unfit.is_empty() && !options.paths.is_empty() {
         let message = format!("{name} has nothing at {}", options.paths.join(", "));
         return Err(Error::config("--path", message));
     }
     let done: Arc<Mutex<Done>> = Arc::default();
     let take = taker(session, Arc::clone(target), chosen.clone(), Arc::clone(&done));
-    let (failed, mut warnings) = snapshot.contents(&chosen, &take).await?;
+    let (mut failed, mut warnings) = snapshot.contents(&chosen, &take).await?;
     let Done { files, bytes, mut databases } =
         std::mem::take(&mut *done.lock().unwrap_or_else(PoisonError::into_inner));
     if bytes == 0 && failed.iter().any(|one| one.code == "B2_WRONG_KEY") {
@@ -47,6 +54,7 @@ pub(super) async fn run(
             ),
         });
     }
+    failed.extend(unfit);
     warnings.splice(0..0, session.warnings.iter().cloned());
     warnings.push(LEFT_OUT.to_owned());
     if !databases.is_empty() {

@@ -6,7 +6,6 @@ use super::arriving::Arriving;
 use super::comparison::Comparison;
 use super::items::Compared;
 use super::live::Live;
-use super::names::Collisions;
 use super::request::Mode;
 use super::rest::Unread;
 use super::scope::Scope;
@@ -15,6 +14,7 @@ use crate::engine::roots::{in_place_of_links, put_in_place, record, same_records
 use crate::entry::EntryKind;
 use crate::error::Result;
 use crate::format::{Entry, EntryFlags, Manifest, RootRecord};
+use crate::source::naming::Collisions;
 use crate::source::{RelPath, Root};
 
 /// Compares. Reads files of the state whose content is not known, databases never.

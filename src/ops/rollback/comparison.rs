@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::items::{Item, delete};
 use super::live::Live;
-use super::names::Collisions;
 use super::request::Action;
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags};
 use crate::source::logs::{self, LOG_REASON};
+use crate::source::naming::Collisions;
 use crate::source::policy::Standing;
 use crate::source::{EntryKind, Found, RelPath, RootKind};
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::names::Naming;
 use crate::crypto::ContentHash;
 use crate::engine::file_cache::{Memory, path_bytes};
 use crate::engine::scan::{Scanned, refuse_open_databases, scan};
@@ -12,6 +11,7 @@ use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::source::database::is_database;
 use crate::source::gateway::{Running, running};
+use crate::source::naming::Naming;
 use crate::source::policy::{Inside, Policy};
 use crate::source::walk::Walk;
 use crate::source::withheld::{Content, Withheld};

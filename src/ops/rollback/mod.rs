@@ -14,7 +14,6 @@ mod consent;
 mod effects;
 mod items;
 mod live;
-pub(super) mod names;
 mod new_machine;
 mod plan;
 mod preview;

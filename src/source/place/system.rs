@@ -10,6 +10,8 @@ use cap_std::fs::{Dir, Metadata, OpenOptions};
 
 use super::stat::Stat;
 use crate::entry::EntryKind;
+#[cfg(not(unix))]
+use crate::source::stat::mode_without_bits;
 
 pub(super) fn stat_of(meta: &Metadata) -> Stat {
     let kind = if meta.is_dir() {
@@ -32,7 +34,7 @@ pub(super) fn stat_of(meta: &Metadata) -> Stat {
         let since = meta.modified().ok().map(cap_std::time::SystemTime::into_std);
         let since = since.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
         let mtime_ns = since.and_then(|time| i64::try_from(time.as_nanos()).ok());
-        let mode = if meta.permissions().readonly() { 0o444 } else { 0o644 };
+        let mode = mode_without_bits(meta.is_dir(), meta.permissions().readonly());
         Stat {
             kind,
             size: meta.len(),
@@ -197,6 +199,19 @@ pub(super) fn open_below(dir: &Dir, name: &OsString) -> std::io::Result<Dir> {
         return Err(ErrorKind::NotADirectory.into());
     }
     dir.open_dir(name)
+}
+
+/// Opens a directory to set its mode and time, which a handle for looking things up below it (`open_dir`) may not.
+pub(crate) fn open_to_set(dir: &Dir, path: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(windows)]
+    {
+        use cap_std::fs::OpenOptionsExt as _;
+        // FILE_READ_ATTRIBUTES and FILE_WRITE_ATTRIBUTES; FILE_FLAG_BACKUP_SEMANTICS, without which no directory opens.
+        options.access_mode(0x80 | 0x100).custom_flags(0x0200_0000);
+    }
+    dir.open_with(path, &options).map(cap_std::fs::File::into_std)
 }
 
 /// Sets the time of a link itself.

@@ -1,4 +1,4 @@
-//! Names that the file system here cannot hold, or takes for another: they are refused before anything is written.
+//! Names that a file system cannot hold, or takes for another: known before anything is written.
 //!
 //! What is harmless on one system is a trap on another: `a:b` is a file on Linux and a hidden stream of `a` on
 //! Windows, `B2-Backup` is our own folder where case does not count.
@@ -8,12 +8,12 @@ use std::path::Path;
 
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::entry::RelPath;
 use crate::error::{Error, Result};
-use crate::source::RelPath;
 
 /// How the file system below a directory treats names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::ops) enum Naming {
+pub(crate) enum Naming {
     /// Any bytes, each name itself: Linux, as a rule.
     Exact,
     /// Names that differ in case or in the form of accents are one: macOS, as a rule.
@@ -36,7 +36,7 @@ const MAX_PATH_BYTES: usize = if cfg!(target_os = "macos") {
 impl Naming {
     /// Finds out without writing: a directory that is also there under its name in other case folds names.
     #[must_use]
-    pub(super) fn of(directory: &Path) -> Self {
+    pub(crate) fn of(directory: &Path) -> Self {
         if cfg!(windows) {
             return Self::Windows;
         }
@@ -59,23 +59,29 @@ impl Naming {
         if folds().unwrap_or(cfg!(target_os = "macos")) { Self::Folding } else { Self::Exact }
     }
 
-    /// The name under which the file system finds a path, where that is not the path itself.
+    /// The name under which the file system finds a path below `base`, where that is not the path itself.
     ///
     /// # Errors
     /// `B2_UNSAFE_PATH` for what cannot be written here.
-    pub(in crate::ops) fn check(self, base: &Path, path: &RelPath) -> Result<Option<String>> {
-        let refuse = |message: &str| {
-            Err(Error::UnsafePath { path: path.escaped(), message: message.to_owned() })
-        };
+    pub(crate) fn check(self, base: &Path, path: &RelPath) -> Result<Option<String>> {
+        let bytes = path.as_bytes();
+        if bytes.split(|byte| *byte == b'/').any(|part| part.len() > MAX_NAME_BYTES)
+            || base.as_os_str().len() + 1 + bytes.len() > MAX_PATH_BYTES
+        {
+            return Err(unsafe_path(path, "it is too long for the file system"));
+        }
+        self.name(path)
+    }
+
+    /// As [`Self::check`], for whom the file system itself tells what is too long.
+    ///
+    /// # Errors
+    /// `B2_UNSAFE_PATH` for what cannot be written here.
+    pub(crate) fn name(self, path: &RelPath) -> Result<Option<String>> {
+        let refuse = |message: &str| Err(unsafe_path(path, message));
         let bytes = path.as_bytes();
         if bytes.contains(&0) {
             return refuse("it has a NUL in it");
-        }
-        let parts = || bytes.split(|byte| *byte == b'/');
-        if parts().any(|part| part.len() > MAX_NAME_BYTES)
-            || base.as_os_str().len() + 1 + bytes.len() > MAX_PATH_BYTES
-        {
-            return refuse("it is too long for the file system");
         }
         if self == Self::Exact {
             return Ok(None);
@@ -90,6 +96,10 @@ impl Naming {
         }
         Ok(Some(folded(text)))
     }
+}
+
+fn unsafe_path(path: &RelPath, message: &str) -> Error {
+    Error::UnsafePath { path: path.escaped(), message: message.to_owned() }
 }
 
 /// What no difference of case or of accents' forms is left in.
@@ -126,12 +136,12 @@ fn not_for_windows(name: &str) -> Option<&'static str> {
 
 /// Notices names that the file system takes for one.
 #[derive(Debug, Default)]
-pub(super) struct Collisions(HashMap<(u16, String), RelPath>);
+pub(crate) struct Collisions(HashMap<(u16, String), RelPath>);
 
 impl Collisions {
     /// # Errors
     /// `B2_UNSAFE_PATH` when another path was seen that is the same here.
-    pub(super) fn see(&mut self, root: u16, folded: String, path: &RelPath) -> Result<()> {
+    pub(crate) fn see(&mut self, root: u16, folded: String, path: &RelPath) -> Result<()> {
         match self.0.insert((root, folded), path.clone()) {
             Some(other) if other != *path => Err(Error::UnsafePath {
                 path: path.escaped(),
