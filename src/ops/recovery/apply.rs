@@ -280,6 +280,10 @@ impl<'a> Apply<'a> {
     }
 
     fn touch(&mut self, place: &Spot) {
+        // Windows removes no directory that is open, and has nothing of it to make durable.
+        if cfg!(windows) {
+            return;
+        }
         let directory = place.path().parent().unwrap_or(Path::new("/")).to_path_buf();
         if self.seen.insert(directory.clone()) {
             self.touched.push((directory, place.clone()));
