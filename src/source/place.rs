@@ -374,6 +374,7 @@ impl Spot {
     /// # Errors
     /// File-system codes.
     pub fn make_dir(&self) -> Result<()> {
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "same shape as on unix"))]
         let mut builder = DirBuilder::new();
         #[cfg(unix)]
         {

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::format::{Entry, RootRecord};
 use crate::source::holes::without_holes;
 use crate::source::naming::Naming;
-use crate::source::place::{self, Refusal, Refused, SET_MODE, SET_OWNER, SET_TIME};
+use crate::source::place::{self, Refusal, Refused, SET_OWNER, SET_TIME};
 use crate::source::shown_path;
 
 /// Where roots other than the state directory go, below the target.
@@ -84,8 +84,7 @@ impl Target {
         })
     }
 
-    /// Why the file system here cannot hold a name of a path, if so: to it that may be another path (`a\b` on Windows), or
-    /// something that is no file.
+    /// Why the file system here cannot hold a path, if so: to it `a\b` may be another path, and `con` no file.
     pub(crate) fn unfit(&self, path: &RelPath) -> Option<Error> {
         self.naming.name(path).err()
     }
@@ -195,6 +194,7 @@ impl Target {
 
     /// Makes a directory that only its owner may enter, if it is not there.
     fn private_dir(&self, place: &Path) -> Result<()> {
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "same shape as on unix"))]
         let mut builder = DirBuilder::new();
         #[cfg(unix)]
         {
@@ -374,7 +374,7 @@ impl Target {
             // Never a right to act as somebody else.
             let mode = std::fs::Permissions::from_mode(entry.mode & 0o777);
             let set = || file.set_permissions(mode);
-            note(SET_MODE, stepped(&*self.steps, SET_MODE, set))?;
+            note(place::SET_MODE, stepped(&*self.steps, place::SET_MODE, set))?;
         }
         let time = time_of(entry.mtime_ns);
         let times = FileTimes::new().set_modified(time).set_accessed(time);

@@ -6,7 +6,8 @@ use std::io::{self, ErrorKind};
 use cap_std::fs::OpenOptions;
 
 #[cfg(unix)]
-use super::system::{make_link, private, set_link_time, set_mode, set_times};
+use super::system::set_link_time;
+use super::system::{make_link, private, set_mode, set_times};
 use super::{SET_MODE, SET_TIME, Spot, Stat};
 use crate::ambient::stepped;
 use crate::entry::{EntryKind, PART};
