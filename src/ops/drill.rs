@@ -25,6 +25,7 @@ use crate::local::{Drilled, TrialFolder};
 use crate::source::sqlite;
 
 /// Free space that a drill leaves on the disk, in bytes.
+#[cfg(unix)]
 const SPARE_BYTES: u64 = 256 << 20;
 
 /// What a drill found.
