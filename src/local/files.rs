@@ -210,7 +210,7 @@ mod tests {
         /// Notes how the file is open when it is synced.
         #[derive(Debug)]
         struct Look(std::path::PathBuf, std::sync::Mutex<Vec<String>>);
-        impl Steps for Look {
+        impl FailPoints for Look {
             fn step(&self, _name: &'static str) -> std::io::Result<()> {
                 let inode = fs::metadata(&self.0)?.ino();
                 for open in fs::read_dir("/proc/self/fd")?.flatten() {
@@ -228,7 +228,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.into_temp_path();
         let look = Arc::new(Look(path.to_path_buf(), std::sync::Mutex::default()));
-        assert!(Disk(Arc::clone(&look) as Arc<dyn Steps>).sync_file(&path).unwrap());
+        assert!(Disk(Arc::clone(&look) as Arc<dyn FailPoints>).sync_file(&path).unwrap());
         let seen = look.1.lock().unwrap();
         // The access mode is in the last octal digit; 0 is reading alone, with which Windows syncs nothing.
         assert!(!seen.is_empty() && seen.iter().all(|flags| flags.ends_with('2')), "{seen:?}");

@@ -300,7 +300,7 @@ fn is_refusal(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ambient::NoSteps;
+    use crate::ambient::NoFailPoints;
     use crate::entry::RelPath;
     use crate::format::EntryFlags;
     use crate::source::naming::Naming;
@@ -317,7 +317,7 @@ mod tests {
     fn names_that_cannot_be_held_cost_what_has_them_and_nothing_else() {
         use EntryKind::{Directory, File, Symlink};
         let dir = tempfile::tempdir().unwrap();
-        let target = Target::open(&dir.path().join("out"), Arc::new(NoSteps)).unwrap();
+        let target = Target::open(&dir.path().join("out"), Arc::new(NoFailPoints)).unwrap();
         let entries = vec![
             entry(File, "a:b"),
             entry(File, r"back\slash"),
