@@ -237,9 +237,21 @@ impl Spot {
     pub fn stat(&self) -> Result<Option<Stat>> {
         match self.dir.symlink_metadata(&self.name) {
             Ok(meta) => Ok(Some(stat_of(&meta))),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            // What is called too long for the file system is not on it: a log beside a name of 255 bytes.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidFilename) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(self.failed("look at")(error)),
         }
+    }
+
+    /// Whether the file system takes a name of this length.
+    #[must_use]
+    pub fn can_be(&self) -> bool {
+        let seen = self.dir.symlink_metadata(&self.name);
+        !seen.is_err_and(|error| error.kind() == ErrorKind::InvalidFilename)
     }
 
     fn open(&self, write: bool) -> io::Result<std::fs::File> {

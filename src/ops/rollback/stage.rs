@@ -25,7 +25,7 @@ use crate::engine::unpack::work::Work;
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags, RootRecord};
 use crate::local::{Journal, Phase, RollbackFolder, Step, StepKind};
-use crate::ops::recovery::{Coming, MAX_CONFIG_BYTES, keep, of_places};
+use crate::ops::recovery::{Coming, LOGS, MAX_CONFIG_BYTES, keep, of_places};
 use crate::repo::PackSource;
 use crate::source::database::{Redact, host_database};
 use crate::source::place::{Place, Refusal, SET_OWNER, Spot};
@@ -393,6 +393,14 @@ impl Ready {
         to: &Spot,
         warnings: &mut Vec<String>,
     ) -> Result<Option<Spot>> {
+        if !LOGS.iter().all(|log| live.beside(log).can_be()) {
+            // SQLite opens no such file, so nobody has it open, and nobody can write into it.
+            warnings.push(format!(
+                "{} is replaced as a file: its name leaves no room for that of a log",
+                live.path().display()
+            ));
+            return Ok(None);
+        }
         let options = sqlite::CaptureOptions {
             redact: Redact::None,
             deadline: COPYING,

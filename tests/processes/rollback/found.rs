@@ -65,3 +65,33 @@ async fn a_link_that_was_set_aside_is_still_named() {
         assert_eq!(told, [("workspace/far", "B2_SKIPPED_LINK")], "{}", info.id);
     }
 }
+
+/// A name of 250 bytes has no room for the names of its logs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_whose_name_leaves_no_room_for_logs_comes_back() {
+    let place = Place::new();
+    first_day(&place.live);
+    let database = place.live.join("memory").join("n".repeat(250));
+    let put = |value: &str| {
+        let made = place.dir.path().join("made.sqlite");
+        let _none = fs::remove_file(&made);
+        run(&made, &format!("CREATE TABLE t(x); INSERT INTO t VALUES ('{value}')"));
+        fs::create_dir_all(database.parent().unwrap()).unwrap();
+        fs::rename(&made, &database).unwrap();
+    };
+    let value_there = || {
+        let copy = place.dir.path().join("copy.sqlite");
+        fs::copy(&database, &copy).unwrap();
+        value(&copy, "SELECT x FROM t")
+    };
+    put("then");
+    let snapshot = place.push().await;
+    put("now");
+    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
+    assert_eq!(value_there(), "then");
+    applied(&place.undo().await.unwrap());
+    assert_eq!(value_there(), "now");
+    fs::remove_file(&database).unwrap();
+    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
+    assert_eq!(value_there(), "then");
+}
