@@ -72,7 +72,7 @@ describe('the workflows', () => {
       const names = /\b(?:RUST: |toolchain install |rustup default )(\d\S*)/g;
       return [...read(`.github/workflows/${file}`).matchAll(names)].map(([, name]) => name);
     });
-    expect(used).toEqual(Array.from({ length: 7 }, () => rust));
+    expect(used).toEqual(Array.from({ length: 9 }, () => rust));
     const minor = rust.replace(/\.\d+$/, '');
     for (const file of ['Cargo.toml', 'fuzz/Cargo.toml'])
       expect(read(file), file).toContain(`\nrust-version = "${minor}"\n`);
