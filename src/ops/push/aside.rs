@@ -73,12 +73,7 @@ pub(super) async fn save(
                 .filter(|item| item.counts && !same(item))
                 .map(|item| shown(&after, item))
                 .collect();
-            told.push(format!(
-                "{id} was made first: it is the state right before the rollback to {}, with what its safety snapshot \
-                 did not have ({}), and `undo` goes by it",
-                aside.snapshot,
-                some(&late)
-            ));
+            told.push(made_first(&id, &aside.snapshot, &late));
         }
         if !lack.is_empty() {
             let files: Vec<String> = lack.iter().map(|item| shown(&after, item)).collect();
@@ -166,6 +161,18 @@ fn is_last_with_a_secret(memory: &Memory, item: &AsideItem, withheld: &Withheld)
 fn shown(memory: &Memory, item: &AsideItem) -> String {
     let root = path_bytes(&item.root.path);
     path_for_people(Some(root.as_slice()).filter(|_| root_in(memory, item) != Some(0)), &item.path)
+}
+
+/// That a snapshot was made of what a rollback set aside. `late` is what its safety snapshot did not have, if anything.
+fn made_first(id: &str, rolled_back_to: &str, late: &[String]) -> String {
+    let with = if late.is_empty() {
+        String::new()
+    } else {
+        format!(", with what its safety snapshot did not have ({})", some(late))
+    };
+    format!(
+        "{id} was made first: it is the state right before the rollback to {rolled_back_to}{with}; `undo` goes by it"
+    )
 }
 
 fn some(paths: &[String]) -> String {
@@ -300,5 +307,24 @@ impl Places {
         for key in below {
             self.found.remove(&key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::made_first;
+
+    #[test]
+    fn no_list_is_told_where_it_is_empty() {
+        let told = made_first("b", "a", &[]);
+        assert_eq!(
+            told,
+            "b was made first: it is the state right before the rollback to a; `undo` goes by it"
+        );
+        let told = made_first("b", "a", &["notes.md".into()]);
+        assert!(
+            told.contains(", with what its safety snapshot did not have (notes.md); "),
+            "{told}"
+        );
     }
 }
