@@ -48,6 +48,8 @@ export const MOST_BYTES = 5_000_000_000;
 /** So many bytes stay free on the disk. */
 const SPARE_BYTES = 256 << 20;
 
+/** What the program is, for messages. */
+const COUNTER = 'the process that counts what is in a snapshot';
 const program = fileURLToPath(new URL('./counter.js', import.meta.url));
 
 /**
@@ -62,7 +64,9 @@ export async function checkUpdate(
   operation: Operation = {},
   node = process.execPath,
 ): Promise<UpdateCheck | undefined> {
-  const { snapshots } = await engine.list(settings, operation);
+  const { snapshots: all } = await engine.list(settings, operation);
+  // Whoever can write to the bucket must not make up a loss.
+  const snapshots = all.filter(({ authenticated }) => authenticated || isPlain(settings));
   const update = updatesIn(snapshots, settings.hostVersion).at(-1);
   if (update === undefined || update.to !== settings.hostVersion || !isNewer(update.to, update.from))
     return undefined;
@@ -88,6 +92,11 @@ export async function checkUpdate(
   };
 }
 
+/** Whether the user has backups that nobody can authenticate. */
+function isPlain({ encrypt }: Settings): boolean {
+  return encrypt === false;
+}
+
 function isOf({ thisMachine, kind, hostVersion, problem }: SnapshotInfo, version: string): boolean {
   return thisMachine && kind !== 'safety' && hostVersion === version && problem === undefined;
 }
@@ -98,9 +107,8 @@ async function surveyOf(
   { id: snapshot, createdAt: at }: SnapshotInfo,
   { operation, node }: { readonly operation: Operation; readonly node: string },
 ): Promise<Survey> {
-  // Nothing is written over anything: what is not authenticated may be looked at.
-  const loose = { snapshot, allowUnauthenticated: true };
-  const { entries } = await engine.show(settings, loose, operation);
+  const what = { snapshot, allowUnauthenticated: isPlain(settings) };
+  const { entries } = await engine.show(settings, what, operation);
   const databases = entries.filter(isDatabase);
   const memoryFiles = entries.filter(isMemory).map(({ path }) => path);
   const nothing = { agents: [], sessions: [], messages: {}, jobs: [], unread: {}, memoryFiles };
@@ -113,14 +121,13 @@ async function surveyOf(
     );
     const stateDir = join(folder.path, 'state');
     const paths = databases.map(({ path }) => path);
-    const { failed } = await engine.restore(settings, { ...loose, to: stateDir, paths }, operation);
+    const { failed } = await engine.restore(settings, { ...what, to: stateDir, paths }, operation);
     const [lost] = failed;
     if (lost !== undefined)
       throw new BackupError(`${lost.path} did not come back: ${lost.message}`, { code: 'B2_DAMAGED' });
-    const what = 'the process that counts what is in a snapshot';
     const command = [node, program];
     const counted = await runProgram<Omit<Survey, 'memoryFiles'>>(
-      { command, folder: folder.path, what, signal: operation.signal },
+      { command, folder: folder.path, what: COUNTER, signal: operation.signal },
       { stateDir, at } satisfies CountJob,
     );
     return { ...counted, memoryFiles };
