@@ -18,6 +18,8 @@ describe('the name of a machine', () => {
     expect(machineOf({ machine: 'b6454140', machineName: 'anna-laptop' })).toBe('anna-laptop (b6454140)');
     expect(machineOf({ machine: 'b6454140' })).toBe('b6454140');
     expect(machineOf({ machine: 'b6454140', machineName: '' })).toBe('b6454140');
+    expect(machineOf({ machine: 'b6454140' }, 'this')).toBe('b6454140 (this)');
+    expect(machineOf({ machine: 'b6454140', machineName: 'a' }, 'this')).toBe('a (b6454140, this)');
   });
 
   it('is no command to a terminal, and no wall of text, whoever wrote it', () => {

@@ -12,8 +12,13 @@ export function hostName(read: () => string = hostname): string | undefined {
   return name === '' || name.toLowerCase() === 'localhost' ? undefined : name.slice(0, LONGEST);
 }
 
-/** `anna-laptop (b6454140)`; the id alone where the snapshot has no name. Safe to print. */
-export function machineOf({ machine, machineName }: Pick<SnapshotInfo, 'machine' | 'machineName'>): string {
+/** `anna-laptop (b6454140)`, and more in brackets; the id first where the snapshot has no name. Safe to print. */
+export function machineOf(
+  { machine, machineName }: Pick<SnapshotInfo, 'machine' | 'machineName'>,
+  ...more: readonly string[]
+): string {
   const name = [...(machineName ?? '')].slice(0, LONGEST).join('');
-  return name === '' ? printable(machine) : `${printable(name)} (${printable(machine)})`;
+  const [first, ...rest] = [...(name === '' ? [] : [name]), machine].map(printable);
+  const brackets = [...rest, ...more].join(', ');
+  return brackets === '' ? `${first}` : `${first} (${brackets})`;
 }

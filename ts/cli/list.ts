@@ -84,7 +84,7 @@ function row(snapshot: SnapshotInfo, update: Update | undefined): string[] {
     printable(snapshot.id),
     formatTime(snapshot.createdAt),
     printable(snapshot.reason ?? (snapshot.kind === 'safety' ? 'safety' : '-')),
-    machineOf(snapshot) + (snapshot.thisMachine ? ' (this)' : ''),
+    machineOf(snapshot, ...(snapshot.thisMachine ? ['this'] : [])),
     ...figures,
     [...(update === undefined ? [] : [printable(tellUpdate(update))]), remark(snapshot)]
       .filter((text) => text !== '')
