@@ -29,7 +29,8 @@ const OLD = '2026.9.5';
 const NEW = '2026.9.6';
 
 function snapshot(id: string, hostVersion?: string, more: object = {}) {
-  const one = { id, kind: 'regular', thisMachine: true, createdAt: `2026-02-${id}T00:00:00Z` };
+  const made = { kind: 'regular', thisMachine: true, authenticated: true };
+  const one = { id, ...made, createdAt: `2026-02-${id}T00:00:00Z` };
   return { ...one, ...(hostVersion === undefined ? {} : { hostVersion }), ...more };
 }
 

@@ -13,7 +13,26 @@ export interface Update {
 }
 
 /** What is looked at of a snapshot. */
-type Seen = Pick<SnapshotInfo, 'id' | 'kind' | 'thisMachine' | 'createdAt' | 'hostVersion' | 'problem'>;
+type Seen = Pick<
+  SnapshotInfo,
+  'id' | 'kind' | 'thisMachine' | 'createdAt' | 'hostVersion' | 'problem' | 'authenticated'
+>;
+type Known = Seen & { readonly hostVersion: string };
+
+/**
+ * Snapshots of this machine that say which OpenClaw made them. Beside authenticated ones no other is believed: whoever can
+ * write to the bucket can have made it.
+ */
+function knownOf(snapshots: readonly Seen[]): Known[] {
+  const sealed = snapshots.some(({ authenticated }) => authenticated);
+  return snapshots.filter(
+    (one): one is Known =>
+      one.thisMachine &&
+      one.hostVersion !== undefined &&
+      one.problem === undefined &&
+      (one.authenticated || !sealed),
+  );
+}
 
 /**
  * The updates of this machine, oldest first. `installed` is the version that is here now: the last update may have made no
@@ -21,12 +40,12 @@ type Seen = Pick<SnapshotInfo, 'id' | 'kind' | 'thisMachine' | 'createdAt' | 'ho
  */
 export function updatesIn(snapshots: readonly Seen[], installed?: string): Update[] {
   const updates: Update[] = [];
-  let last: (Seen & { readonly hostVersion: string }) | undefined;
-  for (const one of snapshots) {
-    const { hostVersion, kind, thisMachine, problem } = one;
-    if (!thisMachine || kind === 'safety' || hostVersion === undefined || problem !== undefined) continue;
-    if (last !== undefined && last.hostVersion !== hostVersion) updates.push(between(last, hostVersion));
-    last = { ...one, hostVersion };
+  let last: Known | undefined;
+  for (const one of knownOf(snapshots)) {
+    if (one.kind === 'safety') continue;
+    if (last !== undefined && last.hostVersion !== one.hostVersion)
+      updates.push(between(last, one.hostVersion));
+    last = one;
   }
   if (last !== undefined && installed !== undefined && last.hostVersion !== installed) {
     updates.push(between(last, installed));
@@ -34,7 +53,7 @@ export function updatesIn(snapshots: readonly Seen[], installed?: string): Updat
   return updates;
 }
 
-function between(last: Seen & { readonly hostVersion: string }, to: string): Update {
+function between(last: Known, to: string): Update {
   return { from: last.hostVersion, to, snapshot: last.id, createdAt: last.createdAt };
 }
 
@@ -69,10 +88,7 @@ export interface Target {
  * @throws {BackupError} B2_SNAPSHOT_NOT_FOUND, which names what there is
  */
 export function targetOf(snapshots: readonly Seen[], installed: string, wanted?: string): Target {
-  const known = snapshots.filter(
-    (one): one is Seen & { readonly hostVersion: string } =>
-      one.thisMachine && one.hostVersion !== undefined && one.problem === undefined,
-  );
+  const known = knownOf(snapshots);
   const found =
     wanted === undefined
       ? known.findLast(({ hostVersion, kind }) => isNewer(installed, hostVersion) && kind !== 'safety')
