@@ -12,7 +12,7 @@ import type { Standing } from '../ts/plugin/page/verdict.ts';
 import { addon } from './addon-support.ts';
 import { Machine, PASSPHRASE } from './page-outcomes-support.ts';
 import { processesCanRun, Server } from './process-support.ts';
-import { DAY } from './service-support.ts';
+import { DAY, MINUTE } from './service-support.ts';
 import { PATIENT } from './support.ts';
 
 /** What happens, and what the page then says first: how things stand, its title, and the code behind it. */
@@ -35,12 +35,19 @@ function workspace(machine: Machine): string {
   return path;
 }
 
-/** Until the scheduled push of the next day and what follows it have ended. */
-async function nextDay(machine: Machine, follows: 'lastVerifyAt' | 'lastDrillAt', days = 1): Promise<void> {
+/**
+ * The machine sleeps for days and wakes; until the push that it slept through and what follows it have ended. Were it
+ * awake, the next midnight would come within milliseconds, and its push would cut off what follows the first one.
+ */
+async function sleepThrough(
+  machine: Machine,
+  follows: 'lastVerifyAt' | 'lastDrillAt',
+  days = 1,
+): Promise<void> {
   const { clock } = machine;
   const before = (await machine.backup.status({ bucket: false }))[follows];
-  clock.sleep((days - 1) * DAY);
-  await clock.advance(DAY);
+  clock.sleep(days * DAY);
+  await clock.advance(MINUTE);
   await vi.waitUntil(async () => {
     const status = await machine.backup.status({ bucket: false });
     const failed = follows === 'lastDrillAt' ? status.drillProblem : status.verifyProblem;
@@ -103,14 +110,14 @@ const OUTCOMES: readonly Outcome[] = [
   ['it went well', (m) => m.start(), 'made', /no trial restore has proven one yet/],
   [
     'and the trial restore, too',
-    async (m) => nextDay(await m.start(), 'lastDrillAt'),
+    async (m) => sleepThrough(await m.start(), 'lastDrillAt'),
     'works',
     /^Your backups work$/,
   ],
   [
     'proven long ago, and the trial restores were turned off',
     async (m) => {
-      await nextDay(await m.start(), 'lastDrillAt');
+      await sleepThrough(await m.start(), 'lastDrillAt');
       await m.stop();
       m.config['drill'] = false;
       m.clock.sleep(50 * DAY);
@@ -173,7 +180,7 @@ const OUTCOMES: readonly Outcome[] = [
   [
     'somebody deleted the newest of two',
     async (m) => {
-      await nextDay(await m.start(), 'lastDrillAt');
+      await sleepThrough(await m.start(), 'lastDrillAt');
       m.write('workspace/MEMORY.md', 'The user likes coffee.\n');
       await m.nextSecond();
       await m.push();
@@ -193,7 +200,7 @@ const OUTCOMES: readonly Outcome[] = [
         bytes[at] = 255 - (bytes[at] ?? 0);
         writeFileSync(path, bytes);
       }
-      await nextDay(m, 'lastVerifyAt', 9);
+      await sleepThrough(m, 'lastVerifyAt', 9);
     },
     'broken',
     /^Not everything that was stored can be restored$/,
@@ -204,7 +211,7 @@ const OUTCOMES: readonly Outcome[] = [
     async (m) => {
       await m.start();
       for (const path of m.objects('packs')) rmSync(path);
-      await nextDay(m, 'lastVerifyAt', 9);
+      await sleepThrough(m, 'lastVerifyAt', 9);
     },
     'broken',
     /^Not everything that was stored can be restored$/,
