@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { parts } from '../scripts/suites.mjs';
+import { failuresOf, parts, rustFailures } from '../scripts/suites.mjs';
 import { SECRET_SETTINGS, SETTINGS } from '../ts/config.ts';
 import { CORE_CODES, ERROR_CODES } from '../ts/errors.ts';
 import entry from '../ts/plugin.ts';
@@ -227,5 +227,34 @@ describe('npm test', () => {
       'disk.test.ts: disks (needs namespaces)',
       'addon.test.ts: disks (needs namespaces): b',
     ]);
+  });
+
+  it('names at its end what failed, and a file that could not be loaded', () => {
+    const failed = {
+      ...test('a', 'failed'),
+      fullName: 'disks a',
+      failureMessages: ['Error: no space\n    at x'],
+    };
+    const report = {
+      testResults: [
+        { name: '/x/disk.test.ts', assertionResults: [failed, test('b', 'passed')], status: 'failed' },
+        { name: '/x/broken.test.ts', assertionResults: [], status: 'failed', message: 'no such import\n' },
+      ],
+    };
+    expect(failuresOf(report)).toEqual([
+      'disk.test.ts: disks a: Error: no space',
+      'broken.test.ts: no such import',
+    ]);
+  });
+
+  it('names what failed in Rust, once', () => {
+    const nextest = '        FAIL [   0.010s] (  1/797) openclaw-b2-backup::it push::writes\n';
+    const killed = '     SIGABRT [   1.010s] (2/797) openclaw-b2-backup::it push::dies\n';
+    const passed = '        PASS [   0.010s] (3/797) openclaw-b2-backup::it push::FAIL\n';
+    expect(rustFailures(nextest + killed + passed + nextest)).toEqual([
+      'openclaw-b2-backup::it push::writes',
+      'openclaw-b2-backup::it push::dies',
+    ]);
+    expect(rustFailures('test push::writes ... FAILED\ntest push::reads ... ok\n')).toEqual(['push::writes']);
   });
 });

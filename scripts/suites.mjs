@@ -37,6 +37,8 @@ export async function conclude(name, suites, notes = []) {
     );
   }
   for (const note of [...notes, ...(await notRun(suites))]) console.log(`  SKIPPED: ${note}`);
+  // Last, because some who run this keep no more than the end.
+  for (const { failures = [] } of suites) for (const failure of failures) console.log(`  FAILED: ${failure}`);
   // A suite can fail without a failing test: it did not compile, say.
   total.failed += suites.filter(({ ok, counts }) => !ok && counts.failed === 0).length;
   await writeFile(join(countsFolder, `${name}.json`), JSON.stringify(total));
@@ -93,7 +95,22 @@ async function vitestReport() {
     failed: report.numFailedTests,
     skipped: report.numPendingTests + report.numTodoTests,
   };
-  return { counts, ...parts(report) };
+  return { counts, failures: failuresOf(report), ...parts(report) };
+}
+
+/** What failed, with the first line of why; a file that could not be loaded, too. */
+export function failuresOf(report) {
+  return report.testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const failed = assertionResults.filter((test) => test.status === 'failed');
+    if (failed.length === 0 && status === 'failed') return [`${basename(name)}: ${firstLine(message)}`];
+    return failed.map(
+      ({ fullName, failureMessages }) => `${basename(name)}: ${fullName}: ${firstLine(failureMessages[0])}`,
+    );
+  });
+}
+
+function firstLine(text = '') {
+  return text.trim().split('\n')[0];
 }
 
 /**
@@ -113,4 +130,18 @@ export function parts(report) {
   }
   const rest = [...groups].filter(([test]) => !ran.has(test));
   return { ran: [...ran], skipped: rest.map(([test, group]) => (ran.has(group) ? test : group)) };
+}
+
+/** Names of tests that failed: nextest and cargo each have their own line for them. */
+export function rustFailures(output) {
+  const lines = withoutColour(output).matchAll(
+    /^ *(?:FAIL|SIG\w+|TIMEOUT|TERMINATING) \[.*?\] +(?:\(.*?\) +)?(.+)$|^test (.+) \.\.\. FAILED$/gm,
+  );
+  return [...new Set([...lines].map(([, nextest, cargo]) => nextest ?? cargo))];
+}
+
+/** What a terminal would show, without its colours. */
+export function withoutColour(text) {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
+  return text.replace(/\u001b\[[0-9;]*m/g, '');
 }

@@ -7,7 +7,16 @@ import { processTools } from './process-tools.mjs';
 import { readerPython } from './python.mjs';
 import { failed, run, works } from './run.mjs';
 import { setup } from './setup.mjs';
-import { attempt, conclude, forget, NONE, skippedFile, vitest } from './suites.mjs';
+import {
+  attempt,
+  conclude,
+  forget,
+  NONE,
+  rustFailures,
+  skippedFile,
+  vitest,
+  withoutColour,
+} from './suites.mjs';
 
 try {
   await forget('test');
@@ -34,6 +43,7 @@ async function rust() {
     name: nextest ? 'Rust (nextest)' : 'Rust (cargo test)',
     ok: result.ok,
     counts: nextest ? nextestCounts(result.output) : cargoCounts(result.output),
+    failures: rustFailures(result.output),
     seconds: (Date.now() - started) / 1000,
   };
 }
@@ -87,9 +97,4 @@ function cargoCounts(output) {
     counts.skipped += Number(ignored);
   }
   return counts;
-}
-
-function withoutColour(text) {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
-  return text.replace(/\u001b\[[0-9;]*m/g, '');
 }
