@@ -898,7 +898,7 @@ export interface RollbackReport {
   downloadedBytes: number
   /** Requests made. */
   requests: number
-  /** Files of the snapshot that are damaged and stay as they are. */
+  /** Files of the snapshot that are damaged, or have a name that cannot be here, and stay as they are. */
   failed: Array<FileProblem>
   /** Paths that changed between the plan and the end; what was there is kept until the next push. */
   late: Array<string>

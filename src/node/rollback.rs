@@ -158,7 +158,7 @@ pub struct RollbackReport {
     pub downloaded_bytes: f64,
     /// Requests made.
     pub requests: f64,
-    /// Files of the snapshot that are damaged and stay as they are.
+    /// Files of the snapshot that are damaged, or have a name that cannot be here, and stay as they are.
     pub failed: Vec<FileProblem>,
     /// Paths that changed between the plan and the end; what was there is kept until the next push.
     pub late: Vec<String>,

@@ -32,7 +32,11 @@ pub(in crate::ops) async fn stage_arrival(
         return Ok(None);
     }
     let staged = stage(session, &compared, &source, hash, String::new(), false).await?;
-    let refused = staged.failed.iter().map(|it| format!("{}: {}", it.path, it.message));
+    let refused = compared
+        .left_out
+        .iter()
+        .chain(&staged.failed)
+        .map(|it| format!("{}: {}", it.path, it.message));
     let warnings = staged.warnings.iter().cloned().chain(refused).collect();
     Ok(Some(StagedArrival {
         id: staged.folder.id().to_owned(),

@@ -58,6 +58,7 @@ pub(super) fn compare(
         items: BTreeMap::new(),
         named: HashSet::new(),
         collisions: Collisions::default(),
+        left_out: Vec::new(),
         on_the_way: HashMap::new(),
         matched: false,
         live: &live,
@@ -105,9 +106,21 @@ pub(super) fn compare(
             .found
             .iter()
             .any(|found| scope.matches(live.root_path(found.root), &found.path));
+    let left_out = comparison.left_out;
     let items = comparison.items.into_values().collect();
     let Live { roots, config, running, withheld, .. } = live;
-    Ok(Compared { items, roots, config, running, old_state, arriving, matched, withheld, warnings })
+    Ok(Compared {
+        items,
+        left_out,
+        roots,
+        config,
+        running,
+        old_state,
+        arriving,
+        matched,
+        withheld,
+        warnings,
+    })
 }
 
 /// The live root of each root of the snapshot. The state directory is the state directory wherever it is; all

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::items::{Item, delete};
 use super::live::Live;
 use super::request::Action;
+use crate::engine::problem::FileProblem;
+use crate::engine::tree::path_for_people;
 use crate::error::{Error, Result};
 use crate::format::{Entry, EntryFlags};
 use crate::source::logs::{self, LOG_REASON};
@@ -22,6 +24,8 @@ pub(super) struct Comparison<'a> {
     /// Everything that the snapshot has, chosen or not.
     pub(super) named: HashSet<(u16, RelPath)>,
     pub(super) collisions: Collisions,
+    /// What the file system here cannot hold.
+    pub(super) left_out: Vec<FileProblem>,
     /// Directories that are not chosen themselves, but something in them may be.
     pub(super) on_the_way: HashMap<(u16, RelPath), Entry>,
     /// Whether the scope means anything at all.
@@ -46,6 +50,10 @@ impl Comparison<'_> {
 
     /// What is done about an entry of the snapshot.
     pub(super) fn entry(&mut self, root: u16, entry: Entry) -> Result<()> {
+        if let Err(unfit) = self.live.naming.name(&entry.path) {
+            self.leave_out(root, entry.path, &unfit);
+            return Ok(());
+        }
         let place = self.live.root(root)?;
         let standing = self.standing(root, &entry)?;
         let only_named = place.kind == RootKind::Config
@@ -118,6 +126,28 @@ impl Comparison<'_> {
         item.entry = Some(entry);
         self.put(item);
         Ok(())
+    }
+
+    /// Plans nothing for a name that cannot be here: it costs what has it, and everything below.
+    fn leave_out(&mut self, root: u16, path: RelPath, unfit: &Error) {
+        let other = (root > 0).then(|| self.live.root_path(root));
+        self.left_out.push(FileProblem::new(path_for_people(other, &path), unfit));
+        let found = self.found.get(&(root, path.clone())).map(|found| (*found).clone());
+        let reason = match unfit {
+            Error::UnsafePath { message, .. } => message.clone(),
+            other => other.to_string(),
+        };
+        self.put(Item {
+            root,
+            path,
+            action: Action::Keep,
+            database: false,
+            reason: Some(reason),
+            entry: None,
+            found,
+            mode_only: false,
+            implied: false,
+        });
     }
 
     /// How an entry stands with the policy, under its name and under the one that the file system gives it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::arriving::Arriving;
 use super::request::Action;
 use crate::engine::file_cache::path_bytes;
+use crate::engine::problem::FileProblem;
 use crate::engine::tree::path_for_people;
 use crate::format::Entry;
 use crate::source::gateway::Running;
@@ -48,6 +49,8 @@ impl Item {
 #[derive(Debug)]
 pub(super) struct Compared {
     pub(super) items: Vec<Item>,
+    /// What of the snapshot has a name that the file system here cannot hold.
+    pub(super) left_out: Vec<FileProblem>,
     pub(super) roots: Vec<Root>,
     /// Where OpenClaw's configuration is.
     pub(super) config: Option<(u16, RelPath)>,

@@ -63,8 +63,9 @@ pub struct RollbackReport {
     pub downloaded_bytes: u64,
     /// Requests made.
     pub requests: u64,
-    /// Files of the snapshot that are damaged and stay as they are (`partial`), and those that are in place, but not with
-    /// the permission bits, time or owner that they should have (`B2_REFUSED`).
+    /// Files of the snapshot that are damaged and stay as they are (`partial`), those with a name that the file system
+    /// cannot hold (`B2_UNSAFE_PATH`), and those that are in place, but not with the permission bits, time or owner that
+    /// they should have (`B2_REFUSED`).
     pub failed: Vec<FileProblem>,
     /// Paths that changed between the plan and the end; what was there is in the folder's `old/`.
     pub late: Vec<String>,
@@ -207,6 +208,7 @@ async fn carry_through(session: &Session, wanted: &Wanted, hash: &str) -> Result
     }
     let mut report = RollbackReport {
         snapshot: preview.plan.snapshot.clone(),
+        failed: preview.compared.left_out.clone(),
         warnings: preview.plan.warnings.clone(),
         ..RollbackReport::default()
     };
@@ -257,7 +259,7 @@ async fn carry(
     report.safety = Some(safety.clone());
     let staged = stage::stage(session, compared, source, *hash, safety, wanted.partial).await?;
     report.id = Some(staged.folder.id().to_owned());
-    report.failed = staged.failed;
+    report.failed.extend(staged.failed);
     report.arrival.clone_from(&staged.journal.arrival);
     report.warnings.extend(staged.warnings);
     let (state_dir, stop) = (&session.settings.state_dir, needs_stop(&staged.journal));

@@ -13,6 +13,7 @@ mod grants;
 mod hostile;
 mod links;
 mod mounts;
+mod names;
 mod starting;
 mod trouble;
 mod withheld;
