@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { TARGETS } from './platforms/targets.mjs';
-import { CommandFailed, failed, isMain, run } from './run.mjs';
+import { CommandFailed, failed, isMain, works } from './run.mjs';
 import { setup } from './setup.mjs';
 
 const HELP = `npm run test:platforms -- [OPTIONS] [TARGET...]
@@ -16,10 +16,8 @@ Tools are fetched into .cache/platforms (about 3 GB, and 2 to 4 GB for each targ
 /** Why nothing of it can be tried on this machine, or undefined. */
 async function unfit() {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'the tools are for Linux on x64';
-  const { output } = await run('sh', ['-c', 'command -v apt-get dpkg-deb || true'], { capture: true });
-  return output.trim().split('\n').length === 2
-    ? undefined
-    : "the tools are Debian's packages, and this is no Debian";
+  const debian = (await works('apt-get', ['--version'])) && (await works('dpkg-deb', ['--version']));
+  return debian ? undefined : "the tools are Debian's packages, and this is no Debian";
 }
 
 async function tryTargets() {

@@ -2,14 +2,16 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../run.mjs';
-import { rust, withoutCompiler } from './tools.mjs';
+import { mingw, rust, withoutCompiler } from './tools.mjs';
 
 /** Rejects where something of ours does not compile without a warning. */
 export async function typeCheck(target) {
   const { cargo, env, args } = await compiler(target);
   const ours = ['check', '--workspace', '--all-features', '--all-targets', '--target', target];
   const strict = ['-Z', 'warnings', '--config', 'build.warnings="deny"'];
-  await run(cargo, [...ours, ...strict, ...args], { env: { ...env, ...withoutCompiler(target) } });
+  // rustc makes a list of the functions of each of Windows' libraries, and for that ABI with `dlltool`.
+  const tools = target.endsWith('-windows-gnu') ? (await mingw()).env : {};
+  await run(cargo, [...ours, ...strict, ...args], { env: { ...env, ...tools, ...withoutCompiler(target) } });
 }
 
 /** The project's own compiler where it has the target (`rustup target add`), else one that can build for any. */

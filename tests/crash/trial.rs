@@ -35,6 +35,7 @@ pub(crate) fn first_state(live: &Path) {
     write(live, "workspace/large.bin", noise(1, 300_000));
     write(live, "workspace/kind/file", "then a file");
     fs::create_dir_all(live.join("workspace/kind/directory")).unwrap();
+    #[cfg(unix)]
     std::os::unix::fs::symlink("then", live.join("workspace/kind/link")).unwrap();
     write(live, "workspace/same.md", "the same");
 }
@@ -55,8 +56,11 @@ pub(crate) fn second_state(live: &Path) {
     write(live, "workspace/kind/file/inside", "a directory now");
     fs::remove_dir(live.join("workspace/kind/directory")).unwrap();
     write(live, "workspace/kind/directory", "a file now");
-    fs::remove_file(live.join("workspace/kind/link")).unwrap();
-    std::os::unix::fs::symlink("now", live.join("workspace/kind/link")).unwrap();
+    #[cfg(unix)]
+    {
+        fs::remove_file(live.join("workspace/kind/link")).unwrap();
+        std::os::unix::fs::symlink("now", live.join("workspace/kind/link")).unwrap();
+    }
     run_into_log(&shared(live), "DELETE FROM cron_jobs; INSERT INTO cron_jobs VALUES ('now')");
     let more = "INSERT INTO transcript_events VALUES ('now'), (hex(zeroblob(30000)))";
     run_into_log(&agent(live, "main"), more);

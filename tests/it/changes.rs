@@ -1,8 +1,6 @@
 //! What a snapshot says is new in it.
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +11,8 @@ use crate::support::cut::{CutStore, How};
 use crate::support::machine::Machine;
 use crate::support::plain::{noise, write};
 use crate::support::plain_machine::plain_machine;
+#[cfg(unix)]
+use crate::support::system::set_mode;
 
 async fn newest(machine: &Machine) -> SnapshotInfo {
     machine.list().await.snapshots.pop().unwrap()
@@ -36,6 +36,7 @@ fn most(changes: &SnapshotChanges) -> Vec<(&str, u64)> {
     changes.most.iter().map(|one| (one.path.as_str(), one.bytes)).collect()
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_of_change_is_counted() {
     let (_dir, machine, store) = plain_machine();
@@ -46,12 +47,11 @@ async fn each_kind_of_change_is_counted() {
     write(&live, "workspace/new/a.bin", noise(7, 40_000));
     write(&live, "workspace/copy of a.bin", noise(7, 40_000));
     write(&live, "workspace/MEMORY.md", "# Memory\n- second day\n");
-    let mode = fs::Permissions::from_mode(0o600);
-    fs::set_permissions(live.join("workspace/notes/same.md"), mode).unwrap();
-    fs::set_permissions(live.join("workspace/empty"), fs::Permissions::from_mode(0o700)).unwrap();
+    set_mode(&live.join("workspace/notes/same.md"), 0o600);
+    set_mode(&live.join("workspace/empty"), 0o700);
     fs::remove_file(live.join("agents/main/sessions/one.jsonl")).unwrap();
     fs::remove_file(live.join("workspace/link")).unwrap();
-    symlink("MEMORY.md", live.join("workspace/link")).unwrap();
+    std::os::unix::fs::symlink("MEMORY.md", live.join("workspace/link")).unwrap();
     let touched = fs::File::options().write(true).open(live.join("openclaw.json")).unwrap();
     touched.set_modified(std::time::UNIX_EPOCH).unwrap();
 
@@ -98,8 +98,10 @@ async fn only_new_chunks_count_and_only_the_five_with_most() {
     assert_eq!(names, [7, 6, 5, 4].map(|n| format!("workspace/{n}.bin")));
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn roots_that_come_and_go_and_names_that_are_no_text() {
+    use std::os::unix::ffi::OsStrExt as _;
     let (dir, machine, _store) = plain_machine();
     let live = machine.settings.state_dir.clone();
     let base = dir.path().canonicalize().unwrap();

@@ -5,7 +5,6 @@ mod make;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,6 +21,7 @@ use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use crate::support::machine::{Machine, push_options};
+use crate::support::system::{bytes_of, mode_of, mtime_of, set_mode};
 
 /// The newest collection: what this version writes.
 const NEWEST: &str = "golden-prefix";
@@ -54,18 +54,18 @@ fn describe(root: &Path) -> Value {
             let path = below.join(entry.unwrap().file_name());
             let full = root.join(&path);
             let meta = full.symlink_metadata().unwrap();
-            let mtime_ns = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
+            let (seconds, nanoseconds) = mtime_of(&meta);
             let mut value = json!({});
             // A restore makes the folders of other roots itself: their times are its own.
             if !(path.starts_with(".b2-roots") && path.components().count() < 3) {
-                value["mtime_ns"] = mtime_ns.into();
+                value["mtime_ns"] = (seconds * 1_000_000_000 + nanoseconds).into();
             }
             if meta.is_symlink() {
                 let target = std::fs::read_link(&full).unwrap();
                 value["kind"] = "symlink".into();
                 value["target"] = target.to_str().unwrap().into();
             } else {
-                value["mode"] = format!("{:o}", meta.permissions().mode() & 0o7777).into();
+                value["mode"] = format!("{:o}", mode_of(&meta)).into();
                 value["kind"] = if meta.is_dir() { "directory" } else { "file" }.into();
             }
             if meta.is_file() {
@@ -76,7 +76,7 @@ fn describe(root: &Path) -> Value {
             if meta.is_dir() && path != Path::new("b2-backup") {
                 open.push(path.clone());
             }
-            all.insert(RelPath::from_bytes(path.as_os_str().as_bytes().to_vec()).escaped(), value);
+            all.insert(RelPath::from_bytes(bytes_of(&path)).escaped(), value);
         }
     }
     all.remove("b2-backup");
@@ -320,7 +320,7 @@ impl Clock for Standing {
 fn put(path: &Path, content: &[u8], mode: u32, seconds: u64) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, content).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(path, mode);
     let time = UNIX_EPOCH + Duration::new(1_771_000_000 + seconds, 123_456_789);
     std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
 }

@@ -1,7 +1,6 @@
 //! Looking into snapshots: what one holds, and one path through all of them.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use b2_backup::error::{Error, Result};
@@ -53,6 +52,7 @@ fn lines(report: &HistoryReport) -> Vec<String> {
     report.versions.iter().map(line).collect()
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_through_all_that_can_become_of_it() {
     let (_dir, machine, _store) = plain_machine();
@@ -67,13 +67,13 @@ async fn a_file_through_all_that_can_become_of_it() {
     ids.push(push(&machine).await);
     write(&live, "workspace/MEMORY.md", "one\ntwo\n");
     ids.push(push(&machine).await);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    crate::support::system::set_mode(&path, 0o600);
     ids.push(push(&machine).await);
     fs::remove_file(&path).unwrap();
     ids.push(push(&machine).await);
     other(2);
     ids.push(push(&machine).await);
-    symlink("other.md", &path).unwrap();
+    std::os::unix::fs::symlink("other.md", &path).unwrap();
     ids.push(push(&machine).await);
     fs::remove_file(&path).unwrap();
     write(&live, "workspace/MEMORY.md", [0, 159]);

@@ -8,56 +8,36 @@
     clippy::indexing_slicing,
     reason = "helpers may panic as the tests do"
 )]
-#![cfg_attr(
-    unix,
-    expect(clippy::clone_on_ref_ptr, reason = "what is shared becomes `dyn` on the way")
-)]
+#![expect(clippy::clone_on_ref_ptr, reason = "what is shared becomes `dyn` on the way")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
-#[cfg(unix)]
 mod auto_restore;
-#[cfg(unix)]
 mod bucket;
-#[cfg(unix)]
 mod changes;
-#[cfg(unix)]
 mod cycles;
-#[cfg(unix)]
 mod damage;
-#[cfg(unix)]
 mod faults;
+// What came back is described with permission bits, links, and a name that is no text.
 #[cfg(unix)]
 mod golden;
-#[cfg(target_os = "linux")]
 mod history;
-#[cfg(unix)]
 mod hostile;
-#[cfg(unix)]
 mod interrupted;
-#[cfg(unix)]
 mod keys;
 mod legacy;
-#[cfg(unix)]
 mod lineage;
-#[cfg(target_os = "linux")]
 mod proof;
-#[cfg(unix)]
 mod properties;
-#[cfg(unix)]
 mod prune;
 mod rotation;
-#[cfg(unix)]
 mod secrets;
-#[cfg(unix)]
 mod simulation;
 mod source_policy;
 mod source_sqlite;
-#[cfg(unix)]
 mod sparse;
 mod store_b2;
 mod store_conformance;
 mod store_s3;
-#[cfg(unix)]
 mod waiting;

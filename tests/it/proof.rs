@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use crate::support::clock::TestClock;
 use crate::support::machine::Machine;
 use crate::support::plain::{assert_same, next_day, noise, picture, write};
 use crate::support::plain_machine::plain_machine;
+use crate::support::system::set_mode;
 
 fn live(machine: &Machine) -> &Path {
     &machine.settings.state_dir
@@ -238,11 +238,12 @@ async fn a_full_disk_hides_no_damage() {
 }
 
 /// Makes a second snapshot that is new in nothing but the mode of a file, and damages the pack that holds its tree.
+#[cfg(unix)]
 async fn damage_the_tree(machine: &Machine, store: &MemoryStore) {
     push(machine).await;
     let before = packs(store);
     let file = live(machine).join("workspace/MEMORY.md");
-    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+    set_mode(&file, 0o600);
     push(machine).await;
     let now = packs(store);
     let new: Vec<_> = now.difference(&before).collect();
@@ -251,6 +252,7 @@ async fn damage_the_tree(machine: &Machine, store: &MemoryStore) {
 }
 
 /// A pack that holds nothing but the tree.
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_tree_is_stored_again() {
     let (dir, machine, store) = plain_machine();
@@ -296,8 +298,7 @@ async fn a_drill_proves_the_newest_snapshot() {
     drop(connection);
     fs::create_dir(live(&machine).join("workspace/locked")).unwrap();
     write(live(&machine), "workspace/locked/file", "x");
-    fs::set_permissions(live(&machine).join("workspace/locked"), fs::Permissions::from_mode(0o500))
-        .unwrap();
+    set_mode(&live(&machine).join("workspace/locked"), 0o500);
     push(&machine).await;
     write(live(&machine), "workspace/MEMORY.md", "later");
     let newest = push(&machine).await;
@@ -334,6 +335,7 @@ async fn a_drill_finds_what_does_not_come_back() {
 }
 
 /// Without the pack of the tree nothing at all comes back.
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_whose_tree_is_damaged_is_healed_too() {
     let (_dir, machine, store) = plain_machine();
@@ -372,8 +374,7 @@ async fn one_drill_at_a_time_and_none_leaves_anything_behind() {
     push(&machine).await;
     let folder = live(&machine).join("b2-backup/drill");
     write(&folder, "files/of a killed one/x", "x");
-    fs::set_permissions(folder.join("files/of a killed one"), fs::Permissions::from_mode(0o500))
-        .unwrap();
+    set_mode(&folder.join("files/of a killed one"), 0o500);
     let held = fs::File::create(folder.join("lock")).unwrap();
     held.lock().unwrap();
     let error = drill(&machine).await.unwrap_err();

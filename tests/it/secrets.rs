@@ -1,7 +1,6 @@
 //! Secrets stay where they are: those of the state in the state, those of the user in memory.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +18,8 @@ use crate::support::cut::{CutStore, How};
 use crate::support::machine::Machine;
 use crate::support::plain;
 use crate::support::plain::{first_day, noise, picture, write};
+#[cfg(unix)]
+use crate::support::system::mode_of;
 
 const TOKEN: &str = "tok-7f1e9a52c4-planted";
 const APPLICATION_KEY: &str = "K004+secretApplicationKey/0123456789";
@@ -208,6 +209,7 @@ async fn secrets_that_the_user_wants_are_there_again() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn our_own_key_is_in_no_snapshot_where_a_link_leads_to_the_secrets() {
     let (dir, mut machine, _store) = machine_with_secrets();
@@ -215,7 +217,7 @@ async fn our_own_key_is_in_no_snapshot_where_a_link_leads_to_the_secrets() {
     let elsewhere = dir.path().join("elsewhere");
     fs::rename(live.join("credentials"), &elsewhere).unwrap();
     write(&elsewhere, "b2.txt", format!("key {APPLICATION_KEY}\n"));
-    symlink(&elsewhere, live.join("credentials")).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, live.join("credentials")).unwrap();
     machine.settings.include_secrets = true;
     machine.push().await.unwrap();
     let to = dir.path().join("to");
@@ -287,11 +289,12 @@ fn local_key(machine: &Machine) -> PathBuf {
     files_below(&local).into_iter().find(|path| path.ends_with("key")).unwrap()
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_local_folder_is_private() {
     let (_dir, machine, _store) = machine_with_secrets();
     machine.push().await.unwrap();
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &Path| mode_of(&fs::metadata(path).unwrap());
     let key = local_key(&machine);
     assert_eq!(mode(&key), 0o600);
     for folder in key.ancestors().skip(1).take_while(|path| **path != machine.settings.state_dir) {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use tempfile::{TempDir, tempdir};
 use crate::support::calendar::{Calendar, DAY};
 use crate::support::machine::{Machine, push_options};
 use crate::support::plain::{assert_same, noise, picture, write};
+use crate::support::system::set_mode;
 
 const FILE: usize = 100_000;
 
@@ -128,8 +128,7 @@ async fn alone_it_is_no_reason_for_a_snapshot() {
     // Files that have to be read, and say what they said.
     for path in ["workspace/9.md", "workspace/3.md"] {
         for mode in [0o600, 0o644] {
-            let mode = fs::Permissions::from_mode(mode);
-            fs::set_permissions(place.live().join(path), mode).unwrap();
+            set_mode(&place.live().join(path), mode);
         }
     }
     for _ in 0..2 {

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::support::clock::{TestClock, Zeros};
 use crate::support::scripted::{Canned, Scripted};
+use crate::support::system::url_of;
 use b2_backup::ambient::{Clock, Entropy};
 use b2_backup::error::{Error, Result};
 use b2_backup::secret::Secret;
@@ -244,10 +245,7 @@ async fn open_asks_b2_once_and_leaves_the_bucket_to_the_first_listing() {
     assert_eq!(bucket.requests().len(), 0);
     assert_eq!(api.requests().len(), 1);
     let dir = tempfile::tempdir().unwrap();
-    let folder = StoreConfig {
-        bucket: format!("file://{}", dir.path().display()),
-        prefix: "a".into(),
-        ..StoreConfig::default()
-    };
+    let folder =
+        StoreConfig { bucket: url_of(dir.path()), prefix: "a".into(), ..StoreConfig::default() };
     open(&folder, TestClock::ahead(0), Arc::new(Zeros)).await.unwrap();
 }

@@ -84,6 +84,7 @@ pub(crate) fn run_into_log(path: &Path, sql: &str) {
 }
 
 /// A process that holds the state's lock, as OpenClaw does.
+#[cfg(unix)]
 pub(crate) fn running_gateway(state: &Path) -> impl Drop + use<> {
     struct Gateway(std::process::Child, PathBuf);
     impl Drop for Gateway {

@@ -1,7 +1,7 @@
 //! Jobs that are killed at a step, in a process of their own, and the machines that they work on.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,6 +11,7 @@ use b2_backup::store::StoreConfig;
 use b2_backup::store::memory::MemoryStore;
 
 use super::machine::Machine;
+use super::system::url_of;
 
 /// Ends the process at a step; counts them otherwise.
 #[derive(Debug)]
@@ -52,17 +53,22 @@ pub(crate) fn kill_at(test: &str, job: &str, dir: &Path, at: usize) -> Option<us
         .unwrap();
     let said = String::from_utf8_lossy(&done.stdout);
     let steps = said.lines().find_map(|line| line.split("steps made: ").nth(1)?.parse().ok());
-    // Without a code it was ended by a signal, as it should.
     let errors = String::from_utf8_lossy(&done.stderr);
-    assert!(steps.is_some() || done.status.code().is_none(), "{said}{errors}");
+    assert!(steps.is_some() || was_aborted(done.status), "{said}{errors}");
     steps
+}
+
+/// Whether a process ended as [`std::process::abort`] ends it: by a signal, or on Windows with the code of a fast failure.
+fn was_aborted(status: ExitStatus) -> bool {
+    const FAST_FAIL: i32 = 0xC000_0409_u32.cast_signed();
+    status.code().is_none_or(|code| cfg!(windows) && code == FAST_FAIL)
 }
 
 /// A machine with its state and its bucket, a folder, in `dir`. Not encrypted: stretching a passphrase takes long.
 pub(crate) fn machine_in(dir: &Path) -> Machine {
     let mut machine = Machine::new(&dir.join("state"), Arc::new(MemoryStore::default()));
     machine.settings.encrypt = false;
-    let bucket = format!("file://{}", dir.join("bucket").display());
+    let bucket = url_of(&dir.join("bucket"));
     machine.settings.store = StoreConfig { bucket, prefix: "p".into(), ..StoreConfig::default() };
     machine
 }

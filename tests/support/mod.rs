@@ -13,15 +13,13 @@ pub mod counted;
 pub mod cut;
 pub mod forge;
 pub mod guarded;
-#[cfg(unix)]
 pub mod host;
 pub mod killed;
 pub mod machine;
 pub mod peak;
-#[cfg(unix)]
 pub mod plain;
-#[cfg(unix)]
 pub mod plain_machine;
 pub mod s3_server;
 pub mod scripted;
 pub mod skipped;
+pub mod system;

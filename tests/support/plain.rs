@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+
+use super::system::{bytes_of, mode_of, mtime_of, set_mtime};
 
 /// What a restore has to bring back of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(crate) fn picture(root: &Path) -> Picture {
 fn look(root: &Path, dir: &Path, picture: &mut Picture) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        let relative = path.strip_prefix(root).unwrap().as_os_str().as_bytes().to_vec();
+        let relative = bytes_of(path.strip_prefix(root).unwrap());
         if relative == b"b2-backup" {
             continue;
         }
@@ -58,14 +58,13 @@ fn look(root: &Path, dir: &Path, picture: &mut Picture) {
             look(root, &path, picture);
             Content::Directory
         } else if meta.is_symlink() {
-            Content::Symlink(fs::read_link(&path).unwrap().as_os_str().as_bytes().to_vec())
+            Content::Symlink(bytes_of(&fs::read_link(&path).unwrap()))
         } else if meta.is_file() {
             Content::File(fs::read(&path).unwrap())
         } else {
             continue;
         };
-        let mode = meta.permissions().mode() & 0o7777;
-        picture.insert(relative, Item { mode, mtime: (meta.mtime(), meta.mtime_nsec()), content });
+        picture.insert(relative, Item { mode: mode_of(&meta), mtime: mtime_of(&meta), content });
     }
 }
 
@@ -125,6 +124,8 @@ pub(crate) fn first_day(root: &Path) {
     write(root, "workspace/notes/same.md", noise(1, 30_000));
     write(root, "agents/main/sessions/one.jsonl", "{\"n\":1}\n".repeat(2000));
     fs::create_dir_all(root.join("workspace/empty")).unwrap();
+    // Making one needs a privilege on Windows.
+    #[cfg(unix)]
     std::os::unix::fs::symlink("notes/a b.md", root.join("workspace/link")).unwrap();
 }
 
@@ -150,23 +151,20 @@ pub(crate) fn copy_all(from: &Path, to: &Path) {
         let copy = to.join(path.file_name().unwrap());
         let meta = fs::symlink_metadata(&path).unwrap();
         if meta.is_symlink() {
+            #[cfg(unix)]
             std::os::unix::fs::symlink(fs::read_link(&path).unwrap(), &copy).unwrap();
-            same_time(&meta, &copy);
+            #[cfg(not(unix))]
+            panic!("{}: making a link needs a privilege", path.display());
+            #[cfg(unix)]
+            set_mtime(&copy, &meta);
         } else if meta.is_dir() {
             copy_all(&path, &copy);
         } else {
             fs::copy(&path, &copy).unwrap();
-            same_time(&meta, &copy);
+            set_mtime(&copy, &meta);
         }
     }
     let meta = fs::metadata(from).unwrap();
     fs::set_permissions(to, meta.permissions()).unwrap();
-    same_time(&meta, to);
-}
-
-fn same_time(meta: &fs::Metadata, path: &Path) {
-    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
-    let at = Timespec { tv_sec: meta.mtime(), tv_nsec: meta.mtime_nsec() };
-    let times = Timestamps { last_access: at, last_modification: at };
-    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+    set_mtime(to, &meta);
 }

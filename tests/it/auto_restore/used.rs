@@ -1,7 +1,6 @@
 //! Nothing comes where something of a user's is.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use b2_backup::ops::{AutoRestoreOutcome, Outcome};
@@ -55,13 +54,14 @@ const USES: &[Use] = &[
         },
         "state/openclaw.sqlite",
     ),
+    #[cfg(unix)]
     (
         "a job in a database that a link leads to",
         |state| {
             run(&shared(state), "UPDATE cron_jobs SET declaration_key = NULL");
             let elsewhere = state.with_file_name("elsewhere");
             fs::rename(state.join("state"), &elsewhere).unwrap();
-            symlink(elsewhere, state.join("state")).unwrap();
+            std::os::unix::fs::symlink(elsewhere, state.join("state")).unwrap();
         },
         "state/openclaw.sqlite",
     ),

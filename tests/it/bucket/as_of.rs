@@ -7,6 +7,7 @@ use b2_backup::local::Local;
 use b2_backup::ops::{self, DiffOptions, DiffTo, Reading, Settings, VerifyOptions};
 
 use super::Agent;
+use crate::support::system::url_of;
 
 /// Settings that read as of `seconds` ago.
 fn ago(agent: &Agent, settings: Settings, seconds: u64) -> Settings {
@@ -100,7 +101,7 @@ async fn what_was_can_only_be_read() {
     };
     assert!(!calls[before..].iter().any(write));
     let mut folder = ago(&agent, agent.blank(), 1);
-    folder.store.bucket = format!("file://{}", agent.path("disk").display());
+    folder.store.bucket = url_of(&agent.path("disk"));
     let session = agent.try_session(folder).await.unwrap();
     let error = ops::list(&session).await.unwrap_err();
     assert!(

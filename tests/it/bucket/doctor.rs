@@ -5,6 +5,7 @@ use b2_backup::store::{ObjectKey, ObjectStore};
 
 use super::Agent;
 use crate::support::b2_server::KEY;
+use crate::support::system::url_of;
 
 async fn look_with(agent: &Agent, settings: Settings, write: bool) -> DoctorReport {
     let report = doctor(settings, agent.ambient(), DoctorOptions { write }).await.unwrap();
@@ -304,7 +305,7 @@ async fn this_machine_is_looked_at() {
 async fn a_folder_and_a_plain_server_are_examined_with_what_applies() {
     let agent = Agent::new().await;
     let mut settings = agent.settings.clone();
-    settings.store.bucket = format!("file://{}", agent.path("disk").display());
+    settings.store.bucket = url_of(&agent.path("disk"));
     let report = look_with(&agent, settings.clone(), true).await;
     says(&report, "bucket", Level::Problem, "is not there");
     std::fs::create_dir(agent.path("disk")).unwrap();

@@ -7,6 +7,7 @@ use b2_backup::ops::{self, Reading, UndeleteOptions, UndeleteReport, VerifyOptio
 use b2_backup::store::ObjectStore as _;
 
 use super::Agent;
+use crate::support::system::url_of;
 
 const APPLY: UndeleteOptions =
     UndeleteOptions { snapshots: vec![], since: None, keys: false, apply: true };
@@ -216,7 +217,7 @@ async fn what_cannot_be_opened_is_told_and_left() {
     assert_eq!(codes, expected);
     assert!(!agent.path("blank").exists(), "looking makes no folder");
     let mut folder = agent.settings.clone();
-    folder.store.bucket = format!("file://{}", agent.path("disk").display());
+    folder.store.bucket = url_of(&agent.path("disk"));
     let session = agent.try_session(folder).await.unwrap();
     assert_eq!(ops::undelete(&session, &APPLY).await.unwrap_err().code(), "B2_CONFIG");
 }

@@ -17,6 +17,7 @@ use super::{comes_back, live, push, state};
 use crate::support::machine::Machine;
 use crate::support::plain::{copy_all, next_day};
 use crate::support::plain_machine::plain_machine;
+use crate::support::system::url_of;
 
 /// A push that fails when everything but the manifest is in the bucket.
 async fn fails_at_the_manifest(machine: &Machine, store: &MemoryStore) {
@@ -148,7 +149,7 @@ async fn a_bucket_that_was_never_known_makes_no_other_machine() {
 async fn a_known_folder_that_is_gone_is_not_made() {
     let (dir, mut machine, _store) = plain_machine();
     let folder = dir.path().join("usb");
-    machine.settings.store.bucket = format!("file://{}", folder.display());
+    machine.settings.store.bucket = url_of(&folder);
     let open = || FolderStore::open(folder.clone(), "p".into(), Arc::new(SystemEntropy));
     let through = machine.through(Arc::new(open().await.unwrap()));
     assert!(!folder.exists(), "looking makes nothing");
@@ -176,7 +177,7 @@ async fn a_known_folder_that_is_gone_is_not_made() {
 async fn a_bucket_inside_the_state_is_refused_and_not_made() {
     let (_dir, mut machine, _store) = plain_machine();
     let folder = live(&machine).join("backups");
-    machine.settings.store.bucket = format!("file://{}", folder.display());
+    machine.settings.store.bucket = url_of(&folder);
     let store = FolderStore::open(folder.clone(), "p".into(), Arc::new(SystemEntropy)).await;
     let error = machine.through(Arc::new(store.unwrap())).push().await.unwrap_err();
     assert_eq!(error.code(), "B2_CONFIG");

@@ -4,6 +4,8 @@
 
 mod chunks;
 mod draw;
+// Its states have links and permission bits.
+#[cfg(unix)]
 mod plans;
 mod records;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use super::*;
 use crate::support::campaign;
 use crate::support::machine::Machine;
 use crate::support::plain::{Content, Item, assert_same, settled};
+use crate::support::system::set_mode;
 
 /// What may be at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,13 +92,13 @@ fn make(root: &Path, state: &State) {
             Thing::Link(to) => symlink(format!("target-{to}"), &path).unwrap(),
             Thing::File(content, mode) => {
                 fs::write(&path, content.to_string().repeat(50 + *content as usize)).unwrap();
-                fs::set_permissions(&path, fs::Permissions::from_mode(*mode)).unwrap();
+                set_mode(&path, *mode);
             }
         }
     }
     for (path, thing) in state {
         if let Thing::Directory(mode) = thing {
-            fs::set_permissions(root.join(path), fs::Permissions::from_mode(*mode)).unwrap();
+            set_mode(&root.join(path), *mode);
         }
     }
 }

@@ -126,6 +126,7 @@ async fn what_is_configured_no_more_is_not_missed() {
     assert_eq!(codes(&life.push_with(&[]).await), []);
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_of_the_state_are_missed_as_well() {
     let mut life = Life::new();
