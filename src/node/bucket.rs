@@ -2,8 +2,9 @@
 
 use napi_derive::napi;
 
-use super::options::{moment, number};
-use super::reports::{FileProblem, problems};
+use super::mirror::{derive, mirror};
+use super::options::moment;
+use super::problem::FileProblem;
 use crate::error;
 use crate::ops;
 
@@ -17,7 +18,7 @@ pub struct DoctorOptions {
 
 /// What one look showed.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct Finding {
     /// What was looked at: `settings`, `encryption`, `state`, `memory`, `disk`, `modes`, `server`, `key`,
     /// `capabilities`, `expiry`, `scope`, `bucket`, `clock`, `lifecycle`, `lock`, `versions`, `keys`, `newest` or
@@ -35,35 +36,17 @@ pub struct Finding {
 
 /// All findings.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct DoctorReport {
     /// In the order of looking.
     pub findings: Vec<Finding>,
     /// How many are problems.
+    #[custom(|report| report.problems())]
     pub problems: f64,
     /// Requests made, but for those to B2's native API.
     pub requests: f64,
     /// How long it took.
     pub duration_ms: f64,
-}
-
-impl From<ops::DoctorReport> for DoctorReport {
-    fn from(report: ops::DoctorReport) -> Self {
-        let problems = number(report.problems());
-        let finding = |finding: ops::Finding| Finding {
-            check: finding.check.to_owned(),
-            level: finding.level.name().to_owned(),
-            code: finding.code.map(str::to_owned),
-            message: finding.message,
-            advice: finding.advice,
-        };
-        Self {
-            findings: report.findings.into_iter().map(finding).collect(),
-            problems,
-            requests: number(report.requests),
-            duration_ms: number(report.duration_ms),
-        }
-    }
 }
 
 /// What to bring back.
@@ -95,7 +78,7 @@ impl TryFrom<UndeleteOptions> for ops::UndeleteOptions {
 
 /// A snapshot of which something is hidden or overwritten.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct Undeleted {
     /// Its id.
     pub snapshot: String,
@@ -113,7 +96,7 @@ pub struct Undeleted {
 
 /// What there is to bring back, or was brought back.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct UndeleteReport {
     /// Oldest first.
     pub snapshots: Vec<Undeleted>,
@@ -137,30 +120,4 @@ pub struct UndeleteReport {
     pub requests: f64,
     /// How long it took.
     pub duration_ms: f64,
-}
-
-impl From<ops::UndeleteReport> for UndeleteReport {
-    fn from(report: ops::UndeleteReport) -> Self {
-        let snapshot = |one: ops::Undeleted| Undeleted {
-            snapshot: one.snapshot,
-            gone: one.gone,
-            changed_at: one.changed_at,
-            objects: number(one.objects),
-            bytes: number(one.bytes),
-            lost_packs: number(one.lost_packs),
-        };
-        Self {
-            snapshots: report.snapshots.into_iter().map(snapshot).collect(),
-            key_slots: number(report.key_slots),
-            applied: report.applied,
-            objects: number(report.objects),
-            bytes: number(report.bytes),
-            removed_markers: number(report.removed_markers),
-            written_again: number(report.written_again),
-            problems: problems(report.problems),
-            warnings: report.warnings,
-            requests: number(report.requests),
-            duration_ms: number(report.duration_ms),
-        }
-    }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::mirror::IntoJs as _;
 use super::options::ProgressEvent;
 use crate::cpu::CpuPool;
 use crate::error::Result;
@@ -46,7 +47,7 @@ impl Progress for Events {
             }
             *last = Some((event.phase, now));
         }
-        (self.listener)(event.into());
+        (self.listener)(event.into_js());
     }
 }
 

@@ -2,8 +2,8 @@
 
 use napi_derive::napi;
 
-use super::options::number;
-use super::reports::{FileProblem, problems};
+use super::mirror::{derive, mirror};
+use super::problem::FileProblem;
 use crate::ops;
 
 /// What to compare.
@@ -39,7 +39,7 @@ impl From<DiffOptions> for ops::DiffOptions {
 
 /// A path that is not the same on both sides.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct DiffEntry {
     /// The path; bytes that are not UTF-8 and control characters as `\xNN`. Outside the state directory with its
     /// root before it.
@@ -66,7 +66,7 @@ pub struct DiffEntry {
 
 /// What is different.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct DiffReport {
     /// Id of the first snapshot.
     pub from: String,
@@ -95,35 +95,4 @@ pub struct DiffReport {
     pub downloaded_bytes: f64,
     /// Milliseconds it took.
     pub duration_ms: f64,
-}
-
-impl From<ops::DiffReport> for DiffReport {
-    fn from(report: ops::DiffReport) -> Self {
-        let entry = |entry: ops::DiffEntry| DiffEntry {
-            path: entry.path,
-            change: entry.change.name().to_owned(),
-            what: entry.what.iter().map(|aspect| aspect.name().to_owned()).collect(),
-            kind: entry.kind.name().to_owned(),
-            bytes_before: number(entry.bytes_before),
-            bytes_after: number(entry.bytes_after),
-            database: entry.database,
-            text: entry.text,
-            text_omitted: entry.text_omitted.map(|why| why.name().to_owned()),
-        };
-        Self {
-            from: report.from,
-            to: report.to,
-            added: number(report.added),
-            removed: number(report.removed),
-            changed: number(report.changed),
-            bytes_before: number(report.bytes_before),
-            bytes_after: number(report.bytes_after),
-            entries: report.entries.into_iter().map(entry).collect(),
-            skipped: problems(report.skipped),
-            warnings: report.warnings,
-            requests: number(report.requests),
-            downloaded_bytes: number(report.downloaded_bytes),
-            duration_ms: number(report.duration_ms),
-        }
-    }
 }

@@ -3,8 +3,8 @@
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 
-use super::options::number;
-use super::problem::{FileProblem, problems};
+use super::mirror::{IntoJs, derive, mirror};
+use super::problem::FileProblem;
 use crate::ops;
 
 /// What to show.
@@ -31,7 +31,7 @@ impl From<ShowOptions> for ops::ShowOptions {
 
 /// One path of a snapshot.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct ShownEntry {
     /// The path; bytes that are not UTF-8 and control characters as `\xNN`. Outside the state directory with its
     /// root before it.
@@ -85,25 +85,18 @@ impl std::fmt::Debug for ShowReport {
     }
 }
 
-impl From<ops::ShowReport> for ShowReport {
-    fn from(report: ops::ShowReport) -> Self {
-        let entry = |entry: ops::ShownEntry| ShownEntry {
-            path: entry.path,
-            kind: entry.kind.name().to_owned(),
-            bytes: number(entry.bytes),
-            mode: entry.mode,
-            modified_at: entry.modified_at,
-            database: entry.database,
-            target: entry.target,
-        };
-        Self {
-            snapshot: report.snapshot,
-            created_at: report.created_at,
-            entries: report.entries.into_iter().map(entry).collect(),
-            incomplete: report.incomplete,
-            remarks: problems(report.remarks),
-            content: report.content.map(Buffer::from),
-            warnings: report.warnings,
+impl IntoJs for ops::ShowReport {
+    type Js = ShowReport;
+
+    fn into_js(self) -> ShowReport {
+        ShowReport {
+            snapshot: self.snapshot,
+            created_at: self.created_at,
+            entries: self.entries.into_js(),
+            incomplete: self.incomplete,
+            remarks: self.remarks.into_js(),
+            content: self.content.map(Buffer::from),
+            warnings: self.warnings,
         }
     }
 }
@@ -134,7 +127,7 @@ impl From<HistoryOptions> for ops::HistoryOptions {
 
 /// What a path was, from one snapshot of a machine to another.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct PathVersion {
     /// The path; outside the state directory with its root before it.
     pub path: String,
@@ -169,7 +162,7 @@ pub struct PathVersion {
 
 /// The versions of a path.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct HistoryReport {
     /// By machine and path, this machine first, and the oldest version of each first.
     pub versions: Vec<PathVersion>,
@@ -181,32 +174,4 @@ pub struct HistoryReport {
     pub requests: f64,
     /// Bytes received.
     pub downloaded_bytes: f64,
-}
-
-impl From<ops::HistoryReport> for HistoryReport {
-    fn from(report: ops::HistoryReport) -> Self {
-        let version = |version: ops::PathVersion| PathVersion {
-            path: version.path,
-            machine: version.machine,
-            snapshot: version.snapshot,
-            created_at: version.created_at,
-            last_snapshot: version.last_snapshot,
-            snapshots: number(version.snapshots),
-            change: version.change.name().to_owned(),
-            what: version.what.iter().map(|aspect| aspect.name().to_owned()).collect(),
-            kind: version.kind.name().to_owned(),
-            bytes: number(version.bytes),
-            modified_at: version.modified_at,
-            database: version.database,
-            text: version.text,
-            text_omitted: version.text_omitted.map(|why| why.name().to_owned()),
-        };
-        Self {
-            versions: report.versions.into_iter().map(version).collect(),
-            snapshots: number(report.snapshots),
-            warnings: report.warnings,
-            requests: number(report.requests),
-            downloaded_bytes: number(report.downloaded_bytes),
-        }
-    }
 }

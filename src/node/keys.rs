@@ -3,6 +3,7 @@
 use napi::bindgen_prelude::{Env, PromiseRaw, Result};
 use napi_derive::napi;
 
+use super::mirror::{IntoJs, derive, mirror};
 use super::options::{Settings, wait};
 use super::{CancelHandle, coded, promise, session, token};
 use crate::error::Error;
@@ -12,7 +13,7 @@ use crate::secret::Secret;
 
 /// A key slot: what one secret opens a backup with.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct KeyInfo {
     /// Its name; the first eight characters are enough to name it.
     pub id: String,
@@ -32,39 +33,14 @@ pub struct KeyInfo {
     pub prefix: Option<String>,
 }
 
-impl From<ops::KeyInfo> for KeyInfo {
-    fn from(info: ops::KeyInfo) -> Self {
-        Self {
-            id: info.id,
-            kind: info.kind.to_owned(),
-            created_at: info.created_at,
-            repository: info.repository,
-            this_machine: info.this_machine,
-            opens: info.opens,
-            in_use: info.in_use,
-            prefix: info.prefix,
-        }
-    }
-}
-
-fn infos(all: Vec<ops::KeyInfo>) -> Vec<KeyInfo> {
-    all.into_iter().map(KeyInfo::from).collect()
-}
-
 /// The key slots of a prefix.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct KeyReport {
     /// Those of this machine's repository first, then by repository, oldest first.
     pub slots: Vec<KeyInfo>,
     /// What the user should know.
     pub warnings: Vec<String>,
-}
-
-impl From<ops::KeyReport> for KeyReport {
-    fn from(report: ops::KeyReport) -> Self {
-        Self { slots: infos(report.slots), warnings: report.warnings }
-    }
 }
 
 /// Which secret gets a slot; by default the one that is configured, the passphrase before the application key.
@@ -81,7 +57,7 @@ pub struct AddKeyOptions {
 
 /// What was added.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct AddedKeys {
     /// The new slots; empty where the secret has one in each repository already.
     pub slots: Vec<KeyInfo>,
@@ -89,12 +65,6 @@ pub struct AddedKeys {
     pub locked: Vec<String>,
     /// What the user should know.
     pub warnings: Vec<String>,
-}
-
-impl From<ops::AddedKeys> for AddedKeys {
-    fn from(added: ops::AddedKeys) -> Self {
-        Self { slots: infos(added.slots), locked: added.locked, warnings: added.warnings }
-    }
 }
 
 /// A new recovery code.
@@ -111,27 +81,23 @@ pub struct NewRecoveryCode {
     pub warnings: Vec<String>,
 }
 
-impl From<ops::NewRecoveryCode> for NewRecoveryCode {
-    fn from(new: ops::NewRecoveryCode) -> Self {
-        let AddedKeys { slots, locked, warnings } = new.added.into();
-        Self { code: new.code.expose().to_owned(), slots, locked, warnings }
+impl IntoJs for ops::NewRecoveryCode {
+    type Js = NewRecoveryCode;
+
+    fn into_js(self) -> NewRecoveryCode {
+        let AddedKeys { slots, locked, warnings } = self.added.into_js();
+        NewRecoveryCode { code: self.code.expose().to_owned(), slots, locked, warnings }
     }
 }
 
 /// What was removed.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct RemovedKey {
     /// The slot.
     pub slot: KeyInfo,
     /// What the user should know.
     pub warnings: Vec<String>,
-}
-
-impl From<ops::RemovedKey> for RemovedKey {
-    fn from(removed: ops::RemovedKey) -> Self {
-        Self { slot: removed.slot.into(), warnings: removed.warnings }
-    }
 }
 
 /// Lists the key slots.

@@ -2,12 +2,11 @@
 
 use napi_derive::napi;
 
-use super::options::number;
-use crate::ops;
+use super::mirror::{derive, mirror};
 
 /// What the bucket holds of one machine.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct MachineInfo {
     /// Its id.
     pub machine: String,
@@ -25,23 +24,9 @@ pub struct MachineInfo {
     pub silent: bool,
 }
 
-impl From<ops::MachineInfo> for MachineInfo {
-    fn from(info: ops::MachineInfo) -> Self {
-        Self {
-            machine: info.machine,
-            this_machine: info.this_machine,
-            snapshots: number(info.snapshots),
-            last_snapshot: info.last_snapshot,
-            last_snapshot_at: info.last_snapshot_at,
-            stored_bytes: number(info.stored_bytes),
-            silent: info.silent,
-        }
-    }
-}
-
 /// What an adoption did.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct AdoptReport {
     /// The id that this machine has now.
     pub machine: String,
@@ -55,17 +40,4 @@ pub struct AdoptReport {
     pub last_snapshot_at: String,
     /// What the user should know.
     pub warnings: Vec<String>,
-}
-
-impl From<ops::AdoptReport> for AdoptReport {
-    fn from(report: ops::AdoptReport) -> Self {
-        Self {
-            machine: report.machine,
-            before: report.before,
-            snapshots: number(report.snapshots),
-            last_snapshot: report.last_snapshot,
-            last_snapshot_at: report.last_snapshot_at,
-            warnings: report.warnings,
-        }
-    }
 }

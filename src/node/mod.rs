@@ -8,6 +8,7 @@ mod diff;
 mod history;
 mod keys;
 mod machines;
+mod mirror;
 mod options;
 mod problem;
 mod proof;
@@ -34,6 +35,7 @@ pub use keys::{
     AddKeyOptions, AddedKeys, KeyInfo, KeyReport, NewRecoveryCode, RemovedKey, add_key,
     check_recovery_code, keys, new_recovery_code, remove_key,
 };
+use mirror::IntoJs;
 use options::{ProgressEvent, PushOptions, RestoreOptions, Settings};
 use reports::{ListReport, PlanReport, PushReport, RestoreReport};
 use rollback::{ArriveReport, RollbackOptions, RollbackPlan, RollbackReport};
@@ -65,14 +67,13 @@ impl CancelHandle {
 }
 
 /// Turns a future of the core into a promise whose rejections carry `code`.
-fn promise<T, V, F>(env: &Env, future: F) -> Result<PromiseRaw<'_, V>>
+fn promise<T, F>(env: &Env, future: F) -> Result<PromiseRaw<'_, T::Js>>
 where
-    T: Send + 'static,
-    V: From<T> + ToNapiValue,
+    T: IntoJs<Js: ToNapiValue> + Send + 'static,
     F: Future<Output = error::Result<T>> + Send + 'static,
 {
     env.spawn_future_with_callback(async move { Ok(future.await) }, |env, outcome| match outcome {
-        Ok(value) => Ok(V::from(value)),
+        Ok(value) => Ok(value.into_js()),
         Err(error) => Err(coded(*env, &error)?),
     })
 }

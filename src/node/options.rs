@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use napi_derive::napi;
 
+use super::mirror::{derive, mirror};
 use crate::error::{Error, Result};
 use crate::format::Reason;
 use crate::ops;
@@ -152,7 +153,8 @@ pub(super) fn moment(field: &str, text: Option<&str>) -> Result<Option<SystemTim
 
 /// How far an operation is.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
+#[custom(of = Event)]
 pub struct ProgressEvent {
     /// `wait` (for another process to let go of the state directory), `open`, `scan`, `capture`, `captured`,
     /// `upload`, `restore`, `compare` or `verify`.
@@ -163,23 +165,6 @@ pub struct ProgressEvent {
     pub total_bytes: Option<f64>,
     /// Files done in this phase.
     pub done_files: f64,
-}
-
-impl From<Event> for ProgressEvent {
-    fn from(event: Event) -> Self {
-        Self {
-            phase: event.phase.name().to_owned(),
-            done_bytes: number(event.done_bytes),
-            total_bytes: event.total_bytes.map(number),
-            done_files: number(event.done_files),
-        }
-    }
-}
-
-/// A count for JavaScript: exact up to 2^53, which no state reaches.
-#[expect(clippy::cast_precision_loss, reason = "documented above")]
-pub(super) fn number(count: u64) -> f64 {
-    count as f64
 }
 
 /// How long to wait for the lock.

@@ -2,13 +2,12 @@
 
 use napi_derive::napi;
 
-use super::options::number;
-use super::reports::{FileProblem, problems};
-use crate::ops;
+use super::mirror::{derive, mirror};
+use super::problem::FileProblem;
 
 /// What a trial restore found.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct DrillReport {
     /// Id of the snapshot.
     pub snapshot: String,
@@ -34,23 +33,4 @@ pub struct DrillReport {
     pub downloaded_bytes: f64,
     /// Milliseconds it took.
     pub duration_ms: f64,
-}
-
-impl From<ops::DrillReport> for DrillReport {
-    fn from(report: ops::DrillReport) -> Self {
-        Self {
-            snapshot: report.snapshot,
-            snapshot_at: report.snapshot_at,
-            files: number(report.files),
-            bytes: number(report.bytes),
-            databases: number(report.databases),
-            failed: problems(report.failed),
-            incomplete: report.incomplete,
-            remarks: problems(report.remarks),
-            warnings: report.warnings,
-            requests: number(report.requests),
-            downloaded_bytes: number(report.downloaded_bytes),
-            duration_ms: number(report.duration_ms),
-        }
-    }
 }

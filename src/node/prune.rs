@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use napi_derive::napi;
 
-use super::options::{number, wait};
+use super::mirror::{derive, mirror};
+use super::options::wait;
 use crate::error::{Error, Result};
 use crate::ops;
 
@@ -65,7 +66,7 @@ fn whole(field: &str, value: f64) -> Result<u32> {
 
 /// A snapshot of this machine, and what becomes of it.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct PrunedSnapshot {
     /// Its name.
     pub id: String,
@@ -77,7 +78,7 @@ pub struct PrunedSnapshot {
 
 /// What pruning did, or would do.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct PruneReport {
     /// Every snapshot of this machine, oldest first.
     pub snapshots: Vec<PrunedSnapshot>,
@@ -105,33 +106,9 @@ pub struct PruneReport {
     pub duration_ms: f64,
 }
 
-impl From<ops::PruneReport> for PruneReport {
-    fn from(report: ops::PruneReport) -> Self {
-        let snapshot = |snapshot: ops::PrunedSnapshot| PrunedSnapshot {
-            id: snapshot.id,
-            created_at: snapshot.created_at,
-            reasons: snapshot.reasons,
-        };
-        Self {
-            snapshots: report.snapshots.into_iter().map(snapshot).collect(),
-            deleted_snapshots: number(report.deleted_snapshots),
-            deleted_packs: number(report.deleted_packs),
-            freed_bytes: number(report.freed_bytes),
-            waiting_packs: number(report.waiting_packs),
-            waiting_bytes: number(report.waiting_bytes),
-            hidden: number(report.hidden),
-            others: number(report.others),
-            stop: report.stop,
-            requests: number(report.requests),
-            warnings: report.warnings,
-            duration_ms: number(report.duration_ms),
-        }
-    }
-}
-
 /// What forgetting a machine did, or would do.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct ForgetReport {
     /// The machine.
     pub machine: String,
@@ -149,19 +126,4 @@ pub struct ForgetReport {
     pub requests: f64,
     /// What the user should know.
     pub warnings: Vec<String>,
-}
-
-impl From<ops::ForgetReport> for ForgetReport {
-    fn from(report: ops::ForgetReport) -> Self {
-        Self {
-            machine: report.machine,
-            snapshots: report.snapshots,
-            deleted_packs: number(report.deleted_packs),
-            freed_bytes: number(report.freed_bytes),
-            waiting_packs: number(report.waiting_packs),
-            waiting_bytes: number(report.waiting_bytes),
-            requests: number(report.requests),
-            warnings: report.warnings,
-        }
-    }
 }

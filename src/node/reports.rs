@@ -3,17 +3,18 @@
 use napi_derive::napi;
 
 use super::machines::MachineInfo;
-use super::options::number;
-pub(super) use super::problem::{FileProblem, problems};
+use super::mirror::{derive, mirror};
+use super::problem::FileProblem;
 use crate::ops;
 
 /// What a push did.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct PushReport {
     /// Id of the new snapshot; not set when nothing had changed.
     pub snapshot: Option<String>,
     /// Whether there is a new snapshot.
+    #[custom(|report| report.snapshot.is_some())]
     pub changed: bool,
     /// Snapshots of this machine in the bucket that are not safety snapshots, as it remembers.
     pub snapshots: f64,
@@ -26,6 +27,7 @@ pub struct PushReport {
     /// Requests made.
     pub requests: f64,
     /// Whether something of the state is not in the newest snapshot.
+    #[custom(|report| ops::is_incomplete(&report.skipped))]
     pub incomplete: bool,
     /// What is not in it, or not as it should be, the worst first. Also of a push that found nothing new.
     pub skipped: Vec<FileProblem>,
@@ -37,28 +39,9 @@ pub struct PushReport {
     pub resumed: Option<String>,
 }
 
-impl From<ops::PushReport> for PushReport {
-    fn from(report: ops::PushReport) -> Self {
-        Self {
-            changed: report.snapshot.is_some(),
-            snapshots: number(report.snapshots),
-            snapshot: report.snapshot,
-            files: number(report.files),
-            bytes: number(report.bytes),
-            uploaded_bytes: number(report.uploaded_bytes),
-            requests: number(report.requests),
-            incomplete: ops::is_incomplete(&report.skipped),
-            skipped: problems(report.skipped),
-            warnings: report.warnings,
-            duration_ms: number(report.duration_ms),
-            resumed: report.resumed,
-        }
-    }
-}
-
 /// A path of the state.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct PlanEntry {
     /// The path.
     pub path: String,
@@ -74,7 +57,7 @@ pub struct PlanEntry {
 
 /// What a push would do.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct PlanReport {
     /// Files that belong in a snapshot.
     pub files: f64,
@@ -92,30 +75,9 @@ pub struct PlanReport {
     pub warnings: Vec<String>,
 }
 
-impl From<ops::PlanReport> for PlanReport {
-    fn from(report: ops::PlanReport) -> Self {
-        let entry = |entry: ops::PlanEntry| PlanEntry {
-            path: entry.path,
-            included: entry.included,
-            reason: entry.reason,
-            bytes: number(entry.bytes),
-            changed: entry.changed,
-        };
-        Self {
-            files: number(report.files),
-            bytes: number(report.bytes),
-            changed_files: number(report.changed_files),
-            changed_bytes: number(report.changed_bytes),
-            entries: report.entries.into_iter().map(entry).collect(),
-            skipped: problems(report.skipped),
-            warnings: report.warnings,
-        }
-    }
-}
-
 /// A file that has much new content.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct ChangedPath {
     /// The path.
     pub path: String,
@@ -125,7 +87,7 @@ pub struct ChangedPath {
 
 /// What is new against the previous snapshot of the same machine. Directories are not counted.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct SnapshotChanges {
     /// New files.
     pub added: f64,
@@ -139,22 +101,9 @@ pub struct SnapshotChanges {
     pub most: Vec<ChangedPath>,
 }
 
-impl From<ops::SnapshotChanges> for SnapshotChanges {
-    fn from(changes: ops::SnapshotChanges) -> Self {
-        let path = |one: ops::ChangedPath| ChangedPath { path: one.path, bytes: number(one.bytes) };
-        Self {
-            added: number(changes.added),
-            changed: number(changes.changed),
-            removed: number(changes.removed),
-            stored_bytes: number(changes.stored_bytes),
-            most: changes.most.into_iter().map(path).collect(),
-        }
-    }
-}
-
 /// One snapshot.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct SnapshotInfo {
     /// Its name.
     pub id: String,
@@ -198,7 +147,7 @@ pub struct SnapshotInfo {
 
 /// Every snapshot, oldest first.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct ListReport {
     /// The snapshots.
     pub snapshots: Vec<SnapshotInfo>,
@@ -206,39 +155,9 @@ pub struct ListReport {
     pub warnings: Vec<String>,
 }
 
-impl From<ops::ListReport> for ListReport {
-    fn from(report: ops::ListReport) -> Self {
-        let info = |info: ops::SnapshotInfo| SnapshotInfo {
-            id: info.id,
-            kind: info.kind.to_owned(),
-            reason: info.reason.map(str::to_owned),
-            machine: info.machine,
-            machine_name: info.machine_name,
-            this_machine: info.this_machine,
-            created_at: info.created_at,
-            host_version: info.host_version,
-            files: number(info.files),
-            bytes: number(info.bytes),
-            authenticated: info.authenticated,
-            format: info.format.into(),
-            problem: info.problem,
-            problem_code: info.problem_code.map(str::to_owned),
-            doubt: info.doubt,
-            changes: info.changes.map(SnapshotChanges::from),
-            incomplete: info.incomplete,
-            remarks: problems(info.remarks),
-            more_remarks: number(info.more_remarks),
-        };
-        Self {
-            snapshots: report.snapshots.into_iter().map(info).collect(),
-            warnings: report.warnings,
-        }
-    }
-}
-
 /// What a restore did.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct RestoreReport {
     /// Id of the snapshot.
     pub snapshot: String,
@@ -264,27 +183,9 @@ pub struct RestoreReport {
     pub duration_ms: f64,
 }
 
-impl From<ops::RestoreReport> for RestoreReport {
-    fn from(report: ops::RestoreReport) -> Self {
-        Self {
-            snapshot: report.snapshot,
-            files: number(report.files),
-            bytes: number(report.bytes),
-            downloaded_bytes: number(report.downloaded_bytes),
-            requests: number(report.requests),
-            failed: problems(report.failed),
-            incomplete: report.incomplete,
-            remarks: problems(report.remarks),
-            roots: report.roots,
-            warnings: report.warnings,
-            duration_ms: number(report.duration_ms),
-        }
-    }
-}
-
 /// Something that is not as it should be.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct VerifyProblem {
     /// The object.
     pub object: String,
@@ -300,7 +201,7 @@ pub struct VerifyProblem {
 
 /// What was verified.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct VerifyReport {
     /// Snapshots looked at.
     pub snapshots: f64,
@@ -320,31 +221,9 @@ pub struct VerifyReport {
     pub duration_ms: f64,
 }
 
-impl From<ops::VerifyReport> for VerifyReport {
-    fn from(report: ops::VerifyReport) -> Self {
-        let problem = |problem: ops::VerifyProblem| VerifyProblem {
-            object: problem.object,
-            code: problem.code.to_owned(),
-            message: problem.message,
-            snapshots: problem.snapshots,
-            paths: problem.paths,
-        };
-        Self {
-            snapshots: number(report.snapshots),
-            packs: number(report.packs),
-            bytes: number(report.bytes),
-            read_bytes: number(report.read_bytes),
-            problems: report.problems.into_iter().map(problem).collect(),
-            requests: number(report.requests),
-            downloaded_bytes: number(report.downloaded_bytes),
-            duration_ms: number(report.duration_ms),
-        }
-    }
-}
-
 /// Whether this machine is backed up.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct StatusReport {
     /// OpenClaw's state directory.
     pub state_dir: String,
@@ -383,29 +262,4 @@ pub struct StatusReport {
     pub opens_with: Vec<String>,
     /// What the user should know.
     pub warnings: Vec<String>,
-}
-
-impl From<ops::StatusReport> for StatusReport {
-    fn from(report: ops::StatusReport) -> Self {
-        Self {
-            state_dir: report.state_dir,
-            bucket: report.bucket,
-            prefix: report.prefix,
-            encrypt: report.encrypt,
-            machine: report.machine,
-            last_snapshot: report.last_snapshot,
-            last_snapshot_at: report.last_snapshot_at,
-            incomplete: report.incomplete,
-            remarks: problems(report.remarks),
-            snapshots: number(report.snapshots),
-            machines: report.machines.into_iter().map(MachineInfo::from).collect(),
-            stored_bytes: number(report.stored_bytes),
-            proven_snapshot: report.proven_snapshot,
-            proven_at: report.proven_at,
-            damaged_packs: number(report.damaged_packs),
-            pending: report.pending,
-            opens_with: report.opens_with.into_iter().map(str::to_owned).collect(),
-            warnings: report.warnings,
-        }
-    }
 }

@@ -2,8 +2,8 @@
 
 use napi_derive::napi;
 
-use super::options::number;
-use super::reports::{FileProblem, problems};
+use super::mirror::{IntoJs, derive, mirror};
+use super::problem::FileProblem;
 use crate::ops::{self, Mode};
 
 /// What to roll back to, and how.
@@ -41,7 +41,7 @@ impl From<RollbackOptions> for ops::RollbackRequest {
 
 /// One path of a plan.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct RollbackEntry {
     /// The path for people; outside the state directory with its root before it.
     pub path: String,
@@ -57,7 +57,8 @@ pub struct RollbackEntry {
 
 /// Places of the state that decide what OpenClaw does.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
+#[custom(of = ops::Touches)]
 pub struct RollbackTouches {
     /// OpenClaw's configuration.
     pub configuration: bool,
@@ -69,7 +70,8 @@ pub struct RollbackTouches {
 
 /// One thing that a rollback does beside changing files.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
+#[custom(of = ops::Effect)]
 pub struct RollbackEffect {
     /// `runs` (something would run, or the agent would be told something else to do), `allows` (something would be
     /// allowed, or not any more), `secret` (a secret of the configuration changes) or `setting` (any other one).
@@ -80,7 +82,7 @@ pub struct RollbackEffect {
 
 /// What a rollback would do. What is the same already is not in it.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct RollbackPlan {
     /// Id of the snapshot.
     pub snapshot: String,
@@ -107,42 +109,10 @@ pub struct RollbackPlan {
     pub warnings: Vec<String>,
 }
 
-impl From<ops::RollbackPlan> for RollbackPlan {
-    fn from(plan: ops::RollbackPlan) -> Self {
-        let entry = |entry: ops::RollbackEntry| RollbackEntry {
-            path: entry.path,
-            action: entry.action.name().to_owned(),
-            bytes: number(entry.bytes),
-            database: entry.database,
-            reason: entry.reason,
-        };
-        let effect = |effect: ops::Effect| RollbackEffect {
-            weight: effect.weight.name().to_owned(),
-            text: effect.text,
-        };
-        Self {
-            snapshot: plan.snapshot,
-            created_at: plan.created_at,
-            entries: plan.entries.into_iter().map(entry).collect(),
-            bytes: number(plan.bytes),
-            fetch_bytes: number(plan.fetch_bytes),
-            touches: RollbackTouches {
-                configuration: plan.touches.configuration,
-                hooks: plan.touches.hooks,
-                skills: plan.touches.skills,
-            },
-            effects: plan.effects.into_iter().map(effect).collect(),
-            needs_approval: plan.needs_approval,
-            needs_restart: plan.needs_restart,
-            hash: plan.hash,
-            warnings: plan.warnings,
-        }
-    }
-}
-
 /// What became of a rollback.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
+#[custom(of = ops::RecoverReport)]
 pub struct RollbackReport {
     /// `nothing` (there was nothing to do), `waiting` (until OpenClaw restarts), `applied`, `rolled-back` (it could not
     /// be finished, and everything is as it was before) or `given-up` (it was for a machine that has nothing, and
@@ -155,8 +125,10 @@ pub struct RollbackReport {
     /// The snapshot of what was there.
     pub safety: Option<String>,
     /// Bytes received.
+    #[custom(|_| 0_u64)]
     pub downloaded_bytes: f64,
     /// Requests made.
+    #[custom(|_| 0_u64)]
     pub requests: f64,
     /// Files of the snapshot that are damaged, or have a name that cannot be here, and stay as they are.
     pub failed: Vec<FileProblem>,
@@ -167,20 +139,23 @@ pub struct RollbackReport {
     /// Why it could not be finished.
     pub problem: Option<String>,
     /// What the user should know.
+    #[custom(|_| Vec::<String>::new())]
     pub warnings: Vec<String>,
     /// Set where a machine that had nothing is given what another one had.
     pub arrival: Option<Arrival>,
     /// Milliseconds it took.
+    #[custom(|_| 0_u64)]
     pub duration_ms: f64,
 }
 
 /// What a machine that has nothing is given.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
 pub struct Arrival {
     /// Whether nobody asked for it.
     pub by_itself: bool,
     /// When the snapshot was made, ISO 8601.
+    #[custom(|arrival| ops::iso_time(arrival.made_at_ms))]
     pub made_at: String,
     /// Where the state directory was on the machine that made it.
     pub from: String,
@@ -196,24 +171,10 @@ pub struct Arrival {
     pub runs: Vec<String>,
 }
 
-impl From<ops::Arrival> for Arrival {
-    fn from(arrival: ops::Arrival) -> Self {
-        Self {
-            by_itself: arrival.by_itself,
-            made_at: ops::iso_time(arrival.made_at_ms),
-            from: arrival.from,
-            files: number(arrival.files),
-            with_secrets: arrival.with_secrets,
-            logins: arrival.logins,
-            notes: arrival.notes,
-            runs: arrival.runs,
-        }
-    }
-}
-
 /// What was found for a machine that may be new.
 #[napi(object, object_from_js = false)]
-#[derive(Debug)]
+#[derive(Debug, mirror!)]
+#[custom(of = ops::AutoRestoreReport)]
 pub struct ArriveReport {
     /// `not-new` (backed up or rolled back before), `used` (it has content of its own), `no-snapshot`, `failed` (tried
     /// before, and put back), `waiting` (something was ready already) or `staged` (something is ready now, and waits for
@@ -237,58 +198,24 @@ pub struct ArriveReport {
     pub duration_ms: f64,
 }
 
-impl From<ops::AutoRestoreReport> for ArriveReport {
-    fn from(report: ops::AutoRestoreReport) -> Self {
-        Self {
-            outcome: report.outcome.name().to_owned(),
-            used: report.used,
-            id: report.id,
-            snapshot: report.snapshot,
-            arrival: report.arrival.map(Arrival::from),
-            downloaded_bytes: number(report.downloaded_bytes),
-            requests: number(report.requests),
-            warnings: report.warnings,
-            duration_ms: number(report.duration_ms),
-        }
-    }
-}
+impl IntoJs for ops::RollbackReport {
+    type Js = RollbackReport;
 
-impl From<ops::RollbackReport> for RollbackReport {
-    fn from(report: ops::RollbackReport) -> Self {
-        Self {
-            outcome: report.outcome.name().to_owned(),
-            id: report.id,
-            snapshot: Some(report.snapshot),
-            safety: report.safety,
-            downloaded_bytes: number(report.downloaded_bytes),
-            requests: number(report.requests),
-            failed: problems(report.failed),
-            late: report.late,
-            left: report.left,
+    fn into_js(self) -> RollbackReport {
+        RollbackReport {
+            outcome: self.outcome.into_js(),
+            id: self.id,
+            snapshot: Some(self.snapshot),
+            safety: self.safety,
+            downloaded_bytes: self.downloaded_bytes.into_js(),
+            requests: self.requests.into_js(),
+            failed: self.failed.into_js(),
+            late: self.late,
+            left: self.left,
             problem: None,
-            arrival: report.arrival.map(Arrival::from),
-            warnings: report.warnings,
-            duration_ms: number(report.duration_ms),
-        }
-    }
-}
-
-impl From<ops::RecoverReport> for RollbackReport {
-    fn from(report: ops::RecoverReport) -> Self {
-        Self {
-            outcome: report.outcome.name().to_owned(),
-            id: report.id,
-            snapshot: report.snapshot,
-            safety: report.safety,
-            downloaded_bytes: 0.0,
-            requests: 0.0,
-            failed: problems(report.failed),
-            late: report.late,
-            left: report.left,
-            problem: report.problem,
-            arrival: report.arrival.map(Arrival::from),
-            warnings: Vec::new(),
-            duration_ms: 0.0,
+            arrival: self.arrival.into_js(),
+            warnings: self.warnings,
+            duration_ms: self.duration_ms.into_js(),
         }
     }
 }
