@@ -266,6 +266,34 @@ async fn a_damaged_tree_is_stored_again() {
     assert_eq!(machine.push().await.unwrap().snapshot, None);
 }
 
+/// A push says that nothing has changed of no snapshot but one that is there, also where nobody has verified.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_is_not_what_was_written_is_made_up_for() {
+    let (dir, machine, store) = plain_machine();
+    let first = push(&machine).await;
+    next_day(live(&machine), 1);
+    let mut newest = push(&machine).await;
+    let manifest = |of: &str| format!("{of}/manifest");
+    let flipped =
+        |bytes: &[u8]| [&bytes[..bytes.len() - 1], &[bytes[bytes.len() - 1] ^ 1]].concat();
+    let older = store.raw_read(&manifest(&first)).unwrap();
+    let damages: [&dyn Fn(&[u8]) -> Vec<u8>; 3] =
+        [&|bytes| bytes[..100].to_vec(), &|_| older.to_vec(), &flipped];
+    for (number, damage) in damages.iter().enumerate() {
+        let written = store.raw_read(&manifest(&newest)).unwrap();
+        store.raw_replace(&manifest(&newest), damage(&written));
+        let report = machine.push().await.unwrap();
+        let told = format!("the manifest of the newest snapshot, {newest}, is damaged");
+        assert!(report.warnings.iter().any(|text| text.starts_with(&told)), "{report:?}");
+        newest = report.snapshot.unwrap();
+        let to = dir.path().join(format!("restored {number}"));
+        let blank = machine.blank(dir.path().join(format!("blank {number}")));
+        assert_eq!(blank.restore(&newest, &to).await.unwrap().failed, []);
+        assert_same(&picture(&to), &picture(live(&machine)), "made up for");
+        assert_eq!(machine.push().await.unwrap().snapshot, None, "once is enough");
+    }
+}
+
 /// Found missing by a look at the structure, with the footer still in the cache.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_found_missing_is_stored_again() {

@@ -14,7 +14,7 @@ use crate::engine::scan::{Scanned, by_people, refuse_open_databases, scan};
 use crate::engine::session::{Session, Settings, millis};
 use crate::engine::withheld::withheld;
 use crate::error::Result;
-use crate::format::{Counts, Entry, Manifest, MissingRecord, TreeRef};
+use crate::format::{Entry, Manifest, MissingRecord, TreeRef};
 use crate::repo::Snapshot;
 use crate::source::walk::Walk;
 use crate::source::withheld::Withheld;
@@ -219,20 +219,15 @@ impl Changes {
         self.read.sort_by_key(|index| found.get(*index).map(order));
     }
 
-    /// The report of a push that has nothing to do.
-    pub(super) fn none(&self, scan: &Scan, writer: &mut Writer) -> Option<PushReport> {
-        if self.any {
-            return None;
-        }
-        let Counts { files, bytes, .. } =
-            scan.base.as_ref().map(|(manifest, _)| manifest.counts)?;
-        Some(PushReport {
-            files,
-            bytes,
-            skipped: self.problems.clone(),
-            warnings: writer.warnings.drain(..).chain(scan.warnings.iter().cloned()).collect(),
-            ..PushReport::default()
-        })
+    /// Whether there is nothing new.
+    pub(super) const fn none(&self, scan: &Scan) -> bool {
+        !self.any && scan.base.is_some()
+    }
+
+    /// The report of a push that did not have to read anything.
+    pub(super) fn report(self, scan: &Scan, writer: &mut Writer) -> PushReport {
+        let counts = scan.base.as_ref().map(|(manifest, _)| manifest.counts).unwrap_or_default();
+        unchanged(counts.files, counts.bytes, self.problems, scan, writer)
     }
 
     /// Where the tree of the newest snapshot is.

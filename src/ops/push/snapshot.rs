@@ -6,12 +6,14 @@ use super::compose::capture_and_upload;
 use super::contents::Outcome;
 use super::report::PushReport;
 use super::writer::Writer;
+use crate::crypto::sha256;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
-use crate::format::Reason;
+use crate::format::{MAX_MANIFEST_BYTES, Reason, SnapshotId};
 use crate::local::Captured;
 use crate::ops::recovery::AsideItem;
 use crate::progress::Phase;
+use crate::store::ObjectKey;
 
 /// What becoming a snapshot came to.
 pub(super) enum Made {
@@ -37,17 +39,28 @@ pub(super) async fn snapshot(
         Session::blocking(move || scan.turn_back(&items).map(|()| scan)).await
     };
     let mut scan = scanned(writer).await?;
-    // At most twice: the second time builds on nothing, so nothing can vanish under it.
-    for _ in 0..2 {
+    // Once more where the newest snapshot turns out to be damaged, and once where it is gone: then it builds on nothing,
+    // so nothing can vanish under it.
+    for _ in 0..3 {
         let changes = Changes::between(&scan, session, writer);
-        if let Some(report) = changes.none(&scan, writer) {
-            return Ok(Made::Nothing(report));
+        if changes.none(&scan) {
+            if newest_is_whole(session, writer).await? {
+                return Ok(Made::Nothing(changes.report(&scan, writer)));
+            }
+            scan.anew = true;
+            continue;
         }
         let captured = match capture_and_upload(session, writer, &mut scan, changes, reason).await?
         {
             Outcome::Captured(captured) => captured,
             Outcome::Unchanged { files, counts, skipped } => {
                 writer.local.save_files(&files)?;
+                if !newest_is_whole(session, writer).await? {
+                    // The capture has used up what was scanned.
+                    scan = scanned(writer).await?;
+                    scan.anew = true;
+                    continue;
+                }
                 let report = changes::unchanged(counts.files, counts.bytes, skipped, &scan, writer);
                 return Ok(Made::Nothing(report));
             }
@@ -70,4 +83,21 @@ pub(super) async fn snapshot(
         }
     }
     Err(Error::internal("a push that builds on nothing lost its base"))
+}
+
+/// Whether the manifest of the newest snapshot is what was written: on that rests that all is saved where nothing has
+/// changed. One GET. Where it is not, that is told.
+async fn newest_is_whole(session: &Session, writer: &mut Writer) -> Result<bool> {
+    let Some(newest) = &writer.base else { return Ok(true) };
+    let id = SnapshotId::try_from(newest.snapshot.as_str())?;
+    let what = match session.store.get(&ObjectKey::new(id.object())?, MAX_MANIFEST_BYTES).await {
+        Ok(object) if sha256(&object) == newest.sha256 => return Ok(true),
+        Ok(_) | Err(Error::Damaged { .. }) => "is damaged",
+        Err(Error::ObjectMissing { .. }) => "is gone from the bucket",
+        Err(error) => return Err(error),
+    };
+    writer.warnings.push(format!(
+        "the manifest of the newest snapshot, {id}, {what}: another snapshot of the same was made"
+    ));
+    Ok(false)
 }
