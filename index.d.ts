@@ -77,6 +77,8 @@ export interface Arrival {
   madeAt: string
   /** Where the state directory was on the machine that made it. */
   from: string
+  /** What people call that machine, where the snapshot says so. */
+  machineName?: string
   /** Files that come. */
   files: number
   /** Whether the logins of that machine come, too. */
@@ -497,6 +499,8 @@ export interface PathVersion {
   path: string
   /** Whose snapshots these are. */
   machine: string
+  /** What people call that machine, where its newest snapshot says so. */
+  machineName?: string
   /** The first snapshot that has it so. */
   snapshot: string
   /** When that was made, ISO 8601, by the clock of its machine. */

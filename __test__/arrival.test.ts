@@ -15,6 +15,7 @@ const ARRIVAL: Arrival = {
   byItself: true,
   madeAt: '2026-11-20T12:00:00.000Z',
   from: '/home/ada/.openclaw',
+  machineName: 'anna-laptop',
   files: 1_234,
   withSecrets: false,
   logins: ['model provider anthropic:default', 'channel whatsapp'],
@@ -111,8 +112,8 @@ describe('a new machine', () => {
     // Nobody is told yet: an agent that wakes would use the machine.
     expect(first.host.events).toEqual([]);
     expect(first.host.lines).toContain(
-      `info b2-backup: This machine is new. I restore ${ID}, made 2026-11-20 12:00 (3 days ago) by machine aaaaaaaa ` +
-        '(its state was in /home/ada/.openclaw). OpenClaw restarts for that in a moment.',
+      `info b2-backup: This machine is new. I restore what anna-laptop (aaaaaaaa) had: ${ID}, ` +
+        'made 2026-11-20 12:00 (3 days ago) (the state was in /home/ada/.openclaw). OpenClaw restarts for that in a moment.',
     );
     await mkdir(join(first.state, 'b2-backup', 'restore', '1'), { recursive: true });
     await first.host.fire('gateway_stop', { reason: 'gateway restarting' });
@@ -126,9 +127,8 @@ describe('a new machine', () => {
     expect(host.events).toHaveLength(1);
     const told = text(host);
     expect(told).toContain(
-      `now has what is in ${ID}, made 2026-11-20 12:00 (3 days ago) by machine aaaaaaaa`,
+      `now has what anna-laptop (aaaaaaaa) had: 1,234 files from ${ID}, made 2026-11-20 12:00 (3 days ago)`,
     );
-    expect(told).toContain('1,234 files');
     expect(told).toContain('model provider anthropic:default, channel whatsapp. Log in again');
     expect(told).toContain('/data/work is in the snapshot');
     expect(told).toContain('If the old machine still runs, turn it off');

@@ -26,7 +26,7 @@ const FOLLOWED: HistoryReport = {
   versions: [
     version({ change: 'added', bytes: 10, snapshots: 3 }),
     version({ bytes: 20, what: ['content', 'mode'], text: '@@ -1 +1 @@\n-a\n+b\u001b\n', snapshots: 4 }),
-    version({ machine: 'ffffffff', change: 'removed', textOmitted: 'binary' }),
+    version({ machine: 'ffffffff', machineName: 'anna-laptop', change: 'removed', textOmitted: 'binary' }),
   ],
   warnings: ['one is passed over'],
   requests: 9,
@@ -138,7 +138,7 @@ then
 -a
 +b\\x1b
 
-workspace/MEMORY.md, machine ffffffff
+workspace/MEMORY.md, machine anna-laptop (ffffffff)
 SINCE           SIZE  SNAPSHOTS  LAST SNAPSHOT
 then   removed     -          1  ${SNAPSHOT.id}  (no text: binary)
 `);
@@ -147,7 +147,11 @@ then   removed     -          1  ${SNAPSHOT.id}  (no text: binary)
   it('has a document of its own', async () => {
     const { document } = await json('history workspace/MEMORY.md', { history: async () => FOLLOWED });
     expect(document).toMatchObject({ ok: true, snapshots: 7, warnings: ['one is passed over'] });
-    expect(document['versions']).toHaveLength(3);
+    expect(document['versions']).toMatchObject([
+      { machineName: null },
+      {},
+      { machine: 'ffffffff', machineName: 'anna-laptop' },
+    ]);
     expect(document['versions']).not.toContainEqual(expect.objectContaining({ text: expect.anything() }));
   });
 

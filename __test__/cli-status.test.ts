@@ -131,13 +131,21 @@ describe('several machines', () => {
       remarks: [],
       warnings: [],
     };
-    const { out } = await run('status', { status: async () => status });
-    expect(out).toContain(`MACHINE          SNAPSHOTS  STORED  NEWEST
-aaaaaaaa (this)          3  1.0 MB  then
-bbbbbbbb                 3  1.0 MB  then    silent
+    const older = { ...SNAPSHOT, machine: 'bbbbbbbb', machineName: 'annas-old-name' };
+    const snapshots = [older, { ...older, machineName: 'anna-laptop' }, { ...SNAPSHOT, machine: 'aaaaaaaa' }];
+    const engine = { status: async () => status, list: async () => ({ snapshots, warnings: [] }) };
+    const { out } = await run('status', engine);
+    expect(out).toContain(`MACHINE                 SNAPSHOTS  STORED  NEWEST
+aaaaaaaa (this)                 3  1.0 MB  then
+anna-laptop (bbbbbbbb)          3  1.0 MB  then    silent
 `);
-    const { document } = await json('status', { status: async () => status });
-    expect(document).toMatchObject({ machines });
+    const { document } = await json('status', engine);
+    expect(document).toMatchObject({
+      machines: [
+        { ...machines[0], machineName: null },
+        { ...machines[1], machineName: 'anna-laptop' },
+      ],
+    });
   });
 
   it('can be listed one by one', async () => {

@@ -1,6 +1,6 @@
 /** What a machine is called, and how that is shown. */
 import { describe, expect, it } from 'vitest';
-import { hostName, machineOf } from '../ts/machine-name.ts';
+import { hostName, machineOf, namesIn } from '../ts/machine-name.ts';
 
 describe('the name of a machine', () => {
   it.each([
@@ -20,6 +20,18 @@ describe('the name of a machine', () => {
     expect(machineOf({ machine: 'b6454140', machineName: '' })).toBe('b6454140');
     expect(machineOf({ machine: 'b6454140' }, 'this')).toBe('b6454140 (this)');
     expect(machineOf({ machine: 'b6454140', machineName: 'a' }, 'this')).toBe('a (b6454140, this)');
+  });
+
+  it('is what the newest snapshot says', () => {
+    const names = namesIn([
+      { machine: 'a', machineName: 'old' },
+      { machine: 'b' },
+      { machine: 'a', machineName: 'new' },
+    ]);
+    expect([...names]).toEqual([
+      ['a', 'new'],
+      ['b', undefined],
+    ]);
   });
 
   it('is no command to a terminal, and no wall of text, whoever wrote it', () => {

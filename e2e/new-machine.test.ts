@@ -63,7 +63,7 @@ async function blank(settings: Record<string, unknown> = {}): Promise<Home> {
 beforeAll(async () => {
   model = await Model.start();
   bucket = await Bucket.start();
-  old = await blank();
+  old = await blank({ machineName: 'anna-laptop' });
   const first = await Gateway.start(old);
   gateway = first;
   await first.says(/scheduled push: Snapshot/);
@@ -100,7 +100,7 @@ afterAll(async () => {
 /** Starts the gateway of a new machine, and waits until it has everything. */
 async function arrive(home: Home): Promise<Gateway> {
   gateway = await Gateway.start(home);
-  await gateway.says(/This new machine now has what is in/, { seconds: 120 });
+  await gateway.says(/This new machine now has what anna-laptop \([0-9a-f]{8}\) had: /, { seconds: 120 });
   const [, pushed] = await gateway.says(/scheduled push: Snapshot (\S+):/, { seconds: 120 });
   await gateway.until('to answer', async () => (await gateway?.health()) !== undefined);
   // It is the old machine to the bucket now: nothing is stored a second time.
@@ -141,8 +141,9 @@ describe('a new machine', () => {
 
   it('says what it was given, and what was left out', async () => {
     const machine = snapshot.slice(-8);
-    expect(here.log).toContain(`what is in ${snapshot}`);
-    expect(here.log).toContain(`by machine ${machine} (its state was in ${old.stateDir})`);
+    expect(here.log).toContain(`files from ${snapshot}, made `);
+    expect(here.log).toContain(`what anna-laptop (${machine}) had: `);
+    expect(here.log).toContain(`(the state was in ${old.stateDir})`);
     expect(here.log).toContain('Left out are secrets');
   });
 

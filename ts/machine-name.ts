@@ -1,6 +1,5 @@
 /** What people call a machine: beside its id, which commands take. */
 import { hostname } from 'node:os';
-import type { SnapshotInfo } from '../index.js';
 import { printable } from './text.js';
 
 /** As long as the core lets a name be, in characters. A snapshot of somebody else may hold a longer one. */
@@ -12,11 +11,19 @@ export function hostName(read: () => string = hostname): string | undefined {
   return name === '' || name.toLowerCase() === 'localhost' ? undefined : name.slice(0, LONGEST);
 }
 
+/** A machine, and its name where one is known. */
+export interface Named {
+  readonly machine: string;
+  readonly machineName?: string | undefined;
+}
+
+/** What people call each machine, by its id: what its newest snapshot says. */
+export function namesIn(oldestFirst: readonly Named[]): ReadonlyMap<string, string | undefined> {
+  return new Map(oldestFirst.map(({ machine, machineName }) => [machine, machineName]));
+}
+
 /** `anna-laptop (b6454140)`, and more in brackets; the id first where the snapshot has no name. Safe to print. */
-export function machineOf(
-  { machine, machineName }: Pick<SnapshotInfo, 'machine' | 'machineName'>,
-  ...more: readonly string[]
-): string {
+export function machineOf({ machine, machineName }: Named, ...more: readonly string[]): string {
   const name = [...(machineName ?? '')].slice(0, LONGEST).join('');
   const [first, ...rest] = [...(name === '' ? [] : [name]), machine].map(printable);
   const brackets = [...rest, ...more].join(', ');

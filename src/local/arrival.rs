@@ -31,4 +31,7 @@ pub struct Arrival {
     #[n(7)]
     #[cbor(default)]
     pub runs: Vec<String>,
+    /// What people call that machine, where the snapshot says so.
+    #[n(8)]
+    pub machine_name: Option<String>,
 }

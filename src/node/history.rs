@@ -133,6 +133,8 @@ pub struct PathVersion {
     pub path: String,
     /// Whose snapshots these are.
     pub machine: String,
+    /// What people call that machine, where its newest snapshot says so.
+    pub machine_name: Option<String>,
     /// The first snapshot that has it so.
     pub snapshot: String,
     /// When that was made, ISO 8601, by the clock of its machine.

@@ -159,6 +159,8 @@ pub struct Arrival {
     pub made_at: String,
     /// Where the state directory was on the machine that made it.
     pub from: String,
+    /// What people call that machine, where the snapshot says so.
+    pub machine_name: Option<String>,
     /// Files that come.
     pub files: f64,
     /// Whether the logins of that machine come, too.

@@ -39,6 +39,8 @@ pub struct PathVersion {
     pub path: String,
     /// Whose snapshots these are.
     pub machine: String,
+    /// What people call that machine, as its newest snapshot that was looked at says.
+    pub machine_name: Option<String>,
     /// The first snapshot that has it so.
     pub snapshot: String,
     /// When that was made, ISO 8601, by the clock of its machine.
@@ -195,6 +197,8 @@ fn follow(machine: &str, lineage: &[Seen]) -> Vec<(PathVersion, Contents)> {
     let mut paths: Vec<&String> = lineage.iter().flat_map(|seen| seen.found.keys()).collect();
     paths.sort();
     paths.dedup();
+    let newest = lineage.last().map(|seen| &seen.source.snapshot().manifest);
+    let machine_name = newest.and_then(|manifest| manifest.machine_name.clone());
     let mut versions: Vec<(PathVersion, Contents)> = Vec::new();
     for path in paths {
         let mut last: Option<(&PackSource, &Entry)> = None;
@@ -219,6 +223,7 @@ fn follow(machine: &str, lineage: &[Seen]) -> Vec<(PathVersion, Contents)> {
                     let version = PathVersion {
                         path: path.clone(),
                         machine: machine.to_owned(),
+                        machine_name: machine_name.clone(),
                         snapshot: snapshot.id.to_string(),
                         created_at: time(snapshot.manifest.local_time_ms),
                         last_snapshot: snapshot.id.to_string(),

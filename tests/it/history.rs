@@ -55,7 +55,7 @@ fn lines(report: &HistoryReport) -> Vec<String> {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_through_all_that_can_become_of_it() {
-    let (_dir, machine, _store) = plain_machine();
+    let (_dir, mut machine, _store) = plain_machine();
     let live = state(&machine);
     let path = live.join("workspace/MEMORY.md");
     let other = |n: u32| write(&live, "workspace/other.md", n.to_string());
@@ -77,6 +77,7 @@ async fn a_file_through_all_that_can_become_of_it() {
     ids.push(push(&machine).await);
     fs::remove_file(&path).unwrap();
     write(&live, "workspace/MEMORY.md", [0, 159]);
+    machine.settings.machine_name = Some("anna-laptop".into());
     ids.push(push(&machine).await);
 
     let report = history(&machine, "workspace/MEMORY.md").await.unwrap();
@@ -101,6 +102,9 @@ async fn a_file_through_all_that_can_become_of_it() {
     let expected = [(1, 2), (3, 3), (4, 4), (5, 6), (7, 7), (8, 8)].map(|(a, b)| (id(a), id(b)));
     assert_eq!(of, expected);
     assert!(report.versions.iter().all(|version| version.path == "workspace/MEMORY.md"));
+    // What it is called now, and not what it was called then.
+    let mut names = report.versions.iter().map(|version| version.machine_name.as_deref());
+    assert!(names.all(|name| name == Some("anna-laptop")));
     // The whole path names it, too.
     let whole = path.canonicalize().unwrap();
     assert_eq!(lines(&history(&machine, whole.to_str().unwrap()).await.unwrap()), lines(&report));

@@ -1,6 +1,7 @@
 /** `b2-backup history` */
 import type { HistoryOptions, PathVersion } from '../../index.js';
 import { given } from '../given.js';
+import { machineOf } from '../machine-name.js';
 import { AS_OF, examples, UNAUTHENTICATED } from './command.js';
 import { paint } from './diff.js';
 import type { Cli, Context, Outcome } from './outcome.js';
@@ -48,15 +49,16 @@ async function history(
   const { versions, warnings } = report;
   const groups = new Map<string, PathVersion[]>();
   for (const version of versions) {
-    const title = `${version.path}, machine ${version.machine}`;
+    const title = `${version.path}, machine ${machineOf(version)}`;
     groups.set(title, [...(groups.get(title) ?? []), version]);
   }
   return {
     document: {
       ok: true,
       ...report,
-      versions: versions.map(({ text, textOmitted, ...version }) => ({
+      versions: versions.map(({ text, textOmitted, machineName, ...version }) => ({
         ...version,
+        machineName: machineName ?? null,
         ...(options.text ? { text: text ?? null, textOmitted: textOmitted ?? null } : {}),
       })),
     },

@@ -1,6 +1,7 @@
 /** `b2-backup status` */
 import type { MachineInfo } from '../../index.js';
 import { readBooted } from '../boot/record.js';
+import { machineOf, namesIn } from '../machine-name.js';
 import { onlyApplicationKey, secretInWords } from '../secrets.js';
 import { readCheckedUpdate } from '../updates/checked.js';
 import { tellUpdate, updatesIn } from '../updates/history.js';
@@ -34,7 +35,11 @@ async function status({ engine, settings, origins, operation, style }: Context):
   const booted = readBooted(report.stateDir);
   const checked = readCheckedUpdate(report.stateDir);
   const lost = checked && lostInUpdate(checked);
-  const update = updatesIn((await engine.list(settings, operation)).snapshots).at(-1);
+  const { snapshots } = await engine.list(settings, operation);
+  const update = updatesIn(snapshots).at(-1);
+  const names = namesIn(snapshots);
+  const called = (id: string, ...more: string[]): string =>
+    machineOf({ machine: id, machineName: names.get(id) }, ...more);
   const last =
     lastSnapshot === undefined
       ? 'none yet'
@@ -52,6 +57,7 @@ async function status({ engine, settings, origins, operation, style }: Context):
       lastSnapshotAt: lastSnapshotAt ?? null,
       machines: report.machines.map((of) => ({
         ...of,
+        machineName: names.get(of.machine) ?? null,
         lastSnapshot: of.lastSnapshot ?? null,
         lastSnapshotAt: of.lastSnapshotAt ?? null,
       })),
@@ -70,7 +76,7 @@ async function status({ engine, settings, origins, operation, style }: Context):
         ['bucket', `${printable(report.bucket)}, prefix ${printable(report.prefix)}`],
         ['encrypted', report.encrypt ? 'yes' : 'no'],
         ['opens with', opensWith.length > 0 ? opensWith.map(secretInWords).join(', ') : undefined],
-        ['this machine', printable(machine ?? 'has not backed up yet')],
+        ['this machine', machine === undefined ? 'has not backed up yet' : called(machine)],
         ['last snapshot', report.incomplete ? `${last}, incomplete` : last],
         ['last proven', proven],
         [
@@ -82,7 +88,16 @@ async function status({ engine, settings, origins, operation, style }: Context):
         ['in the bucket', `${count(report.snapshots, 'snapshot')}, ${formatBytes(report.storedBytes)}`],
         ['waiting', report.pending ? 'an upload was cut off; the next push finishes it' : 'nothing'],
       ]),
-      ...(report.machines.length > 1 ? ['', ...table(COLUMNS, report.machines.map(row), style)] : []),
+      ...(report.machines.length > 1
+        ? [
+            '',
+            ...table(
+              COLUMNS,
+              report.machines.map((of) => row(of, called)),
+              style,
+            ),
+          ]
+        : []),
       '',
       ...originLines(origins, style),
     ],
@@ -95,16 +110,12 @@ async function status({ engine, settings, origins, operation, style }: Context):
   };
 }
 
-function row({
-  machine,
-  thisMachine,
-  snapshots,
-  storedBytes,
-  lastSnapshotAt,
-  silent,
-}: MachineInfo): string[] {
+function row(
+  { machine, thisMachine, snapshots, storedBytes, lastSnapshotAt, silent }: MachineInfo,
+  called: (machine: string, ...more: string[]) => string,
+): string[] {
   return [
-    printable(machine) + (thisMachine ? ' (this)' : ''),
+    called(machine, ...(thisMachine ? ['this'] : [])),
     formatCount(snapshots),
     formatBytes(storedBytes),
     lastSnapshotAt === undefined ? '-' : formatTime(lastSnapshotAt),

@@ -1,6 +1,7 @@
 /** What a new machine was given, or was not, as plain text for chats and logs. Pure. */
 import type { Arrival } from '../../index.js';
 import type { BackupError } from '../errors.js';
+import { machineOf } from '../machine-name.js';
 import { count, printable } from '../text.js';
 import type { PendingRollback } from './record.js';
 import { type Reader, Times } from './times.js';
@@ -10,8 +11,9 @@ const BY_HAND =
 
 /** Something is ready, and the gateway restarts for it. */
 export function tellArriving({ snapshot, arrival }: PendingRollback, reader: Reader): string {
-  const of = arrival === undefined ? '' : `, ${whose(snapshot, arrival, reader)}`;
-  return `This machine is new. I restore ${printable(snapshot)}${of}. OpenClaw restarts for that in a moment.`;
+  const what = arrival === undefined ? '' : `what ${machineIn(snapshot, arrival)} had: `;
+  const made = arrival === undefined ? '' : `, ${madeAt(arrival, reader)}`;
+  return `This machine is new. I restore ${what}${printable(snapshot)}${made}. OpenClaw restarts for that in a moment.`;
 }
 
 /** What became of it. */
@@ -30,8 +32,8 @@ export function tellArrived(
     ].join('\n');
   }
   return [
-    `This new machine now has what is in ${printable(snapshot)}, ${whose(snapshot, arrival, reader)}: ` +
-      `${count(arrival.files, 'file')}.`,
+    `This new machine now has what ${machineIn(snapshot, arrival)} had: ${count(arrival.files, 'file')} from ` +
+      `${printable(snapshot)}, ${madeAt(arrival, reader)}.`,
     logins(arrival),
     ...runs(arrival),
     ...arrival.notes.map((note) => `Note: ${printable(note)}`),
@@ -71,10 +73,14 @@ export function tellUndecided({ code, message }: BackupError): string {
   );
 }
 
-function whose(snapshot: string, { madeAt, from }: Arrival, reader: Reader): string {
-  const machine = snapshot.slice(snapshot.lastIndexOf('-') + 1);
-  const where = from === '' ? '' : ` (its state was in ${printable(from)})`;
-  return `made ${new Times(reader).tell(madeAt)} by machine ${printable(machine)}${where}`;
+/** `anna-laptop (b6454140)` */
+function machineIn(snapshot: string, { machineName }: Arrival): string {
+  return machineOf({ machine: snapshot.slice(snapshot.lastIndexOf('-') + 1), machineName });
+}
+
+function madeAt({ madeAt: at, from }: Arrival, reader: Reader): string {
+  const where = from === '' ? '' : ` (the state was in ${printable(from)})`;
+  return `made ${new Times(reader).tell(at)}${where}`;
 }
 
 function runs({ runs: names = [] }: Partial<Arrival>): readonly string[] {

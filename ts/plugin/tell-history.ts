@@ -1,5 +1,6 @@
 /** The versions of a file as plain text for chats and models. Pure. */
 import type { HistoryReport, PathVersion } from '../../index.js';
+import { machineOf } from '../machine-name.js';
 import { count, formatBytes, printable } from '../text.js';
 import { timeIn } from './snapshots.js';
 import { type Reader, Times } from './times.js';
@@ -17,9 +18,9 @@ export function tellHistory(
   const machines = new Set(versions.map(({ machine }) => machine));
   const more = newest.length - limit;
   const tell = (version: PathVersion): string[] => {
-    const { path, machine, createdAt, change, lastSnapshot, text } = version;
+    const { path, createdAt, change, lastSnapshot, text } = version;
     const since = times.tell(createdAt);
-    const where = machines.size > 1 ? `${printable(path)} on ${printable(machine)}, ` : '';
+    const where = machines.size > 1 ? `${printable(path)} on ${machineOf(version)}, ` : '';
     return [
       `- ${where}since ${since}: ${[change, ...facts(version)].join(', ')}; last in the backup of ${times.clock(timeIn(lastSnapshot))}`,
       ...lines(text),

@@ -100,6 +100,7 @@ impl Arriving {
             logins: Vec::new(),
             notes: compared.warnings.clone(),
             runs: runs::among_files(compared),
+            machine_name: manifest.machine_name.clone(),
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::support::plain::{assert_same, settled, write};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_machine_is_given_everything() {
-    let two = Two::new();
+    let mut two = Two::new();
+    two.old.settings.machine_name = Some("anna-laptop".into());
     let (there, here) = (two.there(), two.here());
     run(
         &shared(&there),
@@ -24,6 +25,7 @@ async fn a_new_machine_is_given_everything() {
     assert_eq!(report.snapshot.as_ref(), Some(&snapshot));
     let arrival = report.arrival.clone().unwrap();
     assert_eq!(arrival.from, there.canonicalize().unwrap().display().to_string());
+    assert_eq!(arrival.machine_name.as_deref(), Some("anna-laptop"));
     assert_eq!(arrival.logins, ["model provider anthropic:default", "channel whatsapp"]);
     assert!(arrival.runs.iter().any(|name| name == "skills/mine"), "{:?}", arrival.runs);
     assert!(arrival.by_itself && !arrival.with_secrets && arrival.files >= 8, "{arrival:?}");

@@ -289,6 +289,7 @@ fn arrival(draw: &mut Draw) -> Arrival {
         logins: draw.list(Draw::text),
         notes: draw.list(Draw::text),
         runs: draw.list(Draw::text),
+        machine_name: draw.maybe(Draw::text),
     }
 }
 

@@ -1,5 +1,6 @@
 /** The view of one file: its versions over all snapshots, each beside the one before. Pure. */
 import type { HistoryReport, PathVersion } from '../../../index.js';
+import { machineOf } from '../../machine-name.js';
 import { count, formatBytes } from '../../text.js';
 import { hunks, omitted } from './diff.js';
 import type { View } from './document.js';
@@ -43,24 +44,13 @@ ${warnings.map((warning) => html`<p class="note">${warning}</p>`)}`;
 }
 
 function version(one: PathVersion, words: Words, isAlone: boolean): Html {
-  const {
-    createdAt,
-    snapshot,
-    snapshots,
-    change,
-    bytes,
-    text,
-    textOmitted,
-    machine,
-    database,
-    path: name,
-  } = one;
+  const { createdAt, snapshot, snapshots, change, bytes, text, textOmitted, database, path: name } = one;
   const why = text === undefined ? omitted(textOmitted, database) : undefined;
   const when = capital(words.when(createdAt));
   const isGone = change === 'removed';
   return html`<article class="version"><h3><a href="?snapshot=${encodeURIComponent(snapshot)}">${when}</a>
 <span class="badge">${CHANGES[change] ?? change}</span></h3>
-<p class="muted">${isGone ? 'It is no more' : formatBytes(bytes)}, in ${count(snapshots, 'snapshot')}${!isAlone && html`, machine <bdi>${machine}</bdi>`}</p>
+<p class="muted">${isGone ? 'It is no more' : formatBytes(bytes)}, in ${count(snapshots, 'snapshot')}${!isAlone && html`, machine <bdi>${machineOf(one)}</bdi>`}</p>
 ${text !== undefined && html`<details class="keep"${change === 'changed' && html` open`}><summary>What changed against the version before</summary>${beside(text, `${name}, ${when}`)}<div class="narrow">${hunks(text, `${name}, ${when}`)}</div></details>`}
 ${why !== undefined && html`<p><small>${why}</small></p>`}
 ${!isGone && !/\s/.test(name) && say('Bring this version back', `/b2 restore ${snapshot} --path ${name}`, { snapshot, path: name, title: `${name} as it was: ${capital(words.when(createdAt))}` })}</article>`;

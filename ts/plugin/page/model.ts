@@ -5,7 +5,7 @@
 
 import type { ChangedPath, MachineInfo, SnapshotInfo } from '../../../index.js';
 import { given } from '../../given.js';
-import { machineOf } from '../../machine-name.js';
+import { machineOf, namesIn } from '../../machine-name.js';
 import { onlyApplicationKey, secretInWords } from '../../secrets.js';
 import { count, lacks } from '../../text.js';
 import { beforeUpdates } from '../../updates/history.js';
@@ -228,8 +228,11 @@ function named(
   machines: readonly MachineInfo[],
   oldestFirst: readonly SnapshotInfo[],
 ): PageModel['machines'] {
-  const names = new Map(oldestFirst.map((snapshot) => [snapshot.machine, machineOf(snapshot)]));
-  return machines.map((one) => ({ ...one, name: names.get(one.machine) ?? one.machine }));
+  const names = namesIn(oldestFirst);
+  return machines.map((one) => ({
+    ...one,
+    name: machineOf({ machine: one.machine, machineName: names.get(one.machine) }),
+  }));
 }
 
 function shown(snapshot: SnapshotInfo, time: string, before: string | undefined, sealed: boolean): Shown {
