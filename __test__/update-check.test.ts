@@ -172,6 +172,8 @@ class Remembering {
   record: Record = EMPTY;
   readonly told: string[] = [];
   answer: UpdateCheck | undefined | BackupError;
+  /** When the version that is checked was first started, as it is told. */
+  readonly started: (number | undefined)[] = [];
 
   deps(version: string | undefined): UpdateCheckDeps {
     const tell = (text: string): void => {
@@ -191,7 +193,11 @@ class Remembering {
       tell,
       alarm: (text) => tell(`! ${text}`),
     } satisfies UpdateCheckDeps['reporter'] as unknown as Reporter;
-    return { clock: this.clock, reporter, version, check: async () => undefined };
+    const check: UpdateCheckDeps['check'] = async (_operation, startedMs) => {
+      this.started.push(startedMs);
+      return undefined;
+    };
+    return { clock: this.clock, reporter, version, check };
   }
 
   start(version: string | undefined): void {
@@ -202,7 +208,10 @@ class Remembering {
   push(reason: 'scheduled' | 'manual' = 'scheduled', version = NEW): boolean {
     const chore = updateChecker(this.deps(version));
     const due = chore.due({ reason, outcome: REPORT });
-    if (due) chore.ended(this.answer);
+    if (due) {
+      void chore.work({});
+      chore.ended(this.answer);
+    }
     return due;
   }
 }
@@ -226,6 +235,27 @@ describe('the check', () => {
     expect(gateway.record.update).toEqual({ version: OLD });
     gateway.clock.sleep(DAY);
     expect(gateway.push('scheduled', OLD)).toBe(false);
+  });
+
+  it('does not follow the way back, and follows when the new version comes again', () => {
+    const gateway = updated();
+    gateway.clock.sleep(HOUR);
+    gateway.answer = { ...FOUND, missing: [LOST] };
+    expect(gateway.push()).toBe(true);
+    expect(standingFailure(gateway.record)).toBeDefined();
+    gateway.start(OLD);
+    expect(gateway.told.at(-1)).toBe(`OpenClaw is ${OLD} now, and was ${NEW}`);
+    expect(gateway.record.update).toEqual({ version: OLD });
+    expect(standingFailure(gateway.record)).toBeUndefined();
+    gateway.clock.sleep(DAY);
+    expect(gateway.push('scheduled', OLD)).toBe(false);
+    gateway.start(NEW);
+    const started = gateway.clock.now().getTime();
+    gateway.clock.sleep(3 * MINUTE);
+    gateway.answer = FOUND;
+    expect(gateway.push()).toBe(true);
+    expect(gateway.started.at(-1)).toBe(started);
+    expect(standingFailure(gateway.record)).toBeUndefined();
   });
 
   it('has a push made some minutes after the start, and no second one', () => {

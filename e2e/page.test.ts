@@ -244,9 +244,18 @@ describe.skipIf(chromiumProgram === undefined)('in a browser (needs Chromium)', 
     it('rolls everything back over a restart, and tells how it went', async () => {
       await visit('/backups', {}, async (tab) => {
         await ours(tab).getByRole('link', { name: 'By hand' }).first().click();
+        await gateway.call('cron.add', {
+          ...{ name: 'evil', enabled: false, schedule: { kind: 'cron', expr: '0 5 * * *' }, wakeMode: 'now' },
+          ...{
+            sessionTarget: 'isolated',
+            payload: { kind: 'command', argv: ['true'] },
+            delivery: { mode: 'none' },
+          },
+        });
         await button(tab, 'Roll back ...').click();
         const confirm = button(tab, 'Roll back and restart');
         await confirm.waitFor();
+        expect(await tab.page.locator('.b2-dialog').textContent()).toMatch(/Goes back to today, .*\b1 job\b/);
         await tab.picture('native-plan-everything');
         const from = gateway.log.length;
         await confirm.click();

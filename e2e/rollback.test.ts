@@ -257,6 +257,11 @@ describe('what an agent lost', () => {
     'comes back over a restart, and what was planted is gone',
     async () => {
       const preview = await tool({ action: 'preview', snapshot, exact: true });
+      // One turn of that agent, and a job for another.
+      expect(preview).toContain('conversations of work since then (2 messages), ');
+      expect(preview).toMatch(/conversations of main since then \(\d+ messages\), /);
+      expect(preview).toContain(' 2 jobs');
+      expect(existsSync(inState('b2-backup/plan'))).toBe(false);
       const from = gateway.log.length;
       expect(await tool({ action: 'restore', plan: planIn(preview) }, 'allow-once')).toContain(
         'Ready to roll back to the backup of ',
@@ -285,6 +290,7 @@ describe('what an agent lost', () => {
     'is taken back by undo',
     async () => {
       const preview = await tool({ action: 'preview', undo: true });
+      expect(preview).toContain('conversations of work (2 messages come back)');
       const from = gateway.log.length;
       await tool({ action: 'undo', plan: planIn(preview) }, 'allow-once');
       await told(/The last rollback was undone/, from);

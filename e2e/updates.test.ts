@@ -214,7 +214,7 @@ describe('after an update', () => {
       await backup.push({ ...settings(), hostVersion: OLD }, {});
       const after = { ...settings(), hostVersion: NEW };
       // The versions are made up, the databases are not.
-      expect(await checkUpdate(backup, after, {}, node24)).toMatchObject({
+      expect(await checkUpdate(backup, after, {}, { node: node24 })).toMatchObject({
         missing: [],
         counted: { agents: 2, sessions: 2, jobs: 1, memoryFiles: 1 },
       });
@@ -232,7 +232,7 @@ describe('after an update', () => {
       const second = Math.floor(Date.now() / 1000);
       await until('another second', () => Math.floor(Date.now() / 1000) > second);
       await backup.push(after, {});
-      const found = await checkUpdate(backup, after, {}, node24);
+      const found = await checkUpdate(backup, after, {}, { node: node24 });
       expect(found?.missing.map(({ text }) => text)).toEqual([
         expect.stringMatching(/^(\d+) of the \1 messages of the session agent:main:main$/),
         expect.stringMatching(/^the session agent:work:main \(\d+ messages\)$/),

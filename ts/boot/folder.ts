@@ -15,7 +15,7 @@ const OWNER_FILE = 'owner.pid';
  */
 export function takeFolder(
   stateDir: string,
-  name: 'boot' | 'survey' = 'boot',
+  name: 'boot' | 'survey' | 'plan' = 'boot',
 ): { readonly path: string; remove(): void } {
   const path = join(stateDir, 'b2-backup', name);
   const owner = pidIn(join(path, OWNER_FILE));

@@ -28,10 +28,11 @@ export async function open(path: string): Promise<Database> {
   return new DatabaseSync(path, { enableForeignKeyConstraints: false });
 }
 
-/** Whether it has a table. */
-export function has(database: Database, table: string): boolean {
+/** Whether it has a table; `schema` is the name of an attached database. */
+export function has(database: Database, table: string, schema = 'main'): boolean {
   return (
-    database.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").all(table).length > 0
+    database.prepare(`SELECT 1 FROM "${schema}".sqlite_schema WHERE type = 'table' AND name = ?`).all(table)
+      .length > 0
   );
 }
 

@@ -1,8 +1,9 @@
 /** Which rollbacks the owner has to approve, through the host's own gate. */
-import type { RollbackEffect, RollbackPlan } from '../../index.js';
+import type { RollbackEffect } from '../../index.js';
 import { EFFECTS } from '../effects.js';
 import { count, printable } from '../text.js';
 import type { HookContext, PluginApi, ToolCallDecision } from './api.js';
+import type { CountedPlan } from './plan-count.js';
 import type { Asker } from './rollback.js';
 import { currentBackup } from './shared.js';
 import { summary } from './tell-rollback.js';
@@ -56,9 +57,9 @@ function decide(
 }
 
 /** What would run, be allowed or become another secret first; there is room for that as far as the rest leaves some. */
-function describe(plan: RollbackPlan, how: Reader & { readonly undo: boolean }): string {
+function describe(plan: CountedPlan, how: Reader & { readonly undo: boolean }): string {
   const grave = plan.effects.filter(({ weight }) => EFFECTS.has(weight));
-  const rest = summary(plan, { ...how, most: grave.length > 0 ? 1 : 3 });
+  const rest = summary(plan, { ...how, most: grave.length > 0 ? 1 : 3, room: MAX_DESCRIPTION });
   const told = tellEffects(grave, MAX_DESCRIPTION - rest.length - 1);
   return told === '' ? rest : `${told} ${rest}`;
 }

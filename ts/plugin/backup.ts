@@ -26,6 +26,7 @@ import { anyChore, Chores } from './chores.js';
 import { type Clock, within } from './clock.js';
 import { Once } from './once.js';
 import { View } from './page/view.js';
+import { PlanCounter } from './plan-count.js';
 import { driller, VERIFY_BYTES, verifier } from './prover.js';
 import { pruner } from './pruner.js';
 import { Pusher, type PushReason } from './pusher.js';
@@ -81,8 +82,10 @@ export class Backup {
 
   constructor(deps: BackupDeps) {
     this.#deps = deps;
+    const counter = new PlanCounter({ ...deps, settings: () => this.#settings() });
     this.rollbacks = new Rollbacks({
       ...deps,
+      count: (plan, operation) => counter.count(plan, operation),
       settings: () => this.#settings(),
       timeZone: () => this.timeZone,
       changed: () => this.view.changed(),
@@ -350,7 +353,8 @@ export class Backup {
 
   #updates(settings: Settings): UpdateCheckDeps {
     const { clock, engine, reporter } = this.#deps;
-    const check = (operation: Operation) => checkUpdate(engine, settings, operation);
+    const check: UpdateCheckDeps['check'] = (operation, startedMs) =>
+      checkUpdate(engine, settings, operation, { startedMs });
     return { clock, reporter, version: settings.hostVersion, check };
   }
 

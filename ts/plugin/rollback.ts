@@ -10,6 +10,7 @@ import type { Operation } from '../operation.js';
 import { isPlanNumber } from '../plan-number.js';
 import { printable } from '../text.js';
 import { type Clock, within } from './clock.js';
+import type { CountedPlan } from './plan-count.js';
 import type { PendingRollback } from './record.js';
 import type { Reporter } from './report.js';
 import { tellArrived } from './tell-arrival.js';
@@ -19,7 +20,7 @@ import type { Reader } from './times.js';
 /** A plan that somebody was shown. */
 export interface Planned {
   readonly options: RollbackOptions;
-  readonly plan: RollbackPlan;
+  readonly plan: CountedPlan;
 }
 
 /** Who asks, and whom to tell how it went. A plan that one was shown is none for another. */
@@ -47,6 +48,8 @@ export interface RollbackDeps {
   makeWay(): Promise<void>;
   /** Asks the gateway to restart once what it does now is done. */
   restart(): void;
+  /** Counts what a plan costs, as far as that takes little. Never fails. */
+  count(plan: RollbackPlan, operation: Operation): Promise<CountedPlan>;
   /** A rollback has made a snapshot, and may have changed the state. */
   changed(): void;
 }
@@ -79,13 +82,14 @@ export class Rollbacks {
   }
 
   /** What a rollback would do, for `asker` to be shown. @throws {BackupError} */
-  async plan(options: RollbackOptions, asker: Asker, operation: Operation = {}): Promise<RollbackPlan> {
+  async plan(options: RollbackOptions, asker: Asker, operation: Operation = {}): Promise<CountedPlan> {
     const { workspace } = asker;
-    const plan = await this.#deps.engine.planRollback(
+    const bare = await this.#deps.engine.planRollback(
       this.#deps.settings(),
       { ...options, ...(workspace === undefined ? {} : { agentWorkspace: workspace }) },
       operation,
     );
+    const plan = await this.#deps.count(bare, operation);
     // The id of what was shown: "latest" may be another one by the time that the user agrees.
     const shown = options.undo === true ? options : { ...options, snapshot: plan.snapshot };
     const key = keyOf(plan.hash, asker);

@@ -3,7 +3,7 @@
  * of theirs (a push, a plan); who may administer may roll back, and only by the hash of a plan that this connection was
  * shown.
  */
-import type { RollbackOptions, RollbackPlan } from '../../index.js';
+import type { RollbackOptions } from '../../index.js';
 import type { Confirmed, Pushed, ShownPlan, ShownView } from '../control-ui/protocol.js';
 import { tellEffects } from '../effects.js';
 import { BackupError } from '../errors.js';
@@ -12,6 +12,7 @@ import { running } from './announce.js';
 import type { GatewayClient, PluginApi } from './api.js';
 import type { Backup } from './backup.js';
 import { viewAt } from './page/route.js';
+import type { CountedPlan } from './plan-count.js';
 import type { Asker } from './rollback.js';
 import { tellBackup } from './tell.js';
 import { tellPlan, tellRollback } from './tell-rollback.js';
@@ -87,7 +88,7 @@ export async function confirm({ backup, params, client }: Request): Promise<Conf
   }
 }
 
-function shown(plan: RollbackPlan, how: Reader & { readonly undo: boolean }): ShownPlan {
+function shown(plan: CountedPlan, how: Reader & { readonly undo: boolean }): ShownPlan {
   const { hash, snapshot, entries, effects, needsRestart } = plan;
   return {
     plan: hash,

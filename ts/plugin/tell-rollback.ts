@@ -1,8 +1,11 @@
 /** Plans and outcomes of rollbacks as plain text for chats and models. Pure. */
-import type { RollbackEntry, RollbackPlan, RollbackReport } from '../../index.js';
+import type { RollbackEntry, RollbackReport } from '../../index.js';
 import { tellEffects } from '../effects.js';
 import { count, formatBytes, printable } from '../text.js';
+import type { MessageCount, PlanCount } from '../updates/difference.js';
+import { SHARED_DATABASE } from '../updates/survey.js';
 import { thingAt } from './page/things.js';
+import type { CountedPlan } from './plan-count.js';
 import type { PendingRollback } from './record.js';
 import { timeIn } from './snapshots.js';
 import { type Reader, Times } from './times.js';
@@ -22,15 +25,30 @@ const LONGEST = 40;
 /** The way back where the gateway cannot help. */
 const WITHOUT_GATEWAY = 'If OpenClaw does not start afterwards, run "openclaw b2-backup undo" in a shell.';
 
+/** How a plan is summed up. */
+interface Brevity {
+  readonly undo: boolean;
+  /** So many things of a kind are named. */
+  readonly most?: number;
+  /** In so many characters, if that can be; fewer things are named then. */
+  readonly room?: number;
+}
+
 /** What a person gets, loses and can do about it, in a few sentences; what would run and be allowed stands elsewhere. */
-export function summary(
-  plan: RollbackPlan,
-  { undo, most = NAMED, ...reader }: Reader & { readonly undo: boolean; readonly most?: number },
+export function summary(plan: CountedPlan, { most = NAMED, ...how }: Reader & Brevity): string {
+  const told = summaryOf(plan, { ...how, most });
+  const { room = Number.POSITIVE_INFINITY } = how;
+  return told.length <= room || most === 1 ? told : summary(plan, { ...how, most: most - 1 });
+}
+
+function summaryOf(
+  plan: CountedPlan,
+  { undo, most, ...reader }: Reader & Brevity & { readonly most: number },
 ): string {
-  const { entries, createdAt, needsRestart } = plan;
+  const { entries, createdAt, needsRestart, counted } = plan;
   const named = (...actions: readonly string[]): string =>
     things(
-      entries.filter(({ action }) => actions.includes(action)).map(({ path }) => path),
+      entries.filter(({ action }) => actions.includes(action)).map((entry) => thingOf(entry, counted)),
       most,
     );
   const [back, gone] = [named('add', 'replace'), named('delete')];
@@ -44,13 +62,28 @@ export function summary(
   ].join(' ');
 }
 
+/** `conversations of main since then (38 messages)`, `MEMORY.md`, `2 jobs` */
+function thingOf({ path, action }: RollbackEntry, counted: PlanCount | undefined): string {
+  const { part, name, agent = '' } = thingAt(path);
+  if (path === SHARED_DATABASE && counted?.jobs !== undefined)
+    return counted.jobs === 0 ? 'what OpenClaw remembers' : count(counted.jobs, 'job');
+  const short = name.length > LONGEST ? `${name.slice(0, LONGEST - 1)}…` : name;
+  if (part !== 'conversations') return short;
+  const messages = counted?.agents[agent];
+  if (action === 'delete')
+    return messages === undefined ? short : `${short} (${count(messages.gone, 'message')})`;
+  return messages === undefined ? `${short} since then` : `${short} ${since(messages)}`;
+}
+
+/** What is said of conversations that go back: `since then (38 messages; 2 come back)` */
+function since({ gone, back }: MessageCount): string {
+  const comes = back === 1 ? 'comes' : 'come';
+  if (gone > 0) return `since then (${count(gone, 'message')}${back > 0 ? `; ${back} ${comes} back` : ''})`;
+  return back > 0 ? `(${count(back, 'message')} ${comes} back)` : '(no message since then)';
+}
+
 /** `conversations of main since then, MEMORY.md and 4 more files` */
-function things(paths: readonly string[], most: number): string {
-  const all = paths.map((path) => {
-    const { part, name } = thingAt(path);
-    const short = name.length > LONGEST ? `${name.slice(0, LONGEST - 1)}…` : name;
-    return part === 'conversations' ? `${short} since then` : short;
-  });
+function things(all: readonly string[], most: number): string {
   const shown = [...new Set(all)].slice(0, most);
   const more = all.filter((name) => !shown.includes(name)).length;
   const parts = more === 0 ? shown : [...shown, count(more, 'more file')];
@@ -59,7 +92,7 @@ function things(paths: readonly string[], most: number): string {
 
 /** What a rollback would do; at most `limit` paths of each kind. */
 export function tellPlan(
-  plan: RollbackPlan,
+  plan: CountedPlan,
   { limit, ...how }: Reader & { readonly limit: number; readonly undo: boolean },
 ): string {
   const { createdAt, entries, warnings } = plan;

@@ -1,5 +1,5 @@
 /** The actions of `b2_rollback` that look into snapshots: diff, history, preview, restore, undo. */
-import type { DiffReport, RollbackOptions, RollbackPlan, SnapshotInfo } from '../../index.js';
+import type { DiffReport, RollbackOptions, SnapshotInfo } from '../../index.js';
 import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import { planNumber } from '../plan-number.js';
@@ -8,6 +8,7 @@ import type { Backup } from './backup.js';
 import { findFiles } from './files.js';
 import { hideKeys } from './hide.js';
 import { verdictOf } from './page/verdict.js';
+import type { CountedPlan } from './plan-count.js';
 import type { Asker } from './rollback.js';
 import { briefs, tellList, tellStatus } from './tell.js';
 import { tellDiff } from './tell-diff.js';
@@ -87,7 +88,7 @@ export async function history(call: Call): Promise<ToolResult> {
 
 /** A plan that was made for a call, or an answer that asks which snapshot or file is meant. */
 export type Made =
-  | { readonly call: Call; readonly options: RollbackOptions; readonly plan: RollbackPlan }
+  | { readonly call: Call; readonly options: RollbackOptions; readonly plan: CountedPlan }
   | { readonly asks: ToolResult };
 
 /** Makes the plan that the parameters describe. */
@@ -111,7 +112,7 @@ export async function planText({
   call,
   options,
   plan,
-}: Extract<Made, { plan: RollbackPlan }>): Promise<{ text: string; changes: boolean }> {
+}: Extract<Made, { plan: CountedPlan }>): Promise<{ text: string; changes: boolean }> {
   const { parameters } = call;
   const changes = plan.entries.some(({ action }) => action !== 'keep-live');
   const texts = changes ? await changedText(call, plan.snapshot, options) : [];

@@ -3,6 +3,7 @@ import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import type { UpdateCheck } from '../updates/check.js';
 import type { CheckedUpdate, UpdateRecord } from '../updates/checked.js';
+import { isNewer } from '../updates/history.js';
 import { lostInUpdate, tellAllThere } from '../updates/tell.js';
 import { type Chore, type EndedPush, sinceThen } from './chores.js';
 import type { Clock } from './clock.js';
@@ -24,8 +25,8 @@ export interface UpdateCheckDeps {
   readonly reporter: Pick<Reporter, 'record' | 'keepUpdate' | 'say' | 'warn' | 'tell' | 'alarm'>;
   /** The OpenClaw that runs; undefined where it does not say. */
   readonly version: string | undefined;
-  /** Compares the snapshots. */
-  check(operation: Operation): Promise<UpdateCheck | undefined>;
+  /** Compares the snapshots. `startedMs` is when this version first ran, at the first look. */
+  check(operation: Operation, startedMs: number | undefined): Promise<UpdateCheck | undefined>;
 }
 
 /** Notes which OpenClaw runs. Where it was another one before, a push follows soon, and the check. */
@@ -34,6 +35,12 @@ export function noteVersion({ clock, reporter, version }: UpdateCheckDeps): void
   if (version === undefined || update?.version === version) return;
   if (update === undefined) {
     reporter.keepUpdate({ version });
+    return;
+  }
+  if (!isNewer(version, update.version)) {
+    // Somebody went back. What the newer one had is in its own snapshots.
+    reporter.keepUpdate({ version });
+    reporter.say(`OpenClaw is ${version} now, and was ${update.version}`);
     return;
   }
   const checkAt = new Date(clock.now().getTime() + IDLE_MS).toISOString();
@@ -64,7 +71,11 @@ export function updateChecker(deps: UpdateCheckDeps): Chore<UpdateCheck | undefi
     else if (outcome === undefined) reporter.keepUpdate({ version: known.version });
     else found(deps, known, outcome);
   };
-  return { due, work: (operation) => deps.check(operation), ended };
+  const work: Chore<UpdateCheck | undefined>['work'] = (operation) => {
+    const checkAt = record()?.checkAt;
+    return deps.check(operation, checkAt === undefined ? undefined : Date.parse(checkAt) - IDLE_MS);
+  };
+  return { due, work, ended };
 }
 
 /** What may pass is tried again after the next push. */

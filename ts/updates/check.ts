@@ -2,26 +2,17 @@
  * Whether what matters survived an update of OpenClaw: the last snapshot before it is compared with the newest one. Both come
  * from the bucket, and their databases are opened by a process of its own.
  */
-import { statfsSync } from 'node:fs';
-import { join } from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import type { Settings, ShownEntry, SnapshotInfo } from '../../index.js';
-import { takeFolder } from '../boot/folder.js';
-import { runProgram } from '../boot/program.js';
 import type { Engine } from '../engine.js';
 import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import { formatBytes } from '../text.js';
+import { lastRollbackMs } from './checked.js';
+import type { CountJob } from './count.js';
+import { agentOf, countFetched, isPlain } from './fetched.js';
 import { isNewer, updatesIn } from './history.js';
-import { agentDatabase, type Missing, missingSince, SHARED_DATABASE, type Survey } from './survey.js';
-
-/** What the program that counts is given. */
-export interface CountJob {
-  readonly stateDir: string;
-  /** When the snapshot was made, ISO 8601. */
-  readonly at: string;
-}
+import { type Missing, missingSince, SHARED_DATABASE, type Survey } from './survey.js';
 
 /** What a check found. */
 export interface UpdateCheck {
@@ -43,17 +34,18 @@ export interface UpdateCheck {
   readonly notes: readonly string[];
 }
 
+/** How it is checked. */
+export interface CheckOptions {
+  /** A Node that has SQLite. */
+  readonly node?: string;
+  /** When the new version was first started, milliseconds since 1970; not set where that was looked at before. */
+  readonly startedMs?: number | undefined;
+}
+
 /** So many bytes of databases are fetched without being asked for. */
 export const MOST_BYTES = 5_000_000_000;
-/** So many bytes stay free on the disk. */
-const SPARE_BYTES = 256 << 20;
-
-/** What the program is, for messages. */
-const COUNTER = 'the process that counts what is in a snapshot';
-const program = fileURLToPath(new URL('./counter.js', import.meta.url));
-
 /**
- * Compares; undefined where nothing came before the OpenClaw that is here, or a newer one. `node` has to have SQLite.
+ * Compares; undefined where nothing came before the OpenClaw that is here, or a newer one.
  *
  * @throws {BackupError} B2_DISK_FULL where there is no room for the databases, B2_LOCKED while another one runs; B2_USAGE where
  * there is too much to fetch; those of a restore
@@ -62,7 +54,7 @@ export async function checkUpdate(
   engine: Pick<Engine, 'list' | 'show' | 'restore'>,
   settings: Settings,
   operation: Operation = {},
-  node = process.execPath,
+  { node = process.execPath, startedMs }: CheckOptions = {},
 ): Promise<UpdateCheck | undefined> {
   const { snapshots: all } = await engine.list(settings, operation);
   // Whoever can write to the bucket must not make up a loss.
@@ -70,11 +62,9 @@ export async function checkUpdate(
   const update = updatesIn(snapshots, settings.hostVersion).at(-1);
   if (update === undefined || update.to !== settings.hostVersion || !isNewer(update.to, update.from))
     return undefined;
-  const [before, after] = [
-    snapshots.find(({ id }) => id === update.snapshot),
-    snapshots.findLast((one) => isOf(one, update.to)),
-  ];
+  const before = snapshots.find(({ id }) => id === update.snapshot);
   if (before === undefined) return undefined;
+  const after = snapshots.findLast((one) => isOf(one, update.to, untouchedUntil(settings, startedMs)));
   const survey = (of: SnapshotInfo): Promise<Survey> => surveyOf(engine, settings, of, { operation, node });
   const had = await survey(before);
   // Where nothing has changed since, there is no newer one.
@@ -92,13 +82,22 @@ export async function checkUpdate(
   };
 }
 
-/** Whether the user has backups that nobody can authenticate. */
-function isPlain({ encrypt }: Settings): boolean {
-  return encrypt === false;
+/** What a rollback took away since the new version started is no loss of the update's: until then, milliseconds since 1970. */
+function untouchedUntil({ stateDir }: Settings, startedMs: number | undefined): number | undefined {
+  const rolledBack = lastRollbackMs(stateDir);
+  return startedMs !== undefined && rolledBack !== undefined && rolledBack >= startedMs
+    ? rolledBack
+    : undefined;
 }
 
-function isOf({ thisMachine, kind, hostVersion, problem }: SnapshotInfo, version: string): boolean {
-  return thisMachine && kind !== 'safety' && hostVersion === version && problem === undefined;
+/** Whether a snapshot is one of this version. What was saved before a rollback is looked at only where that is in question. */
+function isOf(
+  { thisMachine, kind, hostVersion, problem, createdAt }: SnapshotInfo,
+  version: string,
+  untilMs: number | undefined,
+): boolean {
+  const usable = thisMachine && hostVersion === version && problem === undefined;
+  return usable && (untilMs === undefined ? kind !== 'safety' : Date.parse(createdAt) <= untilMs);
 }
 
 async function surveyOf(
@@ -113,48 +112,21 @@ async function surveyOf(
   const memoryFiles = entries.filter(isMemory).map(({ path }) => path);
   const nothing = { agents: [], sessions: [], messages: {}, jobs: [], unread: {}, memoryFiles };
   if (databases.length === 0) return nothing;
-  const folder = takeFolder(settings.stateDir, 'survey');
-  try {
-    checkRoom(
-      folder.path,
-      databases.reduce((sum, { bytes }) => sum + bytes, 0),
-    );
-    const stateDir = join(folder.path, 'state');
-    const paths = databases.map(({ path }) => path);
-    const { failed } = await engine.restore(settings, { ...what, to: stateDir, paths }, operation);
-    const [lost] = failed;
-    if (lost !== undefined)
-      throw new BackupError(`${lost.path} did not come back: ${lost.message}`, { code: 'B2_DAMAGED' });
-    const command = [node, program];
-    const counted = await runProgram<Omit<Survey, 'memoryFiles'>>(
-      { command, folder: folder.path, what: COUNTER, signal: operation.signal },
-      { stateDir, at } satisfies CountJob,
-    );
-    return { ...counted, memoryFiles };
-  } finally {
-    folder.remove();
-  }
-}
-
-/** @throws {BackupError} where it would take too much */
-function checkRoom(folder: string, bytes: number): void {
+  const bytes = databases.reduce((sum, database) => sum + database.bytes, 0);
   if (bytes > MOST_BYTES)
     throw new BackupError(`its databases have ${formatBytes(bytes)}, which is too much to fetch unasked`, {
       code: 'B2_USAGE',
     });
-  const { bavail, bsize } = statfsSync(folder);
-  if (bavail * bsize < bytes + SPARE_BYTES)
-    throw new BackupError(`there is too little room for its databases (${formatBytes(bytes)})`, {
-      code: 'B2_DISK_FULL',
-      retryable: true,
-    });
+  const paths = databases.map(({ path }) => path);
+  const counted = await countFetched<Omit<Survey, 'memoryFiles'>>(
+    { engine, settings, snapshot, paths, bytes, folder: 'survey', operation, node },
+    (stateDir) => ({ stateDir, at }) satisfies CountJob,
+  );
+  return { ...counted, memoryFiles };
 }
 
 function isDatabase({ path, kind }: ShownEntry): boolean {
-  const [, agent] = /^agents\/([^/]+)\/agent\/openclaw-agent\.sqlite$/.exec(path) ?? [];
-  return (
-    kind === 'file' && (path === SHARED_DATABASE || (agent !== undefined && path === agentDatabase(agent)))
-  );
+  return kind === 'file' && (path === SHARED_DATABASE || agentOf(path) !== undefined);
 }
 
 /** What agents remember by. */

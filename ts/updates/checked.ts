@@ -1,5 +1,5 @@
 /** What the gateway remembers of the last update of OpenClaw: part of its record, which the command line reads, too. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Missing } from './survey.js';
 
@@ -38,6 +38,31 @@ export function readCheckedUpdate(stateDir: string): CheckedUpdate | undefined {
   try {
     const record = JSON.parse(readFileSync(recordPath(stateDir), 'utf8')) as { update?: unknown };
     return parseUpdate(record.update)?.checked;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Notes that an update was undone, while no gateway runs: when the new version comes again, that is another update. `version` is
+ * what is installed now.
+ */
+export function noteUndone(stateDir: string, version: string): void {
+  const path = recordPath(stateDir);
+  try {
+    const record: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (typeof record !== 'object' || record === null) return;
+    // In its place: it stays the file of whom OpenClaw runs as.
+    writeFileSync(path, JSON.stringify({ ...record, update: { version } }));
+  } catch {
+    // Without a record the gateway begins a new one. The undo itself is done.
+  }
+}
+
+/** When something was last rolled back on this machine, milliseconds since 1970; undefined where nothing was. */
+export function lastRollbackMs(stateDir: string): number | undefined {
+  try {
+    return statSync(join(stateDir, 'b2-backup', 'restore', 'last')).mtimeMs;
   } catch {
     return undefined;
   }

@@ -10,6 +10,13 @@ const SYNTHETIC = /^agent:[^:]+:(cron|hook|heartbeat|acp|subagent|explicit:model
 /** Those that nobody used for so long may be cleared away as well, milliseconds: a day less than OpenClaw's 30. */
 const STALE_MS = 29 * 24 * 60 * 60_000;
 
+/** What the program that counts is given for one snapshot. */
+export interface CountJob {
+  readonly stateDir: string;
+  /** When the snapshot was made, ISO 8601. */
+  readonly at: string;
+}
+
 /** All but the memory files. `at` is when the snapshot was made. */
 export async function countIn(stateDir: string, at: Date): Promise<Omit<Survey, 'memoryFiles'>> {
   const agents = agentsIn(stateDir);
@@ -71,8 +78,8 @@ const BY_TYPE =
   "SELECT session_id, count(*) AS n FROM transcript_events JOIN transcript_event_identities USING (session_id, seq) WHERE event_type = 'message' GROUP BY session_id";
 const BY_CONTENT =
   "SELECT session_id, count(*) AS n FROM transcript_events WHERE CASE WHEN json_valid(event_json) THEN json_extract(event_json, '$.type') = 'message' END GROUP BY session_id";
-/** Where OpenClaw keeps conversations that were deleted, reset, or not used for long. */
-const ARCHIVES = ['session_transcript_cold_archives', 'session_transcript_archives'];
+/** Tables in which OpenClaw keeps conversations that were deleted, reset, or not used for long. */
+export const ARCHIVES = ['session_transcript_cold_archives', 'session_transcript_archives'];
 
 /** Those of the user that stay: OpenClaw declares its own again, and one that runs once goes after it has run. */
 function jobsIn(database: Database): Survey['jobs'] {

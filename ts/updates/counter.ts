@@ -1,6 +1,11 @@
-/** A program of its own: counts what is in a restored state directory. It is given a {@linkcode CountJob}. */
+/**
+ * A program of its own that counts. It is given a {@linkcode CountJob}, and counts what is in a restored state directory, or a
+ * {@linkcode DifferenceJob}, and counts in what a snapshot and the present differ.
+ */
 import { serveProgram } from '../boot/program.js';
-import type { CountJob } from './check.js';
-import { countIn } from './count.js';
+import { type CountJob, countIn } from './count.js';
+import { type DifferenceJob, differenceIn } from './difference.js';
 
-serveProgram(({ stateDir, at }: CountJob) => countIn(stateDir, new Date(at)));
+serveProgram(async (job: CountJob | DifferenceJob) =>
+  'stateDir' in job ? countIn(job.stateDir, new Date(job.at)) : differenceIn(job),
+);

@@ -57,9 +57,9 @@ function between(last: Known, to: string): Update {
   return { from: last.hostVersion, to, snapshot: last.id, createdAt: last.createdAt };
 }
 
-/** "before the update 2026.9.5 to 2026.9.6". */
+/** "before the update 2026.9.5 to 2026.9.6", "before going back from 2026.9.6 to 2026.9.5". */
 export function tellUpdate({ from, to }: Pick<Update, 'from' | 'to'>): string {
-  return `before the update ${from} to ${to}`;
+  return isNewer(from, to) ? `before going back from ${from} to ${to}` : `before the update ${from} to ${to}`;
 }
 
 /** The same by the ids of snapshots: those that are the last ones before an update. Oldest first. */
