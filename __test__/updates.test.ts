@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RollbackPlan, RollbackReport } from '../index.js';
 import type { Engine } from '../ts/engine.ts';
+import { recordPath } from '../ts/updates/checked.ts';
 import { isNewer, targetOf, tellUpdate, updatesIn } from '../ts/updates/history.ts';
 import { gatewayPid, portIn, startService, stopService } from '../ts/updates/host.ts';
 import {
@@ -48,7 +49,7 @@ describe('the updates of a machine', () => {
   it('are those between two of its snapshots, and the one that has none yet', () => {
     expect(updatesIn(all).map((update) => [update.snapshot, tellUpdate(update)])).toEqual([
       ['02', 'before the update 2026.9.5 to 2026.9.6'],
-      ['04', 'before the update 2026.9.6 to 2026.9.5'],
+      ['04', 'before going back from 2026.9.6 to 2026.9.5'],
     ]);
     expect(updatesIn(all.slice(0, 2), NEW)).toMatchObject([{ snapshot: '02', from: OLD, to: NEW }]);
     expect(updatesIn(all.slice(0, 2), OLD)).toEqual([]);
@@ -325,7 +326,10 @@ const AGAIN = { dryRun: false };
 describe('an undo of an update', () => {
   it('stops, installs, restores and starts, in this order', async () => {
     const machine = new Machine();
+    mkdirSync(join(dir, 'b2-backup'), { recursive: true });
+    writeFileSync(recordPath(dir), JSON.stringify({ update: { version: NEW } }));
     const done = await undoUpdate(machine.deps(), AGAIN);
+    expect(JSON.parse(readFileSync(recordPath(dir), 'utf8'))).toEqual({ update: { version: OLD } });
     expect(done).toMatchObject({ from: NEW, to: OLD, snapshot: '01', safety: 'safety', gateway: 'ready' });
     expect(machine.done).toEqual(['stop', `install ${OLD}`, 'restore', 'start']);
     expect(readJournal(dir)).toBeUndefined();

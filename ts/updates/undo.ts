@@ -8,6 +8,7 @@ import type { RollbackPlan, RollbackReport, Settings } from '../../index.js';
 import type { Engine } from '../engine.js';
 import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
+import { noteUndone } from './checked.js';
 import { isNewer, type Target, targetOf } from './history.js';
 import { type Installation, installCommand, isVersion } from './install.js';
 import { type Journal, readJournal, removeJournal, type Step, writeJournal } from './journal.js';
@@ -212,6 +213,7 @@ class Undo {
       await this.#restore();
       this.#next('start');
     }
+    noteUndone(this.#deps.settings.stateDir, this.#journal.to);
     return this.#finish(false);
   }
 
