@@ -59,6 +59,12 @@ impl Naming {
         if folds().unwrap_or(cfg!(target_os = "macos")) { Self::Folding } else { Self::Exact }
     }
 
+    /// Why no links can be made, if so.
+    #[must_use]
+    pub(crate) fn without_links(self) -> Option<&'static str> {
+        (self == Self::Windows).then_some("links need a privilege on Windows, and are left out")
+    }
+
     /// The name under which the file system finds a path below `base`, where that is not the path itself.
     ///
     /// # Errors

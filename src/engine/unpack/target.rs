@@ -347,7 +347,7 @@ impl Target {
         }
         #[cfg(not(unix))]
         {
-            let why = "links need a privilege on Windows, and are left out";
+            let why = self.naming.without_links().unwrap_or_default();
             let error = std::io::Error::new(std::io::ErrorKind::Unsupported, why);
             Err(self.failed("link", &self.place(entry), error))
         }

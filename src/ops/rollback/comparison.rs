@@ -12,7 +12,7 @@ use crate::format::{Entry, EntryFlags};
 use crate::source::logs::{self, LOG_REASON};
 use crate::source::naming::Collisions;
 use crate::source::policy::Standing;
-use crate::source::{EntryKind, Found, RelPath, RootKind};
+use crate::source::{EntryKind, Found, RelPath, RootKind, absolute};
 
 /// A comparison under way.
 pub(super) struct Comparison<'a> {
@@ -24,7 +24,7 @@ pub(super) struct Comparison<'a> {
     /// Everything that the snapshot has, chosen or not.
     pub(super) named: HashSet<(u16, RelPath)>,
     pub(super) collisions: Collisions,
-    /// What the file system here cannot hold.
+    /// What cannot be here.
     pub(super) left_out: Vec<FileProblem>,
     /// Directories that are not chosen themselves, but something in them may be.
     pub(super) on_the_way: HashMap<(u16, RelPath), Entry>,
@@ -51,7 +51,11 @@ impl Comparison<'_> {
     /// What is done about an entry of the snapshot.
     pub(super) fn entry(&mut self, root: u16, entry: Entry) -> Result<()> {
         if let Err(unfit) = self.live.naming.name(&entry.path) {
-            self.leave_out(root, entry.path, &unfit);
+            let why = match &unfit {
+                Error::UnsafePath { message, .. } => message.clone(),
+                other => other.to_string(),
+            };
+            self.leave_out(root, entry.path, &unfit, &why);
             return Ok(());
         }
         let place = self.live.root(root)?;
@@ -92,6 +96,16 @@ impl Comparison<'_> {
             self.put(item);
             return Ok(());
         }
+        if entry.kind == EntryKind::Symlink
+            && let Some(why) = self.live.naming.without_links()
+            && item.found.as_ref().and_then(|found| found.target.as_ref()) != Some(&entry.target)
+        {
+            let source = std::io::Error::new(std::io::ErrorKind::Unsupported, why);
+            let error =
+                Error::io("link", &absolute(&self.live.root(root)?.path, &entry.path), source);
+            self.leave_out(root, entry.path, &error, why);
+            return Ok(());
+        }
         let Some(found) = item.found.clone() else {
             item.entry = Some(entry);
             self.put(item);
@@ -128,21 +142,17 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Plans nothing for a name that cannot be here: it costs what has it, and everything below.
-    fn leave_out(&mut self, root: u16, path: RelPath, unfit: &Error) {
+    /// Plans nothing for what cannot be here, a name or a link: it costs this entry, and no other.
+    fn leave_out(&mut self, root: u16, path: RelPath, unfit: &Error, why: &str) {
         let other = (root > 0).then(|| self.live.root_path(root));
         self.left_out.push(FileProblem::new(path_for_people(other, &path), unfit));
         let found = self.found.get(&(root, path.clone())).map(|found| (*found).clone());
-        let reason = match unfit {
-            Error::UnsafePath { message, .. } => message.clone(),
-            other => other.to_string(),
-        };
         self.put(Item {
             root,
             path,
             action: Action::Keep,
             database: false,
-            reason: Some(reason),
+            reason: Some(why.to_owned()),
             entry: None,
             found,
             mode_only: false,

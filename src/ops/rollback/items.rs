@@ -49,7 +49,7 @@ impl Item {
 #[derive(Debug)]
 pub(super) struct Compared {
     pub(super) items: Vec<Item>,
-    /// What of the snapshot has a name that the file system here cannot hold.
+    /// What of the snapshot cannot be here: names that the file system cannot hold, links on Windows.
     pub(super) left_out: Vec<FileProblem>,
     pub(super) roots: Vec<Root>,
     /// Where OpenClaw's configuration is.
