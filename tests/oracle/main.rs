@@ -4,6 +4,8 @@
 //! and comes back, clocks that jump), and is pushed in each. After each push the newest snapshot is restored with
 //! nothing but bucket and secret. What is in the state and did not come back as it was, and that no report named, is
 //! a loss. Some are rolled back, too (`rollbacks`). `B2_ORACLE_SEED=N` runs one state alone.
+// What it draws are the states of a POSIX system: names that are no text, fifos, sockets, owners, permission bits.
+#![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,9 +1,7 @@
 //! Restore: a part of a snapshot, into a place that is not fit, with the line breaking down; roots from
 //! elsewhere, and databases of a gateway that runs.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -222,6 +220,7 @@ async fn what_is_in_the_place_of_a_file_stays() {
     assert_eq!(memory(&to), memory(&live), "and all else");
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workspace_from_elsewhere() {
     let (dir, machine, _store) = plain_machine();
@@ -238,7 +237,8 @@ async fn a_workspace_from_elsewhere() {
     assert_same(&picture(&place), &picture(&elsewhere), "elsewhere");
     assert_eq!(restored.roots.len(), 2);
     assert!(restored.roots[1].contains("my work -> "), "{:?}", restored.roots);
-    let odd = dir.path().join(OsStr::from_bytes(b"odd \xff"));
+    let odd =
+        dir.path().join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"odd \xff"));
     let restored = machine.restore("latest", &odd).await.unwrap();
     assert!(restored.roots[1].contains("/odd \\xff/.b2-roots/1-my_work"), "{:?}", restored.roots);
     fs::remove_dir_all(to.join(".b2-roots")).unwrap();

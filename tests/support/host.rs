@@ -84,7 +84,6 @@ pub(crate) fn run_into_log(path: &Path, sql: &str) {
 }
 
 /// A process that holds the state's lock, as OpenClaw does.
-#[cfg(unix)]
 pub(crate) fn running_gateway(state: &Path) -> impl Drop + use<> {
     struct Gateway(std::process::Child, PathBuf);
     impl Drop for Gateway {
@@ -94,7 +93,10 @@ pub(crate) fn running_gateway(state: &Path) -> impl Drop + use<> {
             std::fs::remove_file(&self.1).unwrap();
         }
     }
-    let child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let (program, ten_minutes): (_, &[_]) =
+        if cfg!(windows) { ("ping", &["-n", "600", "127.0.0.1"]) } else { ("sleep", &["600"]) };
+    let mut command = std::process::Command::new(program);
+    let child = command.args(ten_minutes).stdout(std::process::Stdio::null()).spawn().unwrap();
     let folder = state.join("tmp/openclaw-1000");
     std::fs::create_dir_all(&folder).unwrap();
     let lock = folder.join("gateway.state.lock");

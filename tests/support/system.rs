@@ -57,6 +57,14 @@ pub(crate) fn mtime_of(meta: &Metadata) -> (i64, i64) {
     (ticks / 10_000_000 - FROM_1601_TO_1970, ticks % 10_000_000 * 100)
 }
 
+/// What a file keeps for as long as it is the same one: the number of its inode, or on Windows when it was made.
+pub(crate) fn id_of(meta: &Metadata) -> u64 {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::ino(meta);
+    #[cfg(windows)]
+    return std::os::windows::fs::MetadataExt::creation_time(meta);
+}
+
 /// Gives a file, link or directory the time of another.
 #[cfg(unix)]
 pub(crate) fn set_mtime(path: &Path, like: &Metadata) {

@@ -101,6 +101,7 @@ async fn all_of_it_is_saved_where_the_bucket_was_emptied() {
 }
 
 /// Where nothing came late there is nothing to save, of databases neither.
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_came_late() {
     let place = Place::new();

@@ -2,13 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use b2_backup::ambient::{Clock, NoFailPoints};
-use b2_backup::ops::{self, Gateway, Outcome};
-use b2_backup::source::gateway::running;
+use b2_backup::ops::{Gateway, Outcome};
 use futures_util::future::BoxFuture;
 
 use super::trouble::{AtStep, Staged};
@@ -144,14 +142,16 @@ async fn an_openclaw_that_starts_meanwhile() {
 }
 
 /// In a container, say: its number means nothing here, but its lock is seen.
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_openclaw_in_another_namespace_of_processes() {
+    use b2_backup::source::gateway::running;
     let place = Place::new();
     databases(&place.live);
     let snapshot = place.push().await;
     run(&shared(&place.live), "DELETE FROM cron_jobs");
     // The number of a process that is gone.
-    let mut gone = Command::new("true").spawn().unwrap();
+    let mut gone = std::process::Command::new("true").spawn().unwrap();
     gone.wait().unwrap();
     let folder = place.live.join("tmp/openclaw-1000");
     fs::create_dir_all(&folder).unwrap();
@@ -169,5 +169,5 @@ async fn an_openclaw_in_another_namespace_of_processes() {
     assert_eq!(value(&shared(&place.live), "SELECT count(*) FROM cron_jobs"), "0", "untouched");
     drop(holder);
     assert_eq!(place.recover(Gateway::MustBeStopped).await.unwrap().outcome, Outcome::Applied);
-    assert!(!ops::discard_waiting(&place.machine.settings).await.unwrap());
+    assert!(!b2_backup::ops::discard_waiting(&place.machine.settings).await.unwrap());
 }

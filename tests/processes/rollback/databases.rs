@@ -1,7 +1,6 @@
 //! What must not travel back in time, on databases of the real host.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use b2_backup::ops::{Action, Gateway, Outcome};
@@ -12,6 +11,7 @@ use crate::support::host::{
     agent, agent_database, databases, integrity, run, run_into_log, running_gateway, shared, value,
 };
 use crate::support::plain::write;
+use crate::support::system::id_of;
 
 pub(super) fn place() -> Place {
     let place = Place::new();
@@ -37,7 +37,8 @@ async fn conversations_come_back_into_the_same_file() {
          INSERT INTO transcript_events (session_id, seq, event_json, created_at) SELECT session_id, 99, '{\"type\":\"late\"}', 5 FROM transcript_events LIMIT 1;",
     );
     write(&place.live, "workspace/MEMORY.md", "now");
-    let inode = fs::metadata(&database).unwrap().ino();
+    let file = || id_of(&fs::metadata(&database).unwrap());
+    let same = file();
     let other = Connection::open_with_flags(&database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
     drop(other);
     let plan = place.plan(&to(&snapshot)).await.unwrap();
@@ -49,7 +50,7 @@ async fn conversations_come_back_into_the_same_file() {
     let report = place.roll_back(&to(&snapshot)).await.unwrap();
     applied(&report);
     assert_eq!(value(&database, said), then);
-    assert_eq!(fs::metadata(&database).unwrap().ino(), inode);
+    assert_eq!(file(), same);
     assert_eq!(integrity(&database), "ok");
     assert_eq!(value(&database, "PRAGMA journal_mode"), "wal");
     // And back again.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use b2_backup::ambient::{FailPoints, NoFailPoints};
 use b2_backup::ops::{Gateway, Outcome};
 
-use super::trouble::AtStep;
+use super::trouble::{AtStep, Refuses};
 use super::{Place, applied, exactly, settled, to};
 use crate::support::campaign::cases;
 use crate::support::host::{databases, run, shared};
@@ -130,7 +130,6 @@ impl FailPoints for Trouble {
     }
 }
 
-const EPERM: i32 = 1;
 pub(super) const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
@@ -162,17 +161,6 @@ async fn every_error_of_every_step() {
             from += usize::try_from(stride).unwrap();
         }
         assert!(old > 3 && new > 0, "{old} old, {new} new");
-    }
-}
-
-/// A file system that does not take some steps.
-#[derive(Debug)]
-pub(crate) struct Refuses(pub(crate) &'static [&'static str]);
-
-impl FailPoints for Refuses {
-    fn step(&self, name: &'static str) -> std::io::Result<()> {
-        let refused = self.0.contains(&name);
-        if refused { Err(std::io::Error::from_raw_os_error(EPERM)) } else { Ok(()) }
     }
 }
 

@@ -1,24 +1,33 @@
 //! Rolling back over the live state: what comes, what goes, what stays, and what happens when something fails.
 
+#[cfg(unix)]
 mod around;
 mod aside;
 mod busy;
+#[cfg(unix)]
 mod consent;
 mod databases;
+#[cfg(unix)]
 mod disks;
+#[cfg(unix)]
 mod files;
 mod foreign;
+#[cfg(unix)]
 mod found;
 mod grants;
+#[cfg(unix)]
 mod hostile;
+#[cfg(unix)]
 mod links;
+#[cfg(unix)]
 mod mounts;
+#[cfg(unix)]
 mod names;
 mod starting;
 mod trouble;
 mod withheld;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use b2_backup::error::Result;
@@ -27,7 +36,7 @@ use b2_backup::ops::{
     RollbackRequest,
 };
 use b2_backup::store::memory::MemoryStore;
-use tempfile::{TempDir, tempdir, tempdir_in};
+use tempfile::{TempDir, tempdir};
 
 use crate::support::machine::Machine;
 use crate::support::plain::settled;
@@ -46,9 +55,11 @@ impl Place {
     }
 
     /// Where syncing costs nothing: for tests that do the same many times.
+    #[cfg(unix)]
     pub(crate) fn in_memory() -> Self {
-        let memory = Path::new("/dev/shm");
-        Self::at(if memory.is_dir() { tempdir_in(memory).unwrap() } else { tempdir().unwrap() })
+        let memory = std::path::Path::new("/dev/shm");
+        let in_memory = || tempfile::tempdir_in(memory).unwrap();
+        Self::at(if memory.is_dir() { in_memory() } else { tempdir().unwrap() })
     }
 
     fn at(dir: TempDir) -> Self {

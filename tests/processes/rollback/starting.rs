@@ -5,6 +5,7 @@ use std::fs;
 use super::databases::place;
 use super::{applied, to};
 use crate::support::host::{agent, run, shared, value};
+#[cfg(unix)]
 use crate::support::plain::write;
 
 /// A host that has opened the file before does not start where a session is not marked as valid, and a receipt for rows that

@@ -1,6 +1,7 @@
 //! When something fails, the state is as it was or as it was planned, and never in between.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -248,6 +249,7 @@ async fn what_changes_late_is_kept_and_named() {
 }
 
 /// Somebody puts a link in the place of a directory while files are moved: nothing is written through it.
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_in_the_place_of_a_directory() {
     for at in (1..).step_by(4) {
@@ -346,5 +348,16 @@ async fn a_database_is_kept_once_where_nobody_wrote_to_it() {
             let late = picture(&to).into_keys().find(|path| path.ends_with(b".late"));
             assert_eq!(late, None, "{cut}: {}", made.id);
         }
+    }
+}
+
+/// A file system that does not take some steps.
+#[derive(Debug)]
+pub(crate) struct Refuses(pub(crate) &'static [&'static str]);
+
+impl FailPoints for Refuses {
+    fn step(&self, name: &'static str) -> std::io::Result<()> {
+        let refused = self.0.contains(&name);
+        if refused { Err(ErrorKind::PermissionDenied.into()) } else { Ok(()) }
     }
 }

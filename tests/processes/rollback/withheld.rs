@@ -6,7 +6,7 @@ use std::sync::Arc;
 use b2_backup::ops::Outcome;
 use b2_backup::secret::Secret;
 
-use super::disks::Refuses;
+use super::trouble::Refuses;
 use super::{Place, applied, lines, to};
 use crate::support::plain::write;
 
