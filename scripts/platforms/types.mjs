@@ -7,7 +7,8 @@ import { mingw, rust, withoutCompiler } from './tools.mjs';
 /** Rejects where something of ours does not compile without a warning. */
 export async function typeCheck(target) {
   const { cargo, env, args } = await compiler(target);
-  const ours = ['check', '--keep-going', '--workspace', '--all-features', '--all-targets', '--target', target];
+  const everything = ['--workspace', '--all-features', '--all-targets', '--keep-going'];
+  const ours = ['check', ...everything, '--target', target];
   const strict = ['-Z', 'warnings', '--config', 'build.warnings="deny"'];
   // rustc makes a list of the functions of each of Windows' libraries, and for that ABI with `dlltool`.
   const tools = target.endsWith('-windows-gnu') ? (await mingw()).env : {};
