@@ -98,10 +98,10 @@ export interface Arrival {
  * # Errors
  * The promise rejects with an error whose `code` is one of `errorCodes()`.
  */
-export declare function arrive(settings: Settings, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<ArriveReport>
+export declare function autoRestore(settings: Settings, cancel?: CancelHandle | undefined | null, onProgress?: ((event: ProgressEvent) => void) | undefined | null): Promise<AutoRestoreReport>
 
 /** What was found for a machine that may be new. */
-export interface ArriveReport {
+export interface AutoRestoreReport {
   /**
    * `not-new` (backed up or rolled back before), `used` (it has content of its own), `no-snapshot`, `failed` (tried
    * before, and put back), `waiting` (something was ready already) or `staged` (something is ready now, and waits for
@@ -732,13 +732,13 @@ export interface PushReport {
 export declare function readHostConfig(configPath: string): string
 
 /**
- * Finishes a rollback that waits or was cut off. With `gatewayStands`, OpenClaw itself says that its agents do
+ * Finishes a rollback that waits or was cut off. With `agentsStopped`, OpenClaw itself says that its agents do
  * not work now. Opens the state's databases: see `push`.
  *
  * # Errors
  * The promise rejects with an error whose `code` is one of `errorCodes()`.
  */
-export declare function recoverRollback(settings: Settings, gatewayStands: boolean): Promise<RollbackReport>
+export declare function recoverRollback(settings: Settings, agentsStopped: boolean): Promise<RollbackReport>
 
 /** What was removed. */
 export interface RemovedKey {

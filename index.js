@@ -773,11 +773,11 @@ if (
   }
 }
 
-const { CancelHandle, addKey, adopt, arrive, checkRecoveryCode, diff, discardRollback, doctor, drill, errorCodes, forbidCoreDumps, forget, history, keys, list, newRecoveryCode, plan, planRollback, prune, push, readHostConfig, recoverRollback, removeKey, restore, rollBack, show, status, undelete, verify } = nativeBinding
+const { CancelHandle, addKey, adopt, autoRestore, checkRecoveryCode, diff, discardRollback, doctor, drill, errorCodes, forbidCoreDumps, forget, history, keys, list, newRecoveryCode, plan, planRollback, prune, push, readHostConfig, recoverRollback, removeKey, restore, rollBack, show, status, undelete, verify } = nativeBinding
 export { CancelHandle }
 export { addKey }
 export { adopt }
-export { arrive }
+export { autoRestore }
 export { checkRecoveryCode }
 export { diff }
 export { discardRollback }

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { Arrival, ArriveReport, RollbackReport } from '../index.js';
+import type { Arrival, AutoRestoreReport, RollbackReport } from '../index.js';
 import { BackupError } from '../ts/errors.ts';
 import { registerHooks } from '../ts/plugin/hooks.ts';
 import { createService } from '../ts/plugin/service.ts';
@@ -23,7 +23,7 @@ const ARRIVAL: Arrival = {
   runs: ['MCP server files', 'hooks/greet', 'workspace/skills/mine'],
 };
 
-const STAGED: ArriveReport = { ...NOT_NEW, outcome: 'staged', id: '1', snapshot: ID, arrival: ARRIVAL };
+const STAGED: AutoRestoreReport = { ...NOT_NEW, outcome: 'staged', id: '1', snapshot: ID, arrival: ARRIVAL };
 
 const RECOVERED: RollbackReport = {
   outcome: 'applied',
@@ -48,13 +48,13 @@ afterEach(async () => {
 interface Parts {
   readonly state?: string;
   readonly config?: object;
-  readonly arrive?: () => Promise<ArriveReport>;
+  readonly autoRestore?: () => Promise<AutoRestoreReport>;
   readonly recover?: () => Promise<RollbackReport>;
   /** Whether the service's start is waited for. */
   readonly wait?: boolean;
 }
 
-async function gateway({ state, config, arrive, recover, wait = true }: Parts = {}) {
+async function gateway({ state, config, autoRestore, recover, wait = true }: Parts = {}) {
   const stateDir = state ?? (await temporaryState());
   const host = new FakeHost(stateDir, { ...CONFIG, timezone: 'UTC', ...config });
   const clock = new TestClock();
@@ -62,14 +62,14 @@ async function gateway({ state, config, arrive, recover, wait = true }: Parts = 
   const restart = vi.fn();
   // What is ready already is not made ready again.
   let staged = false;
-  const once = async (): Promise<ArriveReport> => {
-    const report = await (arrive ?? (async () => NOT_NEW))();
+  const once = async (): Promise<AutoRestoreReport> => {
+    const report = await (autoRestore ?? (async () => NOT_NEW))();
     const again = staged && report.outcome === 'staged';
     staged ||= report.outcome === 'staged';
     return again ? { ...NOT_NEW, outcome: 'waiting' } : report;
   };
   const engine = {
-    arrive: vi.fn(once),
+    autoRestore: vi.fn(once),
     recoverRollback: vi.fn(recover ?? (async () => RECOVERED)),
   };
   registerHooks(host.api);
@@ -89,7 +89,7 @@ describe('a machine that was backed up before', () => {
     await mkdir(join(state, 'b2-backup'));
     await writeFile(join(state, 'b2-backup', 'machine'), 'aaaaaaaa');
     const { engine, held } = await gateway({ state });
-    expect(engine.arrive).not.toHaveBeenCalled();
+    expect(engine.autoRestore).not.toHaveBeenCalled();
     expect(held.pushes).toHaveLength(1);
   });
 
@@ -99,14 +99,14 @@ describe('a machine that was backed up before', () => {
     void host.fire('before_reset');
     await rest();
     expect(held.pushes).toHaveLength(2);
-    expect(engine.arrive).toHaveBeenCalledTimes(1);
+    expect(engine.autoRestore).toHaveBeenCalledTimes(1);
     expect(host.events).toEqual([]);
   });
 });
 
 describe('a new machine', () => {
   it('restarts for what it is given, pushes nothing before, and tells after it', async () => {
-    const first = await gateway({ arrive: async () => STAGED });
+    const first = await gateway({ autoRestore: async () => STAGED });
     expect(first.restart).toHaveBeenCalledTimes(1);
     expect(first.held.pushes).toEqual([]);
     // Nobody is told yet: an agent that wakes would use the machine.
@@ -178,11 +178,11 @@ describe('a new machine', () => {
   );
 
   it('that was given half of it says so, and nothing else', async () => {
-    const first = await gateway({ arrive: async () => STAGED });
+    const first = await gateway({ autoRestore: async () => STAGED });
     await mkdir(join(first.state, 'b2-backup', 'restore', '1'), { recursive: true });
     await first.host.service?.stop(first.host.context);
     const recover = () => Promise.reject(new BackupError('no space', { code: 'B2_DISK_FULL' }));
-    const { host } = await gateway({ state: first.state, arrive: async () => STAGED, recover });
+    const { host } = await gateway({ state: first.state, autoRestore: async () => STAGED, recover });
     expect(text(host)).toMatch(
       /^The rollback to the backup of .+ was only half finished\..*no space.*--resume/s,
     );
@@ -190,8 +190,11 @@ describe('a new machine', () => {
   });
 
   it('is left alone where the user wants that', async () => {
-    const { engine, held } = await gateway({ config: { autoRestore: false }, arrive: async () => STAGED });
-    expect(engine.arrive).not.toHaveBeenCalled();
+    const { engine, held } = await gateway({
+      config: { autoRestore: false },
+      autoRestore: async () => STAGED,
+    });
+    expect(engine.autoRestore).not.toHaveBeenCalled();
     expect(held.pushes).toHaveLength(1);
   });
 
@@ -200,7 +203,7 @@ describe('a new machine', () => {
     [{ outcome: 'no-snapshot', warnings: ['of the original plugin'] }, 'of the original plugin'],
     [{ outcome: 'failed' }, ''],
   ])('with %j begins as any other', async (parts, line) => {
-    const { host, held, restart } = await gateway({ arrive: async () => ({ ...NOT_NEW, ...parts }) });
+    const { host, held, restart } = await gateway({ autoRestore: async () => ({ ...NOT_NEW, ...parts }) });
     expect(held.pushes).toHaveLength(1);
     expect(restart).not.toHaveBeenCalled();
     expect(host.events).toEqual([]);
@@ -209,7 +212,7 @@ describe('a new machine', () => {
 
   it('whose key opens nothing says what to do, and is backed up', async () => {
     const error = new BackupError('no key slot opens', { code: 'B2_WRONG_KEY' });
-    const { host, held, engine } = await gateway({ arrive: () => Promise.reject(error) });
+    const { host, held, engine } = await gateway({ autoRestore: () => Promise.reject(error) });
     expect(held.pushes).toHaveLength(1);
     const told = text(host);
     for (const part of ['no key slot opens', 'passphrase', 'application key', 'b2-backup restore SNAPSHOT']) {
@@ -218,17 +221,17 @@ describe('a new machine', () => {
     await held.last.succeed();
     void host.fire('before_reset');
     await rest();
-    expect(engine.arrive).toHaveBeenCalledTimes(1);
+    expect(engine.autoRestore).toHaveBeenCalledTimes(1);
   });
 
   it('without a connection pushes nothing, says so once, and tries again', async () => {
     const error = new BackupError('no route', { code: 'B2_NETWORK', retryable: true });
-    let answer: () => Promise<ArriveReport> = () => Promise.reject(error);
-    const { host, held, engine, clock } = await gateway({ arrive: () => answer() });
+    let answer: () => Promise<AutoRestoreReport> = () => Promise.reject(error);
+    const { host, held, engine, clock } = await gateway({ autoRestore: () => answer() });
     expect(held.pushes).toEqual([]);
     await clock.advance(5 * 60_000);
     await clock.advance(15 * 60_000);
-    expect(engine.arrive.mock.calls.length).toBeGreaterThanOrEqual(3);
+    expect(engine.autoRestore.mock.calls.length).toBeGreaterThanOrEqual(3);
     expect(held.pushes).toEqual([]);
     expect(
       host.events.filter((event) => event.text.includes('no route') && event.text.includes('autoRestore')),
@@ -245,20 +248,20 @@ describe('a new machine', () => {
 
   it('does not begin with it in a stop', async () => {
     const error = new BackupError('no route', { code: 'B2_NETWORK', retryable: true });
-    const { host, held, engine } = await gateway({ arrive: () => Promise.reject(error) });
-    const asked = engine.arrive.mock.calls.length;
+    const { host, held, engine } = await gateway({ autoRestore: () => Promise.reject(error) });
+    const asked = engine.autoRestore.mock.calls.length;
     await host.fire('gateway_stop', { reason: 'gateway stopping' });
-    expect(engine.arrive).toHaveBeenCalledTimes(asked);
+    expect(engine.autoRestore).toHaveBeenCalledTimes(asked);
     expect(held.pushes).toEqual([]);
   });
 
   it('keeps the gateway waiting for a minute at most', async () => {
-    let finish = (_report: ArriveReport): void => {};
-    const arriving = new Promise<ArriveReport>((resolve) => {
+    let finish = (_report: AutoRestoreReport): void => {};
+    const arriving = new Promise<AutoRestoreReport>((resolve) => {
       finish = resolve;
     });
-    const made = await gateway({ arrive: () => arriving, wait: false });
-    await vi.waitFor(() => expect(made.engine.arrive).toHaveBeenCalledTimes(1), PATIENT);
+    const made = await gateway({ autoRestore: () => arriving, wait: false });
+    await vi.waitFor(() => expect(made.engine.autoRestore).toHaveBeenCalledTimes(1), PATIENT);
     let ready = false;
     void made.ready.then(() => {
       ready = true;
@@ -270,7 +273,7 @@ describe('a new machine', () => {
     expect(made.held.pushes).toEqual([]);
     finish(STAGED);
     await vi.waitFor(() => expect(made.restart).toHaveBeenCalledTimes(1), PATIENT);
-    expect(made.engine.arrive).toHaveBeenCalledTimes(1);
+    expect(made.engine.autoRestore).toHaveBeenCalledTimes(1);
   });
 
   it('does not keep a reload waiting', async () => {
@@ -278,8 +281,8 @@ describe('a new machine', () => {
     await first.host.fire('gateway_start');
     await first.host.service?.stop(first.host.context);
     await first.host.fire('gateway_stop', { reason: 'plugin replacement' });
-    const second = await gateway({ arrive: () => new Promise(() => {}) });
-    expect(second.engine.arrive).toHaveBeenCalledTimes(1);
+    const second = await gateway({ autoRestore: () => new Promise(() => {}) });
+    expect(second.engine.autoRestore).toHaveBeenCalledTimes(1);
     expect(second.held.pushes).toEqual([]);
   });
 
@@ -288,9 +291,9 @@ describe('a new machine', () => {
     const state = await temporaryState();
     const host = new FakeHost(state, CONFIG);
     const engine = {
-      arrive: (_settings: unknown, { signal }: { signal?: AbortSignal }) => {
+      autoRestore: (_settings: unknown, { signal }: { signal?: AbortSignal }) => {
         signals.push(signal);
-        return new Promise<ArriveReport>((_resolve, reject) => {
+        return new Promise<AutoRestoreReport>((_resolve, reject) => {
           signal?.addEventListener('abort', () => reject(new BackupError('cut', { code: 'B2_CANCELLED' })));
         });
       },

@@ -83,7 +83,7 @@ class Laptop {
 
   engine(): Engine {
     const { push, prune } = this;
-    return { load: async () => {}, push, prune, arrive: async () => NOT_NEW } as unknown as Engine;
+    return { load: async () => {}, push, prune, autoRestore: async () => NOT_NEW } as unknown as Engine;
   }
 
   /** Something that takes its time, and holds the state's lock meanwhile. */

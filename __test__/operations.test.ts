@@ -29,6 +29,6 @@ describe('the table of operations', () => {
   });
 
   it('is what the library offers, but for what only a gateway does', () => {
-    expect(names.filter((name) => !Object.hasOwn(library, name))).toEqual(['arrive']);
+    expect(names.filter((name) => !Object.hasOwn(library, name))).toEqual(['autoRestore']);
   });
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
 import type {
-  ArriveReport,
+  AutoRestoreReport,
   ProgressEvent,
   PruneReport,
   PushOptions,
@@ -130,7 +130,7 @@ export const PRUNED: PruneReport = {
 };
 
 /** What a machine hears that was backed up before. */
-export const NOT_NEW: ArriveReport = {
+export const NOT_NEW: AutoRestoreReport = {
   outcome: 'not-new',
   downloadedBytes: 0,
   requests: 0,
@@ -147,8 +147,8 @@ export class HeldEngine {
 
   engine(parts: Partial<Engine> = {}): Engine {
     const prune = async (): Promise<PruneReport> => PRUNED;
-    const arrive = async (): Promise<ArriveReport> => NOT_NEW;
-    return { load: async () => {}, push: this.#push, prune, arrive, ...parts } as Engine;
+    const autoRestore = async (): Promise<AutoRestoreReport> => NOT_NEW;
+    return { load: async () => {}, push: this.#push, prune, autoRestore, ...parts } as Engine;
   }
 
   get last(): HeldPush {

@@ -3,7 +3,7 @@ import type {
   AddedKeys,
   AddKeyOptions,
   AdoptReport,
-  ArriveReport,
+  AutoRestoreReport,
   CancelHandle,
   DiffOptions,
   DiffReport,
@@ -74,12 +74,12 @@ export interface Operations {
     operation?: Operation,
   ): Promise<RollbackReport>;
   /** Makes the newest snapshot ready for a machine that has nothing; it is carried out when OpenClaw stops. */
-  arrive(settings: Settings, operation?: Operation): Promise<ArriveReport>;
+  autoRestore(settings: Settings, operation?: Operation): Promise<AutoRestoreReport>;
   /**
-   * Finishes a rollback that waits or was cut off. With `gatewayStands`, OpenClaw itself says that its agents do not work
+   * Finishes a rollback that waits or was cut off. With `agentsStopped`, OpenClaw itself says that its agents do not work
    * now; without, nothing is done while it runs.
    */
-  recoverRollback(settings: Settings, gatewayStands: boolean): Promise<RollbackReport>;
+  recoverRollback(settings: Settings, agentsStopped: boolean): Promise<RollbackReport>;
   /** Gives up a rollback that waits; nothing of the state was touched by it. False when none waits. */
   discardRollback(settings: Settings): Promise<boolean>;
   /** Checks that every snapshot can be restored; with `readData` by opening every byte, or a part of them. */
@@ -159,7 +159,7 @@ export const OPERATIONS = {
   restore: { own: 1, progress: true },
   planRollback: { own: 1, isolated: true },
   rollBack: { own: 2, isolated: true, progress: true, host: 'command' },
-  arrive: { own: 0, isolated: true, progress: true, host: 'command' },
+  autoRestore: { own: 0, isolated: true, progress: true, host: 'command' },
   recoverRollback: { own: 1, isolated: true, uncancellable: true },
   discardRollback: { own: 0, uncancellable: true },
   verify: { own: 1, isolated: true, progress: true },

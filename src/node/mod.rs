@@ -38,7 +38,7 @@ pub use keys::{
 use mirror::IntoJs;
 use options::{ProgressEvent, PushOptions, RestoreOptions, Settings};
 use reports::{ListReport, PlanReport, PushReport, RestoreReport};
-use rollback::{ArriveReport, RollbackOptions, RollbackPlan, RollbackReport};
+use rollback::{AutoRestoreReport, RollbackOptions, RollbackPlan, RollbackReport};
 
 /// Called with each event; bounded, and weak, so that it never keeps the process alive.
 type Watcher = ThreadsafeFunction<ProgressEvent, (), ProgressEvent, Status, false, true, 16>;
@@ -263,14 +263,14 @@ pub fn plan_rollback<'env>(
 ///
 /// # Errors
 /// The promise rejects with an error whose `code` is one of `errorCodes()`.
-#[napi(ts_return_type = "Promise<ArriveReport>")]
-pub fn arrive<'env>(
+#[napi(ts_return_type = "Promise<AutoRestoreReport>")]
+pub fn auto_restore<'env>(
     env: &'env Env,
     settings: Settings,
     cancel: Option<&CancelHandle>,
     #[napi(ts_arg_type = "((event: ProgressEvent) => void) | undefined | null")]
     on_progress: Option<Watcher>,
-) -> Result<PromiseRaw<'env, ArriveReport>> {
+) -> Result<PromiseRaw<'env, AutoRestoreReport>> {
     let token = token(cancel);
     promise(
         env,
@@ -303,7 +303,7 @@ pub fn roll_back<'env>(
     })
 }
 
-/// Finishes a rollback that waits or was cut off. With `gatewayStands`, OpenClaw itself says that its agents do
+/// Finishes a rollback that waits or was cut off. With `agentsStopped`, OpenClaw itself says that its agents do
 /// not work now. Opens the state's databases: see `push`.
 ///
 /// # Errors
@@ -312,12 +312,12 @@ pub fn roll_back<'env>(
 pub fn recover_rollback(
     env: &Env,
     settings: Settings,
-    gateway_stands: bool,
+    agents_stopped: bool,
 ) -> Result<PromiseRaw<'_, RollbackReport>> {
     promise(env, async move {
         let ambient = ambient(settings.threads, token(None), None)?;
         let gateway =
-            if gateway_stands { ops::Gateway::AgentsStopped } else { ops::Gateway::MustBeStopped };
+            if agents_stopped { ops::Gateway::AgentsStopped } else { ops::Gateway::MustBeStopped };
         let settings: ops::Settings = settings.try_into()?;
         ops::recover(&settings, &ambient, gateway).await
     })

@@ -176,8 +176,7 @@ pub struct Arrival {
 /// What was found for a machine that may be new.
 #[napi(object, object_from_js = false)]
 #[derive(Debug, mirror!)]
-#[custom(of = ops::AutoRestoreReport)]
-pub struct ArriveReport {
+pub struct AutoRestoreReport {
     /// `not-new` (backed up or rolled back before), `used` (it has content of its own), `no-snapshot`, `failed` (tried
     /// before, and put back), `waiting` (something was ready already) or `staged` (something is ready now, and waits for
     /// OpenClaw to stop).

@@ -1,7 +1,7 @@
 /** A new machine is given what another one had, and nothing of it is pushed before that is decided. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ArriveReport } from '../../index.js';
+import type { AutoRestoreReport } from '../../index.js';
 import type { Engine } from '../engine.js';
 import { BackupError, type ErrorCode, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
@@ -91,9 +91,9 @@ export class Arrival {
     if (configured instanceof Error) throw configured;
     // An agent that passes on what goes on here would be the first to use the machine, and nothing would come to it.
     reporter.wakeAgent(false);
-    let report: ArriveReport;
+    let report: AutoRestoreReport;
     try {
-      report = await engine.arrive(configured.settings, { signal, onProgress: this.#saysItFetches() });
+      report = await engine.autoRestore(configured.settings, { signal, onProgress: this.#saysItFetches() });
     } catch (error) {
       this.#failed(toBackupError(error));
       return;
@@ -116,7 +116,7 @@ export class Arrival {
     throw error;
   }
 
-  async #found(report: ArriveReport): Promise<void> {
+  async #found(report: AutoRestoreReport): Promise<void> {
     const { reporter, restart, clock, configured } = this.#deps;
     const { outcome, used, id, snapshot, arrival } = report;
     switch (outcome) {

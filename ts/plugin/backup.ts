@@ -134,7 +134,7 @@ export class Backup {
   }
 
   /** Gives a new machine what another one had. Agents must not run yet. Never fails. */
-  async arrive(signal: AbortSignal): Promise<void> {
+  async autoRestore(signal: AbortSignal): Promise<void> {
     if (!(this.#deps.configured instanceof Error)) await this.#arrival.atStart(signal);
   }
 

@@ -105,7 +105,7 @@ export function createService(
     if (atWork) backup.rollbacks.tellLast();
     else await backup.recover();
     logger.info(`backing up ${settings.stateDir} to ${settings.bucket}, schedule "${policy.schedule.text}"`);
-    if (!atWork) await backup.arrive(signal);
+    if (!atWork) await backup.autoRestore(signal);
     if (signal.aborted) return;
     await reporter.storesAt(settings, signal);
     if (signal.aborted) return;
