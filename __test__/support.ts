@@ -96,6 +96,7 @@ export function world(engine: Partial<Engine> = {}, env: NodeJS.ProcessEnv = CON
     home: '/home/me',
     cwd: '/work',
     fileExists: () => false,
+    readPlugins: () => undefined,
     version: '1.2.3',
     threads: 2,
     setup: setupWorld(),

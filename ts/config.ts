@@ -1,9 +1,9 @@
 /** From `openclaw.json` and the environment to the addon's `Settings`. Checks every field, resolves what it can. */
 import type { Settings } from '../index.js';
 import type { Engine, HostConfig } from './engine.js';
-import { BackupError } from './errors.js';
+import { BackupError, toBackupError } from './errors.js';
 import { findPlaces, type Origin, type PlaceSource } from './places.js';
-import { kind, POLICY_FIELDS, Problems, wrong } from './policy.js';
+import { checkPolicy, kind, POLICY_FIELDS, type Policy, Problems, wrong } from './policy.js';
 import { meant, takeKeyID } from './spelling.js';
 import { checkBucket, checkEndpoint, flag, limit, list, name } from './values.js';
 
@@ -25,8 +25,13 @@ export interface LoadedSettings {
   readonly origins: readonly Origin[];
   /** The plugin's settings as they stand in the configuration, for what is no part of `settings`. */
   readonly config: unknown;
+  /** The settings as a gateway has them, or what is wrong with them; nothing where there is no file, or it was not understood. */
+  readonly gateway: Settings | BackupError | undefined;
   readonly warnings: readonly string[];
 }
+
+/** What the settings and the place say together. */
+type CheckedSettings = Omit<LoadedSettings, 'config' | 'gateway'>;
 
 /** Where the fields come from, for checks and messages. */
 export interface SettingsPlace {
@@ -42,13 +47,15 @@ export interface SettingsPlace {
   readonly inOpenClaw: boolean;
   /** See {@linkcode SettingsSource}. */
   readonly secretOptional?: boolean;
+  /** Whether a reference to a secret that is well-formed counts as one that is there: another process resolves it. */
+  readonly trustsReferences?: boolean;
 }
 
 /** The name of the plugin's place in `openclaw.json`, for messages. */
-const PLACE = 'plugins.entries["b2-backup"].config';
+export const PLACE = 'plugins.entries["b2-backup"].config';
 
 /** Which variable goes before which setting, outside OpenClaw. An empty variable counts as unset. */
-const ENVIRONMENT = {
+export const ENVIRONMENT = {
   keyId: 'B2_APPLICATION_KEY_ID',
   applicationKey: 'B2_APPLICATION_KEY',
   bucket: 'B2_BUCKET',
@@ -108,11 +115,16 @@ export async function loadSettings(source: SettingsSource): Promise<LoadedSettin
   const read = config.exists ? await readFile(source, config.path) : { config: null, warning: null };
   const { env, secretOptional = false, inOpenClaw = false } = source;
   const place = { stateDir: stateDir.path, config, env, inOpenClaw, secretOptional };
-  const { settings, origins, warnings } = checkSettings(read.config, place);
+  const problems = new Problems();
+  const checked = problems.in(() => checkSettings(read.config, place));
+  // What only the gateway uses keeps no command from working. Where something else does, all is named at once.
+  if (checked === undefined) problems.in(() => checkPolicy(read.config));
+  const { settings, origins, warnings } = problems.none(checked as CheckedSettings);
   return {
     settings,
     origins: [stateDir.origin, ...(config.exists ? [config.origin] : []), ...origins],
     config: read.config,
+    gateway: config.exists && read.warning === null ? inGateway(read.config, place) : undefined,
     warnings: read.warning === null ? warnings : [read.warning, ...warnings],
   };
 }
@@ -136,14 +148,38 @@ async function readFile(source: SettingsSource, path: string): Promise<HostConfi
 }
 
 /**
+ * Checks all that a gateway needs to back up: what the core takes, and when to do it.
+ *
+ * @throws {BackupError} B2_CONFIG, with a message that names each field that is wrong
+ */
+export function checkAll(
+  config: unknown,
+  place: SettingsPlace,
+): CheckedSettings & { readonly policy: Policy } {
+  const problems = new Problems();
+  const checked = problems.in(() => checkSettings(config, place));
+  const policy = problems.in(() => checkPolicy(config));
+  return problems.none({ ...(checked as CheckedSettings), policy: policy as Policy });
+}
+
+/** The settings as a gateway has them: from the file alone, all of them right. */
+function inGateway(config: unknown, place: SettingsPlace): Settings | BackupError {
+  // Outside OpenClaw nobody knows the gateway's environment, nor its other sources of secrets.
+  const trustsReferences = !place.inOpenClaw;
+  try {
+    return checkAll(config, { ...place, inOpenClaw: true, secretOptional: false, trustsReferences }).settings;
+  } catch (error) {
+    return toBackupError(error);
+  }
+}
+
+/**
  * Checks the plugin's settings as they stand in the configuration, merged with the environment.
  *
  * @throws {BackupError} B2_CONFIG, with a message that names the field
  */
-export function checkSettings(
-  config: unknown,
-  { stateDir, config: configPath, env, inOpenClaw, secretOptional = false }: SettingsPlace,
-): Omit<LoadedSettings, 'config'> {
+export function checkSettings(config: unknown, place: SettingsPlace): CheckedSettings {
+  const { stateDir, config: configPath, env, inOpenClaw, secretOptional = false } = place;
   const { file, taken } = takeKeyID(asObject(config));
   const variables = inOpenClaw ? {} : env;
   const origins: Origin[] = [];
@@ -173,9 +209,7 @@ export function checkSettings(
   for (const field of TEXTS) {
     const variable = ENVIRONMENT[field];
     const inEnvironment = nonEmpty(variables[variable]);
-    const value = check(field, () =>
-      checked(field, inEnvironment ?? text(field, file[field], env, inOpenClaw)),
-    );
+    const value = check(field, () => checked(field, inEnvironment ?? text(field, file[field], place)));
     if (value === undefined) continue;
     origins.push(
       inEnvironment === undefined
@@ -248,15 +282,10 @@ function asObject(config: unknown): Record<string, unknown> {
   return config as Record<string, unknown>;
 }
 
-function text(
-  field: TextField,
-  inFile: unknown,
-  env: NodeJS.ProcessEnv,
-  inOpenClaw: boolean,
-): string | undefined {
+function text(field: TextField, inFile: unknown, place: SettingsPlace): string | undefined {
   if (inFile === undefined || inFile === null) return undefined;
   if (SECRETS.has(field) && typeof inFile === 'object') {
-    return resolveRef(field, inFile, env, inOpenClaw);
+    return resolveRef(field, inFile, place);
   }
   if (typeof inFile !== 'string') {
     const what = SECRETS.has(field) ? 'a string or a secret reference' : 'a string';
@@ -269,7 +298,11 @@ function text(
 }
 
 /** A `SecretRef`. Only the environment can be read without the gateway. */
-function resolveRef(field: TextField, ref: object, env: NodeJS.ProcessEnv, inOpenClaw: boolean): string {
+function resolveRef(
+  field: TextField,
+  ref: object,
+  { env, inOpenClaw, trustsReferences = false }: SettingsPlace,
+): string {
   const { source, id } = ref as { source?: unknown; id?: unknown };
   if (typeof source !== 'string' || typeof id !== 'string' || id === '') {
     throw wrong(field, 'must be a string or a secret reference {source, provider, id}');
@@ -277,6 +310,7 @@ function resolveRef(field: TextField, ref: object, env: NodeJS.ProcessEnv, inOpe
   if (APPLICATION_KEY.test(source) || APPLICATION_KEY.test(id)) {
     throw wrong(field, 'its secret reference holds the key itself; write the key alone, or name a variable');
   }
+  if (trustsReferences) return id;
   if (source !== 'env' && inOpenClaw) {
     throw wrong(field, `OpenClaw could not resolve its secret reference (source "${source}", id "${id}")`);
   }

@@ -193,6 +193,11 @@ class SeveralWrong extends BackupError {
   }
 }
 
+/** What an error about settings says of each of them, such as `schedule: never comes`. */
+export function eachWrong(error: BackupError): readonly string[] {
+  return error instanceof SeveralWrong ? error.each : [error.message.replace(CONFIGURATION, '')];
+}
+
 /** What is wrong with the settings: all of it, so that nobody puts one right to be told of the next. */
 export class Problems {
   readonly #found: BackupError[] = [];
@@ -213,10 +218,6 @@ export class Problems {
     const [first] = this.#found;
     if (first === undefined) return value;
     if (this.#found.length === 1) throw first;
-    throw new SeveralWrong(
-      this.#found.flatMap((error) =>
-        error instanceof SeveralWrong ? error.each : [error.message.replace(CONFIGURATION, '')],
-      ),
-    );
+    throw new SeveralWrong(this.#found.flatMap(eachWrong));
   }
 }

@@ -1,5 +1,6 @@
 /** Everything the command line touches outside itself, so that tests can be the world. */
 import type { Engine } from '../engine.js';
+import type { Plugins } from '../loads.js';
 import type { B2World } from '../setup/b2-api.js';
 import type { Prompts } from '../setup/prompts.js';
 import type { SaveConfig } from '../setup/save.js';
@@ -58,6 +59,8 @@ export interface CliDeps {
   readonly home: string;
   readonly cwd: string;
   readonly fileExists: (path: string) => boolean;
+  /** The section `plugins` of the host's configuration in that file; nothing where it is not known. */
+  readonly readPlugins: (configPath: string) => Plugins | undefined;
   readonly version: string;
   /** Shows lines and asks whether to go on; not set where nobody can answer. */
   readonly confirm?: ((lines: readonly string[]) => Promise<boolean>) | undefined;

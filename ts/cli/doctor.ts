@@ -1,16 +1,17 @@
 /** `b2-backup doctor` */
-import type { Finding } from '../../index.js';
 import { examples } from './command.js';
+import { findingDocument, findingLines, lookAtGateway } from './findings.js';
 import { originDocument, originLines } from './origins.js';
 import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
-import { count, printable, type Style } from './render.js';
+import { count } from './render.js';
 
 export function doctorCommand({ program, work }: Cli): void {
   program
     .command('doctor')
     .summary('find out what is wrong with settings, key or bucket')
     .description(`Find out what is wrong: with the settings, the state directory, the server, the key and what it may do, the rules \
-of the bucket, hidden versions, the clock, and whether the configured secret opens the newest snapshot.
+of the bucket, hidden versions, the clock, whether the configured secret opens the newest snapshot, and what keeps \
+OpenClaw's gateway from backing up by its configuration.
 
 Each line says what it found, and what to do about it. Nothing is changed.
 
@@ -23,19 +24,19 @@ The exit status is 1 when a problem was found. Notes are no problems.`)
     .action(work({ fileOptional: true }, (context, { write }) => doctor(context, write)));
 }
 
-async function doctor(
-  { engine, settings, origins, operation, style }: Context,
-  write = false,
-): Promise<Outcome> {
-  const { findings, problems, requests, durationMs } = await engine.doctor(settings, { write }, operation);
-  const first = findings.find(({ level }) => level === 'problem');
-  const found = `${count(problems, 'problem')} found`;
+async function doctor(context: Context, write = false): Promise<Outcome> {
+  const { engine, settings, origins, operation, style } = context;
+  const { requests, durationMs, ...report } = await engine.doctor(settings, { write }, operation);
+  const findings = [...report.findings, ...(await lookAtGateway(context))];
+  const problems = findings.filter(({ level }) => level === 'problem');
+  const [first] = problems;
+  const found = `${count(problems.length, 'problem')} found`;
   return {
     exit: first === undefined ? EXIT.done : EXIT.failed,
     document: {
       ok: first === undefined,
       ...(first === undefined ? {} : { code: first.code ?? 'B2_INTERNAL', message: found }),
-      findings: findings.map((one) => ({ ...one, code: one.code ?? null, advice: one.advice ?? null })),
+      findings: findings.map(findingDocument),
       settings: originDocument(origins),
       requests,
       durationMs,
@@ -43,19 +44,10 @@ async function doctor(
     lines: [
       ...originLines(origins, style),
       '',
-      ...findings.flatMap((finding) => describe(finding, style)),
+      ...findings.flatMap((finding) => findingLines(finding, style)),
       '',
       first === undefined ? style.green('No problems found') : style.red(found),
     ],
     chatter: first === undefined,
   };
-}
-
-function describe({ check, level, code, message, advice }: Finding, style: Style): string[] {
-  const paint = level === 'problem' ? style.red : level === 'note' ? style.yellow : style.green;
-  const head = `${paint(level.padEnd(7))}  ${printable(check)}: ${printable(message)}`;
-  return [
-    code === undefined ? head : `${head} (${printable(code)})`,
-    ...(advice === undefined ? [] : [`         ${style.dim('->')} ${printable(advice)}`]),
-  ];
 }

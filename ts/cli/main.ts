@@ -2,6 +2,7 @@
 import type { ProgressEvent } from '../../index.js';
 import { loadSettings, RECOVERY_CODE_VARIABLE } from '../config.js';
 import { BackupError, toBackupError } from '../errors.js';
+import { gatewayFindings } from '../gateway-view.js';
 import { given } from '../given.js';
 import type { Operation } from '../operation.js';
 import { printableText } from '../text.js';
@@ -124,6 +125,7 @@ async function work(
         settings: { ...loaded.settings, threads: deps.threads, ...given({ asOf, movedFrom }) },
         config: loaded.config,
         origins: loaded.origins,
+        gateway: () => gatewayFindings(loaded, deps.readPlugins),
         operation,
         style: createStyle(!json && wantsColour(deps.stdout, deps.env)),
         cwd: deps.cwd,

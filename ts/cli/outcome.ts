@@ -1,5 +1,5 @@
 /** What a command leaves behind. Commands decide, `main.ts` prints. */
-import type { Settings } from '../../index.js';
+import type { Finding, Settings } from '../../index.js';
 import type { Engine } from '../engine.js';
 import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
@@ -52,6 +52,8 @@ export interface Context {
   readonly config: unknown;
   /** Where each setting came from. */
   readonly origins: readonly Origin[];
+  /** What a gateway makes of the configuration; see `gatewayFindings`. */
+  readonly gateway: () => readonly Finding[];
   readonly operation: Operation;
   readonly style: Style;
   /** The directory that relative paths are relative to. */

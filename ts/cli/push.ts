@@ -3,6 +3,7 @@ import type { PlanEntry, PushOptions } from '../../index.js';
 import { given } from '../given.js';
 import { secretsInside } from '../secrets.js';
 import { collect, examples, Option } from './command.js';
+import { gatewayProblems } from './findings.js';
 import { type Cli, type Context, EXIT, type Outcome, WAIT_MS } from './outcome.js';
 import {
   count,
@@ -61,7 +62,7 @@ where it stopped. While another push works on the same state, this one waits for
 }
 
 async function push(
-  { engine, settings, operation, style }: Context,
+  { engine, settings, gateway, operation, style }: Context,
   options: Pick<PushOptions, 'newBucket' | 'acceptMissing'>,
 ): Promise<Outcome> {
   const report = await engine.push(settings, { reason: 'manual', waitMs: WAIT_MS, ...options }, operation);
@@ -92,7 +93,7 @@ async function push(
     ],
     chatter: true,
     problems: remarksOf(skipped, style),
-    warnings,
+    warnings: [...warnings, ...gatewayProblems(gateway())],
   };
 }
 

@@ -8,6 +8,7 @@ import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
 import { createEngine } from '../engine.js';
+import { readPlugins } from '../loads.js';
 import { B2_API_URL } from '../setup/b2-api.js';
 import { terminalPrompts } from '../setup/prompts.js';
 import { saveToFile } from '../setup/save.js';
@@ -33,6 +34,7 @@ export function systemDeps(): CliDeps & Required<Pick<CliDeps, 'setup'>> {
     home: homedir(),
     cwd: process.cwd(),
     fileExists: existsSync,
+    readPlugins,
     version: manifest.version,
     confirm: process.stdin.isTTY && process.stderr.isTTY ? confirm : undefined,
     ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,

@@ -7,6 +7,7 @@ import { readCheckedUpdate } from '../updates/checked.js';
 import { tellUpdate, updatesIn } from '../updates/history.js';
 import { lostInUpdate } from '../updates/tell.js';
 import { examples } from './command.js';
+import { findingDocument, findingLines, lookAtGateway } from './findings.js';
 import { originDocument, originLines } from './origins.js';
 import type { Cli, Context, Outcome } from './outcome.js';
 import { count, facts, formatBytes, formatCount, formatTime, printable, remarksOf, table } from './render.js';
@@ -28,10 +29,12 @@ export function statusCommand({ program, work }: Cli): void {
     .action(work({ fileOptional: true }, (context) => status(context)));
 }
 
-async function status({ engine, settings, origins, operation, style }: Context): Promise<Outcome> {
+async function status(context: Context): Promise<Outcome> {
+  const { engine, settings, origins, operation, style } = context;
   const report = await engine.status(settings, operation);
   const { lastSnapshot, lastSnapshotAt, machine, opensWith } = report;
   const warnings = [...report.warnings, ...onlyApplicationKey(report, 'b2-backup')];
+  const findings = await lookAtGateway(context);
   const booted = readBooted(report.stateDir);
   const checked = readCheckedUpdate(report.stateDir);
   const lost = checked && lostInUpdate(checked);
@@ -66,6 +69,7 @@ async function status({ engine, settings, origins, operation, style }: Context):
       booted: booted ?? null,
       update: update ?? null,
       missingSinceUpdate: lost === undefined ? null : (checked?.missing ?? []).map(({ text }) => text),
+      gateway: findings.map(findingDocument),
       settings: originDocument(origins),
       warnings,
     },
@@ -103,6 +107,7 @@ async function status({ engine, settings, origins, operation, style }: Context):
     ],
     chatter: false,
     problems: [
+      ...findings.flatMap((finding) => findingLines(finding, style)),
       ...(lost === undefined ? [] : [`${style.red('problem:')} ${lost.message} (${lost.code})`]),
       ...remarksOf(report.remarks, style),
     ],

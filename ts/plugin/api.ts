@@ -18,6 +18,7 @@ export interface HostConfig {
     readonly list?: readonly { readonly id?: string; readonly default?: boolean }[];
   };
   readonly session?: { readonly scope?: string };
+  readonly plugins?: Readonly<Record<string, unknown>>;
 }
 
 /** How the module was loaded: the gateway loads it as `full` and again, elsewhere, as `discovery`. */

@@ -68,7 +68,8 @@ async function run(api: PluginApi, config: HostConfig, argv: readonly string[]):
   const env = { ...deps.env, OPENCLAW_STATE_DIR: stateDir };
   const engine = resolving(createEngine(), config, env);
   const setup = { ...deps.setup, save: saveByHost(api, stateDir) };
-  return main(argv, { ...deps, env, engine, setup, inOpenClaw: true });
+  const readPlugins = () => config.plugins ?? {};
+  return main(argv, { ...deps, env, engine, setup, readPlugins, inOpenClaw: true });
 }
 
 /**

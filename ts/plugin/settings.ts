@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
-import { checkSettings } from '../config.js';
+import { checkAll } from '../config.js';
 import { type BackupError, toBackupError } from '../errors.js';
 import type { Settings } from '../index.js';
-import { checkPolicy, type Policy, Problems } from '../policy.js';
+import type { Policy } from '../policy.js';
 import type { HostConfig, PluginApi } from './api.js';
 
 /** Settings that passed every check. */
@@ -45,20 +45,15 @@ export function configure(
 ): { configured: Configured | BackupError; warnings: readonly string[] } {
   const path = configPath(stateDir);
   try {
-    const problems = new Problems();
-    const loaded = problems.in(() =>
-      checkSettings(api.pluginConfig, {
-        stateDir,
-        config: { path, exists: existsSync(path) },
-        env: process.env,
-        inOpenClaw: true,
-      }),
-    );
-    const policy = problems.in(() => checkPolicy(api.pluginConfig));
-    const { settings, warnings } = problems.none(loaded as NonNullable<typeof loaded>);
+    const { settings, policy, warnings } = checkAll(api.pluginConfig, {
+      stateDir,
+      config: { path, exists: existsSync(path) },
+      env: process.env,
+      inOpenClaw: true,
+    });
     const hostVersion = version(api);
     const known = hostVersion === undefined ? settings : { ...settings, hostVersion };
-    return { configured: { settings: known, policy: policy as NonNullable<typeof policy> }, warnings };
+    return { configured: { settings: known, policy }, warnings };
   } catch (error) {
     return { configured: toBackupError(error), warnings: [] };
   }
