@@ -266,6 +266,9 @@ async fn a_damaged_tree_is_stored_again() {
     assert_eq!(machine.push().await.unwrap().snapshot, None);
 }
 
+/// What becomes of the bytes of an object.
+type Damage<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
+
 /// A push says that nothing has changed of no snapshot but one that is there, also where nobody has verified.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_that_is_not_what_was_written_is_made_up_for() {
@@ -277,8 +280,7 @@ async fn a_manifest_that_is_not_what_was_written_is_made_up_for() {
     let flipped =
         |bytes: &[u8]| [&bytes[..bytes.len() - 1], &[bytes[bytes.len() - 1] ^ 1]].concat();
     let older = store.raw_read(&manifest(&first)).unwrap();
-    let damages: [&dyn Fn(&[u8]) -> Vec<u8>; 3] =
-        [&|bytes| bytes[..100].to_vec(), &|_| older.to_vec(), &flipped];
+    let damages: [Damage<'_>; 3] = [&|bytes| bytes[..100].to_vec(), &|_| older.to_vec(), &flipped];
     for (number, damage) in damages.iter().enumerate() {
         let written = store.raw_read(&manifest(&newest)).unwrap();
         store.raw_replace(&manifest(&newest), damage(&written));

@@ -69,8 +69,8 @@ pub(crate) fn id_of(meta: &Metadata) -> u64 {
 #[cfg(unix)]
 pub(crate) fn set_mtime(path: &Path, like: &Metadata) {
     use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
-    let (tv_sec, tv_nsec) = mtime_of(like);
-    let at = Timespec { tv_sec, tv_nsec };
+    let (seconds, nanoseconds) = mtime_of(like);
+    let at = Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
     let times = Timestamps { last_access: at, last_modification: at };
     utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
 }
