@@ -964,8 +964,6 @@ export interface Settings {
   exclude?: Array<string>
   /** Upload limit, bytes per second. */
   uploadLimit?: number
-  /** Base URL of B2's native API, for tests. */
-  apiUrl?: string
   /** Version of OpenClaw, for the record. */
   hostVersion?: string
   /** What people call this machine, for the record: at most 64 characters, none of them a control character. */

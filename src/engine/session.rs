@@ -30,7 +30,8 @@ pub struct Settings {
     pub store: StoreConfig,
     /// Protects the repository instead of the application key.
     pub passphrase: Option<crate::secret::Secret>,
-    /// Whether also a weak passphrase may encrypt something new; only tests set it, no user can.
+    /// Whether also a weak passphrase may encrypt something new.
+    #[cfg(feature = "testing")]
     pub weak_passphrase: bool,
     /// Opens backups whose other secrets are gone, as it was typed; never used for new slots.
     pub recovery_code: Option<crate::secret::Secret>,
@@ -51,6 +52,19 @@ pub struct Settings {
     /// How the host is called, program and first arguments: a rollback asks it whether it would start. Empty where that
     /// is not known.
     pub openclaw: Vec<String>,
+}
+
+impl Settings {
+    #[cfg(feature = "testing")]
+    pub(crate) fn allows_weak_passphrase(&self) -> bool {
+        self.weak_passphrase
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[expect(clippy::unused_self, reason = "as for tests, which alone can allow it")]
+    pub(crate) fn allows_weak_passphrase(&self) -> bool {
+        false
+    }
 }
 
 /// What comes from outside an operation: time, randomness, processors, cancellation, somebody watching.

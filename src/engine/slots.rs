@@ -31,7 +31,8 @@ pub(crate) async fn make(
     (kind, secret): (SecretKind, &Secret),
     known: bool,
 ) -> Result<SlotRecord> {
-    let estimated = kind == SecretKind::Passphrase && !known && !session.settings.weak_passphrase;
+    let estimated =
+        kind == SecretKind::Passphrase && !known && !session.settings.allows_weak_passphrase();
     if let Some(weakness) = estimated.then(|| Weakness::of(secret)).flatten() {
         return Err(Error::WeakPassphrase { message: weakness.to_string() });
     }

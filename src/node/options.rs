@@ -51,8 +51,6 @@ pub struct Settings {
     pub exclude: Option<Vec<String>>,
     /// Upload limit, bytes per second.
     pub upload_limit: Option<f64>,
-    /// Base URL of B2's native API, for tests.
-    pub api_url: Option<String>,
     /// Version of OpenClaw, for the record.
     pub host_version: Option<String>,
     /// What people call this machine, for the record: at most 64 characters, none of them a control character.
@@ -97,11 +95,11 @@ impl TryFrom<Settings> for ops::Settings {
                 prefix: filled(settings.prefix).unwrap_or_else(|| "openclaw-backup".to_owned()),
                 moved_from: filled(settings.moved_from),
                 upload_limit,
-                b2_api_url: filled(settings.api_url),
                 as_of: moment("asOf", settings.as_of.as_deref())?,
                 ..StoreConfig::default()
             },
             passphrase: filled(settings.passphrase).map(Secret::new),
+            #[cfg(feature = "testing")]
             weak_passphrase: false,
             recovery_code: filled(settings.recovery_code).map(Secret::new),
             old_keys: settings

@@ -11,7 +11,7 @@ mod host;
 mod keys;
 mod list;
 mod plan;
-#[doc(hidden)]
+#[cfg(feature = "testing")]
 pub mod probe;
 mod prune;
 mod push;

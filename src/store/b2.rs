@@ -31,6 +31,7 @@ const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct DiscoveryRequest {
     /// Base URL of the native API, normally [`API_URL`].
+    #[cfg(feature = "testing")]
     pub api_url: String,
     /// Id of the application key.
     pub key_id: String,
@@ -42,8 +43,22 @@ pub struct DiscoveryRequest {
     pub prefix: String,
     /// Region that the user configured.
     pub region: Option<String>,
-    /// Hosts (`host` or `host:port`) that may be named as S3 endpoint beside B2's own; for tests.
+    /// Hosts (`host` or `host:port`) that may be named as S3 endpoint beside B2's own.
+    #[cfg(feature = "testing")]
     pub trusted_hosts: Vec<String>,
+}
+
+impl DiscoveryRequest {
+    #[cfg(feature = "testing")]
+    fn api_url(&self) -> &str {
+        &self.api_url
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[expect(clippy::unused_self, reason = "as for tests, which alone can name another")]
+    fn api_url(&self) -> &str {
+        API_URL
+    }
 }
 
 /// What B2 says about a key, as it says it.
@@ -137,7 +152,7 @@ pub async fn ask(
         let message = "keyId is the master key id (account id); B2's S3 API needs an application key: make one for the bucket";
         return Err(Error::Credentials { message: message.into() });
     }
-    let base = BaseUrl::new("b2ApiUrl", &request.api_url)?;
+    let base = BaseUrl::new("b2ApiUrl", request.api_url())?;
     let clients = Clients::new(base.local)?;
     let mut attempts = Attempts::new(retry, false, &**clock, &**entropy);
     let account = loop {

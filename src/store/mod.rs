@@ -7,6 +7,7 @@ pub mod as_of;
 pub mod b2;
 mod bucket;
 pub mod folder;
+#[cfg(feature = "testing")]
 pub mod memory;
 pub mod open;
 pub mod s3;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::b2::{API_URL, DiscoveryRequest, discover, region_of_host};
+use super::b2::{DiscoveryRequest, discover, region_of_host};
 use super::folder::{FolderStore, TEMP_DIR};
 use super::s3::http::BaseUrl;
 use super::s3::{RetryPolicy, S3Config, S3Store};
@@ -35,8 +35,10 @@ pub struct StoreConfig {
     /// Upload rate in bytes per second.
     pub upload_limit: Option<u64>,
     /// Base URL of B2's native API when it is not the usual one.
+    #[cfg(feature = "testing")]
     pub b2_api_url: Option<String>,
-    /// Hosts that may stand for B2's S3 endpoint; only tests set it, no user can.
+    /// Hosts that may stand for B2's S3 endpoint.
+    #[cfg(feature = "testing")]
     pub trusted_hosts: Vec<String>,
     /// When to try again; `None` is the default policy.
     pub retry: Option<RetryPolicy>,
@@ -102,12 +104,14 @@ pub fn opening(config: &StoreConfig) -> Result<Opening> {
         Place::Other { endpoint, region } => Opening::Server(s3(endpoint, region)),
         Place::B2 { region } => {
             let request = DiscoveryRequest {
-                api_url: config.b2_api_url.clone().unwrap_or_else(|| API_URL.into()),
+                #[cfg(feature = "testing")]
+                api_url: config.b2_api_url.clone().unwrap_or_else(|| super::b2::API_URL.into()),
                 key_id: key_id.clone(),
                 application_key: application_key.clone(),
                 bucket: config.bucket.clone(),
                 prefix: config.prefix.clone(),
                 region,
+                #[cfg(feature = "testing")]
                 trusted_hosts: config.trusted_hosts.clone(),
             };
             let s3 = S3Config { content_md5: true, ..s3(String::new(), String::new()) };

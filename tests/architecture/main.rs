@@ -320,6 +320,47 @@ fn the_reader_of_use_lines_reads_them() {
     assert!(!code_of("a // crate::ops\n#[cfg(test)]\nuse crate::ops;").contains("ops"));
 }
 
+/// What only tests use, and the line that declares it.
+const FOR_TESTS: &[(&str, &str)] = &[
+    ("engine/session.rs", "pub weak_passphrase:"),
+    ("ops/mod.rs", "pub mod probe;"),
+    ("store/b2.rs", "pub api_url:"),
+    ("store/b2.rs", "pub trusted_hosts:"),
+    ("store/mod.rs", "pub mod memory;"),
+    ("store/open.rs", "pub b2_api_url:"),
+    ("store/open.rs", "pub trusted_hosts:"),
+    ("store/s3/mod.rs", "pub mod probe;"),
+];
+
+/// Each of these is there with the feature `testing` alone, and what builds the addon asks for no feature.
+#[test]
+fn what_only_tests_use_is_not_in_the_addon() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let mut breaches = Vec::new();
+    for (path, line) in FOR_TESTS {
+        let text = read(&format!("src/{path}"));
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let at = lines.iter().position(|found| found.starts_with(line));
+        let behind = at.is_some_and(|at| lines[at - 1] == "#[cfg(feature = \"testing\")]");
+        if !behind {
+            breaches.push(format!("src/{path}: {line} is not behind the feature testing"));
+        }
+    }
+    let manifest = read("Cargo.toml");
+    assert!(manifest.contains("\ndefault = [\"node\"]\n") && manifest.contains("\ntesting = []\n"));
+    let (shipped, _) = manifest.split_once("\n[dev-dependencies]").unwrap();
+    if shipped.matches("testing").count() != 1 {
+        breaches.push("Cargo.toml: testing is for [dev-dependencies]".into());
+    }
+    for path in ["package.json", "scripts/setup.mjs", ".github/workflows/release.yml"] {
+        if read(path).contains("--features") {
+            breaches.push(format!("{path} builds the addon with features of its own"));
+        }
+    }
+    assert_none(&breaches);
+}
+
 #[test]
 fn every_dependency_is_explained() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -335,6 +376,7 @@ fn every_dependency_is_explained() {
         if line.starts_with('[') {
             inside = line.ends_with("dependencies]");
         } else if let Some((name, _)) = line.split_once(" = ").filter(|_| inside)
+            && name != env!("CARGO_PKG_NAME")
             && !explained.contains(&name)
         {
             missing.push(format!("{name} is not in docs/dependencies.md"));

@@ -57,7 +57,7 @@ fn secrets(settings: &Settings, chart: &mut Chart) {
         secret.as_ref().is_some_and(|secret| !secret.is_empty())
     };
     if let Some(passphrase) = settings.passphrase.as_ref().filter(|text| !text.is_empty()) {
-        match Weakness::of(passphrase).filter(|_| !settings.weak_passphrase) {
+        match Weakness::of(passphrase).filter(|_| !settings.allows_weak_passphrase()) {
             None => chart.ok("encryption", "on, with a passphrase"),
             Some(weakness) => chart.problem(
                 "encryption",

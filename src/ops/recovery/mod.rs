@@ -12,7 +12,9 @@ mod recover;
 
 pub(in crate::ops) use aside::{AsideItem, SetAside, set_aside};
 pub(in crate::ops) use blank::no_longer_blank;
-pub(in crate::ops) use config::{Change, Coming, MAX_CONFIG_BYTES, merge, parse};
+#[cfg(feature = "testing")]
+pub(in crate::ops) use config::{Change, merge};
+pub(in crate::ops) use config::{Coming, MAX_CONFIG_BYTES, parse};
 pub(in crate::ops) use database::keep;
 pub(in crate::ops) use places::{LOGS, of_places};
 pub use recover::{Gateway, Outcome, RecoverReport, recover};

@@ -8,7 +8,7 @@ mod body;
 pub(super) mod http;
 mod list;
 mod payload;
-#[doc(hidden)]
+#[cfg(feature = "testing")]
 pub mod probe;
 mod refusal;
 pub(super) mod retry;
