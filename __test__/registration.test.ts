@@ -27,6 +27,7 @@ describe('what is registered where', () => {
     expect(Object.fromEntries(host.scopes)).toEqual({
       'b2-backup.status': 'operator.read',
       'b2-backup.list': 'operator.read',
+      'b2-backup.health': 'operator.read',
       'b2-backup.page': 'operator.read',
       'b2-backup.activity': 'operator.read',
       'b2-backup.push': 'operator.write',

@@ -1,7 +1,9 @@
 /** What the page in the Control UI lets people do. Who may call which method is the host's to check. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import type { ShownPlan, ShownView } from '../ts/control-ui/protocol.ts';
 import { BackupError } from '../ts/errors.ts';
+import type { Health } from '../ts/plugin/page/health.ts';
 import { currentBackup, removeBackup } from '../ts/plugin/shared.ts';
 import { rest } from './plugin-support.ts';
 import { ASKED, BACKUP, DONE, entry, gateway, HASH, ID, PLAN, SNAPSHOT, staged } from './rollback-support.ts';
@@ -159,14 +161,15 @@ describe('a rollback from the page', () => {
   });
 });
 
+const status = async () => ({
+  provenAt: undefined,
+  remarks: [],
+  warnings: [],
+  machines: [],
+  opensWith: [],
+});
+
 describe('what the page shows', () => {
-  const status = async () => ({
-    provenAt: undefined,
-    remarks: [],
-    warnings: [],
-    machines: [],
-    opensWith: [],
-  });
   const shown = async (snapshots: readonly object[], search?: string) => {
     const { host } = await gateway({
       list: vi.fn(async () => ({ snapshots, warnings: [] })) as never,
@@ -191,8 +194,43 @@ describe('what the page shows', () => {
   });
 });
 
+describe('what a dashboard may show', () => {
+  const { dashboard } = JSON.parse(
+    readFileSync(new URL('../openclaw.plugin.json', import.meta.url), 'utf8'),
+  ) as { dashboard: Record<'dataBindings' | 'actionVerbs', { id: string; method: string }[]> };
+
+  it('is the verdict of the page, and when backups come', async () => {
+    const { host, clock } = await gateway({
+      list: vi.fn(async () => ({ snapshots: [SNAPSHOT], warnings: [] })) as never,
+      status: vi.fn(status) as never,
+    });
+    await clock.advance(1);
+    const health = (await host.call('b2-backup.health', {})) as Health;
+    const { markup } = (await host.call('b2-backup.page', {})) as ShownView;
+    expect(markup).toContain(health.title);
+    expect(health.next).toMatch(/^tomorrow, 00:00$/);
+    expect(JSON.stringify(health).length).toBeLessThan(1_000);
+  });
+
+  it('reads what who may read sees, and starts what who may write starts, but rolls nothing back', async () => {
+    const { host } = await gateway();
+    const scopes = (all: readonly { method: string }[]) => all.map(({ method }) => host.scopes.get(method));
+    expect(new Set(scopes(dashboard.dataBindings))).toEqual(new Set(['operator.read']));
+    expect(scopes(dashboard.actionVerbs)).toEqual(['operator.write']);
+    expect(dashboard.actionVerbs.map(({ method }) => method)).toEqual(['b2-backup.push']);
+  });
+
+  it('is all that the widget of this plugin asks for', () => {
+    const widget = readFileSync(new URL('../assets/health-widget.html', import.meta.url), 'utf8');
+    const asked = [...widget.matchAll(/(?:data\.read|action\.run)\('b2-backup\.(\w+)'/g)].map(([, id]) => id);
+    const offered = [...dashboard.dataBindings, ...dashboard.actionVerbs].map(({ id }) => id);
+    expect(asked).toEqual(['health', 'push']);
+    expect(offered).toEqual(expect.arrayContaining(asked));
+  });
+});
+
 describe('without the service', () => {
-  it.each(['activity', 'push', 'cancel', 'preview', 'confirm'])('%s says so', async (method) => {
+  it.each(['activity', 'health', 'push', 'cancel', 'preview', 'confirm'])('%s says so', async (method) => {
     const { host } = await gateway();
     const backup = currentBackup();
     if (backup !== undefined) removeBackup(backup);

@@ -2,6 +2,7 @@
 import { BackupError, printableError } from '../errors.js';
 import type { GatewayMethod, PluginApi } from './api.js';
 import type { Backup } from './backup.js';
+import { healthOf } from './page/health.js';
 import { cancelPush, confirm, preview, pushNow, type Request, shownView } from './rpc-actions.js';
 import { currentBackup } from './shared.js';
 
@@ -15,6 +16,7 @@ export function registerRpc(api: PluginApi): void {
   // `{"bucket": false}` spares the request to the bucket.
   register('status', 'read', ({ backup, params }) => backup.status({ bucket: params['bucket'] !== false }));
   register('list', 'read', ({ backup }) => backup.list());
+  register('health', 'read', async ({ backup }) => healthOf(await backup.view.facts()));
   register('page', 'read', (request) => shownView(request, api));
   register('activity', 'read', async ({ backup }) => backup.activity);
   register('push', 'write', pushNow);
