@@ -119,7 +119,8 @@ describe.skipIf(addon === undefined)('the command, with the addon', () => {
     // JSON5, as people write it.
     writeFileSync(
       join(state, 'openclaw.json'),
-      `{ plugins: { entries: { "b2-backup": { config: { bucket: "file://${join(directory, 'bucket')}", }, }, }, }, }`,
+      `{ plugins: { entries: { "b2-backup": { enabled: true, config: { bucket: "file://${join(directory, 'bucket')}",
+        passphrase: { source: "env", provider: "default", id: "B2_BACKUP_PASSPHRASE" }, }, }, }, }, }`,
     );
     writeFileSync(join(state, 'workspace', 'MEMORY.md'), 'remember the milk\n');
     const env = { B2_BACKUP_PASSPHRASE: 'tulip granite orbit velvet mango' };

@@ -9,6 +9,7 @@ import { BackupError } from '../ts/errors.ts';
 import { readPlugins, whyNotLoaded } from '../ts/loads.ts';
 import { loadNative } from '../ts/native.ts';
 import { call } from '../ts/operations.ts';
+import { pluginsOf } from '../ts/plugin/cli.ts';
 import { configure } from '../ts/plugin/settings.ts';
 import { addon } from './addon-support.ts';
 import { FakeHost } from './plugin-support.ts';
@@ -295,6 +296,17 @@ describe.skipIf(addon === undefined)('a plugin that OpenClaw does not load', () 
     });
     const [found] = answer.findings?.filter(({ check }) => check === 'gateway') ?? [];
     expect(found).toMatchObject({ level: 'note', message: expect.stringMatching(reason) });
+  });
+
+  it('is one also where OpenClaw shows its commands that it has enabled it', () => {
+    const path = write({ entries: { 'b2-backup': { config: settings({}) } } });
+    const shown = pluginsOf({
+      plugins: { entries: { 'b2-backup': { enabled: true } }, deny: ['b2-backup'] },
+    });
+    expect(whyNotLoaded(readPlugins(path) ?? {})?.reason).toMatch(/enabled is not set/);
+    expect(whyNotLoaded(shown(path) ?? {})?.reason).toMatch(/enabled is not set/);
+    write({ $include: './plugins.json5' });
+    expect(whyNotLoaded(shown(path) ?? {})?.reason).toMatch(/plugins\.deny names/);
   });
 
   it.each([

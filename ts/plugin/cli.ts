@@ -1,6 +1,7 @@
 /** `openclaw b2-backup ...`: the command line of `b2-backup`, with the host's state, settings and secrets. */
 import { SECRET_SETTINGS } from '../config.js';
 import { createEngine, type Engine } from '../engine.js';
+import { type Plugins, readPlugins } from '../loads.js';
 import type { HostConfig, PluginApi } from './api.js';
 import { saveByHost } from './save-config.js';
 import { PLUGIN_ID, stateDirectory } from './settings.js';
@@ -68,8 +69,15 @@ async function run(api: PluginApi, config: HostConfig, argv: readonly string[]):
   const env = { ...deps.env, OPENCLAW_STATE_DIR: stateDir };
   const engine = resolving(createEngine(), config, env);
   const setup = { ...deps.setup, save: saveByHost(api, stateDir) };
-  const readPlugins = () => config.plugins ?? {};
-  return main(argv, { ...deps, env, engine, setup, readPlugins, inOpenClaw: true });
+  return main(argv, { ...deps, env, engine, setup, readPlugins: pluginsOf(config), inOpenClaw: true });
+}
+
+/**
+ * The section `plugins` as the gateway goes by it: as it stands in the file, where that has all of it. The host hands commands
+ * one in which plugins that are configured count as enabled, and yet its gateway does not load them.
+ */
+export function pluginsOf({ plugins = {} }: HostConfig): (path: string) => Plugins {
+  return (path) => readPlugins(path) ?? plugins;
 }
 
 /**
