@@ -70,7 +70,7 @@ export function sortRemarks<T extends Pick<FileProblem, 'code' | 'missing'>>(
   };
 }
 
-/** Whether a file stays out of snapshots on purpose: it may hold secrets, and nothing is encrypted. */
+/** Whether a file stays out of snapshots on purpose: it may hold secrets that must not be in them. */
 export function isLeftOut({ code }: Pick<FileProblem, 'code'>): boolean {
   return code === 'B2_SKIPPED_SECRET';
 }

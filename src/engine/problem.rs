@@ -24,7 +24,7 @@ const FAILURES: &[&str] = &[
 ];
 /// Codes of what is in the snapshot all the same, byte for byte as it was read.
 const SAVED: &[&str] = &["B2_CHANGED_WHILE_READ", "B2_DATABASE_AS_BYTES", host_config::AS_BYTES];
-/// The code of a file that stays out of a snapshot on purpose: it may hold secrets, and nothing is encrypted.
+/// The code of a file that stays out of a snapshot on purpose: it may hold secrets that must not be in it.
 pub(crate) const WITHHELD: &str = "B2_SKIPPED_SECRET";
 /// The code of a root, or of a part of one, that was there at the snapshot before and is gone.
 pub(crate) const ROOT_GONE: &str = "B2_ROOT_GONE";

@@ -1,12 +1,14 @@
 //! Which files are backed up, and yet not for showing: their content must not get into a chat or a log.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
+use super::copies::originals;
 use super::logs::base_of;
-use super::policy::{Policy, as_path};
+use super::policy::{Policy, in_git};
 use super::policy_rules::CONFIDENTIAL_NAMES;
 use super::{RelPath, Root, RootKind, host_config};
 use crate::error::{Error, Result};
@@ -49,10 +51,10 @@ impl Confidential {
     #[must_use]
     pub fn is(&self, root: Option<&Root>, path: &RelPath) -> bool {
         let Some(root) = root.filter(|root| root.kind != RootKind::Config) else { return true };
-        let bytes = path.as_bytes();
-        let name = bytes.rsplit(|byte| *byte == b'/').next().unwrap_or(bytes);
+        let name = name_of(path);
         let (kind, seen) = root.judged(path);
-        self.names.is_match(as_path(name).as_ref())
+        self.names.is_match(&*name)
+            || originals(&name).iter().any(|name| self.names.is_match(name))
             || self.secrets.names(kind, &seen)
             || root.kind == RootKind::Linked && self.secrets.names(RootKind::Workspace, path)
             || self.is_config(root, path)
@@ -65,11 +67,48 @@ impl Confidential {
         self.is(Some(root), path) || self.secrets.names(root.kind, path)
     }
 
-    /// Whether a file is one that the host's configuration is made of here and now.
+    /// Whether a file is configuration of the host: what it is made of here and now, what has such a name, and copies.
     pub(super) fn is_config(&self, root: &Root, path: &RelPath) -> bool {
         let place = if root.kind == RootKind::State { &self.state_dir } else { &root.path };
-        root.kind == RootKind::Config || self.config.contains(&super::absolute(place, path))
+        let here = super::absolute(place, path);
+        let is = |name: &str| {
+            let small = name.to_ascii_lowercase();
+            small.starts_with("openclaw.json")
+                || small == "models.json"
+                || self.config.contains(&here.with_file_name(name))
+        };
+        let name = name_of(path);
+        root.kind == RootKind::Config
+            || self.config.contains(&here)
+            || is_beside(root, &name, path)
+            || is(&name)
+            || originals(&name).iter().any(|name| is(name))
     }
+}
+
+/// Whatever lies beside the configuration and has such a name may be a copy of it.
+fn is_beside(root: &Root, name: &str, path: &RelPath) -> bool {
+    let small = name.to_ascii_lowercase();
+    root.kind == RootKind::State
+        && !path.as_bytes().contains(&b'/')
+        && small.contains("openclaw")
+        && small.contains("json")
+}
+
+/// Whether a file has settings of git, or is a copy: addresses with logins may be in them.
+pub(super) fn is_git_config(path: &RelPath) -> bool {
+    let name = name_of(path);
+    let is = |name: &str| match name {
+        "config" | "config.worktree" => in_git(path.as_bytes()),
+        ".gitconfig" | ".gitmodules" => true,
+        _ => false,
+    };
+    is(&name) || originals(&name).iter().any(|name| is(name))
+}
+
+fn name_of(path: &RelPath) -> Cow<'_, str> {
+    let bytes = path.as_bytes();
+    String::from_utf8_lossy(bytes.rsplit(|byte| *byte == b'/').next().unwrap_or(bytes))
 }
 
 #[cfg(all(test, unix))]

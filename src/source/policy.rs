@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
+use super::copies::originals_of_path;
 use super::globs::{clean, fixed_base, glob, user_globs};
 use super::policy_rules::{
-    Area, COPIES, Class, LOG_REASON, PLAIN_REASON, PLAIN_SECRETS, PRIVATE_MARKER, PRIVATE_REASON,
-    PROJECT_LOCKS, RULES, Rule,
+    Area, Class, LOG_REASON, PLAIN_REASON, PLAIN_SECRETS, PRIVATE_MARKER, PRIVATE_REASON, RULES,
+    Rule, pins,
 };
 use super::{EntryKind, RelPath, RootKind};
 use crate::error::{Error, Result};
@@ -156,12 +157,8 @@ impl Policy {
         let broken = |error: globset::Error| Error::internal(format!("rules: {error}"));
         let mut set = GlobSetBuilder::new();
         for text in PLAIN_SECRETS {
-            for text in [(*text).to_owned(), format!("{text}{COPIES}")] {
-                let mut glob = GlobBuilder::new(&text);
-                set.add(
-                    glob.literal_separator(true).case_insensitive(true).build().map_err(broken)?,
-                );
-            }
+            let mut glob = GlobBuilder::new(text);
+            set.add(glob.literal_separator(true).case_insensitive(true).build().map_err(broken)?);
         }
         Ok(Self { plain: Some(Arc::new(set.build().map_err(broken)?)), ..self })
     }
@@ -283,9 +280,7 @@ impl Policy {
         if self.rules.exclude.is_match_candidate(&candidate) {
             return Some((USER_REASON, true));
         }
-        let plain = self.plain.as_ref().filter(|_| entry != EntryKind::Directory);
-        let plain =
-            plain.is_some_and(|plain| plain.is_match_candidate(&candidate)) && !in_git(path);
+        let plain = entry != EntryKind::Directory && self.is_plain_secret(path);
         let Some(rule) = rule else {
             return plain.then_some((PLAIN_REASON, true));
         };
@@ -296,7 +291,36 @@ impl Policy {
         }
     }
 
+    /// Whether a file is known to hold secrets that must not leave the machine unencrypted, or is a copy of one.
+    fn is_plain_secret(&self, path: &[u8]) -> bool {
+        let Some(plain) = self.plain.as_ref().filter(|_| !in_git(path)) else { return false };
+        plain.is_match(as_path(path))
+            || originals_of_path(path).iter().any(|path| plain.is_match(as_path(path)))
+    }
+
+    /// The rule about a path; if there is none, the one about secrets that it may be a copy of.
     fn rule(
+        &self,
+        kind: RootKind,
+        path: &[u8],
+        candidate: &Candidate<'_>,
+        entry: EntryKind,
+        logs: Logs,
+    ) -> Option<Rule> {
+        let found = self.rule_of(kind, path, candidate, entry, logs);
+        found.or_else(|| {
+            let (region, _) = self.region(kind, path);
+            originals_of_path(path).iter().find_map(|path| {
+                let os_path = as_path(path);
+                let rule = self.rule_of(kind, path, &Candidate::new(&os_path), entry, logs);
+                rule.filter(|rule| {
+                    rule.class == Class::Secret && self.region(kind, path).0 == region
+                })
+            })
+        })
+    }
+
+    fn rule_of(
         &self,
         kind: RootKind,
         path: &[u8],
@@ -376,15 +400,10 @@ pub(super) fn below<'a>(path: &'a [u8], directory: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// Whether a path lies in a git directory, bare or not.
-fn in_git(path: &[u8]) -> bool {
+pub(super) fn in_git(path: &[u8]) -> bool {
     let mut parts = path.rsplit(|byte| *byte == b'/');
     parts.next();
     parts.any(|part| part.ends_with(b".git"))
-}
-
-/// Whether a file of this name pins the versions of a project. It is no lock, whatever its ending.
-fn pins(name: &[u8]) -> bool {
-    PROJECT_LOCKS.iter().any(|lock| lock.as_bytes() == name)
 }
 
 /// Whether a path of the state directory is in a part of it that users write, beside workspaces.
@@ -415,24 +434,12 @@ fn matcher(areas: &[Area], wanted: &dyn Fn(&Rule) -> bool) -> Result<Matcher> {
         };
         let whole = format!("{prefix}{}", rule.glob);
         let with_content = matches!(rule.area, Area::State | Area::AgentDir);
-        let mut globs = vec![whole.clone()];
-        if rule.class == Class::Secret {
-            let (directory, name) =
-                whole.rsplit_once('/').map_or(("", &*whole), |(above, name)| {
-                    (whole.get(..=above.len()).unwrap_or_default(), name)
-                });
-            globs.push(format!("{whole}{COPIES}"));
-            globs.push(format!("{directory}{{.{name}.sw?,.#{name},#{name}#}}"));
-        }
-        for whole in globs {
-            for text in
-                std::iter::once(whole.clone()).chain(with_content.then(|| format!("{whole}/**")))
-            {
-                let glob = glob(&text)
-                    .map_err(|error| Error::internal(format!("rule {text}: {error}")))?;
-                set.add(glob);
-                rules.push(*rule);
-            }
+        let content = with_content.then(|| format!("{whole}/**"));
+        for text in std::iter::once(whole).chain(content) {
+            let glob =
+                glob(&text).map_err(|error| Error::internal(format!("rule {text}: {error}")))?;
+            set.add(glob);
+            rules.push(*rule);
         }
     }
     let set = set.build().map_err(|error| Error::internal(format!("rules: {error}")))?;

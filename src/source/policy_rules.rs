@@ -72,7 +72,7 @@ pub(super) const PRIVATE_MARKER: &str = ".openclaw-private-update-capture";
 pub const LOG_REASON: &str = "log of a database, contained in its copy";
 
 /// Names that end in `.lock` and are no locks: they pin the versions of a project.
-pub(super) const PROJECT_LOCKS: &[&str] = &[
+const PROJECT_LOCKS: &[&str] = &[
     "Berksfile.lock",
     "Cargo.lock",
     "Cartfile.lock",
@@ -99,6 +99,11 @@ pub(super) const PROJECT_LOCKS: &[&str] = &[
     "yarn.lock",
 ];
 
+/// Whether a file of this name pins the versions of a project. It is no lock, whatever its ending.
+pub(super) fn pins(name: &[u8]) -> bool {
+    PROJECT_LOCKS.iter().any(|lock| lock.as_bytes() == name)
+}
+
 /// Names of files that may hold secrets and are backed up all the same, in whatever directory.
 pub(super) const CONFIDENTIAL_NAMES: &[&str] = &[
     // OpenClaw's configuration and the copies that it keeps: tokens, and keys of providers.
@@ -108,6 +113,8 @@ pub(super) const CONFIDENTIAL_NAMES: &[&str] = &[
     // Keys of projects in a workspace.
     ".env",
     ".env.*",
+    "*.env",
+    ".envrc*",
     "*.key",
     "*.pem",
     // Logins of git, npm and others.
@@ -116,9 +123,6 @@ pub(super) const CONFIDENTIAL_NAMES: &[&str] = &[
     ".npmrc",
 ];
 
-/// How the names of copies go on: of editors, of OpenClaw, and of people. Copies of files with secrets are secrets, too.
-pub(super) const COPIES: &str = "{~,.~*~,.bak*,.backup*,.old*,.orig*,.save*,.sw?,.copy*,.prev*,.last-good*,.disabled*,.[0-9]*,-[0-9]*,_[0-9]*}";
-
 /// Said of [`PLAIN_SECRETS`].
 pub(super) const PLAIN_REASON: &str = "may hold secrets, and nothing is encrypted";
 /// Files that are known to hold secrets and belong in a snapshot, but only in an encrypted one. Anywhere, in any case.
@@ -126,7 +130,8 @@ pub(super) const PLAIN_SECRETS: &[&str] = &[
     // Environments of projects.
     "**/.env",
     "**/.env.*",
-    "**/.envrc",
+    "**/*.env",
+    "**/.envrc*",
     // Keys and certificates.
     "**/*.{key,pem,p12,pfx,p8,jks,keystore,ppk,kdbx,kdb}",
     "**/id_{rsa,dsa,ecdsa,ed25519,ecdsa_sk,ed25519_sk}",

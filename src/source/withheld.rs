@@ -4,6 +4,7 @@
 //! Works on the text as it is, so that comments, order and broken files stay what they are.
 
 mod find;
+mod loose;
 mod sensitive;
 
 pub(super) use sensitive::secret_at;
@@ -14,13 +15,15 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::confidential::Confidential;
+use super::confidential::{Confidential, is_git_config};
+use super::json5::{self, Tree};
 use super::logs::base_of;
-use super::{RelPath, Root, host_config, json5, open_plain};
+use super::{RelPath, Root, host_config, open_plain};
 use crate::error::Result;
 use crate::secret::Secret;
 
 use find::{find_all, recovery_codes};
+use loose::Setting;
 use sensitive::sensitive;
 
 /// A file of configuration that is larger than this is none.
@@ -35,6 +38,9 @@ const OTHER: &str = "__B2_BACKUP_SECRET__";
 const VALUE: &str = "__B2_BACKUP_WITHHELD_";
 /// Our id among the plugins.
 const PLUGIN: &str = "b2-backup";
+/// Fields of our settings that are secrets, with what stands in their place.
+const OWN: &[(&str, &str)] =
+    &[("applicationKey", APPLICATION_KEY), ("passphrase", PASSPHRASE), ("recoveryCode", OTHER)];
 
 /// What must not get into a snapshot, as it is written in files.
 #[derive(Debug)]
@@ -73,6 +79,21 @@ pub enum Content {
     Replaced(Vec<u8>),
     /// It cannot be read as configuration, so nobody can tell what in it is a secret.
     Unknown,
+    /// Our own secrets are in it, and it is no text in which a placeholder could stand.
+    Binary,
+}
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Configuration of OpenClaw, or a copy of it: then it can be parsed.
+    Config,
+    /// Settings of git: addresses, and names with values.
+    Git,
+    /// Beside one of these, with the name of a log.
+    Log,
+    /// Any other file in which secrets may be.
+    Other,
 }
 
 impl Withheld {
@@ -90,8 +111,13 @@ impl Withheld {
     ) -> Result<Self> {
         let usual = state_dir.join("openclaw.json");
         let config = host_config::read(config_path.unwrap_or(&usual), None);
-        let mut here = Vec::new();
-        own_in(config.value.pointer("/plugins/entries").unwrap_or(&Value::Null), &mut here);
+        let own = config.value.pointer(&format!("/plugins/entries/{PLUGIN}/config"));
+        let here: Vec<_> = OWN
+            .iter()
+            .filter_map(|(field, name)| Some((*name, own?.get(field)?.as_str()?)))
+            .filter(|(_, value)| !is_placeholder(value))
+            .map(|(name, value)| (name, Secret::new(value.to_owned())))
+            .collect();
         let OwnSecrets { application_key, passphrase, recovery_code, old_keys } = secrets;
         let given =
             [(APPLICATION_KEY, application_key), (PASSPHRASE, passphrase), (OTHER, recovery_code)];
@@ -110,7 +136,9 @@ impl Withheld {
     /// Whether the file at `path` may hold something that is withheld.
     #[must_use]
     pub fn concerns(&self, root: &Root, path: &RelPath) -> bool {
-        let of = |path: &RelPath| self.confidential.may_be(root, path);
+        let of = |path: &RelPath| {
+            self.confidential.may_be(root, path) || self.everything && is_git_config(path)
+        };
         of(path) || base_of(path).is_some_and(|base| of(&base))
     }
 
@@ -139,64 +167,96 @@ impl Withheld {
         if self.everything && log && !bytes.is_empty() && (!fits || parse(&bytes).is_none()) {
             return Ok(Some(Content::Unknown));
         }
-        Ok(fits.then(|| self.content(bytes, self.is_config(root, path))))
+        let form = match () {
+            () if log => Form::Log,
+            () if self.confidential.is_config(root, path) => Form::Config,
+            () if is_git_config(path) => Form::Git,
+            () => Form::Other,
+        };
+        Ok(fits.then(|| self.content(bytes, form)))
     }
 
-    /// Whether a file is configuration of OpenClaw, or a copy of it: then it can be read.
-    fn is_config(&self, root: &Root, path: &RelPath) -> bool {
-        let bytes = path.as_bytes();
-        let name = bytes.rsplit(|byte| *byte == b'/').next().unwrap_or(bytes);
-        name.starts_with(b"openclaw.json")
-            || name == b"models.json"
-            || self.confidential.is_config(root, path)
-    }
-
-    /// The content with placeholders for what is withheld. `config` says whether it is configuration of OpenClaw.
+    /// The content with placeholders for what is withheld.
     #[must_use]
-    pub fn content(&self, bytes: Vec<u8>, config: bool) -> Content {
-        let parsed = parse(&bytes);
+    pub fn content(&self, bytes: Vec<u8>, form: Form) -> Content {
+        let binary = bytes.contains(&0) && form != Form::Log;
+        match self.replaced(&bytes, form) {
+            None => Content::Unknown,
+            Some(None) if binary && self.is_in_wide_letters(&bytes, form) => Content::Binary,
+            Some(None) => Content::AsItIs(bytes),
+            Some(Some(_)) if binary => Content::Binary,
+            Some(Some(replaced)) => Content::Replaced(replaced),
+        }
+    }
+
+    /// Whether something is withheld of a text in UTF-16, wherever in these bytes it begins.
+    fn is_in_wide_letters(&self, bytes: &[u8], form: Form) -> bool {
+        let units: [fn([u8; 2]) -> u16; 2] = [u16::from_le_bytes, u16::from_be_bytes];
+        units.into_iter().any(|unit| {
+            [0, 1].into_iter().any(|start| {
+                let pairs = bytes.get(start..).unwrap_or_default().chunks_exact(2);
+                let pairs = pairs.filter_map(|pair| pair.try_into().ok().map(unit));
+                let text = String::from_utf16_lossy(&pairs.collect::<Vec<_>>());
+                !matches!(self.replaced(text.as_bytes(), form), Some(None))
+            })
+        })
+    }
+
+    /// With placeholders, if something is withheld. `None` when nobody can tell.
+    fn replaced(&self, bytes: &[u8], form: Form) -> Option<Option<Vec<u8>>> {
+        let parsed = parse(bytes);
         let mut values: Vec<(String, Secret)> =
             self.own.iter().map(|(name, secret)| ((*name).to_owned(), secret.clone())).collect();
+        let settings = loosely(bytes, parsed.is_some(), form);
         match &parsed {
-            Some(value) => {
+            Some(tree) => {
                 let mut own = Vec::new();
-                own_anywhere(value, &mut own);
+                own_anywhere(tree, &mut own);
                 values.extend(own.into_iter().map(|(name, secret)| (name.to_owned(), secret)));
                 if self.everything {
-                    values.extend(self.values(value));
+                    values.extend(self.values(tree));
                 }
             }
-            // Without a quoted text it has no value either.
-            None if self.everything && config && has_texts(&bytes) => return Content::Unknown,
+            // Without a text and a setting it has no value either.
+            None if self.everything
+                && form == Form::Config
+                && (has_texts(bytes) || !settings.is_empty()) =>
+            {
+                return None;
+            }
             None => {}
         }
         let mut known = HashSet::new();
         values.retain(|(_, secret)| known.insert(secret.expose().to_owned()));
         let texts: Vec<&str> = values.iter().map(|(_, secret)| secret.expose()).collect();
-        let Some(places) = find_all(&bytes, &texts) else { return Content::Unknown };
-        let codes = recovery_codes(&bytes).into_iter().filter(|code| {
-            let at = places.partition_point(|(range, _)| range.end <= code.start);
-            places.get(at).is_none_or(|(range, _)| code.end <= range.start)
+        let named = find_all(bytes, &texts)?.into_iter().filter_map(|(range, number)| {
+            values.get(number).map(|(name, _)| (range, name.clone()))
         });
-        let codes: Vec<_> = codes.map(|range| (range, OTHER)).collect();
-        let named = places.into_iter().filter_map(|(range, number)| {
-            values.get(number).map(|(name, _)| (range, name.as_str()))
-        });
-        let places: Vec<_> = named.chain(codes).collect();
-        if places.is_empty() {
-            return Content::AsItIs(bytes);
-        }
-        Content::Replaced(replace(&bytes, places))
+        let codes = recovery_codes(bytes).into_iter().map(|range| (range, OTHER.to_owned()));
+        let settings =
+            settings.into_iter().filter(|setting| is_secret(setting, bytes, self.everything));
+        let settings = settings.map(|setting| (setting.range.clone(), self.placeholder(&setting)));
+        let places = apart(named.chain(codes).chain(settings).collect());
+        let places: Vec<_> =
+            places.iter().map(|(range, name)| (range.clone(), name.as_str())).collect();
+        Some((!places.is_empty()).then(|| replace(bytes, places)))
     }
 
     /// Every value that OpenClaw treats as a secret, with its placeholder, which tells where in the file it is.
-    fn values(&self, value: &Value) -> Vec<(String, Secret)> {
-        let named = sensitive(value).into_iter().map(|(path, value)| {
-            let hash = (self.hash)(path.as_bytes());
-            let place = hash.first_chunk::<6>().map(hex::encode).unwrap_or_default();
-            (format!("{VALUE}{place}__"), Secret::new(value))
-        });
-        named.collect()
+    fn values(&self, tree: &Tree) -> Vec<(String, Secret)> {
+        let named = sensitive(tree).into_iter();
+        named.map(|(path, value)| (self.named(&path), Secret::new(value))).collect()
+    }
+
+    /// The same of what only looks like a setting.
+    fn placeholder(&self, setting: &Setting) -> String {
+        self.named(&format!("//{}#{}", setting.path.join("."), setting.number))
+    }
+
+    fn named(&self, place: &str) -> String {
+        let hash = (self.hash)(place.as_bytes());
+        let place = hash.first_chunk::<6>().map(hex::encode).unwrap_or_default();
+        format!("{VALUE}{place}__")
     }
 
     /// Puts what is here in place of the placeholders of a file that comes back, as far as it is here. `live` is what lies
@@ -209,9 +269,17 @@ impl Withheld {
             .iter()
             .map(|(name, secret)| ((*name).to_owned(), written(secret.expose(), escaped)))
             .collect();
-        if let Some(value) = live.and_then(parse) {
-            let values = self.values(&value).into_iter();
+        if let Some(live) = live {
+            let tree = parse(live);
+            let values = tree.iter().flat_map(|tree| self.values(tree));
             known.extend(values.map(|(name, secret)| (name, written(secret.expose(), escaped))));
+            // What is no value goes back as it stands.
+            let settings = loosely(live, tree.is_some(), Form::Git).into_iter();
+            let settings = settings.filter(|setting| is_secret(setting, live, true));
+            known.extend(settings.filter_map(|setting| {
+                let text = std::str::from_utf8(live.get(setting.range.clone())?).ok()?;
+                Some((self.placeholder(&setting), text.to_owned()))
+            }));
         }
         let mut names = HashSet::new();
         known.retain(|(name, _)| names.insert(name.clone()));
@@ -231,8 +299,43 @@ fn has_texts(bytes: &[u8]) -> bool {
     bytes.iter().any(|byte| matches!(byte, b'"' | b'\''))
 }
 
-fn parse(bytes: &[u8]) -> Option<Value> {
-    json5::parse(std::str::from_utf8(bytes).ok()?).ok()
+fn parse(bytes: &[u8]) -> Option<Tree> {
+    json5::tree(std::str::from_utf8(bytes).ok()?).ok()
+}
+
+/// What looks like a setting where nothing can be parsed.
+fn loosely(bytes: &[u8], parsed: bool, form: Form) -> Vec<Setting> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if parsed => loose::in_comments(text),
+        _ if matches!(form, Form::Config | Form::Git) => loose::anywhere(bytes),
+        _ => Vec::new(),
+    }
+}
+
+fn is_secret(setting: &Setting, bytes: &[u8], everything: bool) -> bool {
+    let value = bytes.get(setting.range.clone()).unwrap_or_default();
+    let value = String::from_utf8_lossy(value);
+    let quoted = setting.range.start.checked_sub(1).and_then(|at| bytes.get(at));
+    let quoted = quoted.is_some_and(|byte| matches!(byte, b'"' | b'\'' | b'`'));
+    // Of our own, what names a secret is none.
+    let names = || {
+        value.starts_with("${") && value.ends_with('}') || !quoted && value.starts_with(['{', '['])
+    };
+    let own = || setting.is_own() && !is_placeholder(&value) && !names();
+    own() || everything && (secret_at(&setting.path, &value) || setting.is_of_git())
+}
+
+/// Places that do not overlap: of two, the one that begins first covers both.
+fn apart(mut places: Vec<(Range<usize>, String)>) -> Vec<(Range<usize>, String)> {
+    places.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
+    let mut taken: Vec<(Range<usize>, String)> = Vec::new();
+    for (range, name) in places {
+        match taken.last_mut() {
+            Some((last, _)) if range.start < last.end => last.end = last.end.max(range.end),
+            _ => taken.push((range, name)),
+        }
+    }
+    taken
 }
 
 /// How a value is written: in JSON with escapes, also for single quotes.
@@ -245,8 +348,7 @@ fn written(value: &str, escaped: bool) -> String {
     inner.replace('\'', "\\u0027")
 }
 
-fn replace(bytes: &[u8], mut places: Vec<(Range<usize>, &str)>) -> Vec<u8> {
-    places.sort_by_key(|(range, _)| range.start);
+fn replace(bytes: &[u8], places: Vec<(Range<usize>, &str)>) -> Vec<u8> {
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     for (range, by) in places {
         out.extend_from_slice(bytes.get(at..range.start).unwrap_or_default());
@@ -258,25 +360,22 @@ fn replace(bytes: &[u8], mut places: Vec<(Range<usize>, &str)>) -> Vec<u8> {
 }
 
 /// Our own secrets among the plugins' entries.
-fn own_in(entries: &Value, own: &mut Vec<(&'static str, Secret)>) {
-    let Some(config) = entries.get(PLUGIN).and_then(|entry| entry.get("config")) else { return };
-    let fields =
-        [("applicationKey", APPLICATION_KEY), ("passphrase", PASSPHRASE), ("recoveryCode", OTHER)];
-    for (field, name) in fields {
-        let value =
-            config.get(field).and_then(Value::as_str).filter(|value| !is_placeholder(value));
-        own.extend(value.map(|value| (name, Secret::new(value.to_owned()))));
+fn own_in(entries: &Tree, own: &mut Vec<(&'static str, Secret)>) {
+    for config in entries.fields(PLUGIN).flat_map(|entry| entry.fields("config")) {
+        for (field, name) in OWN {
+            let values = config.fields(field).filter_map(Tree::text);
+            let values = values.filter(|value| !is_placeholder(value));
+            own.extend(values.map(|value| (*name, Secret::new(value.to_owned()))));
+        }
     }
 }
 
 /// The same wherever in a file our entry is: one that is included begins anywhere.
-fn own_anywhere(value: &Value, own: &mut Vec<(&'static str, Secret)>) {
-    match value {
-        Value::Object(fields) => {
-            own_in(value, own);
-            fields.values().for_each(|field| own_anywhere(field, own));
-        }
-        Value::Array(items) => items.iter().for_each(|item| own_anywhere(item, own)),
+fn own_anywhere(tree: &Tree, own: &mut Vec<(&'static str, Secret)>) {
+    own_in(tree, own);
+    match tree {
+        Tree::Object(fields) => fields.iter().for_each(|(_, field)| own_anywhere(field, own)),
+        Tree::Array(items) => items.iter().for_each(|item| own_anywhere(item, own)),
         _ => {}
     }
 }

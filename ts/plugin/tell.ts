@@ -157,9 +157,7 @@ export function tellPush(report: PushReport): string {
     text,
     ...(resumed === undefined ? [] : [`finished ${printable(resumed)}, which had been cut off`]),
     ...(missing === undefined ? [] : [`incomplete: it lacks ${missing}`]),
-    ...(leftOut.length === 0
-      ? []
-      : [`${count(leftOut.length, 'file')} with secrets left out, because nothing is encrypted`]),
+    ...(leftOut.length === 0 ? [] : [`${count(leftOut.length, 'file')} with secrets left out on purpose`]),
     ...(saved.length === 0 ? [] : [`${count(saved.length, 'file')} saved with a remark`]),
   ].join('; ');
 }

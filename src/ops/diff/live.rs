@@ -214,7 +214,7 @@ impl Reader {
         let read = withheld.read(root, &entry.path, &at).map_err(Unread::File)?;
         let bytes = match read {
             Some(Content::AsItIs(bytes) | Content::Replaced(bytes)) => bytes,
-            Some(Content::Unknown) | None => return Ok((0, [0; 32])),
+            Some(Content::Unknown | Content::Binary) | None => return Ok((0, [0; 32])),
         };
         let mut hash = ContentHash::default();
         hash.update(&bytes);

@@ -187,6 +187,8 @@ pub(super) enum ReadError {
     Database(Error),
     /// This file only: it may hold secrets, and nothing is encrypted.
     Withheld,
+    /// This file only: our own secrets are in it, and it is no text.
+    Binary,
     /// The whole push.
     Fatal(Error),
 }
@@ -297,6 +299,11 @@ impl Capture<'_, '_> {
             ReadError::Withheld if self.sealed => {
                 let message = "is left out: too much in it looks like this plugin's own keys to search all of it";
                 ("B2_SKIPPED_UNREADABLE", message.to_owned())
+            }
+            ReadError::Binary => {
+                let message = "is left out: this plugin's own secrets are in it, and it is no plain text in which \
+                    placeholders could stand for them";
+                (problem::WITHHELD, message.to_owned())
             }
             ReadError::Withheld => {
                 let message = "is left out: it cannot be read as configuration, so nobody can tell what in it is a \

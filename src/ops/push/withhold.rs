@@ -24,6 +24,7 @@ impl Capture<'_, '_> {
                 // Too large for configuration.
                 None => return self.file(path, found),
                 Some(withheld::Content::Unknown) => return Err(ReadError::Withheld),
+                Some(withheld::Content::Binary) => return Err(ReadError::Binary),
                 Some(withheld::Content::AsItIs(bytes)) => (bytes, EntryFlags::default()),
                 Some(withheld::Content::Replaced(bytes)) => (bytes, EntryFlags::REDACTED),
             };

@@ -111,7 +111,7 @@ impl Live {
                 hash.update(&bytes);
                 Some(hash.finish())
             }
-            Some(Content::Unknown) | None => None,
+            Some(Content::Unknown | Content::Binary) | None => None,
         })
     }
 

@@ -135,7 +135,7 @@ fn is_blank(char: char) -> bool {
 }
 
 /// How long the comment is that a text begins with.
-pub(super) fn comment(text: &str) -> usize {
+pub(crate) fn comment(text: &str) -> usize {
     if let Some(rest) = text.strip_prefix("/*") {
         return rest.find("*/").map_or(text.len(), |end| end + 4);
     }
@@ -146,7 +146,7 @@ pub(super) fn comment(text: &str) -> usize {
 }
 
 /// What a field is called whose name is written as `word`.
-fn name(word: &str) -> Option<String> {
+pub(crate) fn name(word: &str) -> Option<String> {
     match parse(&format!("{{{word}:0}}")).ok()? {
         Value::Object(fields) => fields.into_iter().next().map(|(name, _)| name),
         _ => None,

@@ -1,7 +1,9 @@
 //! Which values of OpenClaw's configuration are secrets: its own rules for names, what its schema marks beside them, and
 //! what is a login in a URL. Those of OpenClaw 2026.9.6.
 
-use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+use crate::source::json5::Tree;
 
 /// Ends of names that are no secrets, although they look like it.
 const HARMLESS: &[&str] = &[
@@ -22,6 +24,8 @@ const ABOVE: &[&str] = &["env", "headers", "edgeauth"];
 const MARKED: &[&str] = &[
     "passphrase",
     "proxyurl",
+    "webhookurl",
+    "healthcheckurl",
     "identitydata",
     "certificatedata",
     "knownhostsdata",
@@ -52,17 +56,40 @@ const PARAMETERS: &[&str] = &[
     "id_token",
 ];
 
-/// Every value that is a secret, with its path.
-pub(super) fn sensitive(value: &Value) -> Vec<(String, String)> {
+/// What addresses contain whose path is the secret: of webhooks and watchdogs. In small letters.
+const SECRET_PATHS: &[&str] = &[
+    "//hooks.slack.com/",
+    "/api/webhooks/",
+    ".webhook.office.com/",
+    "//outlook.office.com/webhook",
+    "//chat.googleapis.com/v1/spaces/",
+    "//api.telegram.org/bot",
+    "//hc-ping.com/",
+    "//hooks.zapier.com/",
+];
+
+/// Every value that is a secret, with its path. Where several have the same path, the last one has it, and those before it
+/// are told apart by a number.
+pub(super) fn sensitive(tree: &Tree) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    read(value, &mut Vec::new(), &mut found);
+    read(tree, &mut Vec::new(), &mut found);
+    let mut after: HashMap<String, usize> = HashMap::new();
+    for (path, _) in found.iter_mut().rev() {
+        let number = after.entry(path.clone()).or_default();
+        if *number > 0 {
+            *path = format!("{path}#{number}");
+        }
+        *number += 1;
+    }
     found
 }
 
-fn read(value: &Value, path: &mut Vec<String>, found: &mut Vec<(String, String)>) {
-    match value {
-        Value::Object(fields) => {
-            let reference = is_reference(fields);
+fn read(tree: &Tree, path: &mut Vec<String>, found: &mut Vec<(String, String)>) {
+    match tree {
+        Tree::Object(fields) => {
+            let reference = is_reference(tree);
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(key, _)| key);
             for (key, field) in fields {
                 // It names a secret, and is none. Whatever else stands beside it may be one.
                 if reference && REFERENCE.contains(&key.as_str()) {
@@ -73,23 +100,28 @@ fn read(value: &Value, path: &mut Vec<String>, found: &mut Vec<(String, String)>
                 path.pop();
             }
         }
-        Value::Array(items) => {
+        Tree::Array(items) => {
             for (number, item) in items.iter().enumerate() {
                 path.push(number.to_string());
                 read(item, path, found);
                 path.pop();
             }
         }
-        Value::String(text) if secret_at(path, text) => {
+        Tree::Text(text) if secret_at(path, text) => {
             found.push((path.join("."), text.clone()));
         }
         _ => {}
     }
 }
 
-fn is_reference(fields: &Map<String, Value>) -> bool {
-    let text = |key: &str| fields.get(key).and_then(Value::as_str);
-    text("id").is_some() && text("source").is_some_and(|source| SOURCES.contains(&source))
+/// A field that stands twice names nothing: only one of the two is a name.
+fn is_reference(tree: &Tree) -> bool {
+    let only = |name| {
+        let mut fields = tree.fields(name);
+        let field = fields.next().filter(|_| fields.next().is_none());
+        field.and_then(Tree::text)
+    };
+    only("id").is_some() && only("source").is_some_and(|source| SOURCES.contains(&source))
 }
 
 /// Whether a text at this place of the configuration is a secret. Members of lists stand there by their number.
@@ -131,9 +163,13 @@ fn is_sensitive(path: &[String]) -> bool {
         || MARKED.iter().any(|end| name.ends_with(end))
 }
 
-/// Whether a text is a URL with a login in it.
+/// Whether a text is a URL with a login or a secret path in it.
 fn has_login(text: &str) -> bool {
     let Some((_, rest)) = text.split_once("://") else { return false };
+    let lower = text.to_ascii_lowercase();
+    if SECRET_PATHS.iter().any(|part| lower.contains(part)) {
+        return true;
+    }
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (host, rest) = rest.split_at(end);
     let query = rest.split_once('?').map_or("", |(_, query)| query);
@@ -153,6 +189,8 @@ mod tests {
     #[test]
     fn the_page_names_every_rule_for_values() {
         let below = ABOVE.iter().map(|name| format!("every text below `{name}`"));
-        lists("values", below.chain(MARKED.iter().map(|end| format!("paths that end in `{end}`"))));
+        let marked = MARKED.iter().map(|end| format!("paths that end in `{end}`"));
+        let addresses = SECRET_PATHS.iter().map(|part| format!("addresses with `{part}`"));
+        lists("values", below.chain(marked).chain(addresses));
     }
 }

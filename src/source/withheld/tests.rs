@@ -15,7 +15,7 @@ fn withheld(everything: bool) -> (tempfile::TempDir, Withheld) {
 }
 
 fn replaced(withheld: &Withheld, text: &str) -> String {
-    match withheld.content(text.as_bytes().to_vec(), true) {
+    match withheld.content(text.as_bytes().to_vec(), Form::Config) {
         Content::Replaced(bytes) => String::from_utf8(bytes).unwrap(),
         other => panic!("{text}: {other:?}"),
     }
@@ -62,7 +62,7 @@ fn a_copy_of_before_has_its_own_key_replaced() {
     let expected = included.replace("before", PASSPHRASE).replace("x y z", OTHER);
     assert_eq!(replaced(&withheld, included), expected);
     let others = "{ plugins: { entries: { other: { config: { applicationKey: 'mine' } } } } }";
-    assert_eq!(withheld.content(others.into(), true), Content::AsItIs(others.into()));
+    assert_eq!(withheld.content(others.into(), Form::Config), Content::AsItIs(others.into()));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_recovery_code_is_known_by_its_form() {
         format!("{{}} // {OTHER}\n")
     );
     let other = format!("{{}} // {}", code.replace('4', "5"));
-    assert_eq!(withheld.content(other.clone().into(), true), Content::AsItIs(other.into()));
+    assert_eq!(withheld.content(other.clone().into(), Form::Config), Content::AsItIs(other.into()));
 }
 
 #[test]
@@ -124,9 +124,9 @@ fn without_encryption_every_value_that_openclaw_calls_a_secret_is_withheld() {
         let stored = replaced(&withheld, text);
         assert!(!stored.contains("secret-"), "{stored}");
     }
-    assert_eq!(withheld.content(b"{ broken: 'x'".to_vec(), true), Content::Unknown);
+    assert_eq!(withheld.content(b"{ broken: 'x'".to_vec(), Form::Config), Content::Unknown);
     let empty = b"{ broken".to_vec();
-    assert_eq!(withheld.content(empty.clone(), true), Content::AsItIs(empty));
+    assert_eq!(withheld.content(empty.clone(), Form::Config), Content::AsItIs(empty));
 }
 
 #[test]
@@ -139,4 +139,101 @@ fn the_print_tells_of_a_change_and_of_nothing_else() {
     };
     assert_eq!(print("a"), print("a"));
     assert_ne!(print("a"), print("b"));
+}
+
+#[test]
+fn every_field_of_a_name_and_every_comment_is_looked_at() {
+    let (_state, withheld) = withheld(true);
+    let text = r#"{
+        // "botToken": "secret-1", was it
+        channels: { telegram: { botToken: "secret-2", /* token = secret-3 */ botToken: "secret-4" } },
+        env: {
+            // FOO: 'secret-5',
+            // BAR: `secret-6`
+            A: "secret-7", 'A': "secret-8", // at https://u:secret-9@h/x
+        },
+        channels: { telegram: { botToken: "secret-a" }, slack: { webhookUrl: "https://example.org/secret-b" } },
+        // hooks: {
+        //   url: "https://hooks.slack.com/services/T/B/secret-c", tokens: ["kept-1"],
+        //   secrets: ["secret-d",
+        //     'secret-e'],
+        // }, maxTokens: 5, mode: "kept-2" and what isn't: "kept-3"
+        apiKey: { source: "env", id: "secret-f", id: "NAME" },
+        plugins: { entries: { "b2-backup": { config: { healthcheckUrl: "https://example.org/secret-g" } } } },
+    }"#;
+    let stored = replaced(&withheld, text);
+    assert!(!stored.contains("secret-"), "{stored}");
+    for kept in ["was it", "kept-1", "kept-2", "kept-3", "maxTokens: 5", "// at "] {
+        assert!(stored.contains(kept), "{kept}: {stored}");
+    }
+    assert!(json5::parse(&stored).is_ok());
+    // What is here now comes back, each where it was.
+    let now = text.replace("secret-", "newer-");
+    let (back, left) = withheld.put_back(stored.as_bytes(), Some(now.as_bytes()));
+    assert_eq!((String::from_utf8(back).unwrap(), left), (now, [0, 0]));
+}
+
+#[test]
+fn our_own_secrets_of_before_are_found_wherever_they_stand() {
+    let (_state, withheld) = withheld(false);
+    for text in [
+        r#"{ plugins: { entries: { "b2-backup": { config: { passphrase: "before", passphrase: 'tiny "one"' } } } } }"#,
+        r#"{ plugins: { entries: { "b2-backup": { config: { passphrase: "before" } }, "b2-backup": {} } } }"#,
+        r#"{ plugins: { entries: { "b2-backup": { config: { // "passphrase": "before",
+            } } } } }"#,
+        "{} /* passphrase: before and after */",
+        "{} // B2_APPLICATION_KEY=before",
+        r#"{ plugins: { entries: { "b2-backup": { config: { "recoveryCode": "before", broken "#,
+    ] {
+        let stored = replaced(&withheld, text);
+        assert!(!stored.contains("before"), "{stored}");
+    }
+    // Others keep theirs, and so does what names one.
+    for text in [
+        r#"{ // botToken: "x", keyFile: "y"
+        }"#,
+        r#"{ // passphrase: { source: "env", id: "X" }, or passphrase: "${PASS}"
+        }"#,
+    ] {
+        assert_eq!(
+            withheld.content(text.into(), Form::Config),
+            Content::AsItIs(text.into()),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_text_is_left_out_when_it_has_our_secrets() {
+    let (_state, withheld) = withheld(false);
+    let text = format!("{{ a: '{KEY}', b: 'ü' }}");
+    let escaped = format!("{{ a: \"{}\" }}", KEY.replace('/', "\\/"));
+    for text in [&text, &escaped] {
+        for unit in [u16::to_le_bytes, u16::to_be_bytes] {
+            let wide: Vec<u8> = text.encode_utf16().flat_map(unit).collect();
+            for start in [&b""[..], &[0xff, 0xfe], &[0xfe, 0xff], &[0]] {
+                let bytes = [start, &wide].concat();
+                assert_eq!(withheld.content(bytes.clone(), Form::Config), Content::Binary);
+                assert_eq!(withheld.content(bytes, Form::Other), Content::Binary);
+            }
+        }
+    }
+    let swap = [b"b0VIM 9.1\0\0", text.as_bytes(), b"\0"].concat();
+    assert_eq!(withheld.content(swap.clone(), Form::Config), Content::Binary);
+    assert!(matches!(withheld.content(swap, Form::Log), Content::Replaced(_)));
+    let other = b"b0VIM\0 { a: 'b' }".to_vec();
+    assert_eq!(withheld.content(other.clone(), Form::Config), Content::AsItIs(other));
+}
+
+#[test]
+fn logins_in_settings_of_git_are_withheld() {
+    let (_state, withheld) = withheld(true);
+    let text = "[remote \"origin\"]\n\turl = https://me:secret-1@example.org/x.git\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n[url \"https://x:secret-2@h/\"]\n\tinsteadOf = gh:\n[http]\n\textraheader = AUTHORIZATION: basic secret-3\n[credential]\n\tpassword = secret-4\n";
+    let Content::Replaced(stored) = withheld.content(text.into(), Form::Git) else { panic!() };
+    let stored = String::from_utf8(stored).unwrap();
+    assert!(!stored.contains("secret-") && stored.contains("+refs/heads/*:refs"), "{stored}");
+    assert_eq!(stored.lines().count(), text.lines().count());
+    let now = text.replace("secret-", "newer-");
+    let (back, left) = withheld.put_back(stored.as_bytes(), Some(now.as_bytes()));
+    assert_eq!((String::from_utf8(back).unwrap(), left), (now, [0, 0]));
 }

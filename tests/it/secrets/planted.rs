@@ -53,6 +53,10 @@ const LOGINS: &[&str] = &[
     "agents/main/agent/codex-home/auth.json",
     "agents/main/agent/auth-profiles.json",
     "agents/main/agent/auth-profiles.json.bak",
+    "agents/main/agent/auth-profiles (copy).json",
+    "Copy of secrets.json",
+    "secrets-old.json",
+    ".env (copy)",
 ];
 /// Files of the user that are known to hold secrets.
 const OF_THE_USER: &[&str] = &[
@@ -64,6 +68,14 @@ const OF_THE_USER: &[&str] = &[
     "workspace/site.pem",
     "workspace/app/.env.production",
     "workspace/app/credentials.json.bak",
+    "workspace/app/prod.env",
+    "workspace/app/.env (copy)",
+    "workspace/app/.envrc.local",
+    "workspace/app/copy of .netrc",
+    "workspace/.ssh.old/id",
+    "agents/main/agent/models.json.bak",
+    "agents/main/agent/#models.json#",
+    "openclaw - Copy.json.txt",
 ];
 /// Files in which nobody can recognise one.
 const TEXTS: &[&str] = &["workspace/MEMORY.md", "workspace/notes/keys.txt", "cron/jobs.json"];
@@ -100,16 +112,34 @@ const SHARED_TABLES: &[&str] = &[
 ];
 const AGENT_TABLES: &[&str] = &["auth_profile_state", "auth_profile_store", "session_suggestions"];
 /// Values of the configuration that OpenClaw calls secrets, by their names in [`CONFIG`].
-const SETTINGS: [&str; 6] = ["bot", "gateway", "api", "mcp", "hook", "url"];
+const SETTINGS: [&str; 12] = [
+    "bot", "gateway", "api", "mcp", "hook", "url", "comment", "twice", "inner", "ping", "slack",
+    "remark",
+];
 const CONFIG: &str = r#"{
   // of before: OLD_KEY, and CODE
-  channels: { telegram: { botToken: "PLANT:setting:bot" } },
+  // "botToken": "PLANT:setting:comment",
+  channels: { telegram: { botToken: "PLANT:setting:twice", botToken: "PLANT:setting:bot" }, slack: { webhookUrl: "https://h/PLANT:setting:slack" } },
   gateway: { auth: { mode: "token", token: "PLANT:setting:gateway" } },
   models: { providers: { x: { apiKey: "PLANT:setting:api" } } },
-  mcp: { servers: { y: { command: "npx", env: { ANY: "PLANT:setting:mcp" }, url: "https://u:PLANT:setting:url@h/" } } },
+  mcp: { servers: { y: { command: "npx", env: { ANY: "PLANT:setting:mcp", /* ONE: 'PLANT:setting:inner' */ }, url: "https://u:PLANT:setting:url@h/" } } },
   hooks: { token: "PLANT:setting:hook" },
-  plugins: { entries: { "b2-backup": { config: { bucket: "b", applicationKey: "KEY", passphrase: "OUR_PASSPHRASE" } } } },
+  plugins: { entries: { "b2-backup": { config: { bucket: "b", passphrase: "PASSPHRASE_BEFORE", // "passphrase": "PASSPHRASE_IN_COMMENT",
+    applicationKey: "KEY", passphrase: "OUR_PASSPHRASE", healthcheckUrl: "https://h/PLANT:setting:ping" } } } },
+  // see https://me:PLANT:setting:remark@h/
 }"#;
+
+/// Copies of the configuration under the names that editors and people give them.
+const COPIES: &[&str] = &[
+    "#openclaw.json#",
+    "openclaw (copy).json",
+    "openclaw-old.json",
+    "my openclaw settings.json5",
+    "workspace/openclaw - Copy.json",
+];
+const GIT: &str = "workspace/repo/.git/config";
+/// The same, but no plain text.
+const BINARY: &[&str] = &[".openclaw.json.swp", "openclaw.json.u16", "OpenClaw-JSON"];
 
 fn plant(what: &str) -> String {
     format!("PLANT:{what};")
@@ -202,7 +232,8 @@ fn planted(state: &Path) -> [BTreeSet<String>; 3] {
         for path in files {
             let plant = plant(&format!("{class}:{path}"));
             // The user's own text stays what it is; in what counts as configuration our key is never.
-            let key = if class == "user" && !path.contains(".env") { "" } else { KEY };
+            let kept = class == "user" && !path.contains(".env");
+            let key = if kept { "" } else { KEY };
             write(state, path, format!("{plant} B2_APPLICATION_KEY={key}\n"));
             set.insert(plant);
         }
@@ -231,6 +262,22 @@ fn planted(state: &Path) -> [BTreeSet<String>; 3] {
     write(state, "openclaw.json.bak", config().replace(KEY, KEY_BEFORE));
     write(state, "openclaw.json.bak.1", config().replace(KEY, &escaped));
     write(state, "openclaw.json.last-good", config().replace(KEY, &KEY.replace('/', "\\/")));
+    for path in COPIES {
+        write(state, path, config());
+    }
+    write(state, BINARY[0], format!("b0VIM 9.1\0{}\0", config()));
+    for (path, unit) in
+        [(BINARY[1], u16::to_le_bytes as fn(u16) -> [u8; 2]), (BINARY[2], u16::to_be_bytes)]
+    {
+        write(state, path, config().encode_utf16().flat_map(unit).collect::<Vec<u8>>());
+    }
+    let login = plant("setting:git");
+    write(
+        state,
+        GIT,
+        format!("[remote \"origin\"]\n\turl = https://x:{login}@example.org/x.git\n"),
+    );
+    known.insert(login);
     write(
         state,
         "agents/main/agent/models.json",
@@ -280,7 +327,11 @@ async fn every_planted_secret_is_where_its_class_says() {
         let all = restored(&machine, dir.path(), name).await;
         let text = String::from_utf8_lossy(&all);
         // Never, in no mode.
-        for own in [KEY_BEFORE, OLD_KEY, CODE, "own words for"] {
+        let wide: Vec<u8> = KEY.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(!all.windows(wide.len()).any(|bytes| bytes == wide), "{name}");
+        for own in
+            [KEY_BEFORE, OLD_KEY, CODE, "own words for", "PASSPHRASE_BEFORE", "PASSPHRASE_IN"]
+        {
             assert!(!text.contains(own), "{name}: {own}");
         }
         let config = [
@@ -289,7 +340,7 @@ async fn every_planted_secret_is_where_its_class_says() {
             "openclaw.json.bak.1",
             "openclaw.json.last-good",
         ];
-        for path in config {
+        for path in config.iter().chain(COPIES) {
             let text = fs::read_to_string(dir.path().join(name).join(path)).unwrap();
             assert!(
                 text.contains("applicationKey: \"__B2_BACKUP_APPLICATION_KEY__\""),
@@ -310,7 +361,8 @@ async fn every_planted_secret_is_where_its_class_says() {
         assert_eq!(found(&all, &known), if encrypt { known.clone() } else { none() }, "{name}");
         let named: BTreeSet<&str> =
             report.skipped.iter().map(|problem| problem.path.as_str()).collect();
-        assert_eq!(named, OF_THE_USER.iter().copied().filter(|_| !encrypt).collect(), "{name}");
+        let plain = OF_THE_USER.iter().copied().filter(|_| !encrypt);
+        assert_eq!(named, plain.chain(BINARY.iter().copied()).collect(), "{name}");
         assert!(report.skipped.iter().all(|problem| problem.code == "B2_SKIPPED_SECRET"));
         // The rest always.
         assert_eq!(found(&all, &texts), texts, "{name}");
