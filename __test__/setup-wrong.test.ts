@@ -316,6 +316,18 @@ const CASES: readonly [string, (place: Place) => Wrong | Promise<Wrong>, string,
     'B2_USAGE',
     /backups go to mine already; nothing was changed\. --replace/,
   ],
+  [
+    'a setting that stays and with which the gateway backs up nothing',
+    (there) => {
+      writeFileSync(
+        there.config,
+        '{ plugins: { entries: { "b2-backup": { config: { schedule: "every day", keepDaily: "x" } } } } }',
+      );
+      return { line: `--bucket ${there.folder('disk')}` };
+    },
+    'B2_CONFIG',
+    /schedule: is neither.*keepDaily: must be a whole number/,
+  ],
   ['no bucket', () => ({ line: '--prefix x' }), 'B2_USAGE', /the bucket is not known.*--bucket NAME/],
   ['no key', () => ({ secrets: { passphrase: WORDS } }), 'B2_USAGE', /the key id is not known.*--key-id/],
   [

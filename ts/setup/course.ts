@@ -2,6 +2,7 @@
 import type { DrillReport, PushReport, Settings } from '../../index.js';
 import { checkSettings } from '../config.js';
 import { BackupError } from '../errors.js';
+import { checkPolicy } from '../policy.js';
 import { printable } from '../text.js';
 import type { AtB2 } from './b2-place.js';
 import { edited } from './json5-edit.js';
@@ -99,6 +100,8 @@ async function configured(
   if (read.warning !== null) throw new BackupError(read.warning, { code: 'B2_CONFIG' });
   if (config.exists) edited(readOf(config.path), [{ path: [...ENTRY, 'enabled'], value: true }]);
   const before = (read.config ?? {}) as Record<string, unknown>;
+  // These stay as they are, and with a wrong one the gateway would back up nothing.
+  checkPolicy(before);
   const bucket = before['bucket'];
   if (typeof bucket !== 'string' || bucket === '' || replace) return before;
   const question = `Backups go to ${printable(bucket)} already. Set them up anew?`;
