@@ -861,8 +861,14 @@ export interface RollbackPlan {
   snapshot: string
   /** When it was made, ISO 8601. */
   createdAt: string
-  /** Every path that is not as in the snapshot, sorted. */
+  /** Every path that is not as in the snapshot: directories above roots that come or go, then all others, sorted. */
   entries: Array<RollbackEntry>
+  /**
+   * What of the snapshot does not come, though it should: names that the file system here cannot hold
+   * (`B2_UNSAFE_PATH`), and directories whose disk seems not to be mounted (`B2_ROOT_GONE`), or that cannot be used
+   * (`B2_SKIPPED_ROOT`).
+   */
+  leftOut: Array<FileProblem>
   /** Bytes of all files that come. */
   bytes: number
   /** Bytes of files that have to be fetched. */

@@ -333,6 +333,7 @@ describe('a recovery code', () => {
         snapshot: SNAPSHOT.id,
         createdAt: '2026-02-19T00:00:00Z',
         entries: [{ path: 'a', action: 'add', bytes: 1, database: false }],
+        leftOut: [],
         bytes: 1,
         fetchBytes: 1,
         touches: { configuration: false, hooks: false, skills: false },

@@ -18,6 +18,7 @@ const PLAN: RollbackPlan = {
     { path: 'skills/evil\u001b', action: 'delete', bytes: 0, database: false },
     { path: 'openclaw.json', action: 'keep-live', bytes: 0, database: false, reason: 'the gateway is live' },
   ],
+  leftOut: [],
   bytes: 4196,
   fetchBytes: 4196,
   touches: { configuration: false, hooks: false, skills: true },
@@ -66,7 +67,40 @@ async function run(
   return { exit, out: deps.stdout.text, err: deps.stderr.text, engine, asked };
 }
 
+const AWAY = {
+  path: '/mnt/disk/w',
+  code: 'B2_ROOT_GONE',
+  message: 'is not there. Mount it, or make the directory: mkdir -p "/mnt/disk/w"',
+  failure: true,
+  missing: true,
+};
+
 describe('restore over the live state', () => {
+  it.each([
+    [PLAN.entries.slice(3), 'openclaw.json  (the gateway is live)'],
+    [[], 'Nothing would change'],
+  ])('never says that all is as it was where a directory is left out: %#', async (entries, told) => {
+    const { exit, out, err, engine } = await run('restore latest --yes', {
+      plan: { entries, leftOut: [AWAY] },
+    });
+    expect(engine.rollBack).not.toHaveBeenCalled();
+    expect(exit).toBe(3);
+    expect(out).toContain(told);
+    expect(out).toContain(`not everything is as in ${ID}`);
+    expect(out).not.toContain('already');
+    expect(err).toContain('mkdir -p "/mnt/disk/w"');
+    const { exit: same, out: json } = await run('--json restore latest', {
+      plan: { entries, leftOut: [AWAY] },
+    });
+    expect(same).toBe(3);
+    expect(JSON.parse(json)).toMatchObject({ leftOut: [AWAY] });
+  });
+
+  it('names what is left out before it asks', async () => {
+    const { asked } = await run('restore latest', { plan: { leftOut: [AWAY] }, answer: false });
+    expect(asked[0]).toContain('mkdir -p "/mnt/disk/w"');
+  });
+
   it('shows the plan, asks, and does what was shown', async () => {
     const { exit, out, engine, asked } = await run('restore latest --path workspace/** --exact', {
       answer: true,

@@ -174,4 +174,14 @@ describe('/b2', () => {
     const { type } = await gateway({ plan: { entries: [] } });
     expect(await type('restore yesterday')).toBe(`Nothing would change: everything is as in ${BACKUP}.`);
   });
+
+  it('says what of a backup does not come', async () => {
+    const leftOut = [
+      { path: '/mnt/w', code: 'B2_ROOT_GONE', message: 'is not there', failure: true, missing: true },
+    ];
+    const { type } = await gateway({ plan: { entries: [], leftOut } });
+    expect(await type('restore yesterday')).toBe(
+      `Nothing would change, but not everything is as in ${BACKUP}.\nNot restored: /mnt/w: is not there`,
+    );
+  });
 });

@@ -22,6 +22,7 @@ const PLAN: RollbackPlan = {
     { path: 'skills/evil/SKILL.md', action: 'delete', bytes: 0, database: false },
     { path: 'workspace/MEMORY.md', action: 'add', bytes: 16, database: false },
   ],
+  leftOut: [],
   bytes: 8208,
   fetchBytes: 8208,
   touches: { configuration: false, hooks: false, skills: true },

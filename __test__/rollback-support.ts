@@ -59,6 +59,7 @@ export const PLAN: RollbackPlan = {
   snapshot: ID,
   createdAt: '2026-11-22T00:00:00Z',
   entries: [entry('workspace/MEMORY.md')],
+  leftOut: [],
   bytes: 100,
   fetchBytes: 100,
   touches: { configuration: false, hooks: false, skills: false },

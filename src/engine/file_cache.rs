@@ -210,6 +210,12 @@ impl Memory {
         files.chain(tops).map(|(_, (print, _))| print.device).next()
     }
 
+    /// The devices that roots are on, by their paths.
+    pub(crate) fn devices(&self) -> HashMap<Vec<u8>, u64> {
+        let roots = (0..).zip(&self.roots);
+        roots.filter_map(|(at, path)| Some((path.clone(), self.device(at, None)?))).collect()
+    }
+
     /// Directories of a root that are another file system than what is around them.
     pub(crate) fn mounts(&self, root: u16) -> Vec<RelPath> {
         let around = self.device(root, None);

@@ -15,17 +15,14 @@ pub struct FileProblem {
 }
 
 /// Codes that are a failure of the backup for health and alerts, although the rest was saved.
-const FAILURES: &[&str] = &[
-    "B2_SKIPPED_HOST_DATABASE",
-    "B2_HOST_DATABASE_AS_BYTES",
-    "B2_SKIPPED_ROOT",
-    ROOT_GONE,
-    ROOT_EMPTY,
-];
+const FAILURES: &[&str] =
+    &["B2_SKIPPED_HOST_DATABASE", "B2_HOST_DATABASE_AS_BYTES", SKIPPED_ROOT, ROOT_GONE, ROOT_EMPTY];
 /// Codes of what is in the snapshot all the same, byte for byte as it was read.
 const SAVED: &[&str] = &["B2_CHANGED_WHILE_READ", "B2_DATABASE_AS_BYTES", host_config::AS_BYTES];
 /// The code of a file that stays out of a snapshot on purpose: it may hold secrets that must not be in it.
 pub(crate) const WITHHELD: &str = "B2_SKIPPED_SECRET";
+/// The code of a directory that is configured and cannot be used.
+pub(crate) const SKIPPED_ROOT: &str = "B2_SKIPPED_ROOT";
 /// The code of a root, or of a part of one, that was there at the snapshot before and is gone.
 pub(crate) const ROOT_GONE: &str = "B2_ROOT_GONE";
 /// The code of one that has little or nothing in it.

@@ -88,8 +88,12 @@ pub struct RollbackPlan {
     pub snapshot: String,
     /// When it was made, ISO 8601.
     pub created_at: String,
-    /// Every path that is not as in the snapshot, sorted.
+    /// Every path that is not as in the snapshot: directories above roots that come or go, then all others, sorted.
     pub entries: Vec<RollbackEntry>,
+    /// What of the snapshot does not come, though it should: names that the file system here cannot hold
+    /// (`B2_UNSAFE_PATH`), and directories whose disk seems not to be mounted (`B2_ROOT_GONE`), or that cannot be used
+    /// (`B2_SKIPPED_ROOT`).
+    pub left_out: Vec<FileProblem>,
     /// Bytes of all files that come.
     pub bytes: f64,
     /// Bytes of files that have to be fetched.

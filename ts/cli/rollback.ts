@@ -81,11 +81,13 @@ export async function rollBack(
   const changes = plan.entries.filter(({ action }) => action !== 'keep-live').length;
   const lines = describe(plan, style);
   if (dryRun || changes === 0) {
-    const { entries, warnings, ...rest } = plan;
+    const { entries, leftOut, warnings, ...rest } = plan;
     return {
-      document: { ok: true, dryRun: true, ...rest, entries: entries.map(plain), warnings },
+      exit: leftOut.length > 0 ? EXIT.incomplete : EXIT.done,
+      document: { ok: true, dryRun: true, ...rest, entries: entries.map(plain), leftOut, warnings },
       lines,
       chatter: false,
+      problems: fileProblems(leftOut, 'restored', style),
       warnings,
     };
   }
@@ -97,7 +99,8 @@ export async function rollBack(
   }
   if (!yes && number === undefined) {
     const warned = plan.warnings.map((warning) => `warning: ${printable(warning)}`);
-    await agree(context, [...lines, ...warned], {
+    const left = fileProblems(plan.leftOut, 'restored', style);
+    await agree(context, [...lines, ...left, ...warned], {
       unasked: `this would change ${count(changes, 'path')} of the live state; see them with --dry-run, and do it with --yes`,
     });
   }
@@ -118,8 +121,13 @@ const SIGNS: Readonly<Record<string, string>> = {
 };
 
 function describe(plan: RollbackPlan, style: Context['style']): string[] {
-  const { snapshot, createdAt, entries, bytes, fetchBytes, needsRestart } = plan;
-  if (entries.length === 0) return [style.green(`Everything is as in ${printable(snapshot)} already`)];
+  const { snapshot, createdAt, entries, leftOut, bytes, fetchBytes, needsRestart } = plan;
+  const incomplete = style.yellow(`Nothing would change, but not everything is as in ${printable(snapshot)}`);
+  if (entries.length === 0) {
+    return [
+      leftOut.length > 0 ? incomplete : style.green(`Everything is as in ${printable(snapshot)} already`),
+    ];
+  }
   const rows = entries.map(({ path, action, bytes: size, database, reason }) => {
     const facts = [...(database ? ['database'] : []), ...(reason === undefined ? [] : [printable(reason)])];
     return [
@@ -130,7 +138,8 @@ function describe(plan: RollbackPlan, style: Context['style']): string[] {
   });
   const listed = table([{ title: '' }, { title: 'SIZE', right: true }, { title: 'PATH' }], rows, style);
   if (!entries.some(({ action }) => action !== 'keep-live')) {
-    return [...listed, '', style.green(`Everything else is as in ${printable(snapshot)} already`)];
+    const same = style.green(`Everything else is as in ${printable(snapshot)} already`);
+    return [...listed, '', leftOut.length > 0 ? incomplete : same];
   }
   const effects = tellEffects(plan.effects, Number.POSITIVE_INFINITY);
   return [

@@ -90,7 +90,7 @@ export class PlanDialog {
     this.#text.replaceChildren(...parts);
     this.#text.hidden = false;
     if (!changes) {
-      say(this.#status, 'There is nothing to do.');
+      say(this.#status, 'Nothing would change.');
       this.#offer(this.#button('Close', () => this.close()));
       return;
     }

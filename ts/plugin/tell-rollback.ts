@@ -95,14 +95,19 @@ export function tellPlan(
   plan: CountedPlan,
   { limit, ...how }: Reader & { readonly limit: number; readonly undo: boolean },
 ): string {
-  const { createdAt, entries, warnings } = plan;
+  const { createdAt, entries, leftOut, warnings } = plan;
   const changes = entries.filter(({ action }) => action !== 'keep-live');
-  const notes = warnings.map((warning) => `Note: ${printable(warning)}`);
+  const left = leftOut.map(({ path, message }) => `Not restored: ${printable(path)}: ${printable(message)}`);
+  const notes = [...left, ...warnings.map((warning) => `Note: ${printable(warning)}`)];
   if (changes.length === 0) {
     const [[action, meaning]] = ACTIONS.slice(-1) as [(typeof ACTIONS)[number]];
     const stays = tellAction(entries, action, meaning, limit);
     const what = entries.length === 0 ? 'everything' : 'everything else';
-    const first = `Nothing would change: ${what} is as in the backup of ${new Times(how).day(createdAt)}.`;
+    const backup = `the backup of ${new Times(how).day(createdAt)}`;
+    const first =
+      leftOut.length > 0
+        ? `Nothing would change, but not everything is as in ${backup}.`
+        : `Nothing would change: ${what} is as in ${backup}.`;
     return [first, ...stays, ...notes].join('\n');
   }
   const touched = [

@@ -12,7 +12,7 @@ use super::snapshot::{Made, snapshot};
 use super::writer::Writer;
 use crate::engine::file_cache::{Memory, path_bytes};
 use crate::engine::problem::FileProblem;
-use crate::engine::roots::shown_here;
+use crate::engine::roots::{recorded, shown_here};
 use crate::engine::session::Session;
 use crate::engine::tree::path_for_people;
 use crate::engine::withheld::withheld;
@@ -194,9 +194,8 @@ impl Scan {
     /// Makes this the state right before a rollback: what the newest snapshot has, with what was set aside in its places.
     /// Blocks.
     pub(super) fn turn_back(&mut self, items: &[AsideItem]) -> Result<()> {
-        let base = self.base.clone();
-        let base =
-            base.filter(|(_, memory)| memory.tree.is_some() && memory.same_roots(&self.roots));
+        let base = self.base.clone().filter(|(_, memory)| memory.tree.is_some());
+        let base = base.filter(|(manifest, memory)| self.keep_roots_of(manifest, memory));
         let found = match &base {
             Some((manifest, memory)) => {
                 self.skipped = of_then(manifest, &self.roots, items);
@@ -231,6 +230,26 @@ impl Scan {
         self.elsewhere = elsewhere;
         self.turned_back = true;
         Ok(())
+    }
+
+    /// Goes by the roots of the newest snapshot: others may have come or gone with the rollback. `false` where one of them
+    /// is not known any more.
+    fn keep_roots_of(&mut self, manifest: &Manifest, memory: &Memory) -> bool {
+        let then = memory.roots.iter().enumerate().map(|(number, path)| {
+            let is = |root: &&Root| path_bytes(&root.path) == *path;
+            let known = manifest.roots.get(number).and_then(recorded);
+            self.roots.iter().find(is).cloned().or(known.filter(|root| is(&root)))
+        });
+        let Some(then) = then.collect::<Option<Vec<Root>>>() else { return false };
+        let number = |root: u16| {
+            let root = self.roots.get(usize::from(root))?;
+            u16::try_from(then.iter().position(|other| other.path == root.path)?).ok()
+        };
+        let renumbered = |found: Found| Some(Found { root: number(found.root)?, ..found });
+        let logs = std::mem::take(&mut self.walk.logs);
+        self.walk.logs = logs.into_iter().filter_map(renumbered).collect();
+        self.roots = then;
+        true
     }
 }
 

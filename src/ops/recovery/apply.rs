@@ -10,6 +10,7 @@ use super::config::{Coming, MAX_CONFIG_BYTES};
 use super::database::Databases;
 use super::moves::{Spots, put, put_back, put_config, take_away, unput_config, whole};
 use super::places::{of_places, path_of};
+use super::roots::Roots;
 use crate::ambient;
 use crate::engine::problem::FileProblem;
 use crate::engine::unpack::target::refused;
@@ -23,7 +24,7 @@ use crate::source::place::{Place, Spot};
 #[derive(Debug)]
 pub(super) struct Apply<'a> {
     pub(super) journal: &'a Journal,
-    roots: Vec<Option<Place>>,
+    roots: Roots<'a>,
     pub(super) new: Place,
     pub(super) old: Place,
     pub(super) used: Place,
@@ -47,14 +48,9 @@ impl<'a> Apply<'a> {
         steps: &Arc<dyn ambient::FailPoints>,
     ) -> Result<Self> {
         let open = |name: &str| Place::open(&folder.dir().join(name), Arc::clone(steps));
-        let needed: HashSet<u16> = journal.steps.iter().map(|step| step.root).collect();
-        let roots = journal.roots.iter().enumerate().map(|(at, path)| {
-            let needed = u16::try_from(at).is_ok_and(|at| needed.contains(&at));
-            needed.then(|| Place::open_root(&path_of(path), Arc::clone(steps))).transpose()
-        });
         Ok(Self {
             journal,
-            roots: roots.collect::<Result<_>>()?,
+            roots: Roots::open(journal, steps)?,
             new: open("new")?,
             old: open("old")?,
             used: open("used")?,
@@ -73,8 +69,7 @@ impl<'a> Apply<'a> {
 
     /// The place of a step. `None` when the directory that it would be in is not there.
     fn place(&self, step: &Step) -> Result<Option<Spot>> {
-        let root = self.roots.get(usize::from(step.root)).and_then(Option::as_ref);
-        let root = root.ok_or_else(|| Error::internal("a step without a root"))?;
+        let Some(root) = self.roots.get(step.root)? else { return Ok(None) };
         match root.spot(&RelPath::from_bytes(step.path.clone())) {
             Err(Error::Io { source, .. })
                 if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
@@ -233,6 +228,7 @@ impl<'a> Apply<'a> {
                 }
             }
             StepKind::MakeDir => {
+                self.let_go(step);
                 let here = spots.place.stat()?.and_then(|stat| stat.kind);
                 let directory = here == Some(EntryKind::Directory);
                 if !directory || spots.place.remove_dir()? {
@@ -293,9 +289,8 @@ impl<'a> Apply<'a> {
     /// What file systems did not take beside content, for people: of what is in its place, and of what it was before that,
     /// in `new/` on the way forward, and in `old/` on the way back.
     pub(super) fn refused(&self, before: &Place) -> Vec<FileProblem> {
-        let roots = self.roots.iter().flatten().flat_map(|root| root.refused().take());
         let ours = of_places(self.journal, before.refused().take(), |_, _| true);
-        refused(roots.chain(ours).collect())
+        refused(self.roots.refused().chain(ours).collect())
     }
 
     /// Makes all renames durable.
@@ -352,7 +347,16 @@ impl<'a> Apply<'a> {
         Ok(())
     }
 
+    /// Lets go of the directory of a root that may go.
+    fn let_go(&mut self, step: &Step) {
+        if let Some(path) = self.roots.close(step) {
+            self.seen.remove(&path);
+            self.touched.retain(|(directory, _)| *directory != path);
+        }
+    }
+
     fn remove_dir(&mut self, step: &Step, spots: &Spots) -> Result<()> {
+        self.let_go(step);
         let here = spots.place.stat()?.and_then(|stat| stat.kind);
         if here == Some(EntryKind::Directory) && !spots.place.remove_dir()? {
             self.left.push(self.shown(step));

@@ -9,6 +9,7 @@ mod database;
 mod moves;
 mod places;
 mod recover;
+mod roots;
 
 pub(in crate::ops) use aside::{AsideItem, SetAside, set_aside};
 pub(in crate::ops) use blank::no_longer_blank;

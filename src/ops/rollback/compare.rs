@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::arriving::Arriving;
 use super::comparison::Comparison;
+use super::gone::Gone;
 use super::items::Compared;
 use super::live::Live;
 use super::request::Mode;
@@ -19,26 +20,20 @@ use crate::source::{RelPath, Root};
 
 /// Compares. Reads files of the state whose content is not known, databases never.
 pub(super) fn compare(
-    live: Live,
+    mut live: Live,
     manifest: &Manifest,
     entries: Vec<Entry>,
     scope: &Scope,
     mode: Mode,
     arriving: Option<Arriving>,
 ) -> Result<Compared> {
-    let (roots, mut warnings) = map_roots(&live.roots, manifest);
+    let mut roots = map_roots(&live.roots, manifest);
     let elsewhere = |root: usize| roots.get(root).copied().flatten().is_none();
     let places = in_place_of_links(&manifest.roots, &entries, elsewhere);
     let entries = put_in_place(entries, &manifest.roots, &places);
-    for (root, place) in manifest.roots.iter().zip(&places) {
-        if let Some(place) = place {
-            let path = RelPath::from_bytes(root.path.clone());
-            warnings.retain(|warning| *warning != stays(&path));
-            warnings.push(format!(
-                "{place} was a link to {path}, which is not so here: what was there comes into {place} itself"
-            ));
-        }
-    }
+    let placed = |root: usize| places.get(root).is_some_and(Option::is_some);
+    let mut gone = Gone::of(&mut live, manifest, &mut roots, placed, scope);
+    let mut warnings = about_roots(manifest, &roots, &places, &gone);
     let old_state = manifest
         .roots
         .first()
@@ -73,9 +68,20 @@ pub(super) fn compare(
         }
     }
     let mut elsewhere = 0u64;
+    let mut unconfigured = None;
     for entry in entries {
         let Some(Some(root)) = roots.get(usize::from(entry.root)).copied() else {
+            let record = manifest.roots.get(usize::from(entry.root));
+            let path = record.map(|record| record.path.as_slice()).unwrap_or_default();
+            let chosen = scope.matches(path, &entry.path);
+            if gone.leave_out(&entry, chosen) {
+                comparison.matched |= chosen;
+                continue;
+            }
             elsewhere += 1;
+            if chosen {
+                unconfigured.get_or_insert_with(|| RelPath::from_bytes(path.to_vec()).escaped());
+            }
             continue;
         };
         comparison.name(root, &entry.path);
@@ -93,21 +99,24 @@ pub(super) fn compare(
         ));
     }
     if mode == Mode::Exact || scope.is_undo() {
-        let mapped: HashSet<u16> = roots.iter().flatten().copied().collect();
+        let mapped: HashSet<u16> = roots.iter().flatten().copied().chain(gone.made()).collect();
         comparison.delete_the_rest(scope, &mapped, &Unread::of(manifest, scope.is_undo()));
     }
     if let Some(arriving) = &arriving {
         comparison.arrive(arriving)?;
     }
     comparison.imply_directories()?;
+    let mtime_ns = manifest.local_time_ms.saturating_mul(1_000_000);
+    let (around, told) = gone.around(&comparison, scope, mtime_ns)?;
+    warnings.extend(told);
     let matched = comparison.matched
         || live
             .walk
             .found
             .iter()
             .any(|found| scope.matches(live.root_path(found.root), &found.path));
-    let left_out = comparison.left_out;
-    let items = comparison.items.into_values().collect();
+    let left_out = comparison.left_out.into_iter().chain(gone.left_out()).collect();
+    let items = around.into_iter().chain(comparison.items.into_values()).collect();
     let Live { roots, config, running, withheld, .. } = live;
     Ok(Compared {
         items,
@@ -118,6 +127,7 @@ pub(super) fn compare(
         old_state,
         arriving,
         matched,
+        unconfigured,
         withheld,
         warnings,
     })
@@ -125,16 +135,33 @@ pub(super) fn compare(
 
 /// The live root of each root of the snapshot. The state directory is the state directory wherever it is; all
 /// others have to be where they were, and still be configured: a snapshot does not choose where it is written.
-fn map_roots(live: &[Root], manifest: &Manifest) -> (Vec<Option<u16>>, Vec<String>) {
+fn map_roots(live: &[Root], manifest: &Manifest) -> Vec<Option<u16>> {
     let here: Vec<RootRecord> = live.iter().map(record).collect();
     let mapped = same_records(&manifest.roots, &here);
-    let gone = manifest.roots.iter().zip(&mapped).filter(|(_, place)| place.is_none());
-    let warnings = gone.map(|(root, _)| stays(&RelPath::from_bytes(root.path.clone())));
-    let warnings = warnings.collect();
     let place = |place: Option<usize>| place.and_then(|place| u16::try_from(place).ok());
-    (mapped.into_iter().map(place).collect(), warnings)
+    mapped.into_iter().map(place).collect()
 }
 
-fn stays(path: &RelPath) -> String {
-    format!("{path} is in the snapshot, but not configured now: it stays as it is")
+/// What to say of the roots of the snapshot that are not where they were.
+fn about_roots(
+    manifest: &Manifest,
+    mapped: &[Option<u16>],
+    places: &[Option<RelPath>],
+    gone: &Gone,
+) -> Vec<String> {
+    let roots = manifest.roots.iter().zip(mapped).zip(places).enumerate();
+    roots
+        .filter_map(|(number, ((root, mapped), place))| {
+            let path = RelPath::from_bytes(root.path.clone());
+            match place {
+                Some(place) => Some(format!(
+                    "{place} was a link to {path}, which is not so here: what was there comes into {place} itself"
+                )),
+                None if mapped.is_none() && !gone.leaves_out(number) => Some(format!(
+                    "{path} is in the snapshot, but not configured now: it stays as it is"
+                )),
+                None => None,
+            }
+        })
+        .collect()
 }

@@ -48,8 +48,9 @@ impl Item {
 /// Everything that is different, by root and path.
 #[derive(Debug)]
 pub(super) struct Compared {
+    /// Directories around roots that come or go are before all others.
     pub(super) items: Vec<Item>,
-    /// What of the snapshot cannot be here: names that the file system cannot hold, links on Windows.
+    /// What of the snapshot does not come: what the file system here cannot hold, and roots whose disk is not there.
     pub(super) left_out: Vec<FileProblem>,
     pub(super) roots: Vec<Root>,
     /// Where OpenClaw's configuration is.
@@ -61,6 +62,8 @@ pub(super) struct Compared {
     pub(super) arriving: Option<Arriving>,
     /// Whether what was asked for is in the snapshot or in the state.
     pub(super) matched: bool,
+    /// A root that is not configured here, where something in it was asked for.
+    pub(super) unconfigured: Option<String>,
     /// What snapshots do not hold.
     pub(super) withheld: Arc<Withheld>,
     pub(super) warnings: Vec<String>,

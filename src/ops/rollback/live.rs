@@ -1,9 +1,12 @@
 //! The state as it is now, as far as a rollback has to know it.
 
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::crypto::ContentHash;
 use crate::engine::file_cache::{Memory, path_bytes};
+use crate::engine::problem;
 use crate::engine::scan::{Scanned, refuse_open_databases, scan};
 use crate::engine::session::{Session, Settings};
 use crate::engine::withheld::withheld;
@@ -15,7 +18,7 @@ use crate::source::naming::Naming;
 use crate::source::policy::{Inside, Policy};
 use crate::source::walk::Walk;
 use crate::source::withheld::{Content, Withheld};
-use crate::source::{Found, RelPath, Root, RootKind, absolute, open_plain, sqlite};
+use crate::source::{Found, RelPath, Root, RootKind, absolute, open_plain, shown_path, sqlite};
 
 /// The state as it is now.
 #[derive(Debug)]
@@ -31,6 +34,14 @@ pub(super) struct Live {
     /// What snapshots do not hold.
     pub(super) withheld: Arc<Withheld>,
     memory: Option<Memory>,
+    /// The devices that roots were on when the newest snapshot was made, by their paths.
+    pub(super) devices: HashMap<Vec<u8>, u64>,
+    /// Where directories that are configured, or linked to, would be: nothing is there, or nothing answers.
+    pub(super) away: Vec<PathBuf>,
+    /// What is configured and cannot be used, by the path for people.
+    unusable: HashSet<String>,
+    /// Places of file systems that do not answer.
+    pub(super) hanging: Arc<[PathBuf]>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -41,12 +52,16 @@ impl Live {
     /// `B2_DATABASE_IN_PROCESS`, `B2_CONFIG` and those of the file system.
     pub(super) async fn scan(session: &Session) -> Result<Self> {
         // The policy of backups is not the one here: secrets stay live even where they are backed up.
-        let Scanned { roots, walk, skipped, warnings, inside, .. } = scan(session, false).await?;
+        let Scanned { roots, walk, skipped, warnings, inside, away, hanging, .. } =
+            scan(session, false).await?;
         let settings = session.settings.clone();
         let withheld = Session::blocking(move || withheld(&settings)).await?;
         refuse_open_databases(&roots, &walk)?;
         let memory = Memory::load(&session.local_repository(session.settings.encrypt))?;
+        let devices = memory.as_ref().map(Memory::devices).unwrap_or_default();
         let memory = memory.filter(|memory| memory.same_roots(&roots));
+        let unusable = skipped.iter().filter(|problem| problem.code == problem::SKIPPED_ROOT);
+        let unusable = unusable.map(|problem| problem.path.clone()).collect();
         let skipped = skipped.into_iter().map(|problem| problem.message);
         let state = roots.first().map(|root| root.path.clone()).unwrap_or_default();
         let root_paths = roots.iter().map(|root| path_bytes(&root.path)).collect();
@@ -58,6 +73,10 @@ impl Live {
             inside,
             withheld: Arc::new(withheld),
             memory,
+            devices,
+            away,
+            unusable,
+            hanging,
             root_paths,
             roots,
             walk,
@@ -71,6 +90,19 @@ impl Live {
         Ok(())
     }
 
+    /// Adds a directory to the live roots, and tells its number. `None` when there are too many.
+    pub(super) fn add_root(&mut self, root: Root) -> Option<u16> {
+        let number = u16::try_from(self.roots.len()).ok()?;
+        self.root_paths.push(path_bytes(&root.path));
+        self.roots.push(root);
+        Some(number)
+    }
+
+    /// Whether a directory that is no live root is configured all the same.
+    pub(super) fn is_configured(&self, path: &Path) -> bool {
+        self.away.iter().any(|away| away == path) || self.unusable.contains(&shown_path(path))
+    }
+
     pub(super) fn root(&self, root: u16) -> Result<&Root> {
         self.roots.get(usize::from(root)).ok_or_else(|| Error::internal("a root that is not there"))
     }
@@ -80,7 +112,7 @@ impl Live {
         self.root_paths.get(usize::from(root)).map_or(&[], Vec::as_slice)
     }
 
-    fn full(&self, found: &Found) -> Result<std::path::PathBuf> {
+    fn full(&self, found: &Found) -> Result<PathBuf> {
         Ok(absolute(&self.root(found.root)?.path, &found.path))
     }
 

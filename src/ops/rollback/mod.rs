@@ -12,6 +12,7 @@ mod compare;
 mod comparison;
 mod consent;
 mod effects;
+mod gone;
 mod items;
 mod live;
 mod new_machine;
@@ -63,8 +64,7 @@ pub struct RollbackReport {
     pub downloaded_bytes: u64,
     /// Requests made.
     pub requests: u64,
-    /// Files of the snapshot that are damaged and stay as they are (`partial`), those with a name that the file system
-    /// cannot hold (`B2_UNSAFE_PATH`), and those that are in place, but not with the permission bits, time or owner that
+    /// Files of the snapshot that are damaged and stay as they are (`partial`), what the plan leaves out, and those that are in place, but not with the permission bits, time or owner that
     /// they should have (`B2_REFUSED`).
     pub failed: Vec<FileProblem>,
     /// Paths that changed between the plan and the end; what was there is in the folder's `old/`.

@@ -3,6 +3,7 @@
 use super::items::{Compared, Item};
 use super::request::{Action, Mode};
 use crate::crypto::sha256;
+use crate::engine::problem::FileProblem;
 use crate::repo::Snapshot;
 use crate::source::authority::Effect;
 
@@ -39,8 +40,12 @@ pub struct RollbackPlan {
     pub snapshot: String,
     /// When it was made, ISO 8601.
     pub created_at: String,
-    /// Every path that is not as in the snapshot, sorted.
+    /// Every path that is not as in the snapshot: directories above roots that come or go, then all others, sorted.
     pub entries: Vec<RollbackEntry>,
+    /// What of the snapshot does not come, though it should: names that the file system here cannot hold
+    /// (`B2_UNSAFE_PATH`), and directories whose disk seems not to be mounted (`B2_ROOT_GONE`), or that cannot be used
+    /// (`B2_SKIPPED_ROOT`).
+    pub left_out: Vec<FileProblem>,
     /// Bytes of all files that come.
     pub bytes: u64,
     /// Bytes of files that have to be fetched.
@@ -86,6 +91,7 @@ pub(super) fn plan_of(
         snapshot: snapshot.id.to_string(),
         created_at: crate::engine::time::time(snapshot.manifest.local_time_ms),
         warnings,
+        left_out: compared.left_out.clone(),
         hash: hex::encode(hash),
         effects,
         ..RollbackPlan::default()

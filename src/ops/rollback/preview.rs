@@ -44,8 +44,13 @@ pub(super) async fn preview(session: &Session, wanted: &Wanted) -> Result<Previe
     let compared =
         Session::blocking(move || compare(live, &manifest, all, &scope, mode, arriving)).await?;
     if !compared.matched && !wanted.paths.is_empty() {
-        let message =
-            format!("{} has nothing at {}", source.snapshot().id, wanted.paths.join(", "));
+        let (id, paths) = (&source.snapshot().id, wanted.paths.join(", "));
+        let message = match &compared.unconfigured {
+            Some(root) => format!(
+                "{paths} lies in {root}, which is not configured now; `restore {id} --to` brings it back"
+            ),
+            None => format!("{id} has nothing at {paths}"),
+        };
         return Err(Error::config("--path", message));
     }
     warnings.extend(compared.warnings.iter().cloned());

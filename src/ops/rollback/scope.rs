@@ -1,11 +1,12 @@
 //! Which paths a rollback is about.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use crate::engine::select::Selection;
 use crate::error::Result;
 use crate::local::Touched;
-use crate::source::RelPath;
+use crate::source::{RelPath, Root, absolute, as_path};
 
 /// Paths and globs of the user, or what the last rollback touched.
 #[derive(Debug)]
@@ -31,6 +32,21 @@ impl Scope {
             Self::Paths(selection) => selection.wants(root, path),
             Self::Undo(touched) => touched.contains(&(root.to_vec(), path.as_bytes().to_vec())),
         }
+    }
+
+    /// Live roots that were made by what is undone, by their numbers; each with a directory above it, and its path below
+    /// that.
+    pub(super) fn made(&self, roots: &[Root]) -> impl Iterator<Item = (usize, PathBuf, RelPath)> {
+        let touched = match self {
+            Self::Paths(_) => None,
+            Self::Undo(touched) => Some(touched),
+        };
+        touched.into_iter().flatten().filter_map(|(above, path)| {
+            let (above, path) = (as_path(above), RelPath::from_bytes(path.clone()));
+            let full = absolute(&above, &path);
+            let root = roots.iter().skip(1).position(|root| root.path == full)? + 1;
+            Some((root, above.into_owned(), path))
+        })
     }
 
     /// Whether what the snapshot does not have goes even where the mode is overlay.

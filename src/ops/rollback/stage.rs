@@ -251,12 +251,21 @@ impl Ready {
         Ok(Sealed { journal, warnings, refused: new.refused().take() })
     }
 
+    /// The place of a step, where its directory is there.
+    fn live(&self, root: &Root, step: &Step) -> Result<Option<Spot>> {
+        match Place::open(&root.path, Arc::clone(&self.steps)) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            place => Ok(place?.spot(&RelPath::from_bytes(step.path.clone())).ok()),
+        }
+    }
+
     /// Puts the configuration as it will be into the trial.
     fn try_config(&self, step: &Step, new: &Place, trial: &mut Trial) -> Result<()> {
         let snapshot = new.name(&step.name.to_string()).read(MAX_CONFIG_BYTES)?;
         let Some(root) = self.roots.get(usize::from(step.root)) else { return Ok(()) };
-        let path = RelPath::from_bytes(step.path.clone());
-        let live = Place::open(&root.path, Arc::clone(&self.steps))?.spot(&path).ok();
+        let live = self.live(root, step)?;
         let coming = Coming {
             live: live.as_ref().map(|live| (live, live)),
             old_state: self.old_state.as_deref(),
@@ -277,7 +286,7 @@ impl Ready {
         let Some(stat) = staged.stat()? else { return Ok(None) };
         let path = RelPath::from_bytes(step.path.clone());
         let live = match self.roots.get(usize::from(step.root)) {
-            Some(root) => Place::open(&root.path, Arc::clone(&self.steps))?.spot(&path).ok(),
+            Some(root) => self.live(root, step)?,
             None => None,
         };
         let live = live.and_then(|live| live.read(MAX_CONFIG_BYTES).ok());
@@ -308,7 +317,7 @@ impl Ready {
             .roots
             .get(usize::from(step.root))
             .ok_or_else(|| Error::internal("a step without a root"))?;
-        let live = Place::open(&root.path, Arc::clone(&self.steps))?.spot(&path).ok();
+        let live = self.live(root, step)?;
         let kind = host_database(&path, root.kind).unwrap_or(Redact::None);
         let shown = |error| match error {
             Error::Database { message, .. } => Error::Database {

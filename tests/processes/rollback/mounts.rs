@@ -11,7 +11,7 @@ use b2_backup::ops::{self, Gateway, Outcome};
 
 use super::disks::{EIO, Trouble, folders};
 use super::trouble::{AtStep, folders as count_folders};
-use super::{Place, applied, settled, to};
+use super::{Place, applied, only, settled, to};
 use crate::support::host::{databases, integrity, run, shared, value};
 use crate::support::plain::{assert_same, first_day, noise, write};
 use crate::support::skipped::skipped;
@@ -284,4 +284,56 @@ fn a_file_that_is_a_mount_point() {
         .unwrap();
     let said = String::from_utf8_lossy(&out.stdout);
     assert!(said.contains("the job is done"), "{said}{}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// The disk of a workspace is taken off, with the directory that it was mounted on: what is on it is left out by name,
+/// and nothing is made in its place.
+#[test]
+fn a_workspace_whose_disk_is_gone() {
+    in_namespace("mount -t tmpfs x /mnt", "job_with_a_disk_that_goes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "is started by another test, in a namespace of its own"]
+async fn job_with_a_disk_that_goes() {
+    let Some(place) = in_mnt() else { return };
+    first_day(&place.live);
+    let (disk, workspace) = (Path::new("/mnt/disk"), Path::new("/mnt/disk/w"));
+    fs::create_dir(disk).unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        assert!(Command::new(program).args(arguments).status().unwrap().success());
+    };
+    run("mount", &["-t", "tmpfs", "x", "/mnt/disk"]);
+    write(workspace, "MEMORY.md", "then");
+    let config = serde_json::json!({ "agents": { "defaults": { "workspace": workspace } } });
+    write(&place.live, "openclaw.json", config.to_string());
+    let snapshot = place.push().await;
+    run("umount", &["/mnt/disk"]);
+    fs::remove_dir(disk).unwrap();
+    let left_out = |plan: &ops::RollbackPlan| {
+        let left: Vec<_> = plan.left_out.iter().map(|it| (&it.path[..], &it.code[..])).collect();
+        assert_eq!(left, [("/mnt/disk/w", "B2_ROOT_GONE")], "{plan:?}");
+        let message = &plan.left_out[0].message;
+        for part in ["1 file of it is left out", "Mount it", "mkdir -p \"/mnt/disk/w\""] {
+            assert!(message.contains(part), "{message}");
+        }
+        let told = plan.warnings.join("\n");
+        assert!(!told.contains("not configured") && !told.contains("comes back"), "{told}");
+    };
+    let plan = place.plan(&to(&snapshot)).await.unwrap();
+    left_out(&plan);
+    assert!(plan.is_empty());
+    left_out(&place.plan(&only(&snapshot, &["/mnt/disk/w/MEMORY.md"])).await.unwrap());
+    // The rest comes, and the report says what does not.
+    write(&place.live, "workspace/MEMORY.md", "now");
+    let report = place.roll_back(&to(&snapshot)).await.unwrap();
+    assert_eq!((report.outcome, &report.failed), (Outcome::Applied, &plan.left_out));
+    assert!(!disk.exists());
+    // By now the newest snapshot does not know the disk: what is there is another file system's top.
+    left_out(&place.plan(&to(&snapshot)).await.unwrap());
+    // Somebody makes the directory, as was said.
+    run("mkdir", &["-p", "/mnt/disk/w"]);
+    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
+    assert_eq!(fs::read_to_string(workspace.join("MEMORY.md")).unwrap(), "then");
+    println!("job is done");
 }
