@@ -72,6 +72,26 @@ impl RelPath {
         }
         out
     }
+
+    /// The path that [`Self::escaped`] writes as `text`; `None` for what it never writes.
+    #[must_use]
+    pub fn unescaped(text: &str) -> Option<Self> {
+        let mut bytes = Vec::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('\\') {
+            bytes.extend_from_slice(before.as_bytes());
+            rest = if let Some(after) = after.strip_prefix('\\') {
+                bytes.push(b'\\');
+                after
+            } else {
+                let hex = after.strip_prefix('x')?;
+                bytes.push(u8::from_str_radix(hex.get(..2)?, 16).ok()?);
+                hex.get(2..)?
+            };
+        }
+        bytes.extend_from_slice(rest.as_bytes());
+        Some(Self::from_bytes(bytes))
+    }
 }
 
 impl Display for RelPath {

@@ -34,6 +34,10 @@ impl Selection {
                 ));
             }
             exact.push(path.as_bytes().to_vec());
+            // As `show` writes a name that is no text. Taken as it is typed, it may be another file's name.
+            if path.contains('\\') {
+                exact.extend(RelPath::unescaped(path).map(|path| path.as_bytes().to_vec()));
+            }
             if path.contains(['*', '?', '[', '{']) {
                 // A glob that does not parse can still be a file's plain name.
                 if let Ok(glob) = GlobBuilder::new(path).literal_separator(true).build() {
@@ -148,10 +152,12 @@ fn bytes_path(path: &[u8]) -> std::borrow::Cow<'_, std::path::Path> {
 
 /// Whether `path` is just that of the entry: below its root, or from `/` on.
 pub(crate) fn names(path: &str, entry: &Entry, roots: &[RootRecord]) -> bool {
-    let path = path.strip_prefix("./").unwrap_or(path).as_bytes();
+    let path = path.strip_prefix("./").unwrap_or(path);
     let root = roots.get(usize::from(entry.root)).map(|root| root.path.as_slice());
     let below = entry.path.as_bytes();
-    path == below || path == [root.unwrap_or_default(), b"/", below].concat()
+    let is =
+        |path: &[u8]| path == below || path == [root.unwrap_or_default(), b"/", below].concat();
+    is(path.as_bytes()) || RelPath::unescaped(path).is_some_and(|path| is(path.as_bytes()))
 }
 
 #[cfg(test)]
@@ -172,7 +178,21 @@ mod tests {
         assert!(matches("workspace/**", "workspace/a/x.md"));
         assert!(matches("work*", "workspace/a/x.md"));
         assert!(matches("odd[name.md", "odd[name.md"));
+        assert!(matches(r"back\\slash", r"back\slash"));
+        assert!(matches(r"back\slash", r"back\slash"));
         assert!(Selection::new(&["/".into()]).is_err());
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_named_as_it_is_shown() {
+        let path = RelPath::from_bytes(b"odd/bad\xff\xfe\x01utf\\".to_vec());
+        assert_eq!(RelPath::unescaped(&path.escaped()).as_ref(), Some(&path));
+        let selection = Selection::new(&[path.escaped()]).unwrap();
+        assert!(selection.wants(b"/state", &path));
+        assert!(!selection.wants(b"/state", &RelPath::from_bytes(b"odd/bad".to_vec())));
+        for never in [r"a\", r"a\xf", r"a\xzz", r"a\n"] {
+            assert_eq!(RelPath::unescaped(never), None, "{never}");
+        }
     }
 
     #[test]
