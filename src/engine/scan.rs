@@ -107,6 +107,52 @@ pub(crate) async fn refuse_bucket_inside(session: &Session) -> Result<()> {
     .await
 }
 
+/// Whether something may be restored to a new directory. What lies in the bucket's folder is for whoever reads that, so
+/// nothing goes there that is not sealed. Says what the user should know of the place.
+///
+/// # Errors
+/// `B2_CONFIG` where it may not be.
+pub(crate) async fn judge_target(session: &Session, to: &Path) -> Result<Option<String>> {
+    let (settings, to) = (session.settings.clone(), to.to_path_buf());
+    let own = session.local.root().to_path_buf();
+    Session::blocking(move || {
+        let to = std::path::absolute(&to).map_err(|error| Error::io("look at", &to, error))?;
+        let around = to.ancestors().find_map(|above| above.canonicalize().ok().zip(Some(above)));
+        let place = around.map_or_else(
+            || to.clone(),
+            |(real, above)| real.join(to.strip_prefix(above).unwrap_or(Path::new(""))),
+        );
+        if bucket_folder(&settings)?.is_some_and(|bucket| place.starts_with(bucket)) {
+            return Err(Error::config(
+                "--to",
+                format!(
+                    "{} lies in the folder that holds the backups, where nothing may be that is not encrypted: choose \
+                     another place",
+                    to.display()
+                ),
+            ));
+        }
+        // For trials and counts: what is in there is in no snapshot.
+        if place.starts_with(host_config::real(&own)) {
+            return Ok(None);
+        }
+        // Where the state is, is no matter of a restore: a blank machine has none.
+        let roots = roots(&settings.state_dir, settings.config_path.as_deref());
+        let roots = roots.map(|found| found.roots).unwrap_or_default();
+        let inside = roots
+            .iter()
+            .find(|root| root.kind != RootKind::Config && place.starts_with(&root.path));
+        Ok(inside.map(|root| {
+            format!(
+                "{} lies in {}, which is backed up: the next push stores what was restored as well",
+                to.display(),
+                root.path.display()
+            )
+        }))
+    })
+    .await
+}
+
 /// The folder that holds the backups, links resolved, if it is one.
 fn bucket_folder(settings: &Settings) -> Result<Option<PathBuf>> {
     let Some(folder) = settings.store.folder()? else { return Ok(None) };

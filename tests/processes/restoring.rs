@@ -16,6 +16,27 @@ use crate::support::machine::Machine;
 use crate::support::plain::{Picture, assert_same, noise, picture, write};
 use crate::support::plain_machine::plain_machine;
 
+/// What is restored is not encrypted.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_restored_into_the_folder_that_holds_the_backups() {
+    let (dir, mut machine, _store) = plain_machine();
+    let (live, bucket) = (machine.settings.state_dir.clone(), dir.path().join("bucket"));
+    let snapshot = machine.push().await.unwrap().snapshot.unwrap();
+    fs::create_dir(&bucket).unwrap();
+    std::os::unix::fs::symlink(&bucket, dir.path().join("link")).unwrap();
+    machine.settings.store.bucket = format!("file://{}", bucket.display());
+    for to in ["bucket/x/y", "link/x", "bucket", "state/../bucket/x"] {
+        let error = machine.restore(&snapshot, &dir.path().join(to)).await.unwrap_err();
+        assert_eq!(error.code(), "B2_CONFIG", "{to}");
+        assert!(error.to_string().contains("choose another place"), "{error}");
+    }
+    assert_eq!(fs::read_dir(&bucket).unwrap().count(), 0);
+    let report = machine.restore(&snapshot, &live.join("restored")).await.unwrap();
+    assert!(report.warnings.iter().any(|text| text.contains("which is backed up")), "{report:?}");
+    let report = machine.restore(&snapshot, &dir.path().join("elsewhere")).await.unwrap();
+    assert_eq!(report.warnings, Vec::<String>::new());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_of_a_snapshot() {
     let (dir, machine, _store) = plain_machine();

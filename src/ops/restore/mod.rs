@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crate::engine::problem::{self, FileProblem};
 use crate::engine::roots::{in_place_of_links, put_in_place};
+use crate::engine::scan::judge_target;
 use crate::engine::select::Selection;
 use crate::engine::session::Session;
 use crate::engine::tree::{entries, source, without_logs};
@@ -24,12 +25,13 @@ use crate::format::SnapshotName;
 /// snapshot of the original plugin, what can be found is restored.
 ///
 /// # Errors
-/// `B2_TARGET_NOT_EMPTY`, `B2_SNAPSHOT_NOT_FOUND`, `B2_WRONG_KEY`, `B2_NOT_AUTHENTICATED`, `B2_UNSAFE_PATH`,
+/// `B2_TARGET_NOT_EMPTY`, `B2_CONFIG` for a place where nothing may be restored to, `B2_SNAPSHOT_NOT_FOUND`, `B2_WRONG_KEY`, `B2_NOT_AUTHENTICATED`, `B2_UNSAFE_PATH`,
 /// `B2_DAMAGED` when manifest or tree are, and those of the store and the file system. Damage of a pack
 /// costs the files in it, which are in the report, and no others.
 pub async fn restore(session: &Session, options: &RestoreOptions) -> Result<RestoreReport> {
     let started = Instant::now();
     let paths = Selection::new(&options.paths)?;
+    let place = judge_target(session, &options.to).await?;
     let target = Arc::new(Target::open(&options.to, Arc::clone(&session.ambient.steps))?);
     let result = session.cancellable(run(session, options, &paths, &target)).await;
     let mut report = match result {
@@ -41,6 +43,7 @@ pub async fn restore(session: &Session, options: &RestoreOptions) -> Result<Rest
             return Err(error);
         }
     };
+    report.warnings.extend(place);
     let traffic = session.traffic();
     report.downloaded_bytes = traffic.received_bytes;
     report.requests = traffic.requests;
