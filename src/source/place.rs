@@ -99,6 +99,12 @@ fn is_refusal(error: &io::Error) -> bool {
     matches!(error.kind(), K::PermissionDenied | K::Unsupported | K::InvalidInput)
 }
 
+/// The mode of a directory in which nothing may be changed, and of which we may change that.
+fn locked(dir: &Dir) -> Option<u32> {
+    let stat = stat_of(&dir.dir_metadata().ok()?);
+    (stat.mode & 0o300 != 0o300).then_some(stat.mode)
+}
+
 /// A name in an open directory, whether something is there or not.
 #[derive(Clone, Debug)]
 pub struct Spot {
@@ -219,6 +225,20 @@ impl Spot {
     fn attempt(&self, action: &'static str, work: impl FnOnce() -> io::Result<()>) -> Result<()> {
         let done = stepped(&*self.steps, action, work);
         self.refused.note(&self.path, action, done).map_err(self.failed(action))
+    }
+
+    /// Does something in this spot's directory, also where that is its owner's and says that nothing may change in it (Go's
+    /// module cache, say): it may for that moment. Killed in between, the directory stays open to its owner.
+    fn in_directory<T>(&self, work: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        let done = work();
+        if done.as_ref().err().map(io::Error::kind) != Some(ErrorKind::PermissionDenied) {
+            return done;
+        }
+        let Some(mode) = locked(&self.dir) else { return done };
+        set_mode(&self.dir.open(".")?.into_std(), mode | 0o300)?;
+        let done = work();
+        set_mode(&self.dir.open(".")?.into_std(), mode)?;
+        done
     }
 
     fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> Error {
@@ -369,7 +389,7 @@ impl Spot {
         if self.stat()?.is_none() {
             return Ok(());
         }
-        self.step("remove", || self.dir.remove_file(&self.name))
+        self.step("remove", || self.in_directory(|| self.dir.remove_file(&self.name)))
     }
 
     /// Sets the modification time of the file that is here, nanoseconds since 1970. It need not be one that we may read or
@@ -393,7 +413,7 @@ impl Spot {
             use cap_std::fs::DirBuilderExt as _;
             builder.mode(0o700);
         }
-        self.step("create", || self.dir.create_dir_with(&self.name, &builder))
+        self.step("create", || self.in_directory(|| self.dir.create_dir_with(&self.name, &builder)))
     }
 
     /// Removes the directory that is here. `false` when something is still in it.
@@ -401,7 +421,8 @@ impl Spot {
     /// # Errors
     /// File-system codes.
     pub fn remove_dir(&self) -> Result<bool> {
-        match stepped(&*self.steps, "remove", || self.dir.remove_dir(&self.name)) {
+        let remove = || self.in_directory(|| self.dir.remove_dir(&self.name));
+        match stepped(&*self.steps, "remove", remove) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),

@@ -8,7 +8,7 @@ use cap_std::fs::OpenOptions;
 #[cfg(unix)]
 use super::system::set_link_time;
 use super::system::{make_link, private, set_mode, set_times};
-use super::{SET_MODE, SET_TIME, Spot, Stat};
+use super::{SET_MODE, SET_TIME, Spot, Stat, locked};
 use crate::ambient::stepped;
 use crate::entry::{EntryKind, PART};
 use crate::error::Result;
@@ -47,12 +47,19 @@ impl Spot {
             {
                 self.copy_to(to)
             }
+            // One of the two is in a folder of ours: what may not be changed is around the other.
+            Err(error)
+                if error.kind() == ErrorKind::PermissionDenied && locked(&to.dir).is_some() =>
+            {
+                Err(to.failed("move something to")(error))
+            }
             moved => moved.map_err(self.failed("move")),
         }
     }
 
     fn rename_to(&self, to: &Self) -> io::Result<()> {
-        stepped(&*self.steps, "rename", || self.dir.rename(&self.name, &to.dir, &to.name))
+        let rename = || self.dir.rename(&self.name, &to.dir, &to.name);
+        stepped(&*self.steps, "rename", || self.in_directory(|| to.in_directory(rename)))
     }
 
     /// Copies a file to a new one that only its owner may read.
@@ -79,7 +86,8 @@ impl Spot {
             let _best_effort = part.remove();
         })?;
         to.sync_dir()?;
-        match stepped(&*self.steps, "remove", || self.dir.remove_file(&self.name)) {
+        let remove = || self.in_directory(|| self.dir.remove_file(&self.name));
+        match stepped(&*self.steps, "remove", remove) {
             // A mount point stays what it is.
             Err(error) if error.kind() == ErrorKind::ResourceBusy => Ok(()),
             removed => removed.map_err(self.failed("remove")).inspect_err(|_| {
@@ -99,7 +107,7 @@ impl Spot {
                 let mut options = OpenOptions::new();
                 options.write(true).create_new(true);
                 private(&mut options);
-                let create = || part.dir.open_with(&part.name, &options);
+                let create = || part.in_directory(|| part.dir.open_with(&part.name, &options));
                 let mut file = part.step("create", create)?.into_std();
                 part.step("write", || copy_with_holes(&mut from, &mut file))?;
                 part.set_owner(stat.owner)?;
@@ -110,7 +118,8 @@ impl Spot {
             Some(EntryKind::Symlink) => {
                 let target = self.dir.read_link_contents(&self.name);
                 let target = target.map_err(self.failed("read"))?;
-                part.step("link", || make_link(&part.dir, &target, &part.name))?;
+                let link = || make_link(&part.dir, &target, &part.name);
+                part.step("link", || part.in_directory(link))?;
                 part.set_owner(stat.owner)?;
                 #[cfg(unix)]
                 part.attempt(SET_TIME, || set_link_time(&part.dir, &part.name, stat.mtime_ns))?;

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -380,5 +381,58 @@ async fn holes_stay_holes() {
         assert!(fs::read(&path).unwrap() == bytes);
         let used = fs::metadata(&path).unwrap().blocks() * 512;
         assert!(used < 1 << 20, "{} takes {used} bytes", path.display());
+    }
+}
+
+/// Runs one of these tests again, as a user who is not root, and so is asked for rights. `false` where it cannot be.
+fn passes_as_another_user(test: &str) -> bool {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--nocapture"]).uid(65_534).gid(65_534).env("HOME", "/tmp");
+    match command.env_remove("TMPDIR").status() {
+        Ok(status) => {
+            assert!(status.success(), "{test} as another user");
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+/// Go's module cache is made of such directories.
+#[tokio::test(flavor = "multi_thread")]
+async fn directories_in_which_nothing_may_change() {
+    if is_root() {
+        if !passes_as_another_user("rollback::disks::directories_in_which_nothing_may_change") {
+            skipped("directories in which nothing may change: no other user can run this test");
+        }
+        return;
+    }
+    let place = Place::new();
+    first_day(&place.live);
+    let locked = |path: &str, mode: u32| {
+        let path = place.live.join(path);
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    write(&place.live, "workspace/mod/inner/a", "then");
+    for path in ["workspace/mod/inner", "workspace/mod"] {
+        locked(path, 0o555);
+    }
+    let snapshot = place.push().await;
+    let then = settled(&place.live);
+    for path in ["workspace/mod", "workspace/mod/inner"] {
+        locked(path, 0o755);
+    }
+    fs::remove_dir_all(place.live.join("workspace/mod/inner")).unwrap();
+    write(&place.live, "workspace/mod/new/b", "now");
+    for path in ["workspace/mod/new", "workspace/mod"] {
+        locked(path, 0o555);
+    }
+    let now = settled(&place.live);
+    applied(&place.roll_back(&exactly(&snapshot)).await.unwrap());
+    assert_same(&settled(&place.live), &then, "rolled back");
+    applied(&place.undo().await.unwrap());
+    assert_same(&settled(&place.live), &now, "undone");
+    // So that it can be removed.
+    for path in ["workspace/mod", "workspace/mod/new"] {
+        locked(path, 0o755);
     }
 }
