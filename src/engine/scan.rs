@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::file_cache::path_bytes;
 use super::problem::{self, FileProblem};
 use super::roots::shown_here;
@@ -33,41 +35,57 @@ pub(crate) struct Scanned {
     pub(crate) hanging: Arc<[PathBuf]>,
 }
 
-/// Walks the state.
+/// The state is looked at so many times while things in it are renamed.
+pub(crate) const LOOKS: usize = 3;
+
+/// Walks the state; again where something was gone when it was looked at.
 pub(crate) async fn scan(session: &Session, list: bool) -> Result<Scanned> {
     let (settings, cancel) = (session.settings.clone(), session.ambient.cancel.clone());
     Session::blocking(move || {
-        let mut found = roots(&settings.state_dir, settings.config_path.as_deref())?;
-        let bucket = bucket_folder(&settings)?;
-        refuse_inside(bucket.as_deref(), &found.roots)?;
-        let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
-        let mut policy = policy.with_inside(found.inside.clone());
-        if !settings.encrypt {
-            policy = policy.unencrypted()?;
+        for _ in 1..LOOKS {
+            let scanned = scan_once(&settings, list, &cancel)?;
+            if scanned.walk.gone.is_empty() {
+                return Ok(scanned);
+            }
         }
-        let mut walk = links::walk(&mut found, &policy, bucket.as_deref(), list, &cancel)?;
-        logs::settle(&found.roots, &mut walk, list);
-        let skipped = found.warnings.into_iter().chain(std::mem::take(&mut walk.skipped));
-        let plain = walk.excluded.iter().filter(|excluded| Policy::is_plain(excluded.reason));
-        let plain = plain.map(|excluded| FileProblem {
-            path: shown_here(&found.roots, excluded.root, &excluded.path),
-            code: problem::WITHHELD.to_owned(),
-            message: format!("is left out: it {}", excluded.reason),
-        });
-        let plain = plain.collect();
-        Ok(Scanned {
-            plain,
-            roots: found.roots,
-            walk,
-            skipped: skipped.map(FileProblem::from).collect(),
-            warnings: found.missing.into_iter().map(|problem| problem.message).collect(),
-            policy,
-            inside: found.inside,
-            away: found.away,
-            hanging: found.hanging,
-        })
+        let mut scanned = scan_once(&settings, list, &cancel)?;
+        let gone = std::mem::take(&mut scanned.walk.gone);
+        scanned.skipped.extend(gone.into_iter().map(FileProblem::from));
+        Ok(scanned)
     })
     .await
+}
+
+fn scan_once(settings: &Settings, list: bool, cancel: &CancellationToken) -> Result<Scanned> {
+    let mut found = roots(&settings.state_dir, settings.config_path.as_deref())?;
+    let bucket = bucket_folder(settings)?;
+    refuse_inside(bucket.as_deref(), &found.roots)?;
+    let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
+    let mut policy = policy.with_inside(found.inside.clone());
+    if !settings.encrypt {
+        policy = policy.unencrypted()?;
+    }
+    let mut walk = links::walk(&mut found, &policy, bucket.as_deref(), list, cancel)?;
+    logs::settle(&found.roots, &mut walk, list);
+    let skipped = found.warnings.into_iter().chain(std::mem::take(&mut walk.skipped));
+    let plain = walk.excluded.iter().filter(|excluded| Policy::is_plain(excluded.reason));
+    let plain = plain.map(|excluded| FileProblem {
+        path: shown_here(&found.roots, excluded.root, &excluded.path),
+        code: problem::WITHHELD.to_owned(),
+        message: format!("is left out: it {}", excluded.reason),
+    });
+    let plain = plain.collect();
+    Ok(Scanned {
+        plain,
+        roots: found.roots,
+        walk,
+        skipped: skipped.map(FileProblem::from).collect(),
+        warnings: found.missing.into_iter().map(|problem| problem.message).collect(),
+        policy,
+        inside: found.inside,
+        away: found.away,
+        hanging: found.hanging,
+    })
 }
 
 /// The same problems with paths as people know them: what is in the state directory by its path in it.

@@ -110,6 +110,7 @@ fn walk_most(
             walk.found.append(&mut added.found);
             walk.excluded.append(&mut added.excluded);
             walk.skipped.append(&mut added.skipped);
+            walk.gone.append(&mut added.gone);
             walk.logs.append(&mut added.logs);
         }
     }

@@ -24,6 +24,10 @@ use super::walked::Passages;
 use super::{EntryKind, Found, RelPath, Root, RootKind, Skipped};
 use crate::error::{Error, Result};
 
+/// What is said of something that has another name, or none, each time it is looked at.
+pub const GONE_AGAIN: &str = "was listed, and gone when it was looked at, again and again: it is in this snapshot under \
+    another name, or not at all";
+
 /// So much is walked, and no more.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Most {
@@ -44,9 +48,11 @@ impl Most {
 /// What the threads find out about one entry.
 #[derive(Debug, Default)]
 enum Verdict {
-    /// Gone since its directory was read, or of no interest.
+    /// Of no interest.
     #[default]
     Nothing,
+    /// Gone since its directory was read.
+    Gone(Skipped),
     Found(Box<Found>),
     /// A file with the name of a log.
     Log(Box<Found>),
@@ -61,7 +67,8 @@ enum Verdict {
 /// Walks all roots.
 ///
 /// Blocks; call it from a plain thread, not from a pool's. `list_excluded` keeps what is left out, for
-/// showing it to the user. What vanishes meanwhile is as if it had never been there.
+/// showing it to the user. What vanishes meanwhile is in [`Walk::gone`]: it may have another name by now, and that one may
+/// not have been seen.
 ///
 /// # Errors
 /// `B2_CANCELLED`; `B2_IO` and its like when the state directory itself cannot be read.
@@ -71,7 +78,21 @@ pub fn walk(
     list_excluded: bool,
     cancel: &CancellationToken,
 ) -> Result<Walk> {
-    let walk = walk_from(0, roots, policy, &Arc::default(), Most::ALL, list_excluded, cancel);
+    walk_beside(roots, policy, &Arc::default(), list_excluded, cancel)
+}
+
+/// As [`walk`], without touching what is in `hanging`, places of file systems that do not answer.
+///
+/// # Errors
+/// As [`walk`].
+pub fn walk_beside(
+    roots: &[Root],
+    policy: &Policy,
+    hanging: &Arc<[PathBuf]>,
+    list_excluded: bool,
+    cancel: &CancellationToken,
+) -> Result<Walk> {
+    let walk = walk_from(0, roots, policy, hanging, Most::ALL, list_excluded, cancel);
     Ok(walk?.unwrap_or_default())
 }
 
@@ -197,8 +218,10 @@ fn walk_tree(context: Context, walk: &mut Walk) -> Result<Option<Passages>> {
                 let error =
                     entry.read_children.as_ref().and_then(|children| children.error()?.io_error());
                 match error.map(std::io::Error::kind) {
-                    // A directory that is gone before it was read.
-                    Some(std::io::ErrorKind::NotFound) => continue,
+                    Some(std::io::ErrorKind::NotFound) => {
+                        walk.gone.push(gone(&entry.path()));
+                        continue;
+                    }
                     Some(_) => {
                         walk.skipped.extend(error.map(|error| unreadable(&entry.path(), error)));
                     }
@@ -216,7 +239,10 @@ fn walk_tree(context: Context, walk: &mut Walk) -> Result<Option<Passages>> {
                 );
             }
             Err(error)
-                if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => {}
+                if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) =>
+            {
+                walk.gone.push(gone(error.path().unwrap_or(&base)));
+            }
             Err(error) => {
                 let path = error.path().unwrap_or(&base).to_path_buf();
                 walk.skipped.push(unreadable(&path, &error));
@@ -235,6 +261,11 @@ fn walk_tree(context: Context, walk: &mut Walk) -> Result<Option<Passages>> {
     Ok((!context.most.is_less_than(entries, bytes)).then_some(passages))
 }
 
+/// What is said of something that is listed and not there, should that go on.
+fn gone(path: &Path) -> Skipped {
+    Skipped { path: shown(path), code: "B2_SKIPPED_UNREADABLE", message: GONE_AGAIN.to_owned() }
+}
+
 fn take(
     verdict: Verdict,
     context: &Context,
@@ -244,6 +275,7 @@ fn take(
 ) {
     match verdict {
         Verdict::Nothing => {}
+        Verdict::Gone(gone) => walk.gone.push(gone),
         Verdict::Found(found) => walk.found.push(*found),
         Verdict::Log(found) => walk.logs.push(*found),
         Verdict::Passage(found, reason) => passages.push((*found, reason)),
@@ -366,7 +398,8 @@ impl Context {
             (Ok(Some(found)), Some(reason)) => (Verdict::Passage(Box::new(found), reason), true),
             (Ok(None), _) => (Verdict::Nothing, false),
             (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => {
-                (Verdict::Nothing, false)
+                // Logs of databases come and go.
+                (if log { Verdict::Nothing } else { Verdict::Gone(gone(full)) }, false)
             }
             (Err(error), _) => (Verdict::Skipped(unreadable(full, &error)), false),
         }

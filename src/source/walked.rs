@@ -22,6 +22,8 @@ pub struct Walk {
     pub excluded: Vec<Excluded>,
     /// What should be in the snapshot and could not be looked at.
     pub skipped: Vec<Skipped>,
+    /// What was listed, and gone when it was looked at.
+    pub gone: Vec<Skipped>,
     /// What has the name of a log of a database, until [`super::logs::settle`] has looked at what it lies beside; then
     /// the logs with something in them that belong to databases, by root, then by path.
     pub logs: Vec<Found>,

@@ -253,6 +253,78 @@ impl AtCapture {
     }
 }
 
+/// What vim does when it saves, and what rotates logs: a file is listed under a name that it has no more when it is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_renamed_during_the_push() {
+    let (dir, mut machine) = empty_machine();
+    let live = machine.settings.state_dir.clone();
+    write(&live, "workspace/a.md", "read first");
+    write(&live, "workspace/SOUL.md", "read when it has another name");
+    let renamed = live.clone();
+    machine.progress = AtCapture::new(move |_| {
+        let _once =
+            fs::rename(renamed.join("workspace/SOUL.md"), renamed.join("workspace/.SOUL.md"));
+    });
+    assert_eq!(machine.push().await.unwrap().skipped, []);
+    let to = dir.path().join("restored");
+    machine.blank(dir.path().join("blank")).restore("latest", &to).await.unwrap();
+    assert!(!live.join("workspace/SOUL.md").exists());
+    assert_eq!(
+        fs::read_to_string(to.join("workspace/.SOUL.md")).unwrap(),
+        "read when it has another name"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_renamed_again_and_again_is_named() {
+    let (dir, mut machine) = empty_machine();
+    let live = machine.settings.state_dir.clone();
+    write(&live, "workspace/a.md", "read first");
+    write(&live, "workspace/z0", "never there when it is read");
+    let (at, number) = (live.join("workspace"), AtomicU64::new(0));
+    machine.progress = AtCapture::new(move |_| {
+        let number = number.fetch_add(1, Ordering::Relaxed);
+        fs::rename(at.join(format!("z{number}")), at.join(format!("z{}", number + 1))).unwrap();
+        // The next look reads this before it.
+        fs::write(at.join(format!("b{number}")), "new").unwrap();
+    });
+    let report = machine.push().await.unwrap();
+    assert_eq!(codes(&report.skipped), [("workspace/z3", "B2_SKIPPED_UNREADABLE")]);
+    let to = dir.path().join("restored");
+    machine.blank(dir.path().join("blank")).restore("latest", &to).await.unwrap();
+    assert!(to.join("workspace/b2").exists() && !to.join("workspace/z3").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_goes_during_the_push_is_gone() {
+    let (dir, mut machine) = empty_machine();
+    let live = machine.settings.state_dir.clone();
+    write(&live, "workspace/a.md", "read first");
+    write(&live, "workspace/draft.tmp", "goes");
+    let at = live.join("workspace/draft.tmp");
+    machine.progress = AtCapture::new(move |_| drop(fs::remove_file(&at)));
+    assert_eq!(machine.push().await.unwrap().skipped, []);
+    let to = dir.path().join("restored");
+    machine.blank(dir.path().join("blank")).restore("latest", &to).await.unwrap();
+    assert_eq!(fs::read_dir(to.join("workspace")).unwrap().count(), 1);
+}
+
+/// The mount point of a disk that did not come up, or a path with a mistake in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_push_of_nothing_is_refused() {
+    let (_dir, machine) = empty_machine();
+    let live = machine.settings.state_dir.clone();
+    fs::create_dir(live.join("workspace")).unwrap();
+    for _ in 0..2 {
+        let error = machine.push().await.unwrap_err();
+        assert_eq!(error.code(), "B2_CONFIG");
+        assert!(error.to_string().contains("is its disk mounted"), "{error}");
+    }
+    assert!(machine.list().await.snapshots.is_empty());
+    write(&live, "openclaw.json", "{}");
+    assert!(machine.push().await.unwrap().snapshot.is_some());
+}
+
 fn append(path: &Path, text: &str) {
     use std::io::Write as _;
     File::options().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();

@@ -215,6 +215,8 @@ pub(super) struct Capture<'a, 'p> {
     pub(super) done_bytes: u64,
     pub(super) done_files: u64,
     pub(super) skipped: Vec<FileProblem>,
+    /// What was gone when it was to be read.
+    pub(super) gone: Vec<Found>,
 }
 
 impl Capture<'_, '_> {
@@ -285,12 +287,13 @@ impl Capture<'_, '_> {
         }
     }
 
-    /// Notes that a file could not be read, if it is still there.
+    /// Notes that a file could not be read, or that it is gone.
     pub(super) fn unread(&mut self, found: &Found, path: &Path, error: ReadError) -> Result<()> {
         let (code, message) = match error {
             ReadError::Fatal(error) => return Err(error),
             ReadError::File(error) if error.kind() == ErrorKind::NotFound => {
                 if std::fs::symlink_metadata(path).is_err() {
+                    self.gone.push(found.clone());
                     return Ok(());
                 }
                 ("B2_SKIPPED_UNREADABLE", "became something else while it was backed up".to_owned())

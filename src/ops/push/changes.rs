@@ -1,5 +1,6 @@
 //! What the state looks like now, and what of it has to be read.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::assemble::problems;
@@ -13,9 +14,10 @@ use crate::engine::problem::{self, FileProblem};
 use crate::engine::scan::{Scanned, by_people, refuse_open_databases, scan};
 use crate::engine::session::{Session, Settings, millis};
 use crate::engine::withheld::withheld;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{Entry, Manifest, MissingRecord, TreeRef};
 use crate::repo::Snapshot;
+use crate::source::policy::Policy;
 use crate::source::walk::Walk;
 use crate::source::withheld::Withheld;
 use crate::source::{EntryKind, Found, Root};
@@ -46,6 +48,8 @@ pub(in crate::ops) struct Scan {
     pub(super) elsewhere: Elsewhere,
     /// Whether it is of the time of the newest snapshot: what is in its places by now says nothing.
     pub(super) turned_back: bool,
+    /// What belongs in a snapshot, and places of file systems that do not answer: for another look.
+    pub(super) rules: (Policy, Arc<[PathBuf]>),
 }
 
 impl Scan {
@@ -57,6 +61,9 @@ impl Scan {
     ) -> Result<Self> {
         let began_ns = millis(session.ambient.clock.now()).saturating_mul(1_000_000);
         let mut scanned = scan(session, false).await?;
+        if writer.lineage.is_none() {
+            refuse_nothing(&session.settings, &scanned)?;
+        }
         refuse_open_databases(&scanned.roots, &scanned.walk)?;
         let settings = session.settings.clone();
         let withheld = Session::blocking(move || withheld(&settings)).await?;
@@ -79,7 +86,7 @@ impl Scan {
         scanned.skipped.extend(missing.problems);
         scanned.warnings.extend(missing.warnings);
         scanned.skipped.append(&mut scanned.plain);
-        let Scanned { roots, mut walk, skipped, warnings, .. } = scanned;
+        let Scanned { roots, mut walk, skipped, warnings, policy: rules, hanging, .. } = scanned;
         let skipped = by_people(&roots, skipped);
         if let Some((_, memory)) = &base {
             together::keep_known_logs(&mut walk, memory);
@@ -107,6 +114,7 @@ impl Scan {
             harmed,
             elsewhere,
             turned_back: false,
+            rules: (rules, hanging),
         })
     }
 
@@ -129,6 +137,20 @@ impl Scan {
             writer.local.files()?.and_then(|bytes| Memory::decode(&bytes, &newest.snapshot));
         Ok(Some((snapshot.manifest, Arc::new(memory.unwrap_or_default()))))
     }
+}
+
+/// A first snapshot of nothing is not what anybody wants: a disk is not mounted, or the directory is the wrong one. To a
+/// new machine it would be the latest there is.
+fn refuse_nothing(settings: &Settings, scanned: &Scanned) -> Result<()> {
+    let is_file = |found: &Found| found.kind == EntryKind::File;
+    if scanned.walk.found.iter().any(is_file) || !scanned.skipped.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "there is no file in {}: is its disk mounted, and is it the right directory? Nothing was stored",
+        settings.state_dir.display()
+    );
+    Err(Error::config("stateDir", message))
 }
 
 /// With the print of our secrets: a file that did not change may hold the new one.

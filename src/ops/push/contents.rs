@@ -1,11 +1,13 @@
 //! The contents of a snapshot: everything that changed is read, and the sealed manifest left in the spool.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::assemble::{complete, count, packs_in_use, problems, tails};
-use super::capture::{Capture, Chunker, Draft, Elsewhere, runs};
+use super::capture::{Capture, Chunker, Elsewhere, runs};
 use super::changes::{Changes, Scan};
+use super::drafts::drafts;
 use super::frames::FramePipe;
 use super::sparse;
 use super::summary::summary;
@@ -22,8 +24,9 @@ use crate::format::{
 };
 use crate::local::{Captured, Newest};
 use crate::repo::{Known, PackIndex, Snapshot};
+use crate::source::Found;
+use crate::source::policy::Policy;
 use crate::source::withheld::Withheld;
-use crate::source::{Fingerprint, Found};
 
 /// What is known before the first file is read.
 pub(super) struct Start {
@@ -59,7 +62,7 @@ pub(super) struct Plan {
     entropy: Arc<dyn crate::ambient::Entropy>,
     clock: Arc<dyn crate::ambient::Clock>,
     spool: crate::local::Spool,
-    temporary: std::path::PathBuf,
+    temporary: PathBuf,
     local: crate::local::Local,
     redact: bool,
     id: SnapshotId,
@@ -172,6 +175,7 @@ impl Plan {
             done_bytes: 0,
             done_files: 0,
             skipped: owned.skipped.clone(),
+            gone: Vec::new(),
         }
     }
 
@@ -183,17 +187,20 @@ impl Plan {
 
 /// The scan's part that the capturing thread takes along.
 pub(super) struct Owned {
-    roots: Vec<crate::source::Root>,
+    pub(super) roots: Vec<crate::source::Root>,
     /// What was found, by root and path; behind it the logs of databases.
     found: Vec<Found>,
     /// For a file in `found` the logs beside it, which are read together with it.
-    logs: Logs,
-    before: Vec<Option<Entry>>,
-    changes: Changes,
+    pub(super) logs: Logs,
+    pub(super) before: Vec<Option<Entry>>,
+    pub(super) changes: Changes,
     skipped: Vec<FileProblem>,
     policy: Vec<u8>,
     elsewhere: Elsewhere,
     withheld: Arc<Withheld>,
+    /// What another look at the state goes by, and whether one says anything.
+    pub(super) rules: (Policy, Arc<[PathBuf]>),
+    pub(super) turned_back: bool,
     /// When the scan began, nanoseconds since 1970.
     began_ns: i64,
     /// What tells which files were to be read again, where this scan does not.
@@ -240,6 +247,8 @@ impl Owned {
             policy: scan.policy.clone(),
             elsewhere: scan.elsewhere.clone(),
             withheld: Arc::clone(&scan.withheld),
+            rules: scan.rules.clone(),
+            turned_back: scan.turned_back,
             began_ns: scan.began_ns,
             young: memory.filter(|_| scan.turned_back).map(Arc::clone),
         }
@@ -259,9 +268,10 @@ pub(super) fn read_all(
     let ids = plan.key.chunk_ids(&plan.repository.0);
     let Start { known, mut indexes, adopted: _, next_pack: _ } = start;
     let same = std::mem::take(&mut owned.changes.same);
+    let mut all = std::mem::take(&mut owned.found);
     let chunker = Chunker::new(ids, known, &mut pipe, cancel);
     let mut capture = plan.capture(&owned, chunker, seed, progress);
-    let drafts = drafts(&mut capture, &owned, same)?;
+    let drafts = drafts(&mut capture, &owned, &mut all, same)?;
     let places = capture.chunker.pipe.places()?;
     let mut entries = Vec::with_capacity(drafts.len());
     let mut prints = Vec::with_capacity(drafts.len());
@@ -297,8 +307,7 @@ pub(super) fn read_all(
         let leave =
             sparse::sparse(&entries, &owned.old_tree, &indexes, plan.first_new(), new_bytes);
         if !leave.is_empty() {
-            let found: Vec<&Found> =
-                indices.iter().filter_map(|index| owned.found.get(*index)).collect();
+            let found: Vec<&Found> = indices.iter().filter_map(|index| all.get(*index)).collect();
             let again = sparse::read_again(&mut capture, &leave, &entries, &found)?;
             let places = capture.chunker.pipe.places()?;
             sparse::point(&mut entries, &mut prints, again, &places)?;
@@ -360,41 +369,6 @@ fn tree_of(entries: &[Entry]) -> Result<Vec<u8>> {
         ));
     }
     Ok(tree)
-}
-
-/// Reads what has to be read. Every entry in order, with its place in the walk and what to know it by next time.
-fn drafts(
-    capture: &mut Capture<'_, '_>,
-    owned: &Owned,
-    same: Vec<(usize, Entry)>,
-) -> Result<Vec<(usize, Draft, Fingerprint)>> {
-    let mut drafts: Vec<(usize, Draft, Fingerprint)> = Vec::with_capacity(owned.found.len());
-    let mut done: HashSet<usize> = HashSet::new();
-    for (index, before) in owned.changes.read.iter().zip(&owned.before) {
-        let Some(found) = owned.found.get(*index).filter(|_| !done.contains(index)) else {
-            continue;
-        };
-        let logs: &[usize] = owned.logs.get(index).map_or(&[], Vec::as_slice);
-        let beside = logs.iter().filter_map(|log| owned.found.get(*log)).cloned().collect();
-        for (member, draft) in capture.entry(found.clone(), beside, before.as_ref())? {
-            let index = if member == 0 { Some(index) } else { logs.get(member - 1) };
-            let Some(index) = index.copied() else { continue };
-            done.insert(index);
-            let print = match &draft {
-                Draft::Read(read, _) => read.fingerprint,
-                Draft::Same(_) => found.fingerprint,
-            };
-            drafts.push((index, draft, print));
-        }
-    }
-    let fingerprint =
-        |index: usize| owned.found.get(index).map(|found| found.fingerprint).unwrap_or_default();
-    drafts.extend(
-        same.into_iter().map(|(index, entry)| (index, Draft::Same(entry), fingerprint(index))),
-    );
-    let place = |index: usize| owned.found.get(index).map(|found| (found.root, &found.path));
-    drafts.sort_unstable_by(|(a, ..), (b, ..)| place(*a).cmp(&place(*b)));
-    Ok(drafts)
 }
 
 /// Fixes the snapshot's content on disk.

@@ -11,6 +11,7 @@ mod changes;
 mod commit;
 mod compose;
 mod contents;
+mod drafts;
 mod frames;
 mod missing;
 mod report;
