@@ -3,12 +3,13 @@
 //! A broken configuration must not stop a backup: going back may be needed just because it is broken.
 //! So what cannot be read is a warning, and the rest is used.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::configured::{begins_elsewhere, expand};
 use super::resolve::hangs;
 use super::stat::shown;
 use super::{Skipped, mounts};
@@ -114,8 +115,12 @@ fn read_all(path: &Path, home: Option<&Path>, other: &Other, hanging: &[PathBuf]
     };
     let worktrees = value.get("worktreeRoot").and_then(Value::as_str);
     let workspaces = ["/workspace", "/sandbox/workspaceRoot"].map(|field| settings(&value, field));
-    let workspaces = places(workspaces.into_iter().flatten().chain(worktrees).collect());
-    let agent_dirs = places(settings(&value, "/agentDir"));
+    let workspaces: Vec<&str> = workspaces.into_iter().flatten().chain(worktrees).collect();
+    let agent_dirs = settings(&value, "/agentDir");
+    let all: BTreeSet<&str> = workspaces.iter().chain(&agent_dirs).copied().collect();
+    reader.warnings.extend(all.into_iter().filter_map(|name| begins_elsewhere(name, base)));
+    let workspaces = places(workspaces);
+    let agent_dirs = places(agent_dirs);
     let Reader { files, missing, warnings, gone, .. } = reader;
     HostConfig { value, files, missing, workspaces, agent_dirs, warnings, gone }
 }
@@ -302,21 +307,6 @@ fn settings<'a>(config: &'a Value, field: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// An absolute path from one as people write it. `None` when it is empty or needs an unknown home.
-fn expand(name: &str, base: &Path, home: Option<&Path>) -> Option<PathBuf> {
-    let name = name.trim();
-    if name.is_empty() {
-        return None;
-    }
-    match name.strip_prefix('~') {
-        Some("") => home.map(Path::to_path_buf),
-        Some(rest) if rest.starts_with(['/', '\\']) => {
-            home.map(|home| home.join(rest.trim_start_matches(['/', '\\'])))
-        }
-        _ => Some(base.join(name)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -378,12 +368,12 @@ mod tests {
             ]
             .iter()
             .cloned()
-            .collect::<std::collections::BTreeSet<_>>()
+            .collect::<BTreeSet<_>>()
             .into_iter()
             .collect::<Vec<_>>()
         );
         assert_eq!(config.agent_dirs, [PathBuf::from("/dirs/a"), "/home/x".into()]);
-        assert!(config.warnings.is_empty());
+        assert_eq!(config.warnings.iter().map(|one| &*one.path).collect::<Vec<_>>(), ["rel"]);
     }
 
     #[test]

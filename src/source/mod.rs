@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod blank;
 pub mod confidential;
+mod configured;
 mod copies;
 pub mod database;
 #[cfg(test)]

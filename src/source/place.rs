@@ -99,12 +99,6 @@ fn is_refusal(error: &io::Error) -> bool {
     matches!(error.kind(), K::PermissionDenied | K::Unsupported | K::InvalidInput)
 }
 
-/// The mode of a directory in which nothing may be changed, and of which we may change that.
-fn locked(dir: &Dir) -> Option<u32> {
-    let stat = stat_of(&dir.dir_metadata().ok()?);
-    (stat.mode & 0o300 != 0o300).then_some(stat.mode)
-}
-
 /// A name in an open directory, whether something is there or not.
 #[derive(Clone, Debug)]
 pub struct Spot {
@@ -225,20 +219,6 @@ impl Spot {
     fn attempt(&self, action: &'static str, work: impl FnOnce() -> io::Result<()>) -> Result<()> {
         let done = stepped(&*self.steps, action, work);
         self.refused.note(&self.path, action, done).map_err(self.failed(action))
-    }
-
-    /// Does something in this spot's directory, also where that is its owner's and says that nothing may change in it (Go's
-    /// module cache, say): it may for that moment. Killed in between, the directory stays open to its owner.
-    fn in_directory<T>(&self, work: impl Fn() -> io::Result<T>) -> io::Result<T> {
-        let done = work();
-        if done.as_ref().err().map(io::Error::kind) != Some(ErrorKind::PermissionDenied) {
-            return done;
-        }
-        let Some(mode) = locked(&self.dir) else { return done };
-        set_mode(&self.dir.open(".")?.into_std(), mode | 0o300)?;
-        let done = work();
-        set_mode(&self.dir.open(".")?.into_std(), mode)?;
-        done
     }
 
     fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> Error {

@@ -164,6 +164,15 @@ pub(super) fn does_not_answer(path: &Path) -> Skipped {
     Skipped { message, path: shown, code: "B2_SKIPPED_HANGS" }
 }
 
+/// What is said of something that has another name, or none, each time it is looked at.
+pub const GONE_AGAIN: &str = "was listed, and gone when it was looked at, again and again: it is in this snapshot under \
+    another name, or not at all";
+
+/// What is said of something that is listed and not there, should that go on.
+pub(super) fn gone(path: &Path) -> Skipped {
+    Skipped { path: shown(path), code: "B2_SKIPPED_UNREADABLE", message: GONE_AGAIN.to_owned() }
+}
+
 /// What is said of what cannot be read.
 pub(super) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Skipped {
     let shown = shown(path);

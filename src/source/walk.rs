@@ -1,7 +1,7 @@
 //! Finds what belongs to the state, by names and `stat` alone: no file is ever opened here, so the locks
 //! of a host in this very process are safe. The only user of jwalk.
 
-pub use super::stat::{find, fingerprint, names_in};
+pub use super::stat::{GONE_AGAIN, find, fingerprint, names_in};
 pub use super::walked::{Excluded, Walk};
 
 use std::collections::HashSet;
@@ -18,15 +18,12 @@ use super::passages::open_passages;
 use super::policy::{Decision, Policy};
 use super::policy_rules::LOG_REASON;
 use super::stat::{
-    SOCKET, bytes_of, does_not_answer, fingerprint_of, log_of, mode_of, shown, special, unreadable,
+    SOCKET, bytes_of, does_not_answer, fingerprint_of, gone, log_of, mode_of, shown, special,
+    unreadable,
 };
 use super::walked::Passages;
 use super::{EntryKind, Found, RelPath, Root, RootKind, Skipped};
 use crate::error::{Error, Result};
-
-/// What is said of something that has another name, or none, each time it is looked at.
-pub const GONE_AGAIN: &str = "was listed, and gone when it was looked at, again and again: it is in this snapshot under \
-    another name, or not at all";
 
 /// So much is walked, and no more.
 #[derive(Clone, Copy, Debug)]
@@ -67,25 +64,12 @@ enum Verdict {
 /// Walks all roots.
 ///
 /// Blocks; call it from a plain thread, not from a pool's. `list_excluded` keeps what is left out, for
-/// showing it to the user. What vanishes meanwhile is in [`Walk::gone`]: it may have another name by now, and that one may
+/// showing it to the user. What is in `hanging`, places of file systems that do not answer, is not touched. What vanishes meanwhile is in [`Walk::gone`]: it may have another name by now, and that one may
 /// not have been seen.
 ///
 /// # Errors
 /// `B2_CANCELLED`; `B2_IO` and its like when the state directory itself cannot be read.
 pub fn walk(
-    roots: &[Root],
-    policy: &Policy,
-    list_excluded: bool,
-    cancel: &CancellationToken,
-) -> Result<Walk> {
-    walk_beside(roots, policy, &Arc::default(), list_excluded, cancel)
-}
-
-/// As [`walk`], without touching what is in `hanging`, places of file systems that do not answer.
-///
-/// # Errors
-/// As [`walk`].
-pub fn walk_beside(
     roots: &[Root],
     policy: &Policy,
     hanging: &Arc<[PathBuf]>,
@@ -96,8 +80,7 @@ pub fn walk_beside(
     Ok(walk?.unwrap_or_default())
 }
 
-/// As [`walk`], for those of the roots that are behind the `first` ones. What is in `hanging`, places of file systems
-/// that do not answer, is not touched. `None` where one of the roots is more than `most`: it is not walked to its end.
+/// As [`walk`], for those of the roots that are behind the `first` ones. `None` where one of the roots is more than `most`: it is not walked to its end.
 pub(super) fn walk_from(
     first: usize,
     roots: &[Root],
@@ -259,11 +242,6 @@ fn walk_tree(context: Context, walk: &mut Walk) -> Result<Option<Passages>> {
     }
     let entries = walk.found.len() - first_found + walk.logs.len() - first_log;
     Ok((!context.most.is_less_than(entries, bytes)).then_some(passages))
-}
-
-/// What is said of something that is listed and not there, should that go on.
-fn gone(path: &Path) -> Skipped {
-    Skipped { path: shown(path), code: "B2_SKIPPED_UNREADABLE", message: GONE_AGAIN.to_owned() }
 }
 
 fn take(

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::sync::Arc;
 
 use b2_backup::source::policy::{Inside, Policy};
 use b2_backup::source::walk::{Walk, fingerprint, walk};
@@ -15,7 +16,7 @@ fn root(kind: RootKind, path: &Path) -> Root {
 }
 
 fn run(roots: &[Root], policy: &Policy) -> Walk {
-    walk(roots, policy, true, &CancellationToken::new()).unwrap()
+    walk(roots, policy, &Arc::default(), true, &CancellationToken::new()).unwrap()
 }
 
 fn plain() -> Policy {
@@ -120,9 +121,14 @@ fn sockets_pipes_and_private_directories_are_left_out() {
         assert_eq!(skipped, ["B2_SKIPPED_SPECIAL"]);
         assert!(walk.skipped[0].path.ends_with("workspace/fifo"));
     }
-    let unasked =
-        walk(&[root(RootKind::State, dir.path())], &plain(), false, &CancellationToken::new())
-            .unwrap();
+    let unasked = walk(
+        &[root(RootKind::State, dir.path())],
+        &plain(),
+        &Arc::default(),
+        false,
+        &CancellationToken::new(),
+    )
+    .unwrap();
     assert!(unasked.excluded.is_empty());
 }
 
@@ -240,11 +246,15 @@ fn cancelled_and_missing() {
     let dir = tempfile::tempdir().unwrap();
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let error = walk(&[root(RootKind::State, dir.path())], &plain(), false, &cancel).unwrap_err();
+    let error =
+        walk(&[root(RootKind::State, dir.path())], &plain(), &Arc::default(), false, &cancel)
+            .unwrap_err();
     assert_eq!(error.code(), "B2_CANCELLED");
     let missing = [root(RootKind::State, &dir.path().join("missing"))];
     assert_eq!(
-        walk(&missing, &plain(), false, &CancellationToken::new()).unwrap_err().code(),
+        walk(&missing, &plain(), &Arc::default(), false, &CancellationToken::new())
+            .unwrap_err()
+            .code(),
         "B2_IO"
     );
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 
 use super::changes::{Changes, Scan};
-use super::contents::{Outcome, Owned, Plan, Start, read_all};
+use super::contents::{Outcome, Plan, Start, read_all};
+use super::drafts::Owned;
 use super::frames::{Budget, FramePipe, PackMaker};
 use super::upload;
 use super::writer::Writer;

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::assemble::{complete, count, packs_in_use, problems, tails};
-use super::capture::{Capture, Chunker, Elsewhere, runs};
-use super::changes::{Changes, Scan};
-use super::drafts::drafts;
+use super::capture::{Capture, Chunker, runs};
+use super::changes::Scan;
+use super::drafts::{Owned, drafts};
 use super::frames::FramePipe;
 use super::sparse;
 use super::summary::summary;
-use super::together::{Logs, PATIENCE, logs_of};
+use super::together::PATIENCE;
 use super::writer::Writer;
 use crate::chunk::Cutter;
 use crate::engine::file_cache::Memory;
@@ -20,13 +20,11 @@ use crate::engine::roots;
 use crate::engine::session::{Session, millis};
 use crate::error::{Error, Result};
 use crate::format::{
-    Counts, Entry, Manifest, PackRef, Reason, Remark, Run, SnapshotId, TreeRef, is_bounded,
+    Counts, Entry, Manifest, PackRef, Reason, Remark, SnapshotId, TreeRef, is_bounded,
 };
 use crate::local::{Captured, Newest};
 use crate::repo::{Known, PackIndex, Snapshot};
 use crate::source::Found;
-use crate::source::policy::Policy;
-use crate::source::withheld::Withheld;
 
 /// What is known before the first file is read.
 pub(super) struct Start {
@@ -182,76 +180,6 @@ impl Plan {
     /// The lowest number of a pack that the lineage did not have before.
     fn first_new(&self) -> u32 {
         self.lineage.as_ref().map_or(0, |newest| newest.next_pack)
-    }
-}
-
-/// The scan's part that the capturing thread takes along.
-pub(super) struct Owned {
-    pub(super) roots: Vec<crate::source::Root>,
-    /// What was found, by root and path; behind it the logs of databases.
-    found: Vec<Found>,
-    /// For a file in `found` the logs beside it, which are read together with it.
-    pub(super) logs: Logs,
-    pub(super) before: Vec<Option<Entry>>,
-    pub(super) changes: Changes,
-    skipped: Vec<FileProblem>,
-    policy: Vec<u8>,
-    elsewhere: Elsewhere,
-    withheld: Arc<Withheld>,
-    /// What another look at the state goes by, and whether one says anything.
-    pub(super) rules: (Policy, Arc<[PathBuf]>),
-    pub(super) turned_back: bool,
-    /// When the scan began, nanoseconds since 1970.
-    began_ns: i64,
-    /// What tells which files were to be read again, where this scan does not.
-    young: Option<Arc<Memory>>,
-    old_tails: Vec<(u32, u64)>,
-    old_tree: Vec<Run>,
-    /// What to compare with, where this push builds on the newest snapshot.
-    memory: Option<Arc<Memory>>,
-    /// The entries of the previous snapshot, where they are known.
-    previous: Option<Arc<Memory>>,
-    /// What the newest snapshot says about files.
-    remarks: Vec<Remark>,
-}
-
-impl Owned {
-    /// Takes the walk out of `scan`: at 50,000 files a second copy of it is worth saving.
-    /// `usable` tells whether all packs of an entry of the newest snapshot can be used.
-    pub(super) fn of(
-        scan: &mut Scan,
-        changes: Changes,
-        builds_on: bool,
-        usable: impl Fn(&Entry) -> bool,
-    ) -> Self {
-        let memory = scan.base.as_ref().map(|(_, memory)| memory);
-        let before = |index: &usize| {
-            let entry = memory.and_then(|memory| memory.entry(scan.walk.found.get(*index)?));
-            entry.filter(|entry| usable(entry)).cloned()
-        };
-        Self {
-            roots: scan.roots.clone(),
-            before: changes.read.iter().map(before).collect(),
-            logs: logs_of(&mut scan.walk, &changes.read),
-            found: std::mem::take(&mut scan.walk.found),
-            old_tails: Changes::old_tree(scan).map(|tree| tree.tails.clone()).unwrap_or_default(),
-            old_tree: Changes::old_tree(scan).map(|tree| tree.runs.clone()).unwrap_or_default(),
-            // What says the same but lies in a lost pack still needs a new snapshot.
-            memory: memory
-                .filter(|memory| builds_on && !scan.anew && memory.all(&usable))
-                .map(Arc::clone),
-            previous: memory.filter(|memory| builds_on && memory.tree.is_some()).map(Arc::clone),
-            remarks: scan.base.as_ref().map(|(base, _)| base.remarks.clone()).unwrap_or_default(),
-            changes,
-            skipped: scan.skipped.clone(),
-            policy: scan.policy.clone(),
-            elsewhere: scan.elsewhere.clone(),
-            withheld: Arc::clone(&scan.withheld),
-            rules: scan.rules.clone(),
-            turned_back: scan.turned_back,
-            began_ns: scan.began_ns,
-            young: memory.filter(|_| scan.turned_back).map(Arc::clone),
-        }
     }
 }
 

@@ -1,15 +1,92 @@
 //! The entries of a snapshot as they are read, also where files are renamed meanwhile.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::capture::{Capture, Draft};
-use super::contents::Owned;
+use super::capture::{Capture, Draft, Elsewhere};
+use super::changes::{Changes, Scan};
+use super::together::{Logs, logs_of};
+use crate::engine::file_cache::Memory;
+use crate::engine::problem::FileProblem;
 use crate::engine::scan::LOOKS;
 use crate::error::Result;
-use crate::format::Entry;
+use crate::format::{Entry, Remark, Run};
 use crate::source::logs::settle;
-use crate::source::walk::{GONE_AGAIN, walk_beside};
-use crate::source::{Fingerprint, Found, RelPath};
+use crate::source::policy::Policy;
+use crate::source::walk::{self, GONE_AGAIN};
+use crate::source::withheld::Withheld;
+use crate::source::{Fingerprint, Found, RelPath, Root};
+
+/// The scan's part that the capturing thread takes along.
+pub(super) struct Owned {
+    pub(super) roots: Vec<Root>,
+    /// What was found, by root and path; behind it the logs of databases.
+    pub(super) found: Vec<Found>,
+    /// For a file in `found` the logs beside it, which are read together with it.
+    pub(super) logs: Logs,
+    pub(super) before: Vec<Option<Entry>>,
+    pub(super) changes: Changes,
+    pub(super) skipped: Vec<FileProblem>,
+    pub(super) policy: Vec<u8>,
+    pub(super) elsewhere: Elsewhere,
+    pub(super) withheld: Arc<Withheld>,
+    /// What another look at the state goes by, and whether one says anything.
+    pub(super) rules: (Policy, Arc<[PathBuf]>),
+    pub(super) turned_back: bool,
+    /// When the scan began, nanoseconds since 1970.
+    pub(super) began_ns: i64,
+    /// What tells which files were to be read again, where this scan does not.
+    pub(super) young: Option<Arc<Memory>>,
+    pub(super) old_tails: Vec<(u32, u64)>,
+    pub(super) old_tree: Vec<Run>,
+    /// What to compare with, where this push builds on the newest snapshot.
+    pub(super) memory: Option<Arc<Memory>>,
+    /// The entries of the previous snapshot, where they are known.
+    pub(super) previous: Option<Arc<Memory>>,
+    /// What the newest snapshot says about files.
+    pub(super) remarks: Vec<Remark>,
+}
+
+impl Owned {
+    /// Takes the walk out of `scan`: at 50,000 files a second copy of it is worth saving.
+    /// `usable` tells whether all packs of an entry of the newest snapshot can be used.
+    pub(super) fn of(
+        scan: &mut Scan,
+        changes: Changes,
+        builds_on: bool,
+        usable: impl Fn(&Entry) -> bool,
+    ) -> Self {
+        let memory = scan.base.as_ref().map(|(_, memory)| memory);
+        let before = |index: &usize| {
+            let entry = memory.and_then(|memory| memory.entry(scan.walk.found.get(*index)?));
+            entry.filter(|entry| usable(entry)).cloned()
+        };
+        Self {
+            roots: scan.roots.clone(),
+            before: changes.read.iter().map(before).collect(),
+            logs: logs_of(&mut scan.walk, &changes.read),
+            found: std::mem::take(&mut scan.walk.found),
+            old_tails: Changes::old_tree(scan).map(|tree| tree.tails.clone()).unwrap_or_default(),
+            old_tree: Changes::old_tree(scan).map(|tree| tree.runs.clone()).unwrap_or_default(),
+            // What says the same but lies in a lost pack still needs a new snapshot.
+            memory: memory
+                .filter(|memory| builds_on && !scan.anew && memory.all(&usable))
+                .map(Arc::clone),
+            previous: memory.filter(|memory| builds_on && memory.tree.is_some()).map(Arc::clone),
+            remarks: scan.base.as_ref().map(|(base, _)| base.remarks.clone()).unwrap_or_default(),
+            changes,
+            skipped: scan.skipped.clone(),
+            policy: scan.policy.clone(),
+            elsewhere: scan.elsewhere.clone(),
+            withheld: Arc::clone(&scan.withheld),
+            rules: scan.rules.clone(),
+            turned_back: scan.turned_back,
+            began_ns: scan.began_ns,
+            young: memory.filter(|_| scan.turned_back).map(Arc::clone),
+        }
+    }
+}
 
 /// Reads what has to be read. Every entry in order, with its place in `found` and what to know it by next time. `found`
 /// gets what is only found meanwhile.
@@ -71,7 +148,7 @@ fn find_again(
         let known: HashSet<_> = found.iter().cloned().map(key).collect();
         let (rules, hanging) = &owned.rules;
         let cancel = &capture.chunker.cancel;
-        let mut walk = walk_beside(&owned.roots, rules, hanging, false, cancel)?;
+        let mut walk = walk::walk(&owned.roots, rules, hanging, false, cancel)?;
         settle(&owned.roots, &mut walk, false);
         for new in walk.found {
             let place = key(new.clone());

@@ -3,18 +3,38 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, ErrorKind};
 
-use cap_std::fs::OpenOptions;
+use cap_std::fs::{Dir, OpenOptions};
 
 #[cfg(unix)]
 use super::system::set_link_time;
-use super::system::{make_link, private, set_mode, set_times};
-use super::{SET_MODE, SET_TIME, Spot, Stat, locked};
+use super::system::{make_link, private, set_mode, set_times, stat_of};
+use super::{SET_MODE, SET_TIME, Spot, Stat};
 use crate::ambient::stepped;
 use crate::entry::{EntryKind, PART};
 use crate::error::Result;
 use crate::source::holes::copy_with_holes;
 
+/// The mode of a directory in which nothing may be changed, and of which we may change that.
+fn locked(dir: &Dir) -> Option<u32> {
+    let stat = stat_of(&dir.dir_metadata().ok()?);
+    (stat.mode & 0o300 != 0o300).then_some(stat.mode)
+}
+
 impl Spot {
+    /// Does something in this spot's directory, also where that is its owner's and says that nothing may change in it (Go's
+    /// module cache, say): it may for that moment. Killed in between, the directory stays open to its owner.
+    pub(super) fn in_directory<T>(&self, work: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        let done = work();
+        if done.as_ref().err().map(io::Error::kind) != Some(ErrorKind::PermissionDenied) {
+            return done;
+        }
+        let Some(mode) = locked(&self.dir) else { return done };
+        set_mode(&self.dir.open(".")?.into_std(), mode | 0o300)?;
+        let done = work();
+        set_mode(&self.dir.open(".")?.into_std(), mode)?;
+        done
+    }
+
     /// Where a file is written before it gets this name: in the same directory, under a name that is never too long.
     fn part(&self) -> Self {
         // The same for the same name, so that what was cut off is found again.
