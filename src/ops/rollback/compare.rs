@@ -31,16 +31,10 @@ pub(super) fn compare(
     let elsewhere = |root: usize| roots.get(root).copied().flatten().is_none();
     let places = in_place_of_links(&manifest.roots, &entries, elsewhere);
     let entries = put_in_place(entries, &manifest.roots, &places);
-    let placed = |root: usize| places.get(root).is_some_and(Option::is_some);
-    let mut gone = Gone::of(&mut live, manifest, &mut roots, placed, scope);
+    let comes_inside = |root: usize| places.get(root).is_some_and(Option::is_some);
+    let mut gone = Gone::of(&mut live, manifest, &mut roots, comes_inside, scope);
     let mut warnings = about_roots(manifest, &roots, &places, &gone);
-    let old_state = manifest
-        .roots
-        .first()
-        .filter(|record| {
-            record.path != live.roots.first().map(|root| path_bytes(&root.path)).unwrap_or_default()
-        })
-        .map(|record| String::from_utf8_lossy(&record.path).into_owned());
+    let old_state = old_state(&live.roots, manifest);
     let mut comparison = Comparison {
         found: live
             .walk
@@ -131,6 +125,13 @@ pub(super) fn compare(
         withheld,
         warnings,
     })
+}
+
+/// The state directory on the machine that made the snapshot, where that is another.
+fn old_state(live: &[Root], manifest: &Manifest) -> Option<String> {
+    let here = live.first().map(|root| path_bytes(&root.path)).unwrap_or_default();
+    let there = manifest.roots.first().filter(|record| record.path != here)?;
+    Some(String::from_utf8_lossy(&there.path).into_owned())
 }
 
 /// The live root of each root of the snapshot. The state directory is the state directory wherever it is; all

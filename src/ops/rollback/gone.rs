@@ -2,6 +2,7 @@
 //! directories above them, unless it looks as if their disk were not mounted. An undo removes what was made so.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::comparison::Comparison;
@@ -244,7 +245,7 @@ impl Live {
             None => within.parent().is_some_and(|above| device(above) == here),
         };
         let below = path.strip_prefix(within).ok().filter(|_| mounted).ok_or(Why::Unmounted)?;
-        let names: Vec<&[u8]> = below.iter().map(|name| name.as_encoded_bytes()).collect();
+        let names: Vec<&[u8]> = below.iter().map(OsStr::as_encoded_bytes).collect();
         Ok((within.to_owned(), RelPath::from_bytes(names.join(&b'/'))))
     }
 }

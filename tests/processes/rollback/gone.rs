@@ -221,16 +221,15 @@ impl Elsewhere {
         let before = folders(&live).collect();
         let failing = Arc::new(Failing { before, live, at, trouble, seen: AtomicUsize::new(0) });
         self.place.machine.steps = failing.clone();
-        let done = match undo {
-            true => self.place.undo().await.map(|_| ()),
-            false => self.place.roll_back(&exactly(&self.snapshot)).await.map(|_| ()),
+        let done = if undo {
+            self.place.undo().await.map(|_| ())
+        } else {
+            self.place.roll_back(&exactly(&self.snapshot)).await.map(|_| ())
         };
         self.place.machine.steps = Arc::new(NoFailPoints);
-        self.place
-            .recover(Gateway::MustBeStopped)
-            .await
-            .unwrap_or_else(|error| panic!("{undo}, {at}, {trouble:?}: {error} after {done:?}"));
+        let finished = self.place.recover(Gateway::MustBeStopped).await;
         let what = format!("undo {undo}, step {at}, {trouble:?}: {done:?}");
+        assert!(finished.is_ok(), "{what}: {finished:?}");
         if self.outside.exists() {
             self.is_back(&what);
         }
