@@ -21,15 +21,15 @@ const MAX_DEPTH: usize = 128;
 /// secrets.
 pub(crate) fn parse(text: &str) -> Result<Value, Option<usize>> {
     tree(text)?;
-    json5::from_str(text.trim_start_matches('\u{feff}')).map_err(line)
+    json5::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| line(&error))
 }
 
 /// As [`parse`], with every field, where a name stands more than once.
 pub(crate) fn tree(text: &str) -> Result<Tree, Option<usize>> {
-    json5::from_str(text.trim_start_matches('\u{feff}')).map_err(line)
+    json5::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| line(&error))
 }
 
-fn line(error: json5::Error) -> Option<usize> {
+fn line(error: &json5::Error) -> Option<usize> {
     error.position().map(|at| at.line + 1)
 }
 

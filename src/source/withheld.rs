@@ -96,6 +96,16 @@ pub enum Form {
     Other,
 }
 
+/// What a search for what is withheld came to.
+enum Searched {
+    /// Nobody can tell what is in it.
+    Unclear,
+    /// Nothing is withheld.
+    Clean,
+    /// With placeholders.
+    Replaced(Vec<u8>),
+}
+
 impl Withheld {
     /// `config_path` is `<state_dir>/openclaw.json` unless given; it need not exist. With `everything` all values that
     /// OpenClaw treats as secrets are withheld, not our own alone.
@@ -181,11 +191,11 @@ impl Withheld {
     pub fn content(&self, bytes: Vec<u8>, form: Form) -> Content {
         let binary = bytes.contains(&0) && form != Form::Log;
         match self.replaced(&bytes, form) {
-            None => Content::Unknown,
-            Some(None) if binary && self.is_in_wide_letters(&bytes, form) => Content::Binary,
-            Some(None) => Content::AsItIs(bytes),
-            Some(Some(_)) if binary => Content::Binary,
-            Some(Some(replaced)) => Content::Replaced(replaced),
+            Searched::Unclear => Content::Unknown,
+            Searched::Clean if binary && self.is_in_wide_letters(&bytes, form) => Content::Binary,
+            Searched::Clean => Content::AsItIs(bytes),
+            Searched::Replaced(_) if binary => Content::Binary,
+            Searched::Replaced(replaced) => Content::Replaced(replaced),
         }
     }
 
@@ -197,13 +207,13 @@ impl Withheld {
                 let pairs = bytes.get(start..).unwrap_or_default().chunks_exact(2);
                 let pairs = pairs.filter_map(|pair| pair.try_into().ok().map(unit));
                 let text = String::from_utf16_lossy(&pairs.collect::<Vec<_>>());
-                !matches!(self.replaced(text.as_bytes(), form), Some(None))
+                !matches!(self.replaced(text.as_bytes(), form), Searched::Clean)
             })
         })
     }
 
-    /// With placeholders, if something is withheld. `None` when nobody can tell.
-    fn replaced(&self, bytes: &[u8], form: Form) -> Option<Option<Vec<u8>>> {
+    /// Looks for what is withheld, and puts placeholders in its place.
+    fn replaced(&self, bytes: &[u8], form: Form) -> Searched {
         let parsed = parse(bytes);
         let mut values: Vec<(String, Secret)> =
             self.own.iter().map(|(name, secret)| ((*name).to_owned(), secret.clone())).collect();
@@ -222,14 +232,15 @@ impl Withheld {
                 && form == Form::Config
                 && (has_texts(bytes) || !settings.is_empty()) =>
             {
-                return None;
+                return Searched::Unclear;
             }
             None => {}
         }
         let mut known = HashSet::new();
         values.retain(|(_, secret)| known.insert(secret.expose().to_owned()));
         let texts: Vec<&str> = values.iter().map(|(_, secret)| secret.expose()).collect();
-        let named = find_all(bytes, &texts)?.into_iter().filter_map(|(range, number)| {
+        let Some(found) = find_all(bytes, &texts) else { return Searched::Unclear };
+        let named = found.into_iter().filter_map(|(range, number)| {
             values.get(number).map(|(name, _)| (range, name.clone()))
         });
         let codes = recovery_codes(bytes).into_iter().map(|range| (range, OTHER.to_owned()));
@@ -239,7 +250,7 @@ impl Withheld {
         let places = apart(named.chain(codes).chain(settings).collect());
         let places: Vec<_> =
             places.iter().map(|(range, name)| (range.clone(), name.as_str())).collect();
-        Some((!places.is_empty()).then(|| replace(bytes, places)))
+        if places.is_empty() { Searched::Clean } else { Searched::Replaced(replace(bytes, places)) }
     }
 
     /// Every value that OpenClaw treats as a secret, with its placeholder, which tells where in the file it is.
