@@ -43,6 +43,8 @@ pub struct HostConfig {
     pub warnings: Vec<Skipped>,
     /// Paths of warnings about files that are not there.
     pub gone: HashSet<String>,
+    /// Workspaces and agents' directories that nobody but OpenClaw itself can find.
+    pub elsewhere: Vec<Skipped>,
 }
 
 /// What is in files that are not as they are: by their path, links resolved. `None` is no file.
@@ -118,11 +120,11 @@ fn read_all(path: &Path, home: Option<&Path>, other: &Other, hanging: &[PathBuf]
     let workspaces: Vec<&str> = workspaces.into_iter().flatten().chain(worktrees).collect();
     let agent_dirs = settings(&value, "/agentDir");
     let all: BTreeSet<&str> = workspaces.iter().chain(&agent_dirs).copied().collect();
-    reader.warnings.extend(all.into_iter().filter_map(|name| begins_elsewhere(name, base)));
+    let elsewhere = all.into_iter().filter_map(|name| begins_elsewhere(name, base)).collect();
     let workspaces = places(workspaces);
     let agent_dirs = places(agent_dirs);
     let Reader { files, missing, warnings, gone, .. } = reader;
-    HostConfig { value, files, missing, workspaces, agent_dirs, warnings, gone }
+    HostConfig { value, files, missing, workspaces, agent_dirs, warnings, gone, elsewhere }
 }
 
 /// Where a path leads, also where nothing is yet.
@@ -373,7 +375,8 @@ mod tests {
             .collect::<Vec<_>>()
         );
         assert_eq!(config.agent_dirs, [PathBuf::from("/dirs/a"), "/home/x".into()]);
-        assert_eq!(config.warnings.iter().map(|one| &*one.path).collect::<Vec<_>>(), ["rel"]);
+        assert!(config.warnings.is_empty());
+        assert_eq!(config.elsewhere.iter().map(|one| &*one.path).collect::<Vec<_>>(), ["rel"]);
     }
 
     #[test]

@@ -68,8 +68,9 @@ pub fn roots_with_home(
     let config = host_config::read_beside(&config_path, home, &hanging);
     let home = home.filter(|home| hangs(home, &hanging).is_none());
     let home = home.and_then(|home| home.canonicalize().ok());
-    let (missing, warnings) =
+    let (missing, mut warnings): (_, Vec<_>) =
         config.warnings.into_iter().partition(|warning| config.gone.contains(&warning.path));
+    warnings.extend(config.elsewhere);
     let mut finder = Finder {
         state,
         given: state_dir.to_path_buf(),

@@ -295,6 +295,37 @@ async fn a_file_that_is_renamed_again_and_again_is_named() {
     assert!(to.join("workspace/b2").exists() && !to.join("workspace/z3").exists());
 }
 
+/// To OpenClaw it begins where the gateway was started. The rest is saved all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_with_a_relative_path_is_named() {
+    let (_dir, machine) = empty_machine();
+    write(
+        &machine.settings.state_dir,
+        "openclaw.json",
+        r#"{ "agents": { "list": [{ "id": "a", "workspace": "relws" }] } }"#,
+    );
+    let report = machine.push().await.unwrap();
+    assert_eq!(codes(&report.skipped), [("relws", "B2_SKIPPED_ROOT")]);
+    assert!(report.snapshot.is_some());
+}
+
+/// The directory was read while the file had its other name, and that one while it had the first again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_no_listing_shows_is_found_again() {
+    let (dir, mut machine) = empty_machine();
+    let live = machine.settings.state_dir.clone();
+    write(&live, "workspace/SOUL.md", "there at each moment");
+    machine.push().await.unwrap();
+    write(&live, "workspace/a.md", "read first");
+    let (aside, place) = (dir.path().join("SOUL.md"), live.join("workspace/SOUL.md"));
+    fs::rename(&place, &aside).unwrap();
+    machine.progress = AtCapture::new(move |_| drop(fs::rename(&aside, &place)));
+    machine.push().await.unwrap();
+    let to = dir.path().join("restored");
+    machine.blank(dir.path().join("blank")).restore("latest", &to).await.unwrap();
+    assert!(to.join("workspace/SOUL.md").exists());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_goes_during_the_push_is_gone() {
     let (dir, mut machine) = empty_machine();

@@ -16,7 +16,7 @@ use crate::source::logs::settle;
 use crate::source::policy::Policy;
 use crate::source::walk::{self, GONE_AGAIN};
 use crate::source::withheld::Withheld;
-use crate::source::{Fingerprint, Found, RelPath, Root};
+use crate::source::{EntryKind, Fingerprint, Found, RelPath, Root};
 
 /// The scan's part that the capturing thread takes along.
 pub(super) struct Owned {
@@ -113,7 +113,9 @@ pub(super) fn drafts(
         }
     }
     if !owned.turned_back {
-        find_again(capture, owned, found, &mut drafts)?;
+        let gone = std::mem::take(&mut capture.gone).into_iter().map(key);
+        let gone = gone.chain(unseen(owned, found)).collect();
+        find_again(capture, owned, found, gone, &mut drafts)?;
     }
     let fingerprint =
         |index: usize| found.get(index).map(|found| found.fingerprint).unwrap_or_default();
@@ -132,19 +134,30 @@ fn print_of(draft: &Draft, found: &Found) -> Fingerprint {
     }
 }
 
-/// What was gone when it was to be read may have another name by now: looks at the state again, and reads what is new in
-/// it. What goes on like this is named in the end.
+/// Files of the previous snapshot that the walk has not seen. Most likely they were deleted; but a listing that is read
+/// while a file is renamed there and back shows neither of its names.
+fn unseen(owned: &Owned, found: &[Found]) -> Vec<(u16, RelPath)> {
+    let Some(previous) = owned.previous.as_ref().filter(|it| it.same_roots(&owned.roots)) else {
+        return Vec::new();
+    };
+    let seen: HashSet<_> = found.iter().map(|found| (found.root, &found.path)).collect();
+    let previous = previous.found().into_iter().filter(|before| before.kind == EntryKind::File);
+    previous.filter(|before| !seen.contains(&(before.root, &before.path))).map(key).collect()
+}
+
+/// What is `gone`, but was there, may have another name by now: looks at the state again, and reads what is new in it.
+/// What goes on like this is named in the end.
 fn find_again(
     capture: &mut Capture<'_, '_>,
     owned: &Owned,
     found: &mut Vec<Found>,
+    mut gone: HashSet<(u16, RelPath)>,
     drafts: &mut Vec<(usize, Draft, Fingerprint)>,
 ) -> Result<()> {
     for _ in 0..LOOKS {
-        if capture.gone.is_empty() {
+        if gone.is_empty() {
             return Ok(());
         }
-        let gone: HashSet<_> = std::mem::take(&mut capture.gone).into_iter().map(key).collect();
         let known: HashSet<_> = found.iter().cloned().map(key).collect();
         let (rules, hanging) = &owned.rules;
         let cancel = &capture.chunker.cancel;
@@ -161,9 +174,11 @@ fn find_again(
                 found.push(new.clone());
             }
         }
+        let still = std::mem::take(&mut capture.gone);
+        gone = still.into_iter().map(key).collect();
     }
-    for still in std::mem::take(&mut capture.gone) {
-        capture.skip(&still, "B2_SKIPPED_UNREADABLE", GONE_AGAIN.to_owned());
+    for (root, path) in gone {
+        capture.skip_at(root, &path, "B2_SKIPPED_UNREADABLE", GONE_AGAIN.to_owned());
     }
     Ok(())
 }
