@@ -320,12 +320,8 @@ impl Capture<'_, '_> {
     }
 
     pub(super) fn skip(&mut self, found: &Found, code: &str, message: String) {
-        self.skip_at(found.root, &found.path, code, message);
-    }
-
-    pub(super) fn skip_at(&mut self, root: u16, path: &RelPath, code: &str, message: String) {
         self.skipped.push(FileProblem {
-            path: shown_here(self.roots, root, path),
+            path: shown_here(self.roots, found.root, &found.path),
             code: code.to_owned(),
             message,
         });

@@ -113,9 +113,7 @@ pub(super) fn drafts(
         }
     }
     if !owned.turned_back {
-        let gone = std::mem::take(&mut capture.gone).into_iter().map(key);
-        let gone = gone.chain(unseen(owned, found)).collect();
-        find_again(capture, owned, found, gone, &mut drafts)?;
+        find_again(capture, owned, found, &mut drafts)?;
     }
     let fingerprint =
         |index: usize| found.get(index).map(|found| found.fingerprint).unwrap_or_default();
@@ -145,44 +143,59 @@ fn unseen(owned: &Owned, found: &[Found]) -> Vec<(u16, RelPath)> {
     previous.filter(|before| !seen.contains(&(before.root, &before.path))).map(key).collect()
 }
 
-/// What is `gone`, but was there, may have another name by now: looks at the state again, and reads what is new in it.
-/// What goes on like this is named in the end.
+/// What was there and is not may have another name by now: looks at the state again, and reads what is new in it. What was
+/// gone when it was to be read is looked for more often than what no walk has seen: that was deleted, most likely. What is
+/// gone again and again when it is read is named in the end.
 fn find_again(
     capture: &mut Capture<'_, '_>,
     owned: &Owned,
     found: &mut Vec<Found>,
-    mut gone: HashSet<(u16, RelPath)>,
     drafts: &mut Vec<(usize, Draft, Fingerprint)>,
 ) -> Result<()> {
+    let mut gone = std::mem::take(&mut capture.gone);
+    let mut unseen = unseen(owned, found);
+    let mut last = Vec::new();
     for _ in 0..LOOKS {
-        if gone.is_empty() {
+        if gone.is_empty() && unseen.is_empty() {
             return Ok(());
         }
+        let wanted: HashSet<_> = gone.iter().cloned().map(key).chain(unseen.drain(..)).collect();
         let known: HashSet<_> = found.iter().cloned().map(key).collect();
         let (rules, hanging) = &owned.rules;
         let cancel = &capture.chunker.cancel;
         let mut walk = walk::walk(&owned.roots, rules, hanging, false, cancel)?;
         settle(&owned.roots, &mut walk, false);
-        for new in walk.found {
-            let place = key(new.clone());
-            if known.contains(&place) && !gone.contains(&place) {
-                continue;
-            }
+        let is_new = |found: &Found| {
+            let place = key(found.clone());
+            !known.contains(&place) || wanted.contains(&place)
+        };
+        let new: Vec<Found> = walk.found.into_iter().filter(is_new).collect();
+        let around: HashSet<_> = new.iter().map(directory).collect();
+        for new in new {
             for (_, draft) in capture.entry(new.clone(), Vec::new(), None)? {
                 let print = print_of(&draft, &new);
                 drafts.push((found.len(), draft, print));
                 found.push(new.clone());
             }
         }
-        let still = std::mem::take(&mut capture.gone);
-        gone = still.into_iter().map(key).collect();
+        // Where nothing is new, the listing may have missed both names.
+        gone.retain(|one| !around.contains(&directory(one)));
+        last = std::mem::take(&mut capture.gone);
+        gone.extend(last.iter().cloned());
     }
-    for (root, path) in gone {
-        capture.skip_at(root, &path, "B2_SKIPPED_UNREADABLE", GONE_AGAIN.to_owned());
+    for still in last {
+        capture.skip(&still, "B2_SKIPPED_UNREADABLE", GONE_AGAIN.to_owned());
     }
     Ok(())
 }
 
 fn key(found: Found) -> (u16, RelPath) {
     (found.root, found.path)
+}
+
+/// The directory that something is in.
+fn directory(found: &Found) -> (u16, Vec<u8>) {
+    let path = found.path.as_bytes();
+    let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or_default();
+    (found.root, path.get(..end).unwrap_or_default().to_vec())
 }
