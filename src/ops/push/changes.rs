@@ -14,7 +14,7 @@ use crate::engine::problem::{self, FileProblem};
 use crate::engine::scan::{Scanned, by_people, refuse_open_databases, scan};
 use crate::engine::session::{Session, Settings, millis};
 use crate::engine::withheld::withheld;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::{Entry, Manifest, MissingRecord, TreeRef};
 use crate::repo::Snapshot;
 use crate::source::policy::Policy;
@@ -61,9 +61,6 @@ impl Scan {
     ) -> Result<Self> {
         let began_ns = millis(session.ambient.clock.now()).saturating_mul(1_000_000);
         let mut scanned = scan(session, false).await?;
-        if writer.lineage.is_none() {
-            refuse_nothing(&session.settings, &scanned)?;
-        }
         refuse_open_databases(&scanned.roots, &scanned.walk)?;
         let settings = session.settings.clone();
         let withheld = Session::blocking(move || withheld(&settings)).await?;
@@ -137,20 +134,6 @@ impl Scan {
             writer.local.files()?.and_then(|bytes| Memory::decode(&bytes, &newest.snapshot));
         Ok(Some((snapshot.manifest, Arc::new(memory.unwrap_or_default()))))
     }
-}
-
-/// A first snapshot of nothing is not what anybody wants: a disk is not mounted, or the directory is the wrong one. To a
-/// new machine it would be the latest there is.
-fn refuse_nothing(settings: &Settings, scanned: &Scanned) -> Result<()> {
-    let is_file = |found: &Found| found.kind == EntryKind::File;
-    if scanned.walk.found.iter().any(is_file) || !scanned.skipped.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "there is no file in {}: is its disk mounted, and is it the right directory? Nothing was stored",
-        settings.state_dir.display()
-    );
-    Err(Error::config("stateDir", message))
 }
 
 /// With the print of our secrets: a file that did not change may hold the new one.

@@ -7,12 +7,13 @@ use super::contents::Outcome;
 use super::report::PushReport;
 use super::writer::Writer;
 use crate::crypto::sha256;
-use crate::engine::session::Session;
+use crate::engine::session::{Session, Settings};
 use crate::error::{Error, Result};
 use crate::format::{MAX_MANIFEST_BYTES, Reason, SnapshotId};
 use crate::local::Captured;
 use crate::ops::recovery::AsideItem;
 use crate::progress::Phase;
+use crate::source::{EntryKind, Found};
 use crate::store::ObjectKey;
 
 /// What becoming a snapshot came to.
@@ -39,6 +40,10 @@ pub(super) async fn snapshot(
         Session::blocking(move || scan.turn_back(&items).map(|()| scan)).await
     };
     let mut scan = scanned(writer).await?;
+    // A rollback on a blank machine has nothing to keep safe, and means it.
+    if writer.lineage.is_none() && aside.is_none() && reason != Reason::Safety {
+        refuse_nothing(&session.settings, &scan)?;
+    }
     // Once more where the newest snapshot turns out to be damaged, and once where it is gone: then it builds on nothing,
     // so nothing can vanish under it.
     for _ in 0..3 {
@@ -83,6 +88,20 @@ pub(super) async fn snapshot(
         }
     }
     Err(Error::internal("a push that builds on nothing lost its base"))
+}
+
+/// A first snapshot of nothing is not what anybody wants: a disk is not mounted, or the directory is the wrong one. To a
+/// new machine it would be the latest there is.
+fn refuse_nothing(settings: &Settings, scan: &Scan) -> Result<()> {
+    let is_file = |found: &Found| found.kind == EntryKind::File;
+    if scan.walk.found.iter().any(is_file) || !scan.skipped.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "there is no file in {}: is its disk mounted, and is it the right directory? Nothing was stored",
+        settings.state_dir.display()
+    );
+    Err(Error::config("stateDir", message))
 }
 
 /// Whether the manifest of the newest snapshot is what was written: on that rests that all is saved where nothing has
