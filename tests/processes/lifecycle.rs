@@ -22,7 +22,8 @@ async fn twelve_days(layout: Layout) {
         assert_eq!(report.skipped, [], "day {number}");
         let again = machine.push().await.unwrap();
         assert_eq!(again.snapshot, None, "day {number}: nothing changed since");
-        assert!(again.requests <= 2, "{}", again.requests);
+        // The listing and the newest manifest; and `keys/`, where files are so young that they are read again.
+        assert!(again.requests <= 3, "{}", again.requests);
         days.push((report.snapshot.unwrap(), digest(&live, true).unwrap().to_string()));
         day_elsewhere(&live, number);
     }

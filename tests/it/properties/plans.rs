@@ -138,6 +138,8 @@ async fn one(draw: &mut Draw) -> bool {
     machine.settings.encrypt = false;
     let mut old = state(draw);
     old.entry("workspace".into()).or_insert(Thing::Directory(0o755));
+    // A first push of nothing is refused.
+    old.insert("workspace/always".into(), Thing::File(0, 0o644));
     make(&live, &old);
     let then = settled(&live);
     let snapshot = machine.push().await.unwrap().snapshot.unwrap();

@@ -110,6 +110,8 @@ impl Life {
                 life.template.give_keys(&state);
             }
             fs::create_dir_all(state.join("workspace")).unwrap();
+            // A first push of nothing is refused.
+            fs::write(state.join("openclaw.json"), "{}").unwrap();
             life.add(state);
         }
         life
