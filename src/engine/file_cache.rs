@@ -194,6 +194,14 @@ impl Memory {
         files.count() as u64
     }
 
+    /// Files that are at none of these places.
+    pub(crate) fn files_elsewhere(&self, seen: &HashSet<(u16, &RelPath)>) -> Vec<(u16, RelPath)> {
+        let elsewhere = self.entries.iter().filter(|((root, path), (_, entry))| {
+            entry.kind == EntryKind::File && !seen.contains(&(*root, path))
+        });
+        elsewhere.map(|(place, _)| place.clone()).collect()
+    }
+
     /// What lies directly in the state directory.
     pub(crate) fn tops(&self) -> impl Iterator<Item = RelPath> {
         let tops = self.entries.keys().filter(|(root, path)| *root == 0 && is_top(path));

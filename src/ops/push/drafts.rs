@@ -16,7 +16,7 @@ use crate::source::logs::settle;
 use crate::source::policy::Policy;
 use crate::source::walk::{self, GONE_AGAIN};
 use crate::source::withheld::Withheld;
-use crate::source::{EntryKind, Fingerprint, Found, RelPath, Root};
+use crate::source::{Fingerprint, Found, RelPath, Root};
 
 /// The scan's part that the capturing thread takes along.
 pub(super) struct Owned {
@@ -138,9 +138,7 @@ fn unseen(owned: &Owned, found: &[Found]) -> Vec<(u16, RelPath)> {
     let Some(previous) = owned.previous.as_ref().filter(|it| it.same_roots(&owned.roots)) else {
         return Vec::new();
     };
-    let seen: HashSet<_> = found.iter().map(|found| (found.root, &found.path)).collect();
-    let previous = previous.found().into_iter().filter(|before| before.kind == EntryKind::File);
-    previous.filter(|before| !seen.contains(&(before.root, &before.path))).map(key).collect()
+    previous.files_elsewhere(&found.iter().map(|found| (found.root, &found.path)).collect())
 }
 
 /// What was there and is not may have another name by now: looks at the state again, and reads what is new in it. What was
