@@ -12,7 +12,7 @@ import { withoutNetwork } from '../ts/boot/isolation.ts';
 import { moved } from '../ts/boot/move.ts';
 import { trialConfig } from '../ts/boot/prepare.ts';
 import { readBooted, writeBooted } from '../ts/boot/record.ts';
-import { tellDrill, unproven } from '../ts/plugin/tell-proof.ts';
+import { formatDrill, unproven } from '../ts/plugin/format-proof.ts';
 import { DRILLED } from './cli-support.ts';
 
 let dir: string;
@@ -260,10 +260,10 @@ describe('what is told', () => {
   };
 
   it('names the version that it booted with', () => {
-    expect(tellDrill({ ...DRILLED, boot })).toContain(
+    expect(formatDrill({ ...DRILLED, boot })).toContain(
       'it was booted with OpenClaw 2026.9.6: 2 agents, 3 sessions, 1 job and 1 memory file are as the snapshot says',
     );
-    expect(tellDrill({ ...DRILLED, bootSkipped: 'too little memory' })).toContain(
+    expect(formatDrill({ ...DRILLED, bootSkipped: 'too little memory' })).toContain(
       'it was not booted: too little memory',
     );
     expect(unproven({ ...DRILLED, boot })).toBeUndefined();

@@ -1,10 +1,10 @@
 /** The page's verdict over what is remembered: troubles that no test can bring about. */
 import { describe, expect, it } from 'vitest';
 import { BackupError, ERROR_CODES } from '../ts/errors.ts';
+import { incomplete } from '../ts/plugin/format.ts';
 import { ADVICE } from '../ts/plugin/page/advice.ts';
 import type { Facts } from '../ts/plugin/page/facts.ts';
 import { verdictOf } from '../ts/plugin/page/verdict.ts';
-import { incomplete } from '../ts/plugin/tell.ts';
 import { ago, bucketOf, facts, NOW, remembering, snapshot } from './page-support.ts';
 
 const MINUTE = 60_000;

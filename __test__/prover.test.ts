@@ -4,12 +4,12 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { DrillReport, PruneReport, VerifyOptions, VerifyReport } from '../index.js';
 import { BackupError, type ErrorCode } from '../ts/errors.ts';
 import type { Operation } from '../ts/operation.ts';
+import { formatStatus } from '../ts/plugin/format.ts';
 import { registerHooks } from '../ts/plugin/hooks.ts';
 import type { Record } from '../ts/plugin/record.ts';
 import { registerRpc } from '../ts/plugin/rpc.ts';
 import { createService } from '../ts/plugin/service.ts';
 import type { GatewayStatus } from '../ts/plugin/status.ts';
-import { tellStatus } from '../ts/plugin/tell.ts';
 import { CONFIG, FakeHost, HeldEngine, PRUNED, rest, TestClock, temporaryState } from './plugin-support.ts';
 import { PATIENT } from './support.ts';
 
@@ -263,7 +263,7 @@ describe('a look at what is stored', () => {
     expect(host.health.at(-1)).toBe(host.events[0]?.text);
     const standing = await status();
     expect(standing).toMatchObject({ verifyProblem: { code: 'B2_DAMAGED' } });
-    expect(tellStatus(standing, { now: new Date() })).toContain(
+    expect(formatStatus(standing, { now: new Date() })).toContain(
       'The last look at what is stored: 1 object of the backups',
     );
     const week = async (problems: VerifyReport['problems']): Promise<void> => {
@@ -340,7 +340,7 @@ describe('a trial restore', () => {
     expect(drills).toHaveLength(0);
     const line = /10\.0 GB are too much for a trial restore/;
     expect(host.lines.join('\n')).toMatch(line);
-    expect(tellStatus(await status(), { now: new Date() })).toMatch(line);
+    expect(formatStatus(await status(), { now: new Date() })).toMatch(line);
     for (let day = 0; day < 7; day += 1) await nextDay();
     expect(drills, 'it has become smaller').toHaveLength(1);
     expect(await status()).not.toHaveProperty('drillSkipped');
@@ -351,7 +351,7 @@ describe('a trial restore', () => {
     await held.last.succeed();
     await drills[0]?.fail('B2_DISK_FULL');
     expect(host.events).toEqual([]);
-    expect(tellStatus(await status(), { now: new Date() })).toContain(
+    expect(formatStatus(await status(), { now: new Date() })).toContain(
       'The last trial restore: because of B2_DISK_FULL (B2_DISK_FULL)',
     );
     for (let day = 0; day < 6; day += 1) await nextDay();

@@ -1,8 +1,8 @@
 /** What the user, the log and the host's health hear of pushes. */
 import { describe, expect, it } from 'vitest';
 import { BackupError } from '../ts/errors.ts';
+import { formatStatus } from '../ts/plugin/format.ts';
 import { theBackup } from '../ts/plugin/rpc.ts';
-import { tellStatus } from '../ts/plugin/tell.ts';
 import { TestClock } from './plugin-support.ts';
 import { DAY, gateway, HOUR, MINUTE, recently } from './service-support.ts';
 
@@ -137,7 +137,7 @@ describe('the user is told', () => {
       expect(host.events.map(({ text }) => text)).toEqual([said]);
       const status = await theBackup().status({ bucket: false });
       expect(status).toMatchObject({ failures: 0, remarks: [LOCKED, UNREAD] });
-      expect(tellStatus(status, { now: clock.now() })).toContain(
+      expect(formatStatus(status, { now: clock.now() })).toContain(
         'The newest snapshot is incomplete: it lacks state/openclaw.sqlite, workspace/a\n' +
           '  state/openclaw.sqlite: is locked (B2_SKIPPED_HOST_DATABASE)',
       );

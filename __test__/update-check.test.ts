@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import type { Engine } from '../ts/engine.ts';
 import { BackupError } from '../ts/errors.ts';
+import { formatList, formatStatus, standingFailure } from '../ts/plugin/format.ts';
 import { EMPTY, type Record } from '../ts/plugin/record.ts';
 import type { Reporter } from '../ts/plugin/report.ts';
 import { dueAt } from '../ts/plugin/schedule.ts';
-import { standingFailure, tellList, tellStatus } from '../ts/plugin/tell.ts';
 import { noteVersion, type UpdateCheckDeps, updateChecker } from '../ts/plugin/update-check.ts';
 import { checkPolicy } from '../ts/policy.ts';
 import type { UpdateCheck } from '../ts/updates/check.ts';
@@ -156,7 +156,7 @@ describe('the snapshot from before an update', () => {
   });
 
   it('is named by the chat', () => {
-    const text = tellList(
+    const text = formatList(
       { snapshots: [before, after], warnings: [] },
       { limit: 9, now: new Date('2026-02-20T00:00:00Z'), timeZone: 'UTC' },
     );
@@ -394,6 +394,6 @@ describe.skipIf(addon === undefined)('in a gateway (needs the built addon)', { t
       `By the schedule, before the update ${OLD} to ${NEW}`,
     ]);
     const reader = { now: machine.clock.now(), timeZone: 'UTC' };
-    expect(tellStatus(await machine.backup.status({ bucket: false }), reader)).toContain('this is missing');
+    expect(formatStatus(await machine.backup.status({ bucket: false }), reader)).toContain('this is missing');
   });
 });

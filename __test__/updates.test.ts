@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RollbackPlan, RollbackReport } from '../index.js';
 import type { Engine } from '../ts/engine.ts';
 import { recordPath } from '../ts/updates/checked.ts';
-import { isNewer, targetOf, tellUpdate, updatesIn } from '../ts/updates/history.ts';
+import { formatUpdate, isNewer, targetOf, updatesIn } from '../ts/updates/history.ts';
 import { gatewayPid, portIn, startService, stopService } from '../ts/updates/host.ts';
 import {
   type Installation,
@@ -47,7 +47,7 @@ describe('the updates of a machine', () => {
   ];
 
   it('are those between two of its snapshots, and the one that has none yet', () => {
-    expect(updatesIn(all).map((update) => [update.snapshot, tellUpdate(update)])).toEqual([
+    expect(updatesIn(all).map((update) => [update.snapshot, formatUpdate(update)])).toEqual([
       ['02', 'before the update 2026.9.5 to 2026.9.6'],
       ['04', 'before going back from 2026.9.6 to 2026.9.5'],
     ]);

@@ -10,7 +10,7 @@ export const EFFECTS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** What would run, be allowed, and become another secret, and the other settings; at most `limit` of each. */
-export function tellEffects(effects: readonly RollbackEffect[], limit: number): string[] {
+export function formatEffects(effects: readonly RollbackEffect[], limit: number): string[] {
   return [...EFFECTS, ['setting', 'Other settings'] as const].flatMap(([weight, heading]) => {
     const all = effects.filter((effect) => effect.weight === weight);
     const more = all.length - limit;

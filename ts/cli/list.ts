@@ -1,7 +1,7 @@
 /** `b2-backup list` */
 import type { SnapshotInfo } from '../../index.js';
 import { machineOf } from '../machine-name.js';
-import { tellUpdate, type Update, updatesIn } from '../updates/history.js';
+import { formatUpdate, type Update, updatesIn } from '../updates/history.js';
 import { AS_OF, examples } from './command.js';
 import type { Cli, Context, Outcome } from './outcome.js';
 import { formatBytes, formatCount, formatTime, lacks, printable, table } from './render.js';
@@ -86,7 +86,7 @@ function row(snapshot: SnapshotInfo, update: Update | undefined): string[] {
     printable(snapshot.reason ?? (snapshot.kind === 'safety' ? 'safety' : '-')),
     machineOf(snapshot, ...(snapshot.thisMachine ? ['this'] : [])),
     ...figures,
-    [...(update === undefined ? [] : [printable(tellUpdate(update))]), remark(snapshot)]
+    [...(update === undefined ? [] : [printable(formatUpdate(update))]), remark(snapshot)]
       .filter((text) => text !== '')
       .join('; '),
   ];

@@ -1,6 +1,6 @@
 /** `b2-backup restore` over the live state, `undo`, and `restore --resume`. */
 import type { Arrival, RollbackEntry, RollbackOptions, RollbackPlan, RollbackReport } from '../../index.js';
-import { tellEffects } from '../effects.js';
+import { formatEffects } from '../effects.js';
 import { BackupError } from '../errors.js';
 import { isPlanNumber, planNumber } from '../plan-number.js';
 import { examples, Option, YES } from './command.js';
@@ -141,7 +141,7 @@ function describe(plan: RollbackPlan, style: Context['style']): string[] {
     const same = style.green(`Everything else is as in ${printable(snapshot)} already`);
     return [...listed, '', leftOut.length > 0 ? incomplete : same];
   }
-  const effects = tellEffects(plan.effects, Number.POSITIVE_INFINITY);
+  const effects = formatEffects(plan.effects, Number.POSITIVE_INFINITY);
   return [
     ...(effects.length === 0 ? [] : [...effects, '']),
     ...listed,

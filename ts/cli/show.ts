@@ -1,7 +1,7 @@
 /** `b2-backup show` */
 import type { ShownEntry, ShowOptions } from '../../index.js';
 import { given } from '../given.js';
-import { tellUpdate, updatesIn } from '../updates/history.js';
+import { formatUpdate, updatesIn } from '../updates/history.js';
 import { AS_OF, examples, UNAUTHENTICATED } from './command.js';
 import type { Cli, Context, Outcome } from './outcome.js';
 import { count, formatBytes, formatTime, printable, remarksOf, table, textOf } from './render.js';
@@ -75,7 +75,7 @@ async function show(context: Context, options: ShowOptions): Promise<Outcome> {
         [
           printable(report.snapshot),
           formatTime(createdAt),
-          ...(update === undefined ? [] : [printable(tellUpdate(update))]),
+          ...(update === undefined ? [] : [printable(formatUpdate(update))]),
         ].join(', '),
       ),
       ...(entries.length === 0 ? ['It is empty.'] : table(COLUMNS, entries.map(row), style)),

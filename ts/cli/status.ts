@@ -4,8 +4,8 @@ import { readBooted } from '../boot/record.js';
 import { machineOf, namesIn } from '../machine-name.js';
 import { onlyApplicationKey, secretInWords } from '../secrets.js';
 import { readCheckedUpdate } from '../updates/checked.js';
-import { tellUpdate, updatesIn } from '../updates/history.js';
-import { lostInUpdate } from '../updates/tell.js';
+import { lostInUpdate } from '../updates/format.js';
+import { formatUpdate, updatesIn } from '../updates/history.js';
 import { examples } from './command.js';
 import { findingDocument, findingLines, lookAtGateway } from './findings.js';
 import { originDocument, originLines } from './origins.js';
@@ -88,7 +88,7 @@ async function status(context: Context): Promise<Outcome> {
           booted &&
             `${formatTime(booted.at)}, OpenClaw ${printable(booted.version)} on ${printable(booted.snapshot)}`,
         ],
-        ['last update', update && `${printable(update.snapshot)} is from ${tellUpdate(update)}`],
+        ['last update', update && `${printable(update.snapshot)} is from ${formatUpdate(update)}`],
         ['in the bucket', `${count(report.snapshots, 'snapshot')}, ${formatBytes(report.storedBytes)}`],
         ['waiting', report.pending ? 'an upload was cut off; the next push finishes it' : 'nothing'],
       ]),

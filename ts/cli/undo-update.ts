@@ -1,6 +1,6 @@
 /** `b2-backup undo-update` */
 import { join } from 'node:path';
-import { tellUpdate } from '../updates/history.js';
+import { formatUpdate } from '../updates/history.js';
 import { installCommand, isOurs } from '../updates/install.js';
 import { realHost } from '../updates/real-host.js';
 import { type Intent, type UndoReport, undoUpdate } from '../updates/undo.js';
@@ -69,7 +69,7 @@ function describe({ from, target, installation, running, plan }: Intent): string
       [automatic ? 'install' : 'you install', printable(installCommand(installation, target.version))],
       [
         'restore',
-        `${printable(target.snapshot)} of ${formatTime(target.createdAt)}, ${tellUpdate({ from: target.version, to: from })}: ${count(changes, 'path')}`,
+        `${printable(target.snapshot)} of ${formatTime(target.createdAt)}, ${formatUpdate({ from: target.version, to: from })}: ${count(changes, 'path')}`,
       ],
       ['first', 'a safety snapshot of what is there'],
       [

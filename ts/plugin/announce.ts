@@ -2,8 +2,8 @@
 import type { ProgressEvent } from '../../index.js';
 import type { Activity } from '../control-ui/protocol.js';
 import type { Clock } from './clock.js';
+import { formatProgress } from './format.js';
 import type { Running } from './pusher.js';
-import { tellProgress } from './tell.js';
 
 /** How the host sends an event to clients that may read; it puts `plugin.b2-backup.` before the name. */
 export type Emit = (event: 'activity' | 'changed', payload: unknown) => void;
@@ -49,7 +49,7 @@ export class Announcer {
 }
 
 /** How far a push is. */
-export function tellRunning({ progress }: Running): NonNullable<Activity['running']> {
+export function formatRunning({ progress }: Running): NonNullable<Activity['running']> {
   return running('backup', progress ?? { phase: 'open', doneBytes: 0, doneFiles: 0 });
 }
 
@@ -57,5 +57,5 @@ export function tellRunning({ progress }: Running): NonNullable<Activity['runnin
 export function running(what: 'backup' | 'rollback', event: ProgressEvent): NonNullable<Activity['running']> {
   const { doneBytes, totalBytes = 0 } = event;
   const part = totalBytes > 0 ? { part: Math.min(1, doneBytes / totalBytes) } : {};
-  return { what, text: tellProgress(event), ...part };
+  return { what, text: formatProgress(event), ...part };
 }

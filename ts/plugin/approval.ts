@@ -3,10 +3,10 @@ import type { RollbackEffect } from '../../index.js';
 import { EFFECTS } from '../effects.js';
 import { count, printable } from '../text.js';
 import type { HookContext, PluginApi, ToolCallDecision } from './api.js';
+import { summary } from './format-rollback.js';
 import type { CountedPlan } from './plan-count.js';
 import type { Asker } from './rollback.js';
 import { currentBackup } from './shared.js';
-import { summary } from './tell-rollback.js';
 import type { Reader } from './times.js';
 import { TOOL } from './tool.js';
 
@@ -60,12 +60,12 @@ function decide(
 function describe(plan: CountedPlan, how: Reader & { readonly undo: boolean }): string {
   const grave = plan.effects.filter(({ weight }) => EFFECTS.has(weight));
   const rest = summary(plan, { ...how, most: grave.length > 0 ? 1 : 3, room: MAX_DESCRIPTION });
-  const told = tellEffects(grave, MAX_DESCRIPTION - rest.length - 1);
+  const told = formatEffects(grave, MAX_DESCRIPTION - rest.length - 1);
   return told === '' ? rest : `${told} ${rest}`;
 }
 
 /** As many effects as there is room for, the gravest first, and how many more there are. */
-function tellEffects(effects: readonly RollbackEffect[], room: number): string {
+function formatEffects(effects: readonly RollbackEffect[], room: number): string {
   const more = (number: number): string =>
     ` And ${count(number, 'more change')} of that kind: see the preview.`;
   let told = '';

@@ -7,9 +7,9 @@ import { BackupError, type ErrorCode, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import { formatBytes } from '../text.js';
 import { type Clock, within } from './clock.js';
+import { formatArriving, formatGivenUp, formatRefused, formatUndecided } from './format-arrival.js';
 import type { Reporter } from './report.js';
 import type { Configured } from './settings.js';
-import { tellArriving, tellGivenUp, tellRefused, tellUndecided } from './tell-arrival.js';
 
 /** What an arrival works with. */
 export interface ArrivalDeps {
@@ -106,12 +106,12 @@ export class Arrival {
     const { reporter } = this.#deps;
     if (HOPELESS.has(error.code)) {
       this.#isOver();
-      reporter.tell(tellRefused(error));
+      reporter.tell(formatRefused(error));
       return;
     }
     if (error.code !== 'B2_CANCELLED' && !this.#told) {
       this.#told = true;
-      reporter.tell(tellUndecided(error));
+      reporter.tell(formatUndecided(error));
     }
     throw error;
   }
@@ -125,7 +125,7 @@ export class Arrival {
         const waiting = { id, snapshot, undo: false, ...(arrival === undefined ? {} : { arrival }) };
         await reporter.rollbackWaits(waiting);
         const timeZone = configured instanceof Error ? undefined : configured.policy.schedule.timeZone;
-        reporter.say(tellArriving(waiting, { now: clock.now(), timeZone }));
+        reporter.say(formatArriving(waiting, { now: clock.now(), timeZone }));
         restart();
         throw waits('a backup is about to be restored: the gateway restarts');
       }
@@ -133,7 +133,7 @@ export class Arrival {
         throw waits('a backup is about to be restored: restart the gateway');
       case 'used':
         reporter.wakeAgent(true);
-        if (snapshot !== undefined) reporter.tell(tellGivenUp(snapshot, used));
+        if (snapshot !== undefined) reporter.tell(formatGivenUp(snapshot, used));
         else reporter.say(`this machine has content of its own (${used}): nothing is restored by itself`);
         break;
       case 'no-snapshot':

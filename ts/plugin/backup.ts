@@ -20,7 +20,7 @@ import { given } from '../given.js';
 import type { Operation } from '../operation.js';
 import { secretsInside } from '../secrets.js';
 import { checkUpdate } from '../updates/check.js';
-import { type Announcer, tellRunning } from './announce.js';
+import { type Announcer, formatRunning } from './announce.js';
 import { Arrival } from './arrival.js';
 import { anyChore, Chores } from './chores.js';
 import { type Clock, within } from './clock.js';
@@ -187,7 +187,7 @@ export class Backup {
   /** What happens right now, and how the last rollback went. */
   get activity(): Activity {
     const { running } = this.#pusher;
-    return given({ running: running && tellRunning(running), rollback: this.rollbacks.lastInWords() });
+    return given({ running: running && formatRunning(running), rollback: this.rollbacks.lastInWords() });
   }
 
   /** Tells pages that are open what happens right now. */

@@ -6,11 +6,11 @@ import type { Button, CommandContext, CommandReply, PluginApi } from './api.js';
 import type { Backup } from './backup.js';
 import { HELP, SETUP } from './command-help.js';
 import { restoreOf } from './command-words.js';
+import { formatBackup, formatList, formatTrouble } from './format.js';
+import { formatPlan, formatRollback } from './format-rollback.js';
 import type { Asker } from './rollback.js';
 import { theBackup } from './rpc.js';
 import { workspaceOf } from './settings.js';
-import { tellBackup, tellList, tellTrouble } from './tell.js';
-import { tellPlan, tellRollback } from './tell-rollback.js';
 import { type Call, diff, history, makePlan, planText, readerOf, status } from './tool-rollback.js';
 import type { Parameters } from './tool-shape.js';
 
@@ -39,7 +39,7 @@ export function registerCommand(api: PluginApi, now: () => Date = () => new Date
       try {
         return replyOf(await answer(context, askerOf(api, context), now()));
       } catch (error) {
-        return { text: printableText(tellTrouble(toBackupError(error))) };
+        return { text: printableText(formatTrouble(toBackupError(error))) };
       }
     },
   });
@@ -108,13 +108,13 @@ async function list(backup: Backup, { sessionKey }: Asker, now: Date): Promise<A
   const { snapshots, warnings } = await backup.list();
   const fresh = [...backup.untold(warnings, sessionKey)];
   const { timeZone } = backup;
-  return { text: tellList({ snapshots, warnings: fresh }, { now, timeZone, limit: LIMIT }) };
+  return { text: formatList({ snapshots, warnings: fresh }, { now, timeZone, limit: LIMIT }) };
 }
 
 async function pushed(call: Call): Promise<Answer> {
   const { report, inside } = await call.backup.push();
   return {
-    text: [tellBackup(report, readerOf(call)), ...(inside === undefined ? [] : [inside])].join('\n'),
+    text: [formatBackup(report, readerOf(call)), ...(inside === undefined ? [] : [inside])].join('\n'),
   };
 }
 
@@ -148,9 +148,9 @@ async function confirm(call: Call, typed: string, context: CommandContext): Prom
   const report = await backup.rollbacks.carryOut(planned.plan.hash, asker);
   const undo = planned.options.undo === true;
   const reader = readerOf(call);
-  const confirmed = tellPlan(planned.plan, { ...reader, undo, limit: SUMMARY_LIMIT });
+  const confirmed = formatPlan(planned.plan, { ...reader, undo, limit: SUMMARY_LIMIT });
   return {
-    text: `${tellRollback(report, reader)}\n\nWhat you confirmed:\n${confirmed}`,
+    text: `${formatRollback(report, reader)}\n\nWhat you confirmed:\n${confirmed}`,
     ...(report.outcome === 'applied' ? { buttons: [button('Undo', 'undo')] } : {}),
   };
 }

@@ -7,6 +7,8 @@ import { sortRemarks } from '../secrets.js';
 import { count } from '../text.js';
 import type { UpdateRecord } from '../updates/checked.js';
 import type { Clock } from './clock.js';
+import { formatPrune, formatPush, incomplete, standingFailure } from './format.js';
+import { formatDamage, formatDrill, formatTooLarge, formatVerify, unproven } from './format-proof.js';
 import { fingerprint, isOf } from './place.js';
 import type { PushReason } from './pusher.js';
 import {
@@ -19,8 +21,6 @@ import {
   type Record,
   type RecordFile,
 } from './record.js';
-import { incomplete, standingFailure, tellPrune, tellPush } from './tell.js';
-import { tellDamage, tellDrill, tellTooLarge, tellVerify, unproven } from './tell-proof.js';
 import type { Voice } from './voice.js';
 
 /** So many failures in a row reach the user. */
@@ -169,7 +169,7 @@ export class Reporter {
       return;
     }
     this.#save({ ...rest, lastPruneAt: now.toISOString() });
-    const told = tellPrune(outcome);
+    const told = formatPrune(outcome);
     if (told !== undefined) logger.info(told);
     for (const warning of outcome.warnings) logger.warn(warning);
   }
@@ -193,11 +193,11 @@ export class Reporter {
       return;
     }
     const verify = { ...rest, doneAt: at.toISOString() };
-    const damage = tellDamage(outcome);
+    const damage = formatDamage(outcome);
     if (damage === undefined) {
       this.#save({ ...this.#record, verify });
       if (found.length > 0) this.#showHealth();
-      logger.info(tellVerify(outcome));
+      logger.info(formatVerify(outcome));
       if (found.length > 0) this.tell('What was damaged in the backups is whole again, or needed no more.');
       return;
     }
@@ -228,10 +228,10 @@ export class Reporter {
       const told = this.#record.told.filter((incident) => incident !== 'unproven');
       const over = told.length < this.#record.told.length;
       this.#save({ ...this.#record, told, drill: { ...rest, doneAt: at.toISOString() } });
-      logger.info(tellDrill(outcome));
+      logger.info(formatDrill(outcome));
       if (over) {
         this.#showHealth();
-        this.#voice.tellUser(tellDrill(outcome), this.#wakes);
+        this.#voice.tellUser(formatDrill(outcome), this.#wakes);
       }
     }
   }
@@ -244,7 +244,7 @@ export class Reporter {
 
   /** There is no trial restore of a snapshot of so many bytes. */
   drillTooLarge(bytes: number): void {
-    const skipped = tellTooLarge(bytes);
+    const skipped = formatTooLarge(bytes);
     const { failure: _over, ...rest } = this.#record.drill ?? {};
     const failed = this.#unproven();
     const drill = { ...rest, ...(failed === undefined ? {} : { failure: failed }) };
@@ -305,7 +305,7 @@ export class Reporter {
     this.#showHealth();
     this.#voice.ping?.(standingFailure(this.#record));
     const { logger } = this.#voice;
-    logger.info(`${reason} push: ${tellPush(report)}`);
+    logger.info(`${reason} push: ${formatPush(report)}`);
     const { saved } = sortRemarks(skipped);
     for (const remark of skipped.slice(0, 5)) {
       const { path, code, message } = remark;

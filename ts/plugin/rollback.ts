@@ -10,11 +10,11 @@ import type { Operation } from '../operation.js';
 import { isPlanNumber } from '../plan-number.js';
 import { printable } from '../text.js';
 import { type Clock, within } from './clock.js';
+import { formatArrived } from './format-arrival.js';
+import { formatOutcome } from './format-rollback.js';
 import type { CountedPlan } from './plan-count.js';
 import type { PendingRollback } from './record.js';
 import type { Reporter } from './report.js';
-import { tellArrived } from './tell-arrival.js';
-import { tellOutcome } from './tell-rollback.js';
 import type { Reader } from './times.js';
 
 /** A plan that somebody was shown. */
@@ -263,8 +263,8 @@ export class Rollbacks {
     if (pending?.outcome === undefined) return undefined;
     const { arrival } = pending;
     return arrival?.byItself === true && pending.outcome !== 'open'
-      ? tellArrived({ ...pending, arrival }, this.#reader)
-      : tellOutcome(pending, this.#reader);
+      ? formatArrived({ ...pending, arrival }, this.#reader)
+      : formatOutcome(pending, this.#reader);
   }
 
   /** One is half done: the user hears of it at every start, in the session that asked for it, if one did. */
@@ -276,7 +276,7 @@ export class Rollbacks {
     const open = await this.#maybeOpen();
     const isAsked = endIsUnknown(asked) && (open.length === 0 || open.includes(asked.id));
     if (isAsked) await reporter.rollbackWaits({ ...asked, ...half });
-    else reporter.tell(tellOutcome({ ...half, id: '', snapshot: '', undo: false }, this.#reader));
+    else reporter.tell(formatOutcome({ ...half, id: '', snapshot: '', undo: false }, this.#reader));
   }
 
   async #applied(report: RollbackReport | undefined): Promise<void> {

@@ -5,17 +5,17 @@
  */
 import type { RollbackOptions } from '../../index.js';
 import type { Confirmed, Pushed, ShownPlan, ShownView } from '../control-ui/protocol.js';
-import { tellEffects } from '../effects.js';
+import { formatEffects } from '../effects.js';
 import { BackupError } from '../errors.js';
 import { printableText } from '../text.js';
 import { running } from './announce.js';
 import type { GatewayClient, PluginApi } from './api.js';
 import type { Backup } from './backup.js';
+import { formatBackup } from './format.js';
+import { formatPlan, formatRollback } from './format-rollback.js';
 import { viewAt } from './page/route.js';
 import type { CountedPlan } from './plan-count.js';
 import type { Asker } from './rollback.js';
-import { tellBackup } from './tell.js';
-import { tellPlan, tellRollback } from './tell-rollback.js';
 import type { Reader } from './times.js';
 
 /** Paths of each kind that a plan shows. */
@@ -42,7 +42,7 @@ export async function shownView({ backup, params }: Request, api: PluginApi): Pr
 export async function pushNow({ backup }: Request): Promise<Pushed> {
   const { report, inside } = await backup.push();
   const text = printableText(
-    [tellBackup(report, backup.reader), ...(inside === undefined ? [] : [inside])].join('\n'),
+    [formatBackup(report, backup.reader), ...(inside === undefined ? [] : [inside])].join('\n'),
   );
   return { text, ...(report.snapshot === undefined ? {} : { snapshot: report.snapshot }) };
 }
@@ -79,7 +79,7 @@ export async function confirm({ backup, params, client }: Request): Promise<Conf
     });
     const { outcome } = report;
     return {
-      text: printableText(tellRollback(report, backup.reader)),
+      text: printableText(formatRollback(report, backup.reader)),
       outcome,
       restarts: outcome === 'waiting',
     };
@@ -94,8 +94,8 @@ function shown(plan: CountedPlan, how: Reader & { readonly undo: boolean }): Sho
     plan: hash,
     snapshot,
     changes: entries.some(({ action }) => action !== 'keep-live'),
-    security: printableText(tellEffects(effects, PATHS).join('\n')),
-    text: printableText(tellPlan({ ...plan, effects: [] }, { ...how, limit: PATHS })),
+    security: printableText(formatEffects(effects, PATHS).join('\n')),
+    text: printableText(formatPlan({ ...plan, effects: [] }, { ...how, limit: PATHS })),
     restarts: needsRestart,
   };
 }

@@ -6,14 +6,14 @@ import { planNumber } from '../plan-number.js';
 import type { ToolResult } from './api.js';
 import type { Backup } from './backup.js';
 import { findFiles } from './files.js';
+import { briefs, formatList, formatStatus } from './format.js';
+import { formatDiff } from './format-diff.js';
+import { formatHistory } from './format-history.js';
+import { formatPlan, formatRollback } from './format-rollback.js';
 import { hideKeys } from './hide.js';
 import { verdictOf } from './page/verdict.js';
 import type { CountedPlan } from './plan-count.js';
 import type { Asker } from './rollback.js';
-import { briefs, tellList, tellStatus } from './tell.js';
-import { tellDiff } from './tell-diff.js';
-import { tellHistory } from './tell-history.js';
-import { tellPlan, tellRollback } from './tell-rollback.js';
 import type { Reader } from './times.js';
 import { type Parameters, result } from './tool-shape.js';
 import { loadLanguages } from './words/dates.js';
@@ -43,7 +43,7 @@ export async function status(call: Call): Promise<ToolResult> {
   const { backup, operation } = call;
   const standing = await backup.status({ bucket: true }, operation);
   const verdict = verdictOf(await backup.view.facts());
-  return result(tellStatus(standing, { ...readerOf(call), verdict }), { backups: standing });
+  return result(formatStatus(standing, { ...readerOf(call), verdict }), { backups: standing });
 }
 
 /** Compares two snapshots, or one with the present. */
@@ -63,7 +63,7 @@ export async function diff(call: Call): Promise<ToolResult> {
   const { added, removed, changed, entries } = report;
   const shown = entries.slice(0, limit).map(({ path, change }) => ({ path, change }));
   const details = { added, removed, changed, entries: shown, omittedEntries: entries.length - shown.length };
-  return result(tellDiff(report, { ...readerOf(call), limit }), details);
+  return result(formatDiff(report, { ...readerOf(call), limit }), details);
 }
 
 /** Tells the versions of one file. */
@@ -83,7 +83,7 @@ export async function history(call: Call): Promise<ToolResult> {
     .slice(0, limit)
     .map(({ createdAt, change, bytes }) => ({ createdAt, change, bytes }));
   const details = { path, versions, totalVersions: report.versions.length };
-  return result(tellHistory(report, { ...readerOf(call), limit }), details);
+  return result(formatHistory(report, { ...readerOf(call), limit }), details);
 }
 
 /** A plan that was made for a call, or an answer that asks which snapshot or file is meant. */
@@ -117,7 +117,7 @@ export async function planText({
   const changes = plan.entries.some(({ action }) => action !== 'keep-live');
   const texts = changes ? await changedText(call, plan.snapshot, options) : [];
   const { limit = SHOWN, undo = false } = parameters;
-  return { text: [tellPlan(plan, { ...readerOf(call), limit, undo }), ...texts].join('\n'), changes };
+  return { text: [formatPlan(plan, { ...readerOf(call), limit, undo }), ...texts].join('\n'), changes };
 }
 
 /** Tells what a rollback would do, and gives its plan. */
@@ -153,7 +153,7 @@ export async function rollBack(call: Call): Promise<ToolResult> {
   }
   const report = await backup.rollbacks.carryOut(planned?.plan.hash ?? plan, asker, operation);
   const { outcome, failed, late, left } = report;
-  return result(tellRollback(report, readerOf(call)), {
+  return result(formatRollback(report, readerOf(call)), {
     outcome,
     failed: failed.slice(0, SHOWN),
     late: late.slice(0, SHOWN),
@@ -174,7 +174,7 @@ async function changedText(call: Call, snapshot: string, { paths }: RollbackOpti
     ? []
     : [
         'What changed since the snapshot, and goes back:',
-        tellDiff({ ...report, entries: text }, { ...readerOf(call), limit: SHOWN }),
+        formatDiff({ ...report, entries: text }, { ...readerOf(call), limit: SHOWN }),
       ];
 }
 
@@ -196,7 +196,7 @@ async function choose(
     const next = 'with the time that stands there, or with the id where there is one:';
     lines.push(
       asker.by === 'agent' ? `Ask the user, then call again ${next}` : `Say it ${next}`,
-      tellList({ snapshots: [...candidates], warnings: [] }, { ...how, limit: candidates.length }),
+      formatList({ snapshots: [...candidates], warnings: [] }, { ...how, limit: candidates.length }),
     );
   }
   const briefly = briefs(candidates, { ...how, limit: candidates.length });

@@ -1,10 +1,10 @@
 /** The agent's tool `b2_rollback`: its shape, and who carries each action out. */
 import { BackupError, printableError } from '../errors.js';
 import type { PluginApi, Tool, ToolContext, ToolResult } from './api.js';
+import { briefs, formatBackup, formatList, formatProgress } from './format.js';
 import { boundRemarks } from './record.js';
 import { theBackup } from './rpc.js';
 import { workspaceOf } from './settings.js';
-import { briefs, tellBackup, tellList, tellProgress } from './tell.js';
 import { type Call, diff, history, preview, readerOf, rollBack, status } from './tool-rollback.js';
 import { ACTIONS, DESCRIPTION, PARAMETERS, type Parameters, result } from './tool-shape.js';
 
@@ -42,7 +42,7 @@ export function createTool(
           now: now(),
           operation: {
             signal,
-            onProgress: (event) => onUpdate?.(result(tellProgress(event), { progress: event })),
+            onProgress: (event) => onUpdate?.(result(formatProgress(event), { progress: event })),
           },
           asker: { by: 'agent', sessionKey, agentId, workspace },
         };
@@ -65,7 +65,7 @@ async function answer(call: Call): Promise<ToolResult> {
       const limit = parameters.limit ?? LISTED;
       const warnings = backup.untold(all, call.asker.sessionKey);
       const details = { total: snapshots.length, snapshots: briefs(snapshots, { ...reader, limit }) };
-      return result(tellList({ snapshots, warnings: [...warnings] }, { ...reader, limit }), details);
+      return result(formatList({ snapshots, warnings: [...warnings] }, { ...reader, limit }), details);
     }
     case 'status':
       return status(call);
@@ -74,7 +74,7 @@ async function answer(call: Call): Promise<ToolResult> {
       const part = joined ? ' (a backup was already running; this one is part of it)' : '';
       const note = inside === undefined ? part : `${part}\n${inside}`;
       const { skipped, ...rest } = report;
-      return result(`${tellBackup(report, reader)}${note}`, { ...rest, ...boundRemarks(skipped) });
+      return result(`${formatBackup(report, reader)}${note}`, { ...rest, ...boundRemarks(skipped) });
     }
     case 'diff':
       return diff(call);

@@ -3,8 +3,8 @@ import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import type { UpdateCheck } from '../updates/check.js';
 import type { CheckedUpdate, UpdateRecord } from '../updates/checked.js';
+import { formatAllThere, lostInUpdate } from '../updates/format.js';
 import { isNewer } from '../updates/history.js';
-import { lostInUpdate, tellAllThere } from '../updates/tell.js';
 import { type Chore, type EndedPush, sinceThen } from './chores.js';
 import type { Clock } from './clock.js';
 import type { Reporter } from './report.js';
@@ -101,7 +101,7 @@ function found({ clock, reporter }: UpdateCheckDeps, known: UpdateRecord, check:
   for (const note of check.notes) reporter.warn(note);
   const lost = lostInUpdate(checked);
   if (before === undefined) {
-    if (lost === undefined) reporter.say(tellAllThere(check));
+    if (lost === undefined) reporter.say(formatAllThere(check));
     else reporter.alarm(lost.message);
   } else if (lost === undefined && !expired) {
     reporter.tell(`What was missing since the update of OpenClaw ${from} to ${to} is there again.`);

@@ -58,13 +58,13 @@ function between(last: Known, to: string): Update {
 }
 
 /** "before the update 2026.9.5 to 2026.9.6", "before going back from 2026.9.6 to 2026.9.5". */
-export function tellUpdate({ from, to }: Pick<Update, 'from' | 'to'>): string {
+export function formatUpdate({ from, to }: Pick<Update, 'from' | 'to'>): string {
   return isNewer(from, to) ? `before going back from ${from} to ${to}` : `before the update ${from} to ${to}`;
 }
 
 /** The same by the ids of snapshots: those that are the last ones before an update. Oldest first. */
 export function beforeUpdates(snapshots: readonly Seen[], installed?: string): ReadonlyMap<string, string> {
-  return new Map(updatesIn(snapshots, installed).map((update) => [update.snapshot, tellUpdate(update)]));
+  return new Map(updatesIn(snapshots, installed).map((update) => [update.snapshot, formatUpdate(update)]));
 }
 
 /** Whether a version of OpenClaw is newer than another, by year, month and number. */

@@ -3,7 +3,7 @@ import type { SnapshotInfo } from '../../../index.js';
 import { isErrorCode } from '../../errors.js';
 import { sortRemarks } from '../../secrets.js';
 import { count, lacks } from '../../text.js';
-import { tellChecked } from '../../updates/tell.js';
+import { formatChecked } from '../../updates/format.js';
 import { byTime, isOurs } from '../snapshots.js';
 import { ADVICE, LACKS } from './advice.js';
 import type { Facts, Problem } from './facts.js';
@@ -110,7 +110,7 @@ function harmed(facts: Facts, words: Words): Verdict | undefined {
   const { code, message } = standing;
   const text = lastSentence(facts, words);
   if (code === 'B2_UPDATE_LOST' && gateway.update !== undefined)
-    return { ...advised(standing), standing: 'attention', text: tellChecked(gateway.update) };
+    return { ...advised(standing), standing: 'attention', text: formatChecked(gateway.update) };
   if (code !== 'B2_INCOMPLETE') {
     const title =
       code === 'B2_WRONG_KEY' ? ADVICE.B2_WRONG_KEY.what : 'Not everything that was stored can be restored';

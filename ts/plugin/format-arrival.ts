@@ -10,19 +10,19 @@ const BY_HAND =
   'To bring one back later: "openclaw b2-backup list" shows them, and "openclaw b2-backup restore SNAPSHOT" restores.';
 
 /** Something is ready, and the gateway restarts for it. */
-export function tellArriving({ snapshot, arrival }: PendingRollback, reader: Reader): string {
+export function formatArriving({ snapshot, arrival }: PendingRollback, reader: Reader): string {
   const what = arrival === undefined ? '' : `what ${machineIn(snapshot, arrival)} had: `;
   const made = arrival === undefined ? '' : `, ${madeAt(arrival, reader)}`;
   return `This machine is new. I restore ${what}${printable(snapshot)}${made}. OpenClaw restarts for that in a moment.`;
 }
 
 /** What became of it. */
-export function tellArrived(
+export function formatArrived(
   pending: PendingRollback & { readonly arrival: Arrival },
   reader: Reader,
 ): string {
   const { outcome, snapshot, arrival, problem } = pending;
-  if (outcome === 'given-up') return tellGivenUp(snapshot, problem);
+  if (outcome === 'given-up') return formatGivenUp(snapshot, problem);
   if (outcome !== 'applied') {
     const why = problem === undefined ? '' : ` (${printable(problem)})`;
     return [
@@ -43,7 +43,7 @@ export function tellArrived(
 }
 
 /** It was ready, and somebody began to work first. */
-export function tellGivenUp(snapshot: string, why: string | undefined): string {
+export function formatGivenUp(snapshot: string, why: string | undefined): string {
   const because = why === undefined ? '' : ` (${printable(why)})`;
   return (
     `${printable(snapshot)} was to be restored on this new machine, but it was used meanwhile${because}, so nothing ` +
@@ -52,7 +52,7 @@ export function tellGivenUp(snapshot: string, why: string | undefined): string {
 }
 
 /** There are backups, and none of them can be had. */
-export function tellRefused({ code, message }: BackupError): string {
+export function formatRefused({ code, message }: BackupError): string {
   const ways =
     code === 'B2_WRONG_KEY'
       ? 'They open with the passphrase, or without one the application key, that was in use when they were made: ' +
@@ -65,7 +65,7 @@ export function tellRefused({ code, message }: BackupError): string {
 }
 
 /** It is not known whether there are any, nor whether this machine is a new one: the bucket cannot be asked. */
-export function tellUndecided({ code, message }: BackupError): string {
+export function formatUndecided({ code, message }: BackupError): string {
   return (
     `Nothing is backed up yet: ${printable(message)} (${code}). I try again with each backup that is due. If this ` +
     'machine is new, the newest backup comes first then, unless somebody begins to work here. To do without: set ' +

@@ -9,7 +9,7 @@ import { type Reader, Times } from './times.js';
 const MOST_LINES = 40;
 
 /** At most `limit` versions, the newest of each machine first. */
-export function tellHistory(
+export function formatHistory(
   { versions, snapshots, warnings }: HistoryReport,
   { limit, ...reader }: Reader & { readonly limit: number },
 ): string {

@@ -18,7 +18,7 @@ const HOPELESS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 /** What a look found that found nothing wrong. */
-export function tellVerify({ readBytes, bytes, snapshots }: VerifyReport): string {
+export function formatVerify({ readBytes, bytes, snapshots }: VerifyReport): string {
   return (
     `${formatBytes(readBytes)} of the ${formatBytes(bytes)} that this machine stores were read and are as they were ` +
     `written; ${count(snapshots, 'snapshot')} complete`
@@ -26,7 +26,7 @@ export function tellVerify({ readBytes, bytes, snapshots }: VerifyReport): strin
 }
 
 /** What is damaged, and what happens and what to do about it; nothing where all is well. */
-export function tellDamage({ problems }: VerifyReport): BackupError | undefined {
+export function formatDamage({ problems }: VerifyReport): BackupError | undefined {
   const [first] = problems;
   if (first === undefined) return undefined;
   const snapshots = new Set(problems.flatMap((problem) => problem.snapshots)).size;
@@ -41,7 +41,15 @@ export function tellDamage({ problems }: VerifyReport): BackupError | undefined 
 }
 
 /** What a trial restore found that found nothing wrong. */
-export function tellDrill({ snapshot, files, bytes, databases, remarks, boot, bootSkipped }: Trial): string {
+export function formatDrill({
+  snapshot,
+  files,
+  bytes,
+  databases,
+  remarks,
+  boot,
+  bootSkipped,
+}: Trial): string {
   const missing = lacks(remarks);
   return (
     `A trial restore of ${printable(snapshot)} brought back all of ${count(files, 'file')} (${formatBytes(bytes)}) and ` +
@@ -49,7 +57,7 @@ export function tellDrill({ snapshot, files, bytes, databases, remarks, boot, bo
     (missing === undefined ? '' : `; the snapshot is incomplete: it lacks ${missing}`) +
     (boot === undefined
       ? ''
-      : `; it was booted with OpenClaw ${printable(boot.version)}: ${tellBoot(boot)}`) +
+      : `; it was booted with OpenClaw ${printable(boot.version)}: ${formatBoot(boot)}`) +
     (bootSkipped === undefined ? '' : `; it was not booted: ${printable(bootSkipped)}`)
   );
 }
@@ -76,7 +84,7 @@ export function unproven(outcome: Trial | BackupError): BackupError | undefined 
 }
 
 /** Why there is no trial restore of a snapshot of so many bytes. */
-export function tellTooLarge(bytes: number): string {
+export function formatTooLarge(bytes: number): string {
   return `${formatBytes(bytes)} are too much for a trial restore that nobody asked for; "openclaw b2-backup drill" makes one`;
 }
 
@@ -90,7 +98,7 @@ function error(message: string, code: string): BackupError {
   return new BackupError(message, { code: code as ErrorCode });
 }
 
-function tellBoot({ sessions, agents, jobs, memoryFiles }: BootReport): string {
+function formatBoot({ sessions, agents, jobs, memoryFiles }: BootReport): string {
   const seen = [count(agents, 'agent'), count(sessions, 'session'), count(jobs, 'job')];
   return `${seen.join(', ')} and ${count(memoryFiles, 'memory file')} are as the snapshot says`;
 }

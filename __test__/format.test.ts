@@ -1,7 +1,7 @@
 /** Reports as text for chats and models. */
 import { describe, expect, it } from 'vitest';
 import type { PushReport, SnapshotChanges, StatusReport } from '../index.js';
-import { briefs, tellList, tellProgress, tellPush, tellStatus } from '../ts/plugin/tell.ts';
+import { briefs, formatList, formatProgress, formatPush, formatStatus } from '../ts/plugin/format.ts';
 import { Times } from '../ts/plugin/times.ts';
 import { loadLanguages } from '../ts/plugin/words/dates.ts';
 import { findSnapshots } from '../ts/plugin/words.ts';
@@ -31,7 +31,7 @@ describe('the list', () => {
       made('2026-02-19 13:58', 'compaction', { files: 1234, bytes: 200e6 }),
       made('2026-02-18 22:40', 'safety'),
     ].map((snapshot, at) => (at === 1 ? { ...snapshot, changes: CHANGES } : snapshot));
-    expect(tellList({ snapshots, warnings: [] }, { ...HERE, limit: 10 })).toBe(
+    expect(formatList({ snapshots, warnings: [] }, { ...HERE, limit: 10 })).toBe(
       [
         '3 snapshots, newest first:',
         '- 2026-02-19 13:58 (1 hour ago), made before a compaction, 1,234 files, 200.0 MB',
@@ -46,7 +46,7 @@ describe('the list', () => {
     const snapshots = Array.from({ length: 15 }, (_, day) =>
       made(`2026-02-${String(day + 1).padStart(2, '0')} 03:00`),
     );
-    const text = tellList({ snapshots, warnings: ['a pack is missing\u0007'] }, { ...HERE, limit: 3 });
+    const text = formatList({ snapshots, warnings: ['a pack is missing\u0007'] }, { ...HERE, limit: 3 });
     expect(text.match(/^- /gm)).toHaveLength(3);
     expect(text).toContain('15 snapshots');
     expect(text).toContain('2026-02-15 03:00');
@@ -64,7 +64,7 @@ describe('the list', () => {
     });
     const list = (...remarks: ReturnType<typeof remark>[]): string => {
       const snapshots = [made('2026-02-18 03:00', 'scheduled', { remarks, moreRemarks: 41 })];
-      return tellList({ snapshots, warnings: [] }, { ...HERE, limit: 1 });
+      return formatList({ snapshots, warnings: [] }, { ...HERE, limit: 1 });
     };
     expect(list(remark('a', true), remark('b', true))).toMatch(/it lacks a, b and 41 more$/);
     // The worst come first: all that follow are saved, as this one is.
@@ -72,7 +72,7 @@ describe('the list', () => {
   });
 
   it('says when there is nothing', () => {
-    expect(tellList({ snapshots: [], warnings: [] }, { ...HERE, limit: 3 })).toBe(
+    expect(formatList({ snapshots: [], warnings: [] }, { ...HERE, limit: 3 })).toBe(
       'There are no snapshots yet.',
     );
   });
@@ -88,7 +88,7 @@ describe('the list', () => {
       made('2026-02-17 08:00:40', 'manual'),
       made('2026-02-17 09:00', 'manual', { machine: 'aaaa1111' }),
     ];
-    const text = tellList({ snapshots, warnings: [] }, { now: NOW, timeZone, limit: 9 });
+    const text = formatList({ snapshots, warnings: [] }, { now: NOW, timeZone, limit: 9 });
     const shown = [...text.matchAll(/^- (.{16}) \((.*?)\).*(?:\n {2}its id: (\S+))?$/gm)];
     const newestFirst = snapshots.toSorted((one, other) => (one.createdAt < other.createdAt ? 1 : -1));
     expect(shown).toHaveLength(snapshots.length);
@@ -145,7 +145,7 @@ describe('the list', () => {
 
   it('gives local times', () => {
     const text = (timeZone: string) =>
-      tellList({ snapshots: [made('2026-02-18 23:30')], warnings: [] }, { now: NOW, timeZone, limit: 1 });
+      formatList({ snapshots: [made('2026-02-18 23:30')], warnings: [] }, { now: NOW, timeZone, limit: 1 });
     expect(text('Europe/Berlin')).toContain('2026-02-19 00:30 (16 hours ago)');
     expect(text('Pacific/Tongatapu')).toContain('2026-02-19 12:30');
   });
@@ -162,7 +162,7 @@ describe('the list', () => {
     // A clock that is wrong.
     ['2026-02-19 15:10', 'in 10 minutes'],
   ])('of %s says %s', (time, expected) => {
-    expect(tellList({ snapshots: [made(time)], warnings: [] }, { ...HERE, limit: 1 })).toContain(
+    expect(formatList({ snapshots: [made(time)], warnings: [] }, { ...HERE, limit: 1 })).toContain(
       `(${expected})`,
     );
   });
@@ -174,18 +174,18 @@ describe('the list', () => {
       made('2026-02-12 03:00', 'manual', { authenticated: false }),
       made('2026-02-13 03:00', '', { problem: 'a pack is damaged (B2_DAMAGED)', authenticated: false }),
     ];
-    const text = tellList({ snapshots, warnings: [] }, { ...HERE, limit: 9 });
+    const text = formatList({ snapshots, warnings: [] }, { ...HERE, limit: 9 });
     expect(text).toContain('made by hand, 10 files, 1.0 kB, of machine aaaa1111');
     expect(text.match(/whoever can write to the bucket/g)).toHaveLength(1);
     expect(text).toMatch(
       /2026-02-13 03:00 \(6 days ago\)\n {2}cannot be used: a pack is damaged \(B2_DAMAGED\)\n/,
     );
     const original = made('2026-02-01 03:00', '', { machine: '', authenticated: false, format: 1 });
-    const mixed = tellList({ snapshots: [...snapshots, original], warnings: [] }, { ...HERE, limit: 9 });
+    const mixed = formatList({ snapshots: [...snapshots, original], warnings: [] }, { ...HERE, limit: 9 });
     expect(mixed.match(/whoever can write to the bucket/g)).toHaveLength(1);
     expect(mixed).toMatch(/\n {2}of the original plugin, not authenticated: only a command in a shell/);
     const plain = snapshots.map((snapshot) => ({ ...snapshot, authenticated: false }));
-    expect(tellList({ snapshots: plain, warnings: [] }, { ...HERE, limit: 9 })).toMatch(
+    expect(formatList({ snapshots: plain, warnings: [] }, { ...HERE, limit: 9 })).toMatch(
       /\nNote: not encrypted: whoever can write to the bucket can have made it$/,
     );
   });
@@ -223,10 +223,10 @@ describe('a push', () => {
       'Nothing has changed since the last snapshot (0.2 s); finished 2026-02-18T22-30-00Z-d0e8c2c9, ' +
         'which had been cut off; incomplete: it lacks workspace/a; 1 file saved with a remark',
     ],
-  ])('is one line (%#)', (given, expected) => expect(tellPush(given)).toBe(expected));
+  ])('is one line (%#)', (given, expected) => expect(formatPush(given)).toBe(expected));
 
   it('says how far it is', () => {
-    expect(tellProgress({ phase: 'upload', doneBytes: 2.5e6, totalBytes: 10e6, doneFiles: 7 })).toBe(
+    expect(formatProgress({ phase: 'upload', doneBytes: 2.5e6, totalBytes: 10e6, doneFiles: 7 })).toBe(
       'Uploading: 25 %, 2.5 MB of 10.0 MB, 7 files',
     );
   });
@@ -251,7 +251,7 @@ describe('the status', () => {
     remarks: [],
     warnings: [],
   };
-  const tell = (standing: Parameters<typeof tellStatus>[0]) => tellStatus(standing, HERE).split('\n');
+  const tell = (standing: Parameters<typeof formatStatus>[0]) => formatStatus(standing, HERE).split('\n');
 
   it('tells that all is well', () => {
     const standing = {

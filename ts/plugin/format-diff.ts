@@ -7,7 +7,7 @@ import { type Reader, Times } from './times.js';
 const MARKS: Readonly<Record<string, string>> = { added: '+', removed: '-', changed: '~' };
 
 /** What differs, at most `limit` paths, then the text of small files. */
-export function tellDiff(report: DiffReport, { limit, ...reader }: Reader & { limit: number }): string {
+export function formatDiff(report: DiffReport, { limit, ...reader }: Reader & { limit: number }): string {
   const { from, to, added, removed, changed, entries, skipped, warnings } = report;
   const times = new Times(reader);
   const then = times.clock(timeIn(from));
@@ -18,14 +18,14 @@ export function tellDiff(report: DiffReport, { limit, ...reader }: Reader & { li
   const more = entries.length - shown.length;
   return [
     `From ${then} to ${present}: ${count(added, 'file')} new, ${changed} changed, ${removed} gone.`,
-    ...shown.map(tellEntry),
+    ...shown.map(formatEntry),
     ...(more > 0 ? [`and ${more} more; ask for fewer paths to see them`] : []),
-    ...shown.flatMap(tellText),
+    ...shown.flatMap(formatText),
     ...notes({ skipped, warnings }),
   ].join('\n');
 }
 
-function tellEntry({
+function formatEntry({
   path,
   change,
   what,
@@ -56,7 +56,7 @@ function tellEntry({
 }
 
 /** The lines of a unified diff are the user's own text: only what would move a terminal's cursor is escaped. */
-function tellText({ path, text }: DiffEntry): string[] {
+function formatText({ path, text }: DiffEntry): string[] {
   if (text === undefined || text === '') return [];
   return [
     '',

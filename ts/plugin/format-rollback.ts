@@ -1,6 +1,6 @@
 /** Plans and outcomes of rollbacks as plain text for chats and models. Pure. */
 import type { RollbackEntry, RollbackReport } from '../../index.js';
-import { tellEffects } from '../effects.js';
+import { formatEffects } from '../effects.js';
 import { count, formatBytes, printable } from '../text.js';
 import type { MessageCount, PlanCount } from '../updates/difference.js';
 import { SHARED_DATABASE } from '../updates/survey.js';
@@ -91,7 +91,7 @@ function things(all: readonly string[], most: number): string {
 }
 
 /** What a rollback would do; at most `limit` paths of each kind. */
-export function tellPlan(
+export function formatPlan(
   plan: CountedPlan,
   { limit, ...how }: Reader & { readonly limit: number; readonly undo: boolean },
 ): string {
@@ -101,7 +101,7 @@ export function tellPlan(
   const notes = [...left, ...warnings.map((warning) => `Note: ${printable(warning)}`)];
   if (changes.length === 0) {
     const [[action, meaning]] = ACTIONS.slice(-1) as [(typeof ACTIONS)[number]];
-    const stays = tellAction(entries, action, meaning, limit);
+    const stays = formatAction(entries, action, meaning, limit);
     const what = entries.length === 0 ? 'everything' : 'everything else';
     const backup = `the backup of ${new Times(how).day(createdAt)}`;
     const first =
@@ -117,15 +117,15 @@ export function tellPlan(
   ] as const;
   const what = touched.filter(([is]) => is).map(([, name]) => name);
   return [
-    ...tellEffects(plan.effects, limit),
+    ...formatEffects(plan.effects, limit),
     summary(plan, how),
-    ...ACTIONS.flatMap(([action, meaning]) => tellAction(entries, action, meaning, limit)),
+    ...ACTIONS.flatMap(([action, meaning]) => formatAction(entries, action, meaning, limit)),
     ...(what.length === 0 ? [] : [`This touches ${what.join(', ')}.`]),
     ...notes,
   ].join('\n');
 }
 
-function tellAction(
+function formatAction(
   entries: readonly RollbackEntry[],
   action: string,
   meaning: string,
@@ -136,12 +136,12 @@ function tellAction(
   const more = all.length - limit;
   return [
     `${meaning} (${count(all.length, 'path')}):`,
-    ...all.slice(0, limit).map(tellEntry),
+    ...all.slice(0, limit).map(formatEntry),
     ...(more > 0 ? [`  and ${more} more`] : []),
   ];
 }
 
-function tellEntry({ path, bytes, database, reason }: RollbackEntry): string {
+function formatEntry({ path, bytes, database, reason }: RollbackEntry): string {
   const facts = [
     ...(bytes > 0 ? [formatBytes(bytes)] : []),
     ...(reason === undefined ? [] : [printable(reason)]),
@@ -151,7 +151,7 @@ function tellEntry({ path, bytes, database, reason }: RollbackEntry): string {
 }
 
 /** What a rollback has come to, right after it was asked for. */
-export function tellRollback(
+export function formatRollback(
   { outcome, snapshot, safety, failed, warnings, ...rest }: RollbackReport,
   reader: Reader,
 ): string {
@@ -185,7 +185,7 @@ function backupOf(snapshot: string | undefined, reader: Reader): string {
 const RESUME = 'To finish it, run "openclaw b2-backup restore --resume" in a shell.';
 
 /** What became of a rollback over a restart; of one that nobody here asked for, the snapshot is not known. */
-export function tellOutcome(
+export function formatOutcome(
   { outcome, snapshot, undo, late = [], left = [], problem }: PendingRollback,
   reader: Reader,
 ): string {

@@ -8,7 +8,7 @@ import type { CheckedUpdate } from './checked.js';
 const MOST = 5;
 
 /** That all is there, for the log. */
-export function tellAllThere({ from, to, counted }: UpdateCheck): string {
+export function formatAllThere({ from, to, counted }: UpdateCheck): string {
   const { agents, sessions, messages, jobs, memoryFiles } = counted;
   const all = [
     count(agents, 'agent'),
@@ -20,7 +20,7 @@ export function tellAllThere({ from, to, counted }: UpdateCheck): string {
 }
 
 /** How the last check went, and which snapshot is from before the update; sentences. */
-export function tellChecked({ from, to, snapshot, missing, more }: CheckedUpdate): string {
+export function formatChecked({ from, to, snapshot, missing, more }: CheckedUpdate): string {
   const update = `the update of OpenClaw ${printable(from)} to ${printable(to)}`;
   const named = missing.slice(0, MOST).map(({ text }) => printable(text));
   const rest = more + missing.length - named.length;
@@ -34,7 +34,7 @@ export function tellChecked({ from, to, snapshot, missing, more }: CheckedUpdate
 export function lostInUpdate(checked: CheckedUpdate): BackupError | undefined {
   if (checked.missing.length === 0) return undefined;
   return new BackupError(
-    `${tellChecked(checked)} If nobody removed it on purpose, undo the update in a shell: "b2-backup undo-update --dry-run" ` +
+    `${formatChecked(checked)} If nobody removed it on purpose, undo the update in a shell: "b2-backup undo-update --dry-run" ` +
       'shows what that would do, "b2-backup undo-update" does it.',
     { code: 'B2_UPDATE_LOST' },
   );

@@ -15,8 +15,8 @@ import { given } from '../given.js';
 import { machineOf } from '../machine-name.js';
 import { onlyApplicationKey, sortRemarks } from '../secrets.js';
 import { count, formatBytes, formatCount, formatDuration, lacks, printable } from '../text.js';
+import { formatChecked, lostInUpdate } from '../updates/format.js';
 import { beforeUpdates } from '../updates/history.js';
-import { lostInUpdate, tellChecked } from '../updates/tell.js';
 import { ADVICE } from './page/advice.js';
 import { inWords } from './page/things.js';
 import type { Verdict } from './page/verdict.js';
@@ -44,7 +44,7 @@ export interface Listing extends Reader {
 }
 
 /** The snapshots, newest first, at most `limit` of them. Each is named by its time, and by its id where that would not do. */
-export function tellList(
+export function formatList(
   { snapshots, warnings }: Pick<ListReport, 'snapshots' | 'warnings'>,
   { limit, among = snapshots, ...reader }: Listing,
 ): string {
@@ -58,7 +58,7 @@ export function tellList(
     `${count(snapshots.length, 'snapshot')}, newest first:`,
     ...newestFirst
       .slice(0, limit)
-      .flatMap((snapshot) => tellSnapshot(snapshot, telling, sealed && isDoubtful(snapshot))),
+      .flatMap((snapshot) => formatSnapshot(snapshot, telling, sealed && isDoubtful(snapshot))),
     ...(older > 0 ? [`and ${formatCount(older)} older`] : []),
     ...(sealed || !snapshots.some(isDoubtful) ? [] : [`Note: ${NOT_SEALED}`]),
     ...notes(warnings),
@@ -136,14 +136,14 @@ class Telling {
       machine: thisMachine || machine === '' ? undefined : machineOf(snapshot),
       size: problem === undefined ? formatBytes(bytes) : undefined,
       problem: problem && printable(problem).slice(0, LONGEST),
-      changed: changes && tellChanges(changes).slice(0, LONGEST),
+      changed: changes && formatChanges(changes).slice(0, LONGEST),
       lacks: lacks(remarks, moreRemarks)?.slice(0, LONGEST),
     });
   }
 }
 
 /** What a push did, in one line. */
-export function tellPush(report: PushReport): string {
+export function formatPush(report: PushReport): string {
   const { snapshot, files, bytes, uploadedBytes, durationMs, resumed, skipped } = report;
   const what = `${count(files, 'file')}, ${formatBytes(bytes)}`;
   const took = formatDuration(durationMs);
@@ -163,11 +163,11 @@ export function tellPush(report: PushReport): string {
 }
 
 /** The same for a person who asked for it: the snapshot is named by its time. */
-export function tellBackup(report: PushReport, reader: Reader): string {
+export function formatBackup(report: PushReport, reader: Reader): string {
   const { snapshot, resumed } = report;
   const times = new Times(reader);
   const named = (id: string) => times.clock(timeIn(id));
-  const text = tellPush(
+  const text = formatPush(
     given({
       ...report,
       snapshot: snapshot && `of ${named(snapshot)}`,
@@ -206,7 +206,7 @@ export function standingFailure(record: Record): BackupError | undefined {
 }
 
 /** What was pruned, in one line; nothing where nothing was. */
-export function tellPrune({ deletedSnapshots, freedBytes, waitingBytes }: PruneReport): string | undefined {
+export function formatPrune({ deletedSnapshots, freedBytes, waitingBytes }: PruneReport): string | undefined {
   if (deletedSnapshots === 0 && freedBytes === 0) return undefined;
   const later = waitingBytes === 0 ? '' : `, ${formatBytes(waitingBytes)} more within a day`;
   return `${count(deletedSnapshots, 'old snapshot')} deleted; ${formatBytes(freedBytes)} freed${later}`;
@@ -219,7 +219,7 @@ interface Trouble {
 }
 
 /** Whether the state is backed up, since when, and where; the verdict that the page shows, too, first. */
-export function tellStatus(
+export function formatStatus(
   standing: GatewayStatus,
   { verdict, ...reader }: Reader & { readonly verdict?: Verdict },
 ): string {
@@ -227,7 +227,7 @@ export function tellStatus(
   const { verifyProblem, drillProblem, drillSkipped, booted, update, updateProblem } = standing;
   const times = new Times(reader);
   return lines(
-    verdict && tellVerdict(verdict),
+    verdict && formatVerdict(verdict),
     problem && `Nothing can be backed up: ${trouble(problem)}`,
     running && `A backup is running (${printable(running.phase)}).`,
     failuresOf(standing, times),
@@ -239,7 +239,7 @@ export function tellStatus(
     verifyProblem && `The last look at what is stored: ${trouble(verifyProblem)}`,
     booted &&
       `Booted on ${printable(booted.snapshot)} with OpenClaw ${printable(booted.version)}: ${times.tell(booted.at)}`,
-    update && tellChecked(update),
+    update && formatChecked(update),
     updateProblem && `It is not known whether the last update lost something: ${printable(updateProblem)}`,
     drillProblem && `The last trial restore: ${trouble(drillProblem)}`,
     drillSkipped && `Note: ${printable(drillSkipped)}`,
@@ -248,16 +248,16 @@ export function tellStatus(
   );
 }
 
-function tellVerdict({ title, todo }: Verdict): string {
+function formatVerdict({ title, todo }: Verdict): string {
   return `${printable(title)}.${todo === undefined ? '' : ` ${printable(todo)}`}`;
 }
 
 /** How far a push is. */
-export function tellProgress(event: ProgressEvent): string {
+export function formatProgress(event: ProgressEvent): string {
   return progressInWords(event);
 }
 
-function tellSnapshot(snapshot: SnapshotInfo, telling: Telling, doubtful: boolean): string[] {
+function formatSnapshot(snapshot: SnapshotInfo, telling: Telling, doubtful: boolean): string[] {
   const { machine, thisMachine, createdAt, files, bytes, problem, changes, doubt } = snapshot;
   const made = telling.made(snapshot);
   const missing = lacks(snapshot.remarks, snapshot.moreRemarks);
@@ -271,7 +271,7 @@ function tellSnapshot(snapshot: SnapshotInfo, telling: Telling, doubtful: boolea
   return [
     `- ${facts.join(', ')}`,
     ...(id === undefined ? [] : [`  its id: ${id}`]),
-    ...(changes === undefined ? [] : [`  ${tellChanges(changes)}`]),
+    ...(changes === undefined ? [] : [`  ${formatChanges(changes)}`]),
     ...(missing === undefined ? [] : [`  incomplete: it lacks ${missing}`]),
     ...(problem === undefined ? [] : [`  cannot be used: ${printable(problem)}`]),
     ...(doubt === undefined ? [] : [`  its time cannot be right: ${printable(doubt)}`]),
@@ -286,7 +286,7 @@ function isDoubtful(snapshot: SnapshotInfo): boolean {
 }
 
 /** `conversations of main, MEMORY.md and 11 more files; 3.1 MB stored` */
-function tellChanges({ added, changed, removed, storedBytes, most }: SnapshotChanges): string {
+function formatChanges({ added, changed, removed, storedBytes, most }: SnapshotChanges): string {
   const files = added + changed + removed;
   if (files === 0) return 'no file changed';
   const what = inWords(
@@ -351,7 +351,7 @@ const PLAIN: ReadonlySet<string> = new Set([
 ]);
 
 /** A failure with its code, and what to do about it. */
-export function tellTrouble(error: Trouble): string {
+export function formatTrouble(error: Trouble): string {
   const { code } = error;
   const advice = PLAIN.has(code) || !isErrorCode(code) ? undefined : ADVICE[code];
   return advice === undefined ? trouble(error) : `${advice.what}: ${trouble(error)}\n${advice.todo}`;
