@@ -3,8 +3,8 @@ import type { KeyInfo, ListReport, NewRecoveryCode } from '../index.js';
 import type { Ask } from '../ts/cli/deps.ts';
 import type { Engine } from '../ts/engine.ts';
 import { BackupError } from '../ts/errors.ts';
-import { json, run, SNAPSHOT } from './cli-support.ts';
-import type { World } from './support.ts';
+import { json, PUSHED, run, SNAPSHOT } from './cli-support.ts';
+import { coded, type World } from './support.ts';
 
 const CODE = '01230-4567M-89AB9-CDEFS-GHJKJ-MNPQ6-RSTVV';
 const SLOT: KeyInfo = {
@@ -133,6 +133,47 @@ describe('key recovery', () => {
     expect(newRecoveryCode, 'a code that nobody saw is not made').not.toHaveBeenCalled();
     const { document } = await json('key recovery --show-code', { newRecoveryCode });
     expect(document).toMatchObject({ ok: true, recoveryCode: CODE, locked: ['aaaaaaaa'] });
+  });
+});
+
+describe('an output that nobody sees', () => {
+  const full = (code: string) => (deps: World) => {
+    deps.stdout.broken = Object.assign(new Error(code), { code });
+    return deps;
+  };
+  const newRecoveryCode: Engine['newRecoveryCode'] = async () => MADE;
+
+  it.each([
+    ['ENOSPC', 'B2_DISK_FULL'],
+    ['EPIPE', 'B2_IO'],
+    ['EIO', 'B2_IO'],
+  ])('takes a recovery code back: %s', async (failure, code) => {
+    const removeKey = vi.fn<Engine['removeKey']>(async () => ({ slot: SLOT, warnings: ['w'] }));
+    const { exit, err } = await run('key recovery', { newRecoveryCode, removeKey }, full(failure));
+    expect(exit).toBe(1);
+    expect(err).toContain(`the output could not be written`);
+    expect(err).toContain(`(${code})`);
+    expect(err).toContain('The recovery code was taken back');
+    expect(removeKey.mock.calls.map(([, slot, options]) => [slot, options?.force])).toEqual(
+      MADE.slots.map(({ id }) => [id, true]),
+    );
+  });
+
+  it('says which slot stays where it cannot be taken back', async () => {
+    const removeKey: Engine['removeKey'] = () => Promise.reject(coded('B2_CAPABILITY', 'the key may not'));
+    const { exit, err } = await run('key recovery', { newRecoveryCode, removeKey }, full('ENOSPC'));
+    expect(exit).toBe(1);
+    expect(err).toContain('stays (the key may not): b2-backup key remove 1a2b3c4d');
+  });
+
+  it('fails where it was asked for, and not where it only says that all was done', async () => {
+    expect(await run('list', {}, full('ENOSPC'))).toMatchObject({ exit: 1 });
+    expect(await run('list', {}, full('EPIPE'))).toMatchObject({ exit: 141, err: '' });
+    expect(await run('--help', {}, full('ENOSPC'))).toMatchObject({ exit: 1 });
+    const push: Engine['push'] = async () => PUSHED;
+    expect(await run('push', { push }, full('EPIPE'))).toMatchObject({ exit: 0, err: '' });
+    expect(await run('push', { push }, full('ENOSPC'))).toMatchObject({ exit: 0 });
+    expect(await run('push --json', { push }, full('ENOSPC'))).toMatchObject({ exit: 1 });
   });
 });
 

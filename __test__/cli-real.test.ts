@@ -58,7 +58,16 @@ describe.skipIf(!existsSync(CLI))('the command (needs dist/)', () => {
       err += text;
     });
     const [exit] = (await once(child, 'close')) as [number | null];
-    expect({ exit, err }).toEqual({ exit: 0, err: '' });
+    expect({ exit, err }).toEqual({ exit: 141, err: '' });
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('fails in order where its output cannot be written', async () => {
+    const help = ['exec "$0" "$@" > /dev/full', process.execPath, CLI, 'help'];
+    expect(await program('sh', ['-c', ...help], { HOME: directory })).toEqual({
+      exit: 1,
+      out: '',
+      err: 'b2-backup: the output could not be written: no space is left (B2_DISK_FULL)\n',
+    });
   });
 });
 

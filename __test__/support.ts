@@ -39,6 +39,13 @@ export class Capture {
   /** What was written as it is, not as text. */
   readonly bytes: Uint8Array[] = [];
 
+  /** What becomes of the output, where it does not get out. */
+  broken: unknown;
+
+  async failure(): Promise<unknown> {
+    return this.broken;
+  }
+
   write(text: string | Uint8Array): void {
     if (typeof text === 'string') this.text += text;
     else this.bytes.push(Uint8Array.from(text));

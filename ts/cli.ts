@@ -6,13 +6,6 @@ import { createEngine } from './engine.js';
 import { createInPlace } from './in-place.js';
 import { loadNative } from './native.js';
 
-// A reader that went away (`| head`) is no failure of ours.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
-}
-
 // Secrets are in this process's memory. Without the addon there is nothing to do with them; the command says so.
 await loadNative().then((native) => native.forbidCoreDumps(), ignore);
 

@@ -8,6 +8,8 @@ import type { SaveConfig } from '../setup/save.js';
 /** A standard stream, as far as it is used. */
 export interface Output {
   write(text: string | Uint8Array): unknown;
+  /** Waits until all of it is written, and tells what went wrong, if anything did. */
+  failure?(): Promise<unknown>;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
 }

@@ -2,6 +2,7 @@
 import type { AddKeyOptions, KeyInfo } from '../../index.js';
 import { BackupError } from '../errors.js';
 import { secretInWords } from '../secrets.js';
+import { withoutCode } from '../setup/recovery.js';
 import { examples, Option, SHOW_CODE, YES } from './command.js';
 import { agree, type Cli, type Context, type Outcome, WAIT_MS } from './outcome.js';
 import { count, facts, formatTime, printable, table } from './render.js';
@@ -133,6 +134,7 @@ async function newRecoveryCode({ engine, settings, operation, style }: Context):
     ],
     chatter: false,
     warnings: [...warnings, ...lockedOut(locked)],
+    unseen: () => withoutCode(engine, settings, slots, operation),
   };
 }
 

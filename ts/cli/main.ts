@@ -25,6 +25,9 @@ import { unlocking } from './unlock.js';
 /** 128 plus the signal's number, as shells count. */
 const SIGNAL_EXIT: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
 
+/** As shells count a program that a reader has left: 128 plus SIGPIPE. */
+const READER_GONE = 141;
+
 /** What may come of somebody who deleted or overwrote things in the bucket. */
 const MAY_BE_UNDELETED: ReadonlySet<string> = new Set([
   'B2_OBJECT_MISSING',
@@ -44,9 +47,22 @@ class Stopped extends BackupError {
 
 /** Carries out `argv` (without node and script) and returns the exit status. Never throws. */
 export async function main(argv: readonly string[], deps: CliDeps): Promise<number> {
+  const shown: { outcome?: Outcome } = {};
+  const exit = await command(argv, deps, shown);
+  const failure = await deps.stdout.failure?.();
+  return failure === undefined ? exit : unwritten(failure, exit, wantsJson(argv), shown.outcome, deps);
+}
+
+/** The same, whatever becomes of the output. `shown` gets what was printed. */
+async function command(
+  argv: readonly string[],
+  deps: CliDeps,
+  shown: { outcome?: Outcome },
+): Promise<number> {
   const json = wantsJson(argv);
   let exit: number = EXIT.done;
   const show = (outcome: Outcome, warnings: readonly string[]): void => {
+    shown.outcome = outcome;
     print(outcome, warnings, global(), deps);
     exit = outcome.exit ?? EXIT.done;
   };
@@ -234,6 +250,36 @@ function report(error: unknown, json: boolean, { stdout, stderr }: CliDeps, styl
   }
   if (error instanceof Stopped) return error.exit;
   return code === 'B2_USAGE' ? EXIT.usage : EXIT.failed;
+}
+
+/** What follows when the output did not get out. Returns the exit status. */
+async function unwritten(
+  failure: unknown,
+  exit: number,
+  json: boolean,
+  outcome: Outcome | undefined,
+  { stderr, env }: CliDeps,
+): Promise<number> {
+  // What was asked for was done all the same, where the output only says so.
+  const counts = json || outcome?.chatter !== true;
+  const failed = counts && (exit === EXIT.done || exit === EXIT.incomplete);
+  const { unseen } = outcome ?? {};
+  // Of `| head` nobody wants to hear.
+  const gone = (failure as { code?: unknown }).code === 'EPIPE';
+  if (gone && unseen === undefined) return failed ? READER_GONE : exit;
+  const { code, message } = outputError(failure);
+  const style = createStyle(wantsColour(stderr, env));
+  stderr.write(`${style.red('b2-backup:')} ${printable(message)} (${code})\n`);
+  if (unseen !== undefined) write(stderr, await unseen().catch((error) => [toBackupError(error).message]));
+  return failed ? EXIT.failed : exit;
+}
+
+function outputError(failure: unknown): BackupError {
+  const code = String((failure as { code?: unknown }).code ?? failure);
+  const why = code === 'EPIPE' ? 'nobody reads it' : code === 'ENOSPC' ? 'no space is left' : code;
+  return new BackupError(`the output could not be written: ${why}`, {
+    code: code === 'ENOSPC' ? 'B2_DISK_FULL' : 'B2_IO',
+  });
 }
 
 function document(value: Readonly<Record<string, unknown>>): string {

@@ -40,6 +40,8 @@ export interface Outcome {
   readonly problems?: readonly string[];
   /** For people, on stderr. */
   readonly warnings?: readonly string[];
+  /** Takes back what is of no use where nobody saw the output; says what came of that. */
+  readonly unseen?: () => Promise<readonly string[]>;
   /** Whether there are backups, and none of them opened. */
   readonly locked?: boolean;
 }

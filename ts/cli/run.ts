@@ -13,6 +13,7 @@ import { B2_API_URL } from '../setup/b2-api.js';
 import { terminalPrompts } from '../setup/prompts.js';
 import { saveToFile } from '../setup/save.js';
 import type { Ask, CliDeps } from './deps.js';
+import { Stream } from './stream.js';
 
 export { main } from './main.js';
 
@@ -23,8 +24,8 @@ export function systemDeps(): CliDeps & Required<Pick<CliDeps, 'setup'>> {
   };
   return {
     env: process.env,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    stdout: new Stream(process.stdout),
+    stderr: new Stream(process.stderr),
     engine: createEngine(),
     signals: process,
     exit: (code) => process.exit(code),

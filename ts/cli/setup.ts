@@ -1,6 +1,7 @@
 /** `b2-backup setup` */
 import { resolve } from 'node:path';
 import { BackupError } from '../errors.js';
+import { given } from '../given.js';
 import { findPlaces } from '../places.js';
 import { PROVEN, type SetupReport, setUp } from '../setup/course.js';
 import type { Prompts } from '../setup/prompts.js';
@@ -229,6 +230,7 @@ function outcome(
     chatter: false,
     problems: remarksOf(skipped, style),
     warnings,
+    ...given({ unseen: report.unseen }),
   };
 }
 

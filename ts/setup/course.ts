@@ -15,7 +15,7 @@ import {
   withPassphrase,
 } from './passphrase.js';
 import { choosePlace, type Place } from './place.js';
-import { confirmCode } from './recovery.js';
+import { confirmCode, withoutCode } from './recovery.js';
 import { checkWritable, ENTRY, readOf } from './save.js';
 import { Made, type PlaceFields, type SetupOptions, type SetupWorld } from './world.js';
 
@@ -36,6 +36,8 @@ export interface SetupReport {
   readonly drill: DrillReport | undefined;
   /** Set where one was made. */
   readonly recoveryCode: string | undefined;
+  /** Takes the recovery code back, for where nobody saw it; says what came of it. */
+  readonly unseen: (() => Promise<string[]>) | undefined;
   /** Variables that the user has to set for the gateway. */
   readonly variables: readonly Variable[];
   readonly configPath: string;
@@ -80,7 +82,8 @@ export async function setUp(world: SetupWorld, options: SetupOptions): Promise<S
       encryption,
       push: done?.push,
       drill: done?.drill,
-      recoveryCode: done?.recoveryCode,
+      recoveryCode: done?.code?.text,
+      unseen: done?.code?.unseen,
       variables: kept.variables,
       configPath: world.config.path,
       warnings: [...place.warnings, ...(done?.warnings ?? [])],
@@ -178,12 +181,21 @@ async function joins(
   return choice === 'beside';
 }
 
+/** What was done to prove it. */
+interface Proven {
+  readonly push: PushReport;
+  readonly drill: DrillReport;
+  /** The recovery code; with what takes it back, where it is only in the output. */
+  readonly code?: { readonly text: string; readonly unseen: SetupReport['unseen'] };
+  readonly warnings: string[];
+}
+
 /** Backs up, makes a trial restore and a recovery code. */
 async function prove(
   { engine, operation, prompts, random }: SetupWorld,
   { recoveryCode, showCode }: SetupOptions,
   settings: Settings,
-): Promise<{ push: PushReport; drill: DrillReport; recoveryCode: string | undefined; warnings: string[] }> {
+): Promise<Proven> {
   const push = await engine.push(settings, { reason: 'manual', waitMs: WAIT_MS }, operation);
   prompts?.done(push.incomplete ? 'Backed up, but for what is listed at the end.' : 'Backed up.');
   const drill = await engine.drill(settings, operation);
@@ -197,12 +209,16 @@ async function prove(
   }
   prompts?.done('Trial restore: every file came back and was compared.');
   const warnings = [...push.warnings, ...drill.warnings];
-  if (!recoveryCode) return { push, drill, recoveryCode: undefined, warnings };
+  if (!recoveryCode) return { push, drill, warnings };
   if (prompts === undefined && !showCode) {
     warnings.push('no recovery code was made, since nobody would see it: "b2-backup key recovery" makes one');
-    return { push, drill, recoveryCode: undefined, warnings };
+    return { push, drill, warnings };
   }
-  const { code } = await engine.newRecoveryCode(settings, { waitMs: WAIT_MS }, operation);
-  if (prompts !== undefined) await confirmCode(prompts, code, random);
-  return { push, drill, recoveryCode: code, warnings };
+  const { code, slots } = await engine.newRecoveryCode(settings, { waitMs: WAIT_MS }, operation);
+  if (prompts === undefined) {
+    const unseen = () => withoutCode(engine, settings, slots, operation);
+    return { push, drill, code: { text: code, unseen }, warnings };
+  }
+  await confirmCode(prompts, code, random);
+  return { push, drill, code: { text: code, unseen: undefined }, warnings };
 }

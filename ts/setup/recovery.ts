@@ -1,5 +1,9 @@
 /** A recovery code: shown once, as text and as a QR code, and typed back in part. */
 import { renderUnicodeCompact } from 'uqr';
+import type { KeyInfo, Settings } from '../../index.js';
+import type { Engine } from '../engine.js';
+import { toBackupError } from '../errors.js';
+import type { Operation } from '../operation.js';
 import type { Prompts } from './prompts.js';
 
 /** How many groups are typed back, and how often one may be wrong before the code is shown again. */
@@ -38,4 +42,29 @@ function show(prompts: Prompts, code: string): void {
     'It opens every backup when the passphrase and the key are lost, and is stored',
     'nowhere. "b2-backup key recovery" makes another one at any time.',
   ]);
+}
+
+/** How long the removal of a slot waits for a push, in milliseconds: longer than most take. */
+const WAIT_MS = 600_000;
+
+/** Removes the slots of a recovery code that nobody saw: nobody can use it, or somebody who should not. Says what came of it. */
+export async function withoutCode(
+  engine: Pick<Engine, 'removeKey'>,
+  settings: Settings,
+  slots: readonly KeyInfo[],
+  operation: Operation,
+): Promise<string[]> {
+  const said: string[] = [];
+  for (const { id } of slots) {
+    try {
+      const { warnings } = await engine.removeKey(settings, id, { force: true, waitMs: WAIT_MS }, operation);
+      said.push(...warnings, 'The recovery code was taken back, since nobody saw it.');
+    } catch (error) {
+      const short = id.slice(0, 8);
+      said.push(
+        `The recovery code that nobody saw stays (${toBackupError(error).message}): b2-backup key remove ${short}`,
+      );
+    }
+  }
+  return said;
 }
