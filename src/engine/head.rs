@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::format::{SnapshotId, SnapshotName};
 use crate::repo::{Snapshot, find, read};
 use crate::store::ObjectKey;
+use crate::store::ObjectStore;
 
 /// Names asked for at the same time.
 const PARALLEL: usize = 6;
@@ -60,7 +61,7 @@ impl Unlisted {
             }
         }
         let asking = asked.into_iter().map(|id| async move {
-            let there = is_there(session, &id).await?;
+            let there = is_there(&*session.store, &id).await?;
             Ok::<_, Error>((id, there))
         });
         let answers: Vec<_> =
@@ -153,9 +154,9 @@ impl Display for Gone {
 }
 
 /// Asks for a manifest by name: a listing may be stale, so absence from it proves nothing.
-pub(crate) async fn is_there(session: &Session, id: &SnapshotId) -> Result<bool> {
+pub(crate) async fn is_there(store: &dyn ObjectStore, id: &SnapshotId) -> Result<bool> {
     let key = ObjectKey::new(id.object())?;
-    match session.store.get_range(&key, 0, 1).await {
+    match store.get_range(&key, 0, 1).await {
         Ok(_) => Ok(true),
         Err(Error::ObjectMissing { .. }) => Ok(false),
         Err(error) => Err(error),

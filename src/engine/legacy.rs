@@ -17,7 +17,9 @@ use crate::legacy::{
     Bucket, Content, FileRecord, Found, Keys, MAX_MANIFEST_BYTES, Manifest, Object, Push, Search,
     Sha256, Tried, Wanted, fetch, hidden, read_manifest, visible,
 };
+use crate::repo::KeyRing;
 use crate::repo::find;
+use crate::store::ObjectStore;
 
 /// Manifests and small objects that are fetched at the same time.
 const PARALLEL: usize = 6;
@@ -40,8 +42,8 @@ pub(crate) struct Legacy<'s> {
     files: BTreeMap<String, FileRecord>,
 }
 
-fn keys(session: &Session) -> Arc<Keys> {
-    Arc::new(Keys::new(session.ring.secrets().application_keys().cloned().collect()))
+fn keys(ring: &KeyRing) -> Arc<Keys> {
+    Arc::new(Keys::new(ring.secrets().application_keys().cloned().collect()))
 }
 
 /// Takes a content that was found, with the paths that have it. It may block.
@@ -68,7 +70,7 @@ impl<'s> Legacy<'s> {
             missing("the original plugin did not finish it: it has no manifest; take another")
         })?;
         let (base, stamp, manifest) = (Arc::clone(base), push.stamp.clone(), push.manifest.clone());
-        let keys = keys(session);
+        let keys = keys(&session.ring);
         let manifest = manifest.ok_or_else(|| missing("it has no manifest"))?;
         let Manifest { made_ms, files } =
             read_manifest(&*session.store, session.ring.cpu(), &keys, &manifest).await?;
@@ -114,14 +116,30 @@ impl<'s> Legacy<'s> {
         }
         let wanted: Vec<Wanted> = by_hash.into_values().collect();
         let mut warnings = Vec::new();
-        claim(self.session, &self.keys, &mut self.bucket, &wanted, &mut warnings).await?;
+        claim(
+            &*self.session.store,
+            &self.session.ring,
+            &self.keys,
+            &mut self.bucket,
+            &wanted,
+            &mut warnings,
+        )
+        .await?;
         let mut lost = self.read(&self.bucket, wanted, take).await?;
         let mut versions = true;
         if !lost.is_empty() {
             match hidden(&*self.session.store, &self.names).await {
                 Ok(Some(mut older)) => {
                     let wanted: Vec<Wanted> = lost.iter().map(|(one, _)| one.clone()).collect();
-                    claim(self.session, &self.keys, &mut older, &wanted, &mut warnings).await?;
+                    claim(
+                        &*self.session.store,
+                        &self.session.ring,
+                        &self.keys,
+                        &mut older,
+                        &wanted,
+                        &mut warnings,
+                    )
+                    .await?;
                     // Of a push that is not hidden, the manifest is not either.
                     for (base, push) in &mut older.pushes {
                         let seen =
@@ -193,7 +211,8 @@ async fn hand_over(take: &Take, wanted: Wanted, content: Content) -> Result<()> 
 
 /// Reads the manifests of a bucket, as far as they can be read, for what they say about what is wanted.
 async fn claim(
-    session: &Session,
+    store: &dyn ObjectStore,
+    ring: &KeyRing,
     keys: &Arc<Keys>,
     bucket: &mut Bucket,
     wanted: &[Wanted],
@@ -201,7 +220,7 @@ async fn claim(
 ) -> Result<()> {
     let mut left = MAX_MANIFESTS_BYTES;
     for (base, manifest) in manifests(bucket, &mut left) {
-        let read = read_manifest(&*session.store, session.ring.cpu(), keys, &manifest);
+        let read = read_manifest(store, ring.cpu(), keys, &manifest);
         match read.await {
             Ok(manifest) => bucket.claim(&base, &manifest, wanted),
             Err(error) if is_finding(&error) => {
@@ -266,11 +285,12 @@ fn problem(path: &str, tried: Tried, versions: bool) -> FileProblem {
 
 /// What `list` says of the snapshots of the original; nothing of pushes that broke off.
 pub(crate) async fn infos(
-    session: &Session,
+    store: &dyn ObjectStore,
+    ring: &KeyRing,
     names: &[SnapshotName],
 ) -> Result<(Vec<SnapshotInfo>, Vec<String>)> {
-    let bucket = visible(&*session.store, names).await?;
-    let keys = keys(session);
+    let bucket = visible(store, names).await?;
+    let keys = keys(ring);
     let mut left = MAX_MANIFESTS_BYTES;
     let within: Vec<Arc<str>> =
         manifests(&bucket, &mut left).into_iter().map(|(base, _)| base).collect();
@@ -282,9 +302,7 @@ pub(crate) async fn infos(
     let keys = &keys;
     let reading = snapshots.into_iter().map(|(within, push)| async move {
         let read = match &push.manifest {
-            Some(manifest) if within => {
-                read_manifest(&*session.store, session.ring.cpu(), keys, manifest).await
-            }
+            Some(manifest) if within => read_manifest(store, ring.cpu(), keys, manifest).await,
             _ => {
                 let message = "there are too many manifests to read them all";
                 Err(Error::damaged(&push.name, message))

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::format::{MachineId, Manifest, SnapshotId};
 use crate::repo::Snapshot;
 use crate::store::ObjectInfo;
+use crate::store::ObjectStore;
 
 /// Manifests read, and listings made, at the same time.
 const PARALLEL: usize = 6;
@@ -72,14 +73,14 @@ impl Times {
 
 /// When the manifests of these snapshots were stored, by the server's clock. One LIST for all of them as a rule.
 pub(crate) async fn stored_times(
-    session: &Session,
+    store: &dyn ObjectStore,
     ids: &[SnapshotId],
 ) -> Result<HashMap<SnapshotId, i64>> {
     // All names begin with a digit or `safety-`; nothing but old backups of the original plugin lies beside them.
     let names = ids.iter().map(|id| id.to_string().chars().take(1).collect::<String>());
     let prefixes: BTreeSet<String> = names.collect();
     let listing =
-        prefixes.into_iter().map(|prefix| async move { session.store.list(&prefix, false).await });
+        prefixes.into_iter().map(|prefix| async move { store.list(&prefix, false).await });
     let listings: Vec<_> =
         futures_util::stream::iter(listing).buffered(PARALLEL).try_collect().await?;
     let objects = listings.into_iter().flat_map(|listing| listing.objects);
@@ -115,7 +116,7 @@ impl Heads {
     /// Reads all of `ids`. Those that are not authenticated are no candidates, unless the configuration says that
     /// nothing is encrypted.
     pub(crate) async fn find(session: &Session, ids: Vec<SnapshotId>) -> Result<Self> {
-        let stored = stored_times(session, &ids).await?;
+        let stored = stored_times(&*session.store, &ids).await?;
         let now_ms = session.server_now_ms();
         let reading = ids.into_iter().map(|id| async move {
             let snapshot = read_listed(session, &id).await.transpose()?;

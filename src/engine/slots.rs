@@ -6,8 +6,10 @@ use bytes::Bytes;
 
 use super::session::{Session, millis};
 use super::time::time;
+use crate::ambient::Entropy;
 use crate::ambient::random;
 use crate::crypto::MasterKey;
+use crate::engine::session::Settings;
 use crate::error::{Error, Result};
 use crate::format::{KeySlot, PackName, RepositoryId, SecretKind};
 use crate::local::{RepositoryRecord, SlotRecord};
@@ -16,6 +18,7 @@ use crate::repo::{
 };
 use crate::secret::{Secret, Weakness};
 use crate::store::ObjectInfo;
+use crate::store::ObjectStore;
 
 /// So many key slots of other machines are looked at.
 const UNSEEN: usize = 32;
@@ -49,7 +52,7 @@ pub(crate) async fn make(
         .await?
         .ok_or_else(|| Error::internal("a key slot cannot be made"))?;
     Ok(SlotRecord {
-        name: new_name(session)?,
+        name: new_name(&*session.ambient.entropy)?,
         check: master.secret_check(secret.expose()),
         bytes: slot.encode(),
         stored: false,
@@ -57,18 +60,18 @@ pub(crate) async fn make(
 }
 
 /// A name that no slot has had.
-pub(crate) fn new_name(session: &Session) -> Result<String> {
-    Ok(PackName(random(&*session.ambient.entropy)?).to_string())
+pub(crate) fn new_name(entropy: &dyn Entropy) -> Result<String> {
+    Ok(PackName(random(entropy)?).to_string())
 }
 
 /// Whether a slot is bound to the prefix of this session. Others are of format 2, or open here by the user's word.
-pub(crate) fn is_bound(session: &Session, slot: &KeySlot) -> bool {
-    slot.prefix() == Some(&session.settings.store.prefix)
+pub(crate) fn is_bound(settings: &Settings, slot: &KeySlot) -> bool {
+    slot.prefix() == Some(&settings.store.prefix)
 }
 
 /// Puts a slot into the bucket.
-pub(crate) async fn put(session: &Session, slot: &mut SlotRecord) -> Result<()> {
-    session.store.put(&slot_object(&slot.name)?, Bytes::from(slot.bytes.clone())).await?;
+pub(crate) async fn put(store: &dyn ObjectStore, slot: &mut SlotRecord) -> Result<()> {
+    store.put(&slot_object(&slot.name)?, Bytes::from(slot.bytes.clone())).await?;
     slot.stored = true;
     Ok(())
 }
@@ -207,7 +210,7 @@ pub(crate) async fn opens_with(
     let mut kinds = BTreeSet::new();
     let mut unseen = Vec::new();
     // One that was made for another prefix opens nothing here unasked.
-    let here = |slot: &KeySlot| is_bound(session, slot) || slot.prefix().is_none();
+    let here = |slot: &KeySlot| is_bound(&session.settings, slot) || slot.prefix().is_none();
     for name in objects.iter().filter_map(|object| object.key.strip_prefix("keys/")) {
         match record.slots.iter().find(|slot| slot.name == name) {
             Some(slot) => {

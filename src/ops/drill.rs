@@ -129,7 +129,7 @@ async fn run(
     let (all, logs) = without_logs(entries(&source).await?);
     let places = in_place_of_links(&manifest.roots, &all, |_| true);
     let all = put_in_place(all, &manifest.roots, &places);
-    let work = Arc::new(Work::new(blank, all, Arc::clone(&target), &source));
+    let work = Arc::new(Work::new(&blank.ambient.cancel, all, Arc::clone(&target), &source));
     fetch(blank, &source, &work, true).await?;
     let mut seen = Seen { cancel: blank.ambient.cancel.clone(), ..Seen::default() };
     let mut seen = Session::blocking(move || {

@@ -48,7 +48,7 @@ async fn run(session: &Session) -> Result<ListReport> {
         SnapshotName::Legacy(_) => None,
     });
     let ids: Vec<SnapshotId> = ids.collect();
-    let stored = stored_times(session, &ids).await?;
+    let stored = stored_times(&*session.store, &ids).await?;
     let now_ms = session.server_now_ms();
     let reading = ids.into_iter().map(|id| async move {
         let snapshot = read_listed(session, &id).await.transpose()?;
@@ -72,7 +72,7 @@ async fn run(session: &Session) -> Result<ListReport> {
     for (_, SnapshotInfo { id, doubt, .. }) in &all {
         warnings.extend(doubt.as_ref().map(|doubt| format!("{id}: {doubt}")));
     }
-    let (originals, of_originals) = legacy::infos(session, &names).await?;
+    let (originals, of_originals) = legacy::infos(&*session.store, &session.ring, &names).await?;
     warnings.extend(of_originals);
     all.extend(originals.into_iter().map(|info| (info.created_at.clone(), info)));
     all.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -12,8 +12,10 @@ use crate::engine::time::time;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, SnapshotId, SnapshotName};
 use crate::local::{Newest, Spool};
+use crate::repo::KeyRing;
 use crate::repo::{Snapshot, read};
 use crate::store::ObjectInfo;
+use crate::store::ObjectStore;
 
 /// A machine that is silent for longer is named, in milliseconds.
 const SILENT_MS: i64 = 30 * 24 * 3_600_000;
@@ -106,7 +108,7 @@ async fn run(session: &Session) -> Result<StatusReport> {
             .then(|| id.clone()),
         _ => None,
     });
-    let remarks = remarks(session, newest, last.as_ref()).await?;
+    let remarks = remarks(&session.ring, &*session.store, newest, last.as_ref()).await?;
     let now = millis(session.ambient.clock.now()) + session.store.server_offset_ms();
     let machines = machines(&objects, machine, now);
     for (id, at) in objects.iter().filter_map(stored) {
@@ -161,15 +163,16 @@ async fn run(session: &Session) -> Result<StatusReport> {
 
 /// What the newest snapshot says about its files: from local memory where that is of it, else from the bucket.
 async fn remarks(
-    session: &Session,
+    ring: &KeyRing,
+    store: &dyn ObjectStore,
     newest: Option<Newest>,
     last: Option<&SnapshotId>,
 ) -> Result<Vec<FileProblem>> {
     let Some(id) = last else { return Ok(Vec::new()) };
     let remembered = newest.filter(|newest| newest.snapshot == id.to_string());
     let snapshot = match remembered {
-        Some(newest) => Snapshot::open(&session.ring, id, &newest.object.into()).await,
-        None => read(&*session.store, &session.ring, id).await,
+        Some(newest) => Snapshot::open(ring, id, &newest.object.into()).await,
+        None => read(store, ring, id).await,
     };
     match snapshot {
         Ok(snapshot) => Ok(problem::of_manifest(&snapshot.manifest)),

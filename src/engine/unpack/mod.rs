@@ -12,6 +12,7 @@ use super::session::Session;
 use crate::error::{Error, Result};
 use crate::format::Run;
 use crate::progress::Phase;
+use crate::repo::KeyRing;
 use crate::repo::PackSource;
 
 use work::{Piece, Work};
@@ -32,7 +33,7 @@ pub(crate) async fn fetch(
     let jobs = work
         .pieces()
         .into_iter()
-        .map(|(number, pieces)| fetch_pack(session, source, work, number, pieces, whole));
+        .map(|(number, pieces)| fetch_pack(&session.ring, source, work, number, pieces, whole));
     let mut jobs = futures_util::stream::iter(jobs).buffer_unordered(PARALLEL);
     while let Some(done) = jobs.next().await {
         done?;
@@ -51,7 +52,7 @@ pub(crate) async fn fetch(
 /// Fetches what is needed of one pack and writes it. An error is one of writing or of the connection; damage
 /// is noted with the files that it costs.
 async fn fetch_pack(
-    session: &Session,
+    ring: &KeyRing,
     source: &PackSource,
     work: &Arc<Work>,
     number: u32,
@@ -84,9 +85,5 @@ async fn fetch_pack(
         Some(error) => return Err(error),
     }
     let (writing, object) = (Arc::clone(work), reference.name.object(source.snapshot().id.machine));
-    session
-        .ring
-        .cpu()
-        .run(move || writing.write_pack(&index, &regions, &pieces, &frames, &object))
-        .await?
+    ring.cpu().run(move || writing.write_pack(&index, &regions, &pieces, &frames, &object)).await?
 }

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::target::{Made, Target};
 use crate::engine::problem::FileProblem;
-use crate::engine::session::Session;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Entry, Run};
 use crate::repo::{PackIndex, PackSource, Regions};
+use tokio_util::sync::CancellationToken;
 
 /// A stretch of a pack that belongs somewhere in a file.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Work {
     /// Of which entries there is a file by now.
     made: Vec<Made>,
     target: Arc<Target>,
-    cancel: tokio_util::sync::CancellationToken,
+    cancel: CancellationToken,
     /// Files of which something is wrong, by entry.
     pub(crate) failed: Mutex<BTreeMap<usize, FileProblem>>,
     /// Numbers of the packs that are lost or damaged.
@@ -45,7 +45,7 @@ pub(crate) struct Work {
 
 impl Work {
     pub(crate) fn new(
-        session: &Session,
+        cancel: &CancellationToken,
         entries: Vec<Entry>,
         target: Arc<Target>,
         source: &PackSource,
@@ -58,7 +58,7 @@ impl Work {
             left: entries.iter().map(|entry| AtomicU64::new(entry.size)).collect(),
             entries,
             target,
-            cancel: session.ambient.cancel.clone(),
+            cancel: cancel.clone(),
             failed: Mutex::default(),
             damaged: Mutex::default(),
             done_bytes: AtomicU64::new(0),
@@ -334,7 +334,7 @@ mod tests {
             left: entries.iter().map(|entry| AtomicU64::new(entry.size)).collect(),
             entries,
             target: Arc::new(target.with_naming(Naming::Windows)),
-            cancel: tokio_util::sync::CancellationToken::new(),
+            cancel: CancellationToken::new(),
             failed: Mutex::default(),
             damaged: Mutex::default(),
             done_bytes: AtomicU64::new(0),

@@ -8,11 +8,13 @@ use super::rules;
 use crate::engine::head::Unlisted;
 use crate::engine::problem::{self, FileProblem};
 use crate::engine::session::Session;
+use crate::engine::session::Settings;
 use crate::engine::time::time;
 use crate::engine::tree::{choose, content_of, entries};
 use crate::error::{Error, Result};
 use crate::format::{SecretKind, SnapshotName};
 use crate::repo::{History, Snapshot, Standing, histories, stored_slots};
+use crate::store::ObjectStore;
 use crate::store::b2::KeyFacts;
 
 /// A wrong clock that signatures survive, but that makes snapshots look older or newer than they are.
@@ -37,7 +39,7 @@ pub(super) async fn check(
                 return Ok(());
             }
             // A key that may not list may still be asked what the bucket does by itself.
-            return rules::check(session, facts, &mut *chart).await;
+            return rules::check(&session.settings, &*session.store, facts, &mut *chart).await;
         }
     };
     let (bucket, prefix) = (&session.settings.store.bucket, &session.settings.store.prefix);
@@ -45,10 +47,10 @@ pub(super) async fn check(
     chart.ok("bucket", found);
     if !folder {
         clock(session.store.server_offset_ms(), chart);
-        rules::check(session, facts, chart).await?;
-        versions(session, chart).await?;
+        rules::check(&session.settings, &*session.store, facts, chart).await?;
+        versions(&*session.store, chart).await?;
     }
-    slots(session, chart).await;
+    slots(&session.settings, &*session.store, chart).await;
     newest(session, &snapshots, chart).await
 }
 
@@ -66,8 +68,8 @@ fn clock(offset_ms: i64, chart: &mut Chart) {
     }
 }
 
-async fn versions(session: &Session, chart: &mut Chart) -> Result<()> {
-    let all = match session.store.list_versions("").await {
+async fn versions(store: &dyn ObjectStore, chart: &mut Chart) -> Result<()> {
+    let all = match store.list_versions("").await {
         Ok(Some(all)) => histories(all),
         Ok(None) => {
             let message = "the server keeps no versions: what is deleted or overwritten is gone";
@@ -117,11 +119,11 @@ async fn versions(session: &Session, chart: &mut Chart) -> Result<()> {
     Ok(())
 }
 
-async fn slots(session: &Session, chart: &mut Chart) {
-    if !session.settings.encrypt {
+async fn slots(settings: &Settings, store: &dyn ObjectStore, chart: &mut Chart) {
+    if !settings.encrypt {
         return;
     }
-    let slots = match stored_slots(&*session.store).await {
+    let slots = match stored_slots(store).await {
         Ok((slots, _unreadable)) => slots,
         Err(error) => return chart.error("keys", &error),
     };

@@ -93,7 +93,7 @@ async fn run(
         };
         bucket::check(&session, facts.as_ref(), &mut chart).await?;
         if options.write {
-            trial::write(&session, &mut chart).await?;
+            trial::write(&*session.ambient.entropy, &*session.store, &mut chart).await?;
         }
         traffic = session.traffic();
     }

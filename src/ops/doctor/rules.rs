@@ -1,8 +1,9 @@
 //! What the bucket does with objects by itself.
 
 use super::chart::{Chart, advice};
-use crate::engine::session::Session;
+use crate::engine::session::Settings;
 use crate::error::{Error, Result};
+use crate::store::ObjectStore;
 use crate::store::b2::KeyFacts;
 use crate::store::{LifecycleRule, ObjectLock, Setting};
 
@@ -14,14 +15,15 @@ const RECOMMENDED: &str = "Set this lifecycle rule for the bucket: fileNamePrefi
                            and leaves 30 days to notice and undelete";
 
 pub(super) async fn check(
-    session: &Session,
+    settings: &Settings,
+    store: &dyn ObjectStore,
     facts: Option<&KeyFacts>,
     chart: &mut Chart,
 ) -> Result<()> {
-    if matches!(session.settings.store.folder(), Ok(Some(_))) {
+    if matches!(settings.store.folder(), Ok(Some(_))) {
         return Ok(());
     }
-    let rules = match session.store.bucket_rules().await {
+    let rules = match store.bucket_rules().await {
         Ok(rules) => rules,
         Err(Error::Cancelled) => return Err(Error::Cancelled),
         Err(error) => {
@@ -30,7 +32,7 @@ pub(super) async fn check(
             return Ok(());
         }
     };
-    let prefix = &session.settings.store.prefix;
+    let prefix = &settings.store.prefix;
     match rules.lifecycle {
         Setting::Known(rules) => lifecycle(&rules, prefix, facts, chart),
         Setting::Forbidden => {

@@ -31,7 +31,7 @@ pub async fn keys(session: &Session) -> Result<KeyReport> {
             let keyring = Keys::read(session, None).await?;
             let mut slots = Vec::new();
             for stored in &keyring.stored {
-                slots.push(keyring.info(session, stored).await?);
+                slots.push(keyring.info(&session.ring, &session.settings, stored).await?);
             }
             slots.sort_by(|a, b| {
                 (!a.this_machine, &a.repository).cmp(&(!b.this_machine, &b.repository))

@@ -8,11 +8,13 @@ use super::report::{AddedKeys, KeyInfo};
 use crate::crypto::MasterKey;
 use crate::engine::lock::lock;
 use crate::engine::session::Session;
+use crate::engine::session::Settings;
 use crate::engine::slots::{is_bound, make, put, short};
 use crate::engine::time::time;
 use crate::error::{Error, Result};
 use crate::format::{RepositoryId, SecretKind};
 use crate::local::{LockFile, RepositoryRecord, SlotRecord};
+use crate::repo::KeyRing;
 use crate::repo::{MAX_TRIES, StoredSlot, stored_slots};
 use crate::secret::Secret;
 
@@ -64,10 +66,7 @@ impl Keys {
     }
 
     /// Every repository, this machine's first, with its key where it opens.
-    async fn repositories(
-        &self,
-        session: &Session,
-    ) -> Result<Vec<(RepositoryId, Option<MasterKey>)>> {
+    async fn repositories(&self, ring: &KeyRing) -> Result<Vec<(RepositoryId, Option<MasterKey>)>> {
         let mut all: Vec<(RepositoryId, Option<MasterKey>)> = Vec::new();
         all.extend(self.mine.iter().map(|(record, key)| (record.repository, Some(key.clone()))));
         let slots: Vec<_> = self.stored.iter().map(|stored| stored.slot.clone()).collect();
@@ -75,8 +74,8 @@ impl Keys {
         for slot in &slots {
             let repository = slot.repository();
             if seen.insert(repository) {
-                session.ring.unlock(repository, true, &slots).await?;
-                all.push((repository, session.ring.key(repository)));
+                ring.unlock(repository, true, &slots).await?;
+                all.push((repository, ring.key(repository)));
             }
         }
         Ok(all)
@@ -88,7 +87,7 @@ impl Keys {
         kind: SecretKind,
         secret: &Secret,
     ) -> Result<AddedKeys> {
-        let repositories = self.repositories(session).await?;
+        let repositories = self.repositories(&session.ring).await?;
         if repositories.iter().all(|(_, key)| key.is_none()) {
             return Err(Error::WrongKey {
                 message: "none of the secrets given here opens a backup in this bucket. They open with the \
@@ -103,13 +102,15 @@ impl Keys {
                 added.locked.push(short(&repository.to_string()).to_owned());
                 continue;
             };
-            let has = self.has(session, repository, &master, kind, secret).await?;
+            let has = self
+                .has(&session.settings, &session.ring, repository, &master, kind, secret)
+                .await?;
             if has == Has::Bound {
                 continue;
             }
             let known = has == Has::Unbound;
             let mut slot = make(session, (repository, &master), (kind, secret), known).await?;
-            put(session, &mut slot).await?;
+            put(&*session.store, &mut slot).await?;
             added.slots.push(self.note(session, repository, slot)?);
         }
         Ok(added)
@@ -118,7 +119,8 @@ impl Keys {
     /// Whether a secret opens a slot of a repository already.
     async fn has(
         &self,
-        session: &Session,
+        settings: &Settings,
+        ring: &KeyRing,
         repository: RepositoryId,
         master: &MasterKey,
         kind: SecretKind,
@@ -127,7 +129,7 @@ impl Keys {
         let check = master.secret_check(secret.expose());
         let (mut tries, mut has) = (0, Has::Nothing);
         for stored in self.stored.iter().filter(|stored| stored.slot.repository() == repository) {
-            let bound = is_bound(session, &stored.slot);
+            let bound = is_bound(settings, &stored.slot);
             if self.remembered(stored).is_some_and(|slot| slot.check == check) {
                 has = has.max(if bound { Has::Bound } else { Has::Unbound });
                 continue;
@@ -136,14 +138,14 @@ impl Keys {
             if stored.slot.kind() != kind || kind == SecretKind::Recovery {
                 continue;
             }
-            let given = session.ring.secrets().of_kind(kind);
+            let given = ring.secrets().of_kind(kind);
             let opens = if given.is_some_and(|given| given.expose() == secret.expose()) {
-                session.ring.opens(&stored.slot).await?
+                ring.opens(&stored.slot).await?
             } else if self.remembered(stored).is_none() && tries < MAX_TRIES {
                 // Made by another machine, or by this one, which ended before it could remember it: a second slot for
                 // the same secret would go on opening everything when the first is removed.
                 tries += 1;
-                session.ring.opens_with(&stored.slot, secret).await?
+                ring.opens_with(&stored.slot, secret).await?
             } else {
                 None
             };
@@ -177,9 +179,14 @@ impl Keys {
         record.slots.iter().find(|slot| slot.name == stored.name && slot.is_verified())
     }
 
-    pub(super) async fn info(&self, session: &Session, stored: &StoredSlot) -> Result<KeyInfo> {
+    pub(super) async fn info(
+        &self,
+        ring: &KeyRing,
+        settings: &Settings,
+        stored: &StoredSlot,
+    ) -> Result<KeyInfo> {
         let StoredSlot { name, slot, .. } = stored;
-        let secrets = session.ring.secrets();
+        let secrets = ring.secrets();
         let mine = self.mine.as_ref().filter(|(mine, _)| mine.repository == slot.repository());
         let known = mine.and_then(|(_, master)| {
             let remembered = self.remembered(stored)?;
@@ -188,14 +195,14 @@ impl Keys {
         });
         let opens = match known {
             Some(known) => Some(known),
-            None => session.ring.opens(slot).await?,
+            None => ring.opens(slot).await?,
         };
         let preferred = secrets.preferred().map(|(kind, _)| kind);
         // Its secret has another one here, so that the next push does not make it again.
-        let replaced = !is_bound(session, slot)
+        let replaced = !is_bound(settings, slot)
             && self.stored.iter().any(|other| {
                 (other.slot.repository(), other.slot.kind()) == (slot.repository(), slot.kind())
-                    && is_bound(session, &other.slot)
+                    && is_bound(settings, &other.slot)
             });
         Ok(KeyInfo {
             id: name.clone(),

@@ -33,7 +33,7 @@ pub async fn remove_key(
         .cancellable(async {
             let mut keyring = Keys::read(session, Some(wait)).await?;
             let stored = keyring.named(wanted)?.clone();
-            let slot = keyring.info(session, &stored).await?;
+            let slot = keyring.info(&session.ring, &session.settings, &stored).await?;
             keyring.may_go(session, &stored, &slot, force).await?;
             let mut warnings = session.warnings.clone();
             if !keyring.say_removed(session, &stored).await? {
@@ -128,7 +128,7 @@ impl Keys {
             );
         }
         for other in others {
-            if self.info(session, other).await?.opens == Some(true) {
+            if self.info(&session.ring, &session.settings, other).await?.opens == Some(true) {
                 return Ok(());
             }
         }

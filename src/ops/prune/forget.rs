@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, SnapshotId, SnapshotName};
 use crate::local::Forgotten;
 use crate::repo::find;
+use crate::store::ObjectStore;
 use crate::store::{ObjectKey, ObjectVersion};
 
 /// Who stored something so lately, in milliseconds, is not gone; and so long its packs stay.
@@ -78,9 +79,9 @@ async fn run(session: &Session, options: &ForgetOptions) -> Result<ForgetReport>
     if session.local.machine()? == Some(machine) {
         return refused(format!("{machine} is this machine"));
     }
-    let manifests = manifests_of(session, machine).await?;
+    let manifests = manifests_of(&*session.store, machine).await?;
     let listed_ms = session.server_now_ms();
-    let packs = packs_of(session, machine).await?;
+    let packs = packs_of(&*session.store, machine).await?;
     if manifests.is_empty() && packs.is_empty() {
         return refused(format!(
             "the bucket holds nothing of machine {machine}; see `b2-backup status`"
@@ -142,7 +143,7 @@ pub(super) async fn finish(
     if pruning.forgotten.is_empty() {
         return Ok(());
     }
-    let ids = snapshots(session).await?;
+    let ids = snapshots(&*session.store).await?;
     let listed_ms = session.server_now_ms();
     if !ids.iter().any(|id| id.to_string() == newest) {
         return Ok(());
@@ -155,7 +156,8 @@ pub(super) async fn finish(
                 "machine {machine} was to be forgotten, and has backed up since: it is left alone"
             ));
         }
-        let packs = if lives { BTreeMap::new() } else { packs_of(session, machine).await? };
+        let packs =
+            if lives { BTreeMap::new() } else { packs_of(&*session.store, machine).await? };
         let ready = is_over(&note, listed_ms.min(session.server_now_ms()));
         let remover = Remover::new(&*session.store);
         let done = clear(&remover, &note, &packs, (ready, dry_run), report).await?;
@@ -198,8 +200,8 @@ async fn clear(
 }
 
 /// Every snapshot that is listed.
-async fn snapshots(session: &Session) -> Result<Vec<SnapshotId>> {
-    let names = find(&*session.store).await?.into_iter();
+async fn snapshots(store: &dyn ObjectStore) -> Result<Vec<SnapshotId>> {
+    let names = find(store).await?.into_iter();
     let ids = names.filter_map(|name| match name {
         SnapshotName::Current(id) => Some(id),
         SnapshotName::Legacy(_) => None,
@@ -214,15 +216,15 @@ struct Manifest {
     modified_ms: Option<i64>,
 }
 
-async fn manifests_of(session: &Session, machine: MachineId) -> Result<Vec<Manifest>> {
+async fn manifests_of(store: &dyn ObjectStore, machine: MachineId) -> Result<Vec<Manifest>> {
     let mut manifests = Vec::new();
-    for id in snapshots(session).await?.into_iter().filter(|id| id.machine == machine) {
+    for id in snapshots(store).await?.into_iter().filter(|id| id.machine == machine) {
         let prefix = format!("{id}/");
-        let versions = session.store.list_versions(&prefix).await?;
+        let versions = store.list_versions(&prefix).await?;
         let modified = match &versions {
             Some(versions) => versions.iter().filter_map(|version| version.modified).max(),
             None => {
-                let objects = session.store.list(&prefix, false).await?.objects;
+                let objects = store.list(&prefix, false).await?.objects;
                 objects.iter().filter_map(|object| object.modified).max()
             }
         };

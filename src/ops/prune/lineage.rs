@@ -11,7 +11,9 @@ use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, SnapshotId, SnapshotName};
 use crate::local::{LocalRepository, Newest, Pruning, Spool};
+use crate::repo::KeyRing;
 use crate::repo::{Snapshot, find, read};
+use crate::store::ObjectStore;
 
 /// Manifests read at the same time.
 const PARALLEL: usize = 6;
@@ -134,7 +136,7 @@ impl Lineage {
             }
         }
         if !listed.contains(&newest_id) {
-            return Err(unlisted(session, &newest_id).await?);
+            return Err(unlisted(&*session.store, &newest_id).await?);
         }
 
         let mut asked: Vec<(SnapshotId, Shown)> =
@@ -149,7 +151,7 @@ impl Lineage {
         asked.extend(returned.into_iter().map(|id| (id, Shown::Returned)));
         asked.extend(back.into_iter().map(|id| (id, Shown::Back)));
         let reading = asked.into_iter().map(|(id, shown)| async move {
-            let snapshot = manifest(session, &id, shown, sealed).await?;
+            let snapshot = manifest(&*session.store, &session.ring, &id, shown, sealed).await?;
             Ok::<_, Error>((id, shown, snapshot))
         });
         let answers: Vec<_> =
@@ -157,7 +159,7 @@ impl Lineage {
 
         let mut lineage = Self {
             machine,
-            spooled: spooled(session, &spool).await?,
+            spooled: spooled(&session.ring, &spool).await?,
             local,
             pruning,
             held: Vec::new(),
@@ -201,8 +203,8 @@ impl Lineage {
 }
 
 /// Why pruning stops where the newest snapshot is not listed: what else such a listing hides, nobody knows.
-async fn unlisted(session: &Session, newest: &SnapshotId) -> Result<Error> {
-    Ok(stopped(if is_there(session, newest).await? {
+async fn unlisted(store: &dyn ObjectStore, newest: &SnapshotId) -> Result<Error> {
+    Ok(stopped(if is_there(store, newest).await? {
         format!(
             "the bucket's listing is old: it does not show {newest}, the newest snapshot of this machine, which is \
              there. Try again later"
@@ -229,12 +231,13 @@ enum Shown {
 
 /// Reads one manifest; `None` when it is not there, where that is no surprise.
 async fn manifest(
-    session: &Session,
+    store: &dyn ObjectStore,
+    ring: &KeyRing,
     id: &SnapshotId,
     shown: Shown,
     sealed: bool,
 ) -> Result<Option<Snapshot>> {
-    match read(&*session.store, &session.ring, id).await {
+    match read(store, ring, id).await {
         Ok(snapshot) if snapshot.key.is_sealed() == sealed => Ok(Some(snapshot)),
         Ok(_) => Err(stopped(format!(
             "snapshot {id} is {}encrypted, unlike what this machine wrote",
@@ -255,14 +258,14 @@ async fn manifest(
 }
 
 /// Packs of an interrupted push: in the spool, or named by the snapshot that waits there.
-async fn spooled(session: &Session, spool: &Spool) -> Result<HashSet<PackName>> {
+async fn spooled(ring: &KeyRing, spool: &Spool) -> Result<HashSet<PackName>> {
     let mut names: HashSet<PackName> =
         spool.packs()?.into_iter().map(|(pack, _)| pack.name).collect();
     if let Some(captured) = spool.captured()? {
         names.extend(captured.packs);
         let id = SnapshotId::try_from(captured.newest.snapshot.as_str())?;
         let object = Bytes::from(captured.newest.object);
-        let snapshot = Snapshot::open(&session.ring, &id, &object).await?;
+        let snapshot = Snapshot::open(ring, &id, &object).await?;
         names.extend(snapshot.manifest.packs.iter().map(|pack| pack.name));
     }
     Ok(names)

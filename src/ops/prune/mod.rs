@@ -31,6 +31,7 @@ use crate::engine::session::Session;
 use crate::engine::time::time;
 use crate::error::{Error, Result};
 use crate::format::{PackName, SnapshotId};
+use crate::local::Local;
 use crate::local::{Pruned, UnusedPack};
 use crate::store::ObjectKey;
 
@@ -102,7 +103,7 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
         }
     }
     // It is an ordinary one where nothing had changed before the rollback.
-    let undo = needed_for_undo(session)?;
+    let undo = needed_for_undo(&session.local)?;
     for (held, why) in lineage.held.iter().zip(&mut reasons) {
         if why.is_empty() && undo.contains(&held.id.to_string()) {
             why.push(Why::Undo);
@@ -117,7 +118,7 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
         stop: too_many(&goes).filter(|_| !options.more_than_half),
         ..PruneReport::default()
     };
-    let stored = Stored::read(session, &lineage, &goes).await?;
+    let stored = Stored::read(&*session.store, &lineage, &goes).await?;
     let newest = lineage.newest_id().to_owned();
     let mut pruner = Pruner { session, remover: Remover::new(&*session.store), lineage, stored };
     if options.dry_run {
@@ -132,8 +133,8 @@ async fn run(session: &Session, options: PruneOptions) -> Result<PruneReport> {
 }
 
 /// The snapshots of what was there before the last rollback, and before one that waits.
-fn needed_for_undo(session: &Session) -> Result<Vec<String>> {
-    let rollbacks = session.local.rollbacks();
+fn needed_for_undo(local: &Local) -> Result<Vec<String>> {
+    let rollbacks = local.rollbacks();
     let last = rollbacks.last()?.map(|last| last.safety);
     let open = rollbacks.open()?.map(|(_, journal, _)| journal.safety);
     Ok(last.into_iter().chain(open).collect())

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::lineage::Lineage;
-use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, SnapshotId, pack_prefix};
+use crate::store::ObjectStore;
 use crate::store::ObjectVersion;
 
 /// An object in the bucket with all its versions.
@@ -26,12 +26,16 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    pub(super) async fn read(session: &Session, lineage: &Lineage, goes: &[bool]) -> Result<Self> {
+    pub(super) async fn read(
+        store: &dyn ObjectStore,
+        lineage: &Lineage,
+        goes: &[bool],
+    ) -> Result<Self> {
         let going = lineage.held.iter().zip(goes).filter(|(_, goes)| **goes).map(|(held, _)| held);
         let ids: Vec<SnapshotId> =
             going.chain(&lineage.returned).map(|held| held.id.clone()).collect();
         let looking = ids.into_iter().map(|id| async move {
-            let versions = session.store.list_versions(&format!("{id}/")).await?;
+            let versions = store.list_versions(&format!("{id}/")).await?;
             let name = id.object();
             let of_manifest = |all: Vec<ObjectVersion>| {
                 all.into_iter().filter(|version| version.key == name).collect()
@@ -43,19 +47,19 @@ impl Stored {
         });
         let manifests =
             futures_util::stream::iter(looking).buffer_unordered(PARALLEL).try_collect().await?;
-        Ok(Self { manifests, packs: packs_of(session, lineage.machine).await? })
+        Ok(Self { manifests, packs: packs_of(store, lineage.machine).await? })
     }
 }
 
 /// The packs of `machine` that are in the bucket, hidden ones too.
 pub(super) async fn packs_of(
-    session: &Session,
+    store: &dyn ObjectStore,
     machine: MachineId,
 ) -> Result<BTreeMap<PackName, StoredObject>> {
     let prefix = pack_prefix(machine);
     let name = |key: &str| PackName::parse(key.strip_prefix(&prefix)?);
     let mut stored: BTreeMap<PackName, StoredObject> = BTreeMap::new();
-    if let Some(versions) = session.store.list_versions(&prefix).await? {
+    if let Some(versions) = store.list_versions(&prefix).await? {
         for version in versions {
             let Some(name) = name(&version.key) else { continue };
             let pack = stored.entry(name).or_default();
@@ -63,7 +67,7 @@ pub(super) async fn packs_of(
             pack.versions.get_or_insert_default().push(version);
         }
     } else {
-        for object in session.store.list(&prefix, false).await?.objects {
+        for object in store.list(&prefix, false).await?.objects {
             let Some(name) = name(&object.key) else { continue };
             stored.insert(name, StoredObject { bytes: object.size, versions: None });
         }

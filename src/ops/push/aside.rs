@@ -14,6 +14,7 @@ use crate::engine::file_cache::{Memory, path_bytes};
 use crate::engine::problem::FileProblem;
 use crate::engine::roots::{recorded, shown_here};
 use crate::engine::session::Session;
+use crate::engine::session::Settings;
 use crate::engine::tree::path_for_people;
 use crate::engine::withheld::withheld;
 use crate::error::Result;
@@ -35,7 +36,7 @@ pub(super) async fn save(
 ) -> Result<Option<Vec<String>>> {
     let mut told = Vec::new();
     let under = under(session);
-    for aside in recovery::set_aside(session).await? {
+    for aside in recovery::set_aside(&session.local).await? {
         if let Some(known) = aside.known_unsaved(&under) {
             told.push(stays(&aside, &known.files));
             continue;
@@ -60,7 +61,7 @@ pub(super) async fn save(
             continue;
         };
         let after = load(writer).await?;
-        let (have, lack) = sorted(session, &after, aside.items.clone()).await?;
+        let (have, lack) = sorted(&session.settings, &after, aside.items.clone()).await?;
         if let Some(id) = made {
             let same = |item: &&AsideItem| match (entry(&before, item), entry(&after, item)) {
                 (Some(before), Some(after)) => {
@@ -80,7 +81,7 @@ pub(super) async fn save(
             told.push(stays(&aside, &files));
             aside.note_unsaved(Unsaved { under: under.clone(), files }).await?;
         }
-        aside.saved(session, have, &newest).await?;
+        aside.saved(&session.local, have, &newest).await?;
     }
     Ok(Some(told))
 }
@@ -92,11 +93,11 @@ async fn load(writer: &Writer) -> Result<Arc<Memory>> {
 
 /// What the snapshot has of what was set aside, and what it lacks.
 async fn sorted(
-    session: &Session,
+    settings: &Settings,
     memory: &Arc<Memory>,
     items: Vec<AsideItem>,
 ) -> Result<(Vec<AsideItem>, Vec<AsideItem>)> {
-    let (settings, memory) = (session.settings.clone(), Arc::clone(memory));
+    let (settings, memory) = (settings.clone(), Arc::clone(memory));
     Session::blocking(move || {
         let withheld = withheld(&settings)?;
         let (have, mut lack): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| {

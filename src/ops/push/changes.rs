@@ -16,11 +16,13 @@ use crate::engine::session::{Session, Settings, millis};
 use crate::engine::withheld::withheld;
 use crate::error::Result;
 use crate::format::{Entry, Manifest, MissingRecord, TreeRef};
+use crate::repo::KeyRing;
 use crate::repo::Snapshot;
 use crate::source::policy::Policy;
 use crate::source::walk::Walk;
 use crate::source::withheld::Withheld;
 use crate::source::{EntryKind, Found, Root};
+use tokio_util::sync::CancellationToken;
 
 /// The state as it is now.
 #[derive(Debug)]
@@ -68,7 +70,7 @@ impl Scan {
         let newest = writer.base.as_ref().or(writer.lineage.as_ref());
         let previous = match newest {
             None => None,
-            Some(newest) => Self::base(session, writer, newest).await?,
+            Some(newest) => Self::base(&session.ring, writer, newest).await?,
         };
         let missing = match (&previous, newest) {
             (Some((manifest, memory)), Some(newest)) => {
@@ -118,13 +120,13 @@ impl Scan {
     /// The newest manifest from local memory. One that does not open here (another key, damage) is no base:
     /// everything is uploaded again, which is always safe.
     async fn base(
-        session: &Session,
+        ring: &KeyRing,
         writer: &Writer,
         newest: &crate::local::Newest,
     ) -> Result<Option<(Manifest, Arc<Memory>)>> {
         let id = crate::format::SnapshotId::try_from(newest.snapshot.as_str())?;
         let object = bytes::Bytes::from(newest.object.clone());
-        let Ok(snapshot) = Snapshot::open(&session.ring, &id, &object).await else {
+        let Ok(snapshot) = Snapshot::open(ring, &id, &object).await else {
             return Ok(None);
         };
         if snapshot.repository != writer.record.repository || snapshot.sha256 != newest.sha256 {
@@ -160,7 +162,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn between(scan: &Scan, session: &Session, writer: &Writer) -> Self {
+    pub(super) fn between(scan: &Scan, cancel: &CancellationToken, writer: &Writer) -> Self {
         let memory = scan.base.as_ref().filter(|_| writer.base.is_some()).map(|(_, memory)| memory);
         let memory =
             memory.filter(|memory| memory.policy == scan.policy && memory.same_roots(&scan.roots));
@@ -208,7 +210,7 @@ impl Changes {
         tracing::debug!(
             read = changes.read.len(),
             same = changes.same.len(),
-            cancel = session.ambient.cancel.is_cancelled(),
+            cancel = cancel.is_cancelled(),
             "compared"
         );
         changes

@@ -9,8 +9,10 @@ use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{MAX_MANIFEST_BYTES, PackName, SnapshotId};
 use crate::local::Captured;
+use crate::repo::KeyRing;
 use crate::repo::Snapshot;
 use crate::store::ObjectKey;
+use crate::store::ObjectStore;
 
 /// A listing older than this proves nothing about the manifest that a push builds on (docs/format.md, Push).
 const LISTING_HOLDS: Duration = Duration::from_mins(10);
@@ -36,8 +38,12 @@ pub(super) enum Whose {
 }
 
 /// Reads what lies under the name of a manifest, and compares it with the one that this machine made.
-pub(super) async fn whose(session: &Session, id: &SnapshotId, object: &[u8]) -> Result<Whose> {
-    match session.store.get(&ObjectKey::new(id.object())?, MAX_MANIFEST_BYTES).await {
+pub(super) async fn whose(
+    store: &dyn ObjectStore,
+    id: &SnapshotId,
+    object: &[u8],
+) -> Result<Whose> {
+    match store.get(&ObjectKey::new(id.object())?, MAX_MANIFEST_BYTES).await {
         Ok(found) if found == object => Ok(Whose::Ours),
         Ok(_) => Ok(Whose::Others),
         Err(Error::ObjectMissing { .. }) => Ok(Whose::Nobody),
@@ -56,7 +62,10 @@ pub(super) async fn commit(
     let age = session.ambient.clock.now().duration_since(writer.listed_at);
     let fresh = age.is_ok_and(|age| age < LISTING_HOLDS) && !again;
     if !fresh {
-        match writer.list_again(session, captured.base.as_deref()).await? {
+        match writer
+            .list_again(&*session.store, &*session.ambient.clock, captured.base.as_deref())
+            .await?
+        {
             SecondListing::Same => {}
             SecondListing::BaseGone => return Ok(Committed::BaseGone),
             SecondListing::Cloned => return Ok(Committed::Cloned),
@@ -65,7 +74,7 @@ pub(super) async fn commit(
     if !put(session, &id, &captured.newest.object, &mut writer.warnings).await? {
         return Ok(Committed::Cloned);
     }
-    committed(session, writer, captured, &id).await?;
+    committed(&session.ring, writer, captured, &id).await?;
     Ok(Committed::Yes)
 }
 
@@ -81,10 +90,10 @@ async fn put(
     let key = ObjectKey::new(id.object())?;
     if !store.put_new(&key, Bytes::copy_from_slice(object)).await? {
         // Of an attempt whose answer was lost, or another's.
-        return Ok(whose(session, id, object).await? == Whose::Ours);
+        return Ok(whose(&*session.store, id, object).await? == Whose::Ours);
     }
     let (visible, versions) =
-        tokio::join!(whose(session, id, object), store.list_versions(key.as_str()));
+        tokio::join!(whose(&*session.store, id, object), store.list_versions(key.as_str()));
     let versions = match versions {
         Ok(versions) => versions.unwrap_or_default(),
         // Not every server has versions, and not every key may list them: what is visible has to do.
@@ -131,7 +140,7 @@ fn hides(key: &ObjectKey, error: &Error) -> String {
 
 /// Remembers a snapshot whose manifest is in the bucket.
 pub(super) async fn committed(
-    session: &Session,
+    ring: &KeyRing,
     writer: &mut Writer,
     captured: &Captured,
     id: &SnapshotId,
@@ -139,18 +148,18 @@ pub(super) async fn committed(
     writer.spool.committed(captured)?;
     writer.base = Some(captured.newest.clone());
     writer.lineage.clone_from(&writer.base);
-    forget_unused(session, writer, id, captured).await
+    forget_unused(ring, writer, id, captured).await
 }
 
 /// Drops cached footers of packs that the newest snapshot does not use.
 async fn forget_unused(
-    session: &Session,
+    ring: &KeyRing,
     writer: &Writer,
     id: &SnapshotId,
     captured: &Captured,
 ) -> Result<()> {
     let object = Bytes::from(captured.newest.object.clone());
-    let snapshot = match Snapshot::open(&session.ring, id, &object).await {
+    let snapshot = match Snapshot::open(ring, id, &object).await {
         Ok(snapshot) => snapshot,
         // A key that was lost meanwhile: the cache keeps a few footers more.
         Err(Error::WrongKey { .. }) => return Ok(()),

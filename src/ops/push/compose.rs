@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::format::{Entry, PackRef, Reason, SnapshotId};
 use crate::progress::Phase;
 use crate::repo::{Known, PackSource, Snapshot};
+use crate::store::ObjectStore;
 
 /// Sealed packs that may wait on disk for the upload.
 const SPOOL_BYTES: u64 = 512 << 20;
@@ -31,7 +32,7 @@ pub(super) async fn capture_and_upload(
     reason: Reason,
 ) -> Result<Outcome> {
     writer.refresh_slots(session).await?;
-    let start = prepare(session, writer, scan).await?;
+    let start = prepare(&session.store, writer, scan).await?;
     let usable = |entry: &Entry| entry.runs.iter().all(|run| start.indexes.contains_key(&run.pack));
     changes.read_lost(&scan.walk.found, usable);
     let room = Budget::new(SPOOL_BYTES);
@@ -112,14 +113,14 @@ async fn watch(session: &Session, uploading: impl Future<Output = Result<()>>) -
     }
 }
 
-async fn prepare(session: &Session, writer: &Writer, scan: &Scan) -> Result<Start> {
+async fn prepare(store: &Arc<dyn ObjectStore>, writer: &Writer, scan: &Scan) -> Result<Start> {
     let mut start = Start {
         known: Known::default(),
         indexes: BTreeMap::new(),
         adopted: Vec::new(),
         next_pack: writer.lineage.as_ref().map_or(0, |newest| newest.next_pack),
     };
-    let adopted = upload::adopt(session, writer).await?;
+    let adopted = upload::adopt(&**store, writer).await?;
     if let Some((manifest, _)) = scan.base.as_ref().filter(|_| writer.base.is_some()) {
         let newest = writer.base.as_ref().ok_or_else(|| Error::internal("no base"))?;
         let snapshot = Snapshot {
@@ -129,11 +130,8 @@ async fn prepare(session: &Session, writer: &Writer, scan: &Scan) -> Result<Star
             manifest: manifest.clone(),
             sha256: newest.sha256,
         };
-        let source = PackSource::new(
-            Arc::clone(&session.store),
-            Arc::new(snapshot),
-            Some(writer.local.clone()),
-        );
+        let source =
+            PackSource::new(Arc::clone(store), Arc::new(snapshot), Some(writer.local.clone()));
         let bad = writer.local.proof()?.unwrap_or_default().bad;
         let good = |pack: &&PackRef| !bad.contains(&pack.name);
         let packs: Vec<PackRef> = manifest.packs.iter().filter(good).copied().collect();

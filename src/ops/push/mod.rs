@@ -138,7 +138,7 @@ async fn begin(
             Committed::Yes => resumed = Some(waiting.newest.snapshot),
             Committed::BaseGone => writer.spool.give_up_captured()?,
             Committed::Cloned => {
-                writer.become_another(session)?;
+                writer.become_another(&session.local, &*session.ambient.entropy)?;
                 lost.append(&mut writer.warnings);
                 return Ok(None);
             }
@@ -154,7 +154,7 @@ async fn begin(
 /// # Errors
 /// As [`push`].
 pub(in crate::ops) async fn save_aside(session: &Session) -> Result<Vec<String>> {
-    if recovery::set_aside(session).await?.is_empty() {
+    if recovery::set_aside(&session.local).await?.is_empty() {
         return Ok(Vec::new());
     }
     let lock = Arc::new(session.local.lock()?);
@@ -205,11 +205,11 @@ async fn attempt(
 /// been emptied, or be another one at the same place.
 async fn resume(session: &Session, writer: &mut Writer, waiting: &Captured) -> Result<Committed> {
     let id = SnapshotId::try_from(waiting.newest.snapshot.as_str())?;
-    let whose = commit::whose(session, &id, &waiting.newest.object).await?;
+    let whose = commit::whose(&*session.store, &id, &waiting.newest.object).await?;
     if whose == Whose::Others {
         return Ok(Committed::Cloned);
     }
-    let lost = upload::lost(session, writer, waiting).await?;
+    let lost = upload::lost(&session.ring, &*session.store, writer, waiting).await?;
     // What only the waiting snapshot has comes with the next one, unless the waiting one is in the bucket already.
     let (new, old): (Vec<_>, Vec<_>) = lost.iter().partition(|name| waiting.packs.contains(name));
     if writer.base.is_some() {
@@ -217,7 +217,9 @@ async fn resume(session: &Session, writer: &mut Writer, waiting: &Captured) -> R
     }
     if whose == Whose::Ours {
         writer.local.note_bad(new)?;
-        return commit::committed(session, writer, waiting, &id).await.map(|()| Committed::Yes);
+        return commit::committed(&session.ring, writer, waiting, &id)
+            .await
+            .map(|()| Committed::Yes);
     }
     if !lost.is_empty() {
         tracing::warn!(

@@ -14,6 +14,7 @@ use crate::format::{
     SnapshotId, SnapshotName,
 };
 use crate::local::{LocalRepository, Proof, RepositoryRecord, SlotRecord};
+use crate::repo::KeyRing;
 use crate::repo::{slot_names, stored_slots};
 use crate::store::ObjectKey;
 
@@ -57,7 +58,7 @@ pub(super) async fn open(
         };
         return Ok(Open { key: RepoKey::Plain, record, fresh: true });
     }
-    preferred(session)?;
+    preferred(&session.ring)?;
     let (master, mut record, fresh) = match (local.key()?, local.record()?) {
         (Some(master), Some(mut record)) => {
             let lost = !listed.has_keys;
@@ -118,8 +119,8 @@ fn copied_from(prefix: &str) -> String {
 }
 
 /// The secret that new slots are made with.
-fn preferred(session: &Session) -> Result<(SecretKind, &crate::secret::Secret)> {
-    session.ring.secrets().preferred().ok_or_else(|| {
+fn preferred(ring: &KeyRing) -> Result<(SecretKind, &crate::secret::Secret)> {
+    ring.secrets().preferred().ok_or_else(|| {
         Error::config(
             "passphrase",
             "encryption needs a secret: set `passphrase` (or `applicationKey`), or `encrypt: false`",
@@ -200,7 +201,7 @@ async fn in_manifest(session: &Session, object: &Bytes, kept: Option<&MasterKey>
     for slot in &slots {
         let check = slots::check(session, slot, &master).await?;
         if check != [0; 32] {
-            let (name, bytes) = (slots::new_name(session)?, slot.encode());
+            let (name, bytes) = (slots::new_name(&*session.ambient.entropy)?, slot.encode());
             record.slots.push(SlotRecord { name, check, bytes, stored: false });
         }
     }
@@ -220,10 +221,10 @@ pub(super) async fn ensure_slot(
     master: &MasterKey,
     record: &mut RepositoryRecord,
 ) -> Result<()> {
-    let (kind, secret) = preferred(session)?;
+    let (kind, secret) = preferred(&session.ring)?;
     let check = master.secret_check(secret.expose());
     let bound = |slot: &SlotRecord| {
-        KeySlot::decode(&slot.bytes).is_ok_and(|slot| slots::is_bound(session, &slot))
+        KeySlot::decode(&slot.bytes).is_ok_and(|slot| slots::is_bound(&session.settings, &slot))
     };
     // One of format 2, or of a prefix that was moved, does not do.
     if !record.slots.iter().any(|slot| slot.check == check && bound(slot)) {
@@ -243,7 +244,7 @@ pub(super) async fn ensure_slot(
         }
     }
     for slot in record.slots.iter_mut().filter(|slot| !slot.stored) {
-        slots::put(session, slot).await?;
+        slots::put(&*session.store, slot).await?;
     }
     local.save_record(record)?;
     if !bad.is_empty() {

@@ -15,6 +15,7 @@ use crate::ops::recovery::AsideItem;
 use crate::progress::Phase;
 use crate::source::{EntryKind, Found};
 use crate::store::ObjectKey;
+use crate::store::ObjectStore;
 
 /// What becoming a snapshot came to.
 pub(super) enum Made {
@@ -47,9 +48,9 @@ pub(super) async fn snapshot(
     // Once more where the newest snapshot turns out to be damaged, and once where it is gone: then it builds on nothing,
     // so nothing can vanish under it.
     for _ in 0..3 {
-        let changes = Changes::between(&scan, session, writer);
+        let changes = Changes::between(&scan, &session.ambient.cancel, writer);
         if changes.none(&scan) {
-            if newest_is_whole(session, writer).await? {
+            if newest_is_whole(&*session.store, writer).await? {
                 return Ok(Made::Nothing(changes.report(&scan, writer)));
             }
             scan.anew = true;
@@ -60,7 +61,7 @@ pub(super) async fn snapshot(
             Outcome::Captured(captured) => captured,
             Outcome::Unchanged { files, counts, skipped } => {
                 writer.local.save_files(&files)?;
-                if !newest_is_whole(session, writer).await? {
+                if !newest_is_whole(&*session.store, writer).await? {
                     // The capture has used up what was scanned.
                     scan = scanned(writer).await?;
                     scan.anew = true;
@@ -82,7 +83,7 @@ pub(super) async fn snapshot(
                 scan = scanned(writer).await?;
             }
             Committed::Cloned => {
-                writer.become_another(session)?;
+                writer.become_another(&session.local, &*session.ambient.entropy)?;
                 return Ok(Made::Cloned);
             }
         }
@@ -106,10 +107,10 @@ fn refuse_nothing(settings: &Settings, scan: &Scan) -> Result<()> {
 
 /// Whether the manifest of the newest snapshot is what was written: on that rests that all is saved where nothing has
 /// changed. One GET. Where it is not, that is told.
-async fn newest_is_whole(session: &Session, writer: &mut Writer) -> Result<bool> {
+async fn newest_is_whole(store: &dyn ObjectStore, writer: &mut Writer) -> Result<bool> {
     let Some(newest) = &writer.base else { return Ok(true) };
     let id = SnapshotId::try_from(newest.snapshot.as_str())?;
-    let what = match session.store.get(&ObjectKey::new(id.object())?, MAX_MANIFEST_BYTES).await {
+    let what = match store.get(&ObjectKey::new(id.object())?, MAX_MANIFEST_BYTES).await {
         Ok(object) if sha256(&object) == newest.sha256 => return Ok(true),
         Ok(_) | Err(Error::Damaged { .. }) => "is damaged",
         Err(Error::ObjectMissing { .. }) => "is gone from the bucket",

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, PackRef, SnapshotId, pack_prefix};
 use crate::local::{Captured, Spool};
 use crate::progress::Phase;
+use crate::repo::KeyRing;
 use crate::repo::{PackIndex, Snapshot};
 use crate::store::{ObjectKey, ObjectStore};
 
@@ -65,13 +66,14 @@ async fn send(
 ///
 /// One LIST. All of them, those of its base too, where the manifest does not open any more.
 pub(super) async fn lost(
-    session: &Session,
+    ring: &KeyRing,
+    store: &dyn ObjectStore,
     writer: &Writer,
     waiting: &Captured,
 ) -> Result<Vec<PackName>> {
     let id = SnapshotId::try_from(waiting.newest.snapshot.as_str())?;
     let object = Bytes::from(waiting.newest.object.clone());
-    let manifest = match Snapshot::open(&session.ring, &id, &object).await {
+    let manifest = match Snapshot::open(ring, &id, &object).await {
         Ok(snapshot) => snapshot.manifest,
         Err(Error::WrongKey { .. }) => return Ok(waiting.packs.clone()),
         Err(error) => return Err(error),
@@ -81,7 +83,7 @@ pub(super) async fn lost(
     if manifest.packs.iter().all(|pack| unsent.contains(&pack.name)) {
         return Ok(Vec::new());
     }
-    let stored = session.store.list(&pack_prefix(writer.machine), false).await?.objects;
+    let stored = store.list(&pack_prefix(writer.machine), false).await?.objects;
     let stored: HashMap<&str, u64> =
         stored.iter().map(|object| (object.key.as_str(), object.size)).collect();
     let needed = manifest.packs.iter().filter(|pack| !unsent.contains(&pack.name));
@@ -122,13 +124,13 @@ pub(super) async fn upload_waiting(
 /// Packs of an interrupted push whose snapshot was never fixed: those that are whole in the spool, and those
 /// that the bucket certainly has. Their chunks need not be made again. All others are forgotten.
 pub(super) async fn adopt(
-    session: &Session,
+    store: &dyn ObjectStore,
     writer: &Writer,
 ) -> Result<Vec<(PackRef, PackIndex, bool)>> {
     let packs = writer.spool.packs()?;
     let mut adopted = Vec::new();
     let stored = if packs.iter().any(|(_, sent)| *sent) {
-        session.store.list(&pack_prefix(writer.machine), false).await?.objects
+        store.list(&pack_prefix(writer.machine), false).await?.objects
     } else {
         Vec::new()
     };

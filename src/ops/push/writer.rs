@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::repository::{self, Listed, Open};
+use crate::ambient::Clock;
+use crate::ambient::Entropy;
 use crate::crypto::RepoKey;
 use crate::engine::head::is_there;
 use crate::engine::session::Session;
 use crate::engine::slots;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, SnapshotId, SnapshotName};
+use crate::local::Local;
 use crate::local::{LocalRepository, LockFile, Newest, Pruning, RepositoryRecord, Spool};
+use crate::store::ObjectStore;
 
 /// Everything a push writes with.
 #[derive(Debug)]
@@ -83,7 +87,7 @@ async fn emptied(session: &Session) -> Result<Option<Error>> {
     for sealed in [true, false] {
         let Some(newest) = session.local_repository(sealed).newest()? else { continue };
         let id = SnapshotId::try_from(newest.snapshot.as_str())?;
-        if is_there(session, &id).await? {
+        if is_there(&*session.store, &id).await? {
             return Ok(None);
         }
         let folder = session.settings.store.folder()?;
@@ -200,7 +204,8 @@ impl Writer {
         };
 
         let base =
-            Self::find_base(session, lineage.as_ref(), &names, machine, &mut warnings).await?;
+            Self::find_base(&*session.store, lineage.as_ref(), &names, machine, &mut warnings)
+                .await?;
         let has_keys = listing.prefixes.iter().any(|prefix| prefix == "keys/");
         let listed = Listed { names: &names, machine, has_keys };
         let Open { key, record, fresh } =
@@ -222,15 +227,15 @@ impl Writer {
     }
 
     /// Gives up what waits to be committed, and with it the lineage: a copy of this machine goes on with that.
-    pub(super) fn become_another(&self, session: &Session) -> Result<()> {
+    pub(super) fn become_another(&self, local: &Local, entropy: &dyn Entropy) -> Result<()> {
         self.local.forget_lineage()?;
         self.spool.clear()?;
-        session.local.new_machine(&*session.ambient.entropy).map(drop)
+        local.new_machine(entropy).map(drop)
     }
 
     /// The newest manifest, if the bucket still has it.
     async fn find_base(
-        session: &Session,
+        store: &dyn ObjectStore,
         lineage: Option<&Newest>,
         names: &[SnapshotName],
         machine: MachineId,
@@ -238,7 +243,7 @@ impl Writer {
     ) -> Result<Option<Newest>> {
         let Some(newest) = lineage else { return Ok(None) };
         let id = SnapshotId::try_from(newest.snapshot.as_str())?;
-        if own(names, machine).any(|listed| *listed == id) || is_there(session, &id).await? {
+        if own(names, machine).any(|listed| *listed == id) || is_there(store, &id).await? {
             return Ok(Some(newest.clone()));
         }
         let older = own(names, machine).last();
@@ -269,18 +274,19 @@ impl Writer {
     /// machine of this lineage?
     pub(super) async fn list_again(
         &mut self,
-        session: &Session,
+        store: &dyn ObjectStore,
+        clock: &dyn Clock,
         base: Option<&str>,
     ) -> Result<SecondListing> {
-        let names = crate::repo::find(&*session.store).await?;
-        self.listed_at = session.ambient.clock.now();
+        let names = crate::repo::find(store).await?;
+        self.listed_at = clock.now();
         if foreign(&names, self.machine, self.lineage.as_ref(), None, &self.pruning).is_some() {
             return Ok(SecondListing::Cloned);
         }
         let Some(base) = base else { return Ok(SecondListing::Same) };
         let id = SnapshotId::try_from(base)?;
         let there = own(&names, id.machine).any(|listed| *listed == id);
-        let there = there || is_there(session, &id).await?;
+        let there = there || is_there(store, &id).await?;
         Ok(if there { SecondListing::Same } else { SecondListing::BaseGone })
     }
 }

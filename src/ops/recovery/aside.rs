@@ -8,6 +8,7 @@ use crate::engine::roots;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::RootRecord;
+use crate::local::Local;
 use crate::local::{Journal, Last, Phase, RollbackFolder, Step, StepKind, Unsaved};
 use crate::source::{RelPath, Root};
 
@@ -65,11 +66,11 @@ impl SetAside {
     /// File-system codes.
     pub(in crate::ops) async fn saved(
         &self,
-        session: &Session,
+        local: &Local,
         items: Vec<AsideItem>,
         snapshot: &str,
     ) -> Result<()> {
-        let (rollbacks, folder) = (session.local.rollbacks(), self.folder.clone());
+        let (rollbacks, folder) = (local.rollbacks(), self.folder.clone());
         let snapshot = snapshot.to_owned();
         Session::blocking(move || {
             let last = rollbacks.last()?;
@@ -105,8 +106,8 @@ impl SetAside {
 ///
 /// # Errors
 /// File-system codes; `B2_ROLLBACK_OPEN` for a damaged journal.
-pub(in crate::ops) async fn set_aside(session: &Session) -> Result<Vec<SetAside>> {
-    let rollbacks = session.local.rollbacks();
+pub(in crate::ops) async fn set_aside(local: &Local) -> Result<Vec<SetAside>> {
+    let rollbacks = local.rollbacks();
     Session::blocking(move || {
         let mut all = Vec::new();
         for folder in rollbacks.all()? {

@@ -76,7 +76,7 @@ async fn run(
             format!("{id} has nothing at {}", options.paths.join(", ")),
         ));
     }
-    let work = Arc::new(Work::new(session, chosen, Arc::clone(target), &source));
+    let work = Arc::new(Work::new(&session.ambient.cancel, chosen, Arc::clone(target), &source));
     fetch(session, &source, &work, whole).await?;
 
     let failed: Vec<FileProblem> = {

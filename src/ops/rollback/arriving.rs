@@ -6,7 +6,9 @@ use super::live::Live;
 use super::wanted::Wanted;
 use crate::crypto::sha256_hex;
 use crate::engine::session::Session;
+use crate::engine::session::Settings;
 use crate::error::Result;
+use crate::local::Local;
 use crate::source::blank::{self, Bootstrap, Content};
 
 /// What shows that somebody uses this machine already; `None` where it has nothing. Opens databases.
@@ -36,13 +38,14 @@ impl Arriving {
     /// Finds out whether the machine has nothing, for a snapshot that another machine made. The live state is
     /// given back.
     pub(super) async fn of(
-        session: &Session,
+        local: &Local,
+        settings: &Settings,
         wanted: &Wanted,
         live: Live,
         with_secrets: bool,
     ) -> Result<(Live, Option<Self>)> {
         let name = format!("look-{}", std::process::id());
-        let scratch = session.local.temporary_path(&name);
+        let scratch = local.temporary_path(&name);
         let (mut live, content) = live.content(scratch).await?;
         let bootstrap = match content {
             Ok(Content::Blank(bootstrap)) => bootstrap,
@@ -51,7 +54,7 @@ impl Arriving {
             Ok(Content::Used(_)) | Err(_) => return Ok((live, None)),
         };
         if with_secrets {
-            live.take_secrets(&session.settings)?;
+            live.take_secrets(settings)?;
         }
         Ok((live, Some(Self { bootstrap, by_itself: wanted.by_itself })))
     }

@@ -43,6 +43,7 @@ use crate::engine::problem::FileProblem;
 use crate::engine::session::{Session, Settings};
 use crate::error::{Error, Result};
 use crate::format::Reason;
+use crate::local::Local;
 use crate::local::{Arrival, Journal, Last, LockFile, Phase, Spool};
 use crate::ops::recovery::{Gateway, Outcome};
 
@@ -112,9 +113,9 @@ fn make_state_dir(state_dir: &Path) -> Result<bool> {
 /// # Errors
 /// As [`plan_rollback`], and of a push; `B2_SNAPSHOT_NOT_FOUND` when there is nothing to undo.
 pub async fn plan_undo(session: &Session) -> Result<RollbackPlan> {
-    last(session)?;
+    last(&session.local)?;
     let told = save_aside(session).await?;
-    let wanted = Wanted::undo(&last(session)?);
+    let wanted = Wanted::undo(&last(&session.local)?);
     let mut plan = session.cancellable(preview(session, &wanted)).await?.plan;
     plan.warnings.extend(told);
     Ok(plan)
@@ -144,7 +145,7 @@ pub async fn roll_back(
 /// # Errors
 /// As [`roll_back`]; `B2_SNAPSHOT_NOT_FOUND` when there is nothing to undo.
 pub async fn undo(session: &Session, hash: &str) -> Result<RollbackReport> {
-    carry_through(session, &Wanted::undo(&last(session)?), hash).await
+    carry_through(session, &Wanted::undo(&last(&session.local)?), hash).await
 }
 
 /// Gives up a rollback that waits. Nothing of the state was touched by it. `false` when none waits.
@@ -152,7 +153,7 @@ pub async fn undo(session: &Session, hash: &str) -> Result<RollbackReport> {
 /// # Errors
 /// `B2_LOCKED`; `B2_ROLLBACK_OPEN` when it is half done.
 pub async fn discard_waiting(settings: &Settings) -> Result<bool> {
-    let local = crate::local::Local::at(&settings.state_dir);
+    let local = Local::at(&settings.state_dir);
     let rollbacks = local.rollbacks();
     if rollbacks.open()?.is_none() {
         return Ok(false);
@@ -166,12 +167,12 @@ pub async fn discard_waiting(settings: &Settings) -> Result<bool> {
     .await
 }
 
-fn last(session: &Session) -> Result<Last> {
+fn last(local: &Local) -> Result<Last> {
     let nothing = |message: &str| Error::SnapshotNotFound {
         snapshot: "of the last rollback".to_owned(),
         message: message.to_owned(),
     };
-    let last = session.local.rollbacks().last()?;
+    let last = local.rollbacks().last()?;
     let last = last.ok_or_else(|| nothing("nothing was rolled back on this machine"))?;
     if last.safety.is_empty() {
         return Err(nothing("this machine was new when it was restored: there was nothing before"));

@@ -37,7 +37,8 @@ pub(super) async fn preview(session: &Session, wanted: &Wanted) -> Result<Previe
     let (scope, mode) = (Arc::clone(&wanted.scope), wanted.mode);
     let foreign = session.local.machine()? != Some(source.snapshot().id.machine);
     let (live, arriving) = if foreign && wanted.paths.is_empty() && !scope.is_undo() {
-        Arriving::of(session, wanted, live, manifest.includes_secrets).await?
+        Arriving::of(&session.local, &session.settings, wanted, live, manifest.includes_secrets)
+            .await?
     } else {
         (live, None)
     };

@@ -86,7 +86,12 @@ async fn fill(
         Entry { root: 0, path, mode, ..entry.clone() }
     });
     let target = Arc::new(target);
-    let work = Arc::new(Work::new(session, entries.collect(), Arc::clone(&target), source));
+    let work = Arc::new(Work::new(
+        &session.ambient.cancel,
+        entries.collect(),
+        Arc::clone(&target),
+        source,
+    ));
     fetch(session, source, &work, false).await?;
 
     let failed = failures(compared, &steps, &work, &wanted);

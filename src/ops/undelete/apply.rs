@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::progress::Phase;
 use crate::repo::Cure;
 use crate::store::ObjectKey;
+use crate::store::ObjectStore;
 
 /// Objects at the same time. Each may be a pack in memory.
 const PARALLEL: usize = 4;
@@ -36,7 +37,7 @@ pub(super) async fn apply(
         let of_turn: Vec<(String, Fix)> =
             of_turn.map(|(key, fix)| (key.clone(), fix.clone())).collect();
         let jobs = of_turn.into_iter().map(|(key, fix)| async move {
-            cure(session, &key, &fix).await.map(|done| (done, fix.right.size))
+            cure(&*session.store, &key, &fix).await.map(|done| (done, fix.right.size))
         });
         let mut jobs = futures_util::stream::iter(jobs).buffer_unordered(PARALLEL);
         while let Some(done) = jobs.next().await {
@@ -53,30 +54,30 @@ pub(super) async fn apply(
     Ok(())
 }
 
-async fn cure(session: &Session, name: &str, fix: &Fix) -> Result<Done> {
+async fn cure(store: &dyn ObjectStore, name: &str, fix: &Fix) -> Result<Done> {
     let key = ObjectKey::new(name)?;
     if let Cure::RemoveMarkers(markers) = &fix.cure {
-        match remove(session, &key, markers).await {
+        match remove(store, &key, markers).await {
             Ok(()) => return Ok(Done::Removed(markers.len() as u64)),
             // The key may not delete: the object is written once more, on top of its markers.
             Err(Error::Capability { .. }) => {}
             Err(error) => return Err(error),
         }
     }
-    let body = session.store.get_version(&key, &fix.right.version, fix.right.size).await?;
+    let body = store.get_version(&key, &fix.right.version, fix.right.size).await?;
     if body.len() as u64 != fix.right.size {
         return Err(Error::damaged(
             name,
             "its right version has another size than the listing says",
         ));
     }
-    session.store.put(&key, body).await?;
+    store.put(&key, body).await?;
     Ok(Done::Written)
 }
 
-async fn remove(session: &Session, key: &ObjectKey, markers: &[String]) -> Result<()> {
+async fn remove(store: &dyn ObjectStore, key: &ObjectKey, markers: &[String]) -> Result<()> {
     for marker in markers {
-        session.store.delete(key, Some(marker)).await?;
+        store.delete(key, Some(marker)).await?;
     }
     Ok(())
 }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{
     KeySlot, MAX_MANIFEST_BYTES, MAX_SLOT_BYTES, PackRef, SnapshotId, pack_prefix,
 };
+use crate::repo::KeyRing;
 use crate::repo::{Cure, History, PackIndex, Snapshot, Standing};
+use crate::store::ObjectStore;
 use crate::store::{ObjectKey, ObjectVersion};
 
 /// A snapshot as the versions have it.
@@ -32,7 +33,8 @@ pub(super) fn touched_machines(all: &BTreeMap<String, History>) -> BTreeSet<Stri
 
 /// Examines one snapshot. Nothing is read of one whose objects all stand as they were written.
 pub(super) async fn snapshot(
-    session: &Session,
+    store: &dyn ObjectStore,
+    ring: &KeyRing,
     all: &BTreeMap<String, History>,
     id: &SnapshotId,
     touched: &BTreeSet<String>,
@@ -43,13 +45,13 @@ pub(super) async fn snapshot(
     if history.standing() == Standing::Seen && !touched.contains(&machine) {
         return Ok(examined);
     }
-    let (right, snapshot) = manifest(session, history, id).await?;
+    let (right, snapshot) = manifest(store, ring, history, id).await?;
     add(&mut examined.fixes, history, right);
     examined.sealed = snapshot.key.is_sealed();
     for reference in &snapshot.manifest.packs {
         let name = reference.name.object(id.machine);
         match all.get(&name) {
-            Some(history) => match pack(session, history, &snapshot, reference).await? {
+            Some(history) => match pack(store, history, &snapshot, reference).await? {
                 Some(right) => add(&mut examined.fixes, history, right),
                 None => examined.lost_packs += 1,
             },
@@ -70,16 +72,17 @@ fn add(fixes: &mut Fixes, history: &History, right: &ObjectVersion) {
 /// The version that opens as the snapshot's manifest. With a plain repository anybody can make one that does: then
 /// it is the first.
 async fn manifest<'a>(
-    session: &Session,
+    store: &dyn ObjectStore,
+    ring: &KeyRing,
     history: &'a History,
     id: &SnapshotId,
 ) -> Result<(&'a ObjectVersion, Snapshot)> {
     let key = ObjectKey::new(id.object())?;
     let mut first = None;
     for candidate in history.candidates().collect::<Vec<_>>() {
-        let bytes = session.store.get_version(&key, &candidate.version, MAX_MANIFEST_BYTES).await;
+        let bytes = store.get_version(&key, &candidate.version, MAX_MANIFEST_BYTES).await;
         let opened = match bytes {
-            Ok(bytes) => Snapshot::open(&session.ring, id, &bytes).await,
+            Ok(bytes) => Snapshot::open(ring, id, &bytes).await,
             // Larger than a manifest may be: not one.
             Err(error @ Error::Store { .. }) => Err(error),
             Err(error) => return Err(error),
@@ -94,7 +97,7 @@ async fn manifest<'a>(
 
 /// The version that is the pack. Where there is one content of the right size alone, it is not read: `verify` does.
 async fn pack<'a>(
-    session: &Session,
+    store: &dyn ObjectStore,
     history: &'a History,
     snapshot: &Snapshot,
     reference: &PackRef,
@@ -110,7 +113,7 @@ async fn pack<'a>(
     let footer = u64::from(reference.footer_bytes).min(reference.bytes);
     for candidate in sized {
         let (id, start) = (&candidate.version, reference.bytes - footer);
-        let tail = session.store.get_version_range(&key, id, start, footer).await?;
+        let tail = store.get_version_range(&key, id, start, footer).await?;
         if PackIndex::open(&snapshot.key, snapshot.repository, machine, reference, &tail).is_ok() {
             return Ok(Some(candidate));
         }
@@ -119,7 +122,10 @@ async fn pack<'a>(
 }
 
 /// Key slots that are hidden or overwritten.
-pub(super) async fn keys(session: &Session, all: &BTreeMap<String, History>) -> Result<Fixes> {
+pub(super) async fn keys(
+    store: &dyn ObjectStore,
+    all: &BTreeMap<String, History>,
+) -> Result<Fixes> {
     let mut fixes = Fixes::new();
     let stored = all.range("keys/".to_owned()..).take_while(|(key, _)| key.starts_with("keys/"));
     let changed: Vec<_> =
@@ -131,7 +137,7 @@ pub(super) async fn keys(session: &Session, all: &BTreeMap<String, History>) -> 
             if candidate.size > max {
                 continue;
             }
-            let bytes = session.store.get_version(&key, &candidate.version, max).await?;
+            let bytes = store.get_version(&key, &candidate.version, max).await?;
             if KeySlot::decode(&bytes).is_ok() {
                 add(&mut fixes, history, candidate);
                 break;

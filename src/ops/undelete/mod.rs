@@ -72,7 +72,7 @@ async fn run(session: &Session, options: &UndeleteOptions) -> Result<UndeleteRep
         }
     }
     report.snapshots.sort_by(|a, b| a.snapshot.cmp(&b.snapshot));
-    let keys = examine::keys(session, &all).await?;
+    let keys = examine::keys(&*session.store, &all).await?;
     report.key_slots = keys.len() as u64;
     if options.keys {
         fixes.extend(keys);
@@ -108,7 +108,7 @@ async fn snapshots(
     ids.retain(|id| wanted.is_empty() || wanted.contains(&id.to_string()));
     let touched = &examine::touched_machines(all);
     let examining = ids.into_iter().map(|id| async move {
-        let examined = examine::snapshot(session, all, &id, touched).await;
+        let examined = examine::snapshot(&*session.store, &session.ring, all, &id, touched).await;
         (id, examined)
     });
     let examined: Vec<_> = futures_util::stream::iter(examining).buffered(PARALLEL).collect().await;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::crypto::ChunkIds;
-use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{ChunkId, HEADER_BYTES, MachineId, PackName, PackRef};
+use crate::repo::KeyRing;
 use crate::repo::{PackIndex, PackSource, Regions};
 
 /// A pack and what is wrong with it.
@@ -21,7 +21,7 @@ pub(super) struct Checked {
 
 /// Looks at a pack of `size` bytes, or of unknown size; with `read` at every byte of it.
 pub(super) async fn check_pack(
-    session: &Session,
+    ring: &KeyRing,
     source: &PackSource,
     pack: &PackRef,
     size: Option<u64>,
@@ -45,7 +45,7 @@ pub(super) async fn check_pack(
         return Ok(Checked { index: Some(index), ..Checked::default() });
     }
     let ids = source.snapshot().key.chunk_ids(&source.snapshot().repository.0);
-    session.ring.cpu().run(move || check_frames(index, &regions, &ids, &object)).await
+    ring.cpu().run(move || check_frames(index, &regions, &ids, &object)).await
 }
 
 /// Opens every frame and compares every chunk with its id.

@@ -270,7 +270,7 @@ async fn check_packs(
             let size = of(name.0, name.1).map(|object| object.size);
             let read = read.contains(&name);
             async move {
-                Ok((name, pack.bytes, check_pack(session, source, &pack, size, read).await?))
+                Ok((name, pack.bytes, check_pack(&session.ring, source, &pack, size, read).await?))
             }
             .boxed()
         })
