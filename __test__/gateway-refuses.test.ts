@@ -298,15 +298,15 @@ describe.skipIf(addon === undefined)('a plugin that OpenClaw does not load', () 
     expect(found).toMatchObject({ level: 'note', message: expect.stringMatching(reason) });
   });
 
-  it('is one also where OpenClaw shows its commands that it has enabled it', () => {
+  it('is one also where OpenClaw shows its commands that it has enabled it', async () => {
     const path = write({ entries: { 'b2-backup': { config: settings({}) } } });
     const shown = pluginsOf({
       plugins: { entries: { 'b2-backup': { enabled: true } }, deny: ['b2-backup'] },
     });
-    expect(whyNotLoaded(readPlugins(path) ?? {})?.reason).toMatch(/enabled is not set/);
-    expect(whyNotLoaded(shown(path) ?? {})?.reason).toMatch(/enabled is not set/);
+    expect(whyNotLoaded((await readPlugins(path)) ?? {})?.reason).toMatch(/enabled is not set/);
+    expect(whyNotLoaded((await shown(path)) ?? {})?.reason).toMatch(/enabled is not set/);
     write({ $include: './plugins.json5' });
-    expect(whyNotLoaded(shown(path) ?? {})?.reason).toMatch(/plugins\.deny names/);
+    expect(whyNotLoaded((await shown(path)) ?? {})?.reason).toMatch(/plugins\.deny names/);
   });
 
   it.each([
@@ -316,11 +316,11 @@ describe.skipIf(addon === undefined)('a plugin that OpenClaw does not load', () 
   ])('is not one with %s', async (_, plugins) => {
     const entry = plugins.entries['b2-backup'];
     write({ ...plugins, entries: { 'b2-backup': { ...entry, config: settings({}) } } });
-    expect(whyNot(join(folder, 'state', 'openclaw.json'))).toBeUndefined();
+    expect(await whyNot(join(folder, 'state', 'openclaw.json'))).toBeUndefined();
   });
 });
 
-function whyNot(path: string) {
-  const plugins = readPlugins(path);
+async function whyNot(path: string) {
+  const plugins = await readPlugins(path);
   return plugins && whyNotLoaded(plugins);
 }

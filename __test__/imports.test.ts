@@ -9,14 +9,14 @@ const TS = fileURLToPath(new URL('../ts', import.meta.url));
 type Graph = ReadonlyMap<string, readonly string[]>;
 
 /** What each file imports of our own: statically, as types, on demand, or to pass it on. */
-function importsIn(root: string): Graph {
+function importsIn(root: string, pattern = /\b(?:from|import)\s*\(?\s*'(\.[^']+)'/g): Graph {
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) =>
     /\.m?ts$/.test(name),
   );
   return new Map(
     files.map((name) => {
       const path = join(root, name);
-      const found = readFileSync(path, 'utf8').matchAll(/\b(?:from|import)\s*\(?\s*'(\.[^']+)'/g);
+      const found = readFileSync(path, 'utf8').matchAll(pattern);
       const targets = [...found].map(([, to = '']) => join(dirname(path), to.replace(/js$/, 'ts')));
       return [name, targets.filter((to) => existsSync(to)).map((to) => relative(root, to))];
     }),
@@ -59,4 +59,18 @@ it('sees a planted circle', () => {
 
 it('has none', () => {
   expect(inCircles(importsIn(TS))).toEqual([]);
+});
+
+it('reads what only other commands need when those are called for', () => {
+  const statically = importsIn(TS, /^(?:import|export)(?! type) [^;]*?from '(\.[^']+)'/gm);
+  const read = (command: string) => [
+    ...reachable(statically, 'cli.ts'),
+    ...reachable(statically, `cli/${command}.ts`),
+  ];
+  expect(read('setup')).toContain('setup/json5-edit.ts');
+  for (const command of ['push', 'restore']) {
+    expect(read(command)).toContain('cli/main.ts');
+    expect(read(command)).not.toContain('setup/json5-edit.ts');
+    expect(read(command).filter((file) => /^(boot|updates|plugin)\//.test(file))).toEqual([]);
+  }
 });

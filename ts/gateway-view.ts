@@ -10,13 +10,13 @@ import { eachWrong } from './policy.js';
  * command. Empty where there is nothing to say, and where there is no configuration to judge by. `readPlugins`
  * gives nothing where that section is not known.
  */
-export function gatewayFindings(
+export async function gatewayFindings(
   { settings, config, gateway }: Pick<LoadedSettings, 'settings' | 'config' | 'gateway'>,
-  readPlugins: (path: string) => Plugins | undefined,
-): readonly Finding[] {
+  readPlugins: (path: string) => Promise<Plugins | undefined>,
+): Promise<readonly Finding[]> {
   const path = settings.configPath;
   if (path === undefined || gateway === undefined) return [];
-  const plugins = readPlugins(path);
+  const plugins = await readPlugins(path);
   const configured = config !== null && config !== undefined;
   const out = plugins && whyNotLoaded(plugins);
   const unloaded =

@@ -1,6 +1,5 @@
 /** Whether OpenClaw's gateway loads this plugin, as far as the host's configuration tells. */
 import { readFileSync } from 'node:fs';
-import { contentOf } from './setup/json5-edit.js';
 
 const ID = 'b2-backup';
 const INCLUDE = '$include';
@@ -18,15 +17,24 @@ export interface NotLoaded {
  * The section `plugins` of a configuration file; empty where there is none. Nothing where that cannot be told: the file is not
  * understood, or other files are included in it.
  */
-export function readPlugins(configPath: string): Plugins | undefined {
+export async function readPlugins(configPath: string): Promise<Plugins | undefined> {
   try {
-    const content = contentOf(readFileSync(configPath, 'utf8'));
+    const content = await contentOf(readFileSync(configPath, 'utf8'));
     const plugins = section(content['plugins']);
     const entries = section(plugins['entries']);
     const included = [content, plugins, entries, section(entries[ID])].some((one) => INCLUDE in one);
     return included ? undefined : plugins;
   } catch {
     return undefined;
+  }
+}
+
+/** What a configuration says. OpenClaw writes it as plain JSON; what reads JSON5 takes longer to load than the file to read. */
+async function contentOf(text: string): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return section(JSON.parse(text));
+  } catch {
+    return (await import('./setup/json5-edit.js')).contentOf(text);
   }
 }
 

@@ -57,12 +57,12 @@ export interface CliDeps {
   /** What the clock shows. */
   readonly date: () => Date;
   /** IANA name of the system's time zone. */
-  readonly timeZone: string;
+  readonly timeZone: () => string;
   readonly home: string;
   readonly cwd: string;
   readonly fileExists: (path: string) => boolean;
   /** The section `plugins` of the host's configuration in that file; nothing where it is not known. */
-  readonly readPlugins: (configPath: string) => Plugins | undefined;
+  readonly readPlugins: (configPath: string) => Promise<Plugins | undefined>;
   readonly version: string;
   /** Shows lines and asks whether to go on; not set where nobody can answer. */
   readonly confirm?: ((lines: readonly string[]) => Promise<boolean>) | undefined;

@@ -34,7 +34,7 @@ export async function lookAtGateway({
     () => [],
     (error: unknown) => wrongPatterns(toBackupError(error), configPath),
   );
-  return [...gateway(), ...patterns];
+  return [...(await gateway()), ...patterns];
 }
 
 function wrongPatterns(error: BackupError, path: string): readonly Finding[] {

@@ -66,7 +66,8 @@ async function command(
     print(outcome, warnings, global(), deps);
     exit = outcome.exit ?? EXIT.done;
   };
-  const program = createCommandLine(
+  const program = await createCommandLine(
+    argv,
     json ? JSON.stringify({ ok: true, version: deps.version }) : deps.version,
     (text) => deps.stdout.write(text),
     {

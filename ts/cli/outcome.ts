@@ -55,7 +55,7 @@ export interface Context {
   /** Where each setting came from. */
   readonly origins: readonly Origin[];
   /** What a gateway makes of the configuration; see `gatewayFindings`. */
-  readonly gateway: () => readonly Finding[];
+  readonly gateway: () => Promise<readonly Finding[]>;
   readonly operation: Operation;
   readonly style: Style;
   /** The directory that relative paths are relative to. */
@@ -63,7 +63,7 @@ export interface Context {
   /** What the clock shows, for words such as "yesterday". */
   readonly date: () => Date;
   /** IANA name of the zone in which they are said. */
-  readonly timeZone: string;
+  readonly timeZone: () => string;
   /** Shows lines and asks whether to go on; not set where nobody can answer. */
   readonly confirm?: ((lines: readonly string[]) => Promise<boolean>) | undefined;
   /** Asks for a line; not set where nobody can answer. */

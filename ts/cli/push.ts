@@ -93,7 +93,7 @@ async function push(
     ],
     chatter: true,
     problems: remarksOf(skipped, style),
-    warnings: [...warnings, ...gatewayProblems(gateway())],
+    warnings: [...warnings, ...gatewayProblems(await gateway())],
   };
 }
 

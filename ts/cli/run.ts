@@ -7,11 +7,11 @@ import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
+import { isatty } from 'node:tty';
 import { createEngine } from '../engine.js';
 import { readPlugins } from '../loads.js';
 import { B2_API_URL } from '../setup/b2-api.js';
 import { terminalPrompts } from '../setup/prompts.js';
-import { saveToFile } from '../setup/save.js';
 import type { Ask, CliDeps } from './deps.js';
 import { Stream } from './stream.js';
 
@@ -22,6 +22,8 @@ export function systemDeps(): CliDeps & Required<Pick<CliDeps, 'setup'>> {
   const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string;
   };
+  // Not `process.stdin.isTTY`, which opens the stream: no small part of a short command.
+  const atTerminal = isatty(0) && isatty(2);
   return {
     env: process.env,
     stdout: new Stream(process.stdout),
@@ -31,19 +33,20 @@ export function systemDeps(): CliDeps & Required<Pick<CliDeps, 'setup'>> {
     exit: (code) => process.exit(code),
     now: () => performance.now(),
     date: () => new Date(),
-    timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    timeZone: () => Intl.DateTimeFormat().resolvedOptions().timeZone,
     home: homedir(),
     cwd: process.cwd(),
     fileExists: existsSync,
     readPlugins,
     version: manifest.version,
-    confirm: process.stdin.isTTY && process.stderr.isTTY ? confirm : undefined,
-    ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
+    confirm: atTerminal ? confirm : undefined,
+    ask: atTerminal ? ask : undefined,
     threads: availableParallelism(),
     setup: {
-      prompts: process.stdin.isTTY && process.stderr.isTTY ? terminalPrompts : undefined,
+      prompts: atTerminal ? terminalPrompts : undefined,
       b2: { fetch, apiUrl: B2_API_URL, now: Date.now, sleep },
-      save: saveToFile,
+      // On demand: what edits JSON5 takes longer to load than all the rest of a command.
+      save: async (path, edits) => (await import('../setup/save.js')).saveToFile(path, edits),
       random: (limit) => randomInt(limit),
       hostname: hostname(),
       readInput: () => text(process.stdin),

@@ -26,7 +26,7 @@ export async function snapshotMeant(
     import('../plugin/words.js'),
     import('../plugin/words/dates.js'),
   ]);
-  const situation = { now: date(), timeZone, languages: await loadLanguages() };
+  const situation = { now: date(), timeZone: timeZone(), languages: await loadLanguages() };
   const found = findSnapshots(words, snapshots, situation);
   if (found.kind === 'one') return found.snapshot.id;
   const nearest = found.kind === 'none' && found.nearest !== undefined ? [found.nearest] : [];

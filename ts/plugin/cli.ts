@@ -76,8 +76,8 @@ async function run(api: PluginApi, config: HostConfig, argv: readonly string[]):
  * The section `plugins` as the gateway goes by it: as it stands in the file, where that has all of it. The host hands commands
  * one in which plugins that are configured count as enabled, and yet its gateway does not load them.
  */
-export function pluginsOf({ plugins = {} }: HostConfig): (path: string) => Plugins {
-  return (path) => readPlugins(path) ?? plugins;
+export function pluginsOf({ plugins = {} }: HostConfig): (path: string) => Promise<Plugins> {
+  return async (path) => (await readPlugins(path)) ?? plugins;
 }
 
 /**
