@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { BackupError } from '../ts/errors.ts';
 import { registerHooks } from '../ts/plugin/hooks.ts';
 import { createService } from '../ts/plugin/service.ts';
+import { recordPath } from '../ts/updates/checked.ts';
 import { CONFIG, FakeHost, HeldEngine, rest, TestClock, temporaryState } from './plugin-support.ts';
 import { DAY, gateway, HOUR, MINUTE, quiet, recently, settle } from './service-support.ts';
 
@@ -276,6 +277,32 @@ describe('the stop', () => {
     await held.last.succeed();
     await hook;
     expect(host.hooks.get('gateway_stop')?.timeoutMs).toBeGreaterThan(8_000);
+  });
+
+  it('is remembered as backed up, until the next start', async () => {
+    const { host, held, clock, stateDir } = await quiet();
+    const atRest = async (): Promise<unknown> =>
+      (JSON.parse(await readFile(recordPath(stateDir), 'utf8')) as { atRest?: unknown }).atRest;
+    const stop = host.fire('gateway_stop', { reason: 'gateway stopping' });
+    await settle();
+    await held.last.succeed();
+    await stop;
+    await host.service?.stop(host.context);
+    expect(await atRest()).toBe(true);
+    const next = new FakeHost(stateDir, CONFIG);
+    const again = new HeldEngine();
+    registerHooks(next.api);
+    next.service = createService(next.api, { engine: again.engine(), clock });
+    await next.service.start(next.context);
+    await settle();
+    expect(await atRest()).toBeUndefined();
+    // A last push that fails is none.
+    const failing = next.fire('gateway_stop', { reason: 'gateway stopping' });
+    await settle();
+    await again.last.fail(new BackupError('no network', { code: 'B2_NETWORK', retryable: true }));
+    await failing;
+    await next.service.stop(next.context);
+    expect(await atRest()).toBeUndefined();
   });
 
   it('cuts a push off that takes too long, and the next start goes on with it', async () => {

@@ -8,6 +8,7 @@ import { formatList, formatStatus, standingFailure } from '../ts/plugin/format.t
 import { EMPTY, type Record } from '../ts/plugin/record.ts';
 import type { Reporter } from '../ts/plugin/report.ts';
 import { dueAt } from '../ts/plugin/schedule.ts';
+import { remembered } from '../ts/plugin/status.ts';
 import { noteVersion, type UpdateCheckDeps, updateChecker } from '../ts/plugin/update-check.ts';
 import { checkPolicy } from '../ts/policy.ts';
 import type { UpdateCheck } from '../ts/updates/check.ts';
@@ -174,6 +175,8 @@ class Remembering {
   answer: UpdateCheck | undefined | BackupError;
   /** When the version that is checked was first started, as it is told. */
   readonly started: (number | undefined)[] = [];
+  /** Since when nothing of the version before was saved, as it is told. */
+  readonly unsaved: (string | undefined)[] = [];
 
   deps(version: string | undefined): UpdateCheckDeps {
     const tell = (text: string): void => {
@@ -188,13 +191,17 @@ class Remembering {
         // Over the file, as a restart does.
         this.record = { ...this.record, update: parseUpdate(JSON.parse(JSON.stringify(update))) } as Record;
       },
+      rests: (atRest) => {
+        this.record = { ...this.record, atRest };
+      },
       say: tell,
       warn: tell,
       tell,
       alarm: (text) => tell(`! ${text}`),
     } satisfies UpdateCheckDeps['reporter'] as unknown as Reporter;
-    const check: UpdateCheckDeps['check'] = async (_operation, startedMs) => {
+    const check: UpdateCheckDeps['check'] = async (_operation, { startedMs, unsavedSince }) => {
       this.started.push(startedMs);
+      this.unsaved.push(unsavedSince);
       return undefined;
     };
     return { clock: this.clock, reporter, version, check };
@@ -256,6 +263,41 @@ describe('the check', () => {
     expect(gateway.push()).toBe(true);
     expect(gateway.started.at(-1)).toBe(started);
     expect(standingFailure(gateway.record)).toBeUndefined();
+  });
+
+  it('says that the snapshot is older where the old version ended without a backup', () => {
+    const gateway = new Remembering();
+    gateway.start(OLD);
+    const lastSuccessAt = new Date(gateway.clock.now().getTime() - HOUR).toISOString();
+    gateway.record = { ...gateway.record, lastSuccessAt };
+    gateway.start(NEW);
+    expect(gateway.told.at(-1)).toContain(`after ${lastSuccessAt} is in no snapshot from before the update`);
+    expect(formatStatus(remembered(gateway.record, undefined), { now: gateway.clock.now() })).toContain(
+      `OpenClaw is ${NEW} now, and was ${OLD}.`,
+    );
+    gateway.clock.sleep(HOUR);
+    gateway.answer = { ...FOUND, unsavedSince: lastSuccessAt };
+    expect(gateway.push()).toBe(true);
+    expect(gateway.unsaved).toEqual([lastSuccessAt]);
+    expect(gateway.told.at(-1)).toContain('nothing is missing of what was backed up:');
+    // It is remembered, for lists.
+    expect(gateway.record.update).toMatchObject({ version: NEW, unsavedSince: lastSuccessAt });
+    const status = formatStatus(remembered(gateway.record, undefined), { now: gateway.clock.now() });
+    expect(status).toMatch(
+      /It is older than the update: OpenClaw 2026\.9\.5 ended without a backup, and what was said and done after .* is not in it\./,
+    );
+  });
+
+  it('knows that the old version had backed up when it stopped', () => {
+    const gateway = new Remembering();
+    gateway.start(OLD);
+    const lastSuccessAt = gateway.clock.now().toISOString();
+    gateway.record = { ...gateway.record, lastSuccessAt, atRest: true };
+    gateway.start(NEW);
+    expect(gateway.told).toHaveLength(1);
+    expect(gateway.record.update).not.toHaveProperty('unsavedSince');
+    // From now on there is something that is not saved.
+    expect(gateway.record.atRest).toBe(false);
   });
 
   it('has a push made some minutes after the start, and no second one', () => {
@@ -391,7 +433,8 @@ describe.skipIf(addon === undefined)('in a gateway (needs the built addon)', { t
     expect(verdict.todo).toContain('b2-backup undo-update');
     expect(days.flatMap(({ snapshots }) => snapshots).map(({ made }) => made)).toEqual([
       'By the schedule',
-      `By the schedule, before the update ${OLD} to ${NEW}`,
+      // This machine stops without a last backup, as one that is killed.
+      `By the schedule, before the update ${OLD} to ${NEW}, but older than it`,
     ]);
     const reader = { now: machine.clock.now(), timeZone: 'UTC' };
     expect(formatStatus(await machine.backup.status({ bucket: false }), reader)).toContain('this is missing');

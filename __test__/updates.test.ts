@@ -51,8 +51,10 @@ describe('the updates of a machine', () => {
       ['02', 'before the update 2026.9.5 to 2026.9.6'],
       ['04', 'before going back from 2026.9.6 to 2026.9.5'],
     ]);
-    expect(updatesIn(all.slice(0, 2), NEW)).toMatchObject([{ snapshot: '02', from: OLD, to: NEW }]);
-    expect(updatesIn(all.slice(0, 2), OLD)).toEqual([]);
+    expect(updatesIn(all.slice(0, 2), { version: NEW })).toMatchObject([
+      { snapshot: '02', from: OLD, to: NEW },
+    ]);
+    expect(updatesIn(all.slice(0, 2), { version: OLD })).toEqual([]);
   });
 
   it('are undone to the last snapshot before', () => {

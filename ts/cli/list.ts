@@ -1,6 +1,7 @@
 /** `b2-backup list` */
 import type { SnapshotInfo } from '../../index.js';
 import { machineOf } from '../machine-name.js';
+import { readHere } from '../updates/checked.js';
 import { formatUpdate, type Update, updatesIn } from '../updates/history.js';
 import { AS_OF, examples } from './command.js';
 import type { Cli, Context, Outcome } from './outcome.js';
@@ -40,7 +41,8 @@ async function list(
     machine === undefined
       ? all
       : all.filter((snapshot) => [snapshot.machine, snapshot.machineName].includes(machine));
-  const updates = new Map(updatesIn(all).map((update) => [update.snapshot, update]));
+  const here = readHere(settings.stateDir);
+  const updates = new Map(updatesIn(all, here).map((update) => [update.snapshot, update]));
   return {
     document: {
       ok: true,

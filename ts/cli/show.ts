@@ -1,6 +1,7 @@
 /** `b2-backup show` */
 import type { ShownEntry, ShowOptions } from '../../index.js';
 import { given } from '../given.js';
+import { readHere } from '../updates/checked.js';
 import { formatUpdate, updatesIn } from '../updates/history.js';
 import { AS_OF, examples, UNAUTHENTICATED } from './command.js';
 import type { Cli, Context, Outcome } from './outcome.js';
@@ -51,7 +52,7 @@ async function show(context: Context, options: ShowOptions): Promise<Outcome> {
   // Of a whole snapshot only: it takes a request more.
   const update =
     options.path === undefined
-      ? updatesIn((await engine.list(settings, operation)).snapshots).find(
+      ? updatesIn((await engine.list(settings, operation)).snapshots, readHere(settings.stateDir)).find(
           (one) => one.snapshot === report.snapshot,
         )
       : undefined;

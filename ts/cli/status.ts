@@ -3,7 +3,7 @@ import type { MachineInfo } from '../../index.js';
 import { readBooted } from '../boot/record.js';
 import { machineOf, namesIn } from '../machine-name.js';
 import { onlyApplicationKey, secretInWords } from '../secrets.js';
-import { readCheckedUpdate } from '../updates/checked.js';
+import { readCheckedUpdate, readHere } from '../updates/checked.js';
 import { lostInUpdate } from '../updates/format.js';
 import { formatUpdate, updatesIn } from '../updates/history.js';
 import { examples } from './command.js';
@@ -39,7 +39,7 @@ async function status(context: Context): Promise<Outcome> {
   const checked = readCheckedUpdate(report.stateDir);
   const lost = checked && lostInUpdate(checked);
   const { snapshots } = await engine.list(settings, operation);
-  const update = updatesIn(snapshots).at(-1);
+  const update = updatesIn(snapshots, readHere(report.stateDir)).at(-1);
   const names = namesIn(snapshots);
   const called = (id: string, ...more: string[]): string =>
     machineOf({ machine: id, machineName: names.get(id) }, ...more);
@@ -89,6 +89,11 @@ async function status(context: Context): Promise<Outcome> {
             `${formatTime(booted.at)}, OpenClaw ${printable(booted.version)} on ${printable(booted.snapshot)}`,
         ],
         ['last update', update && `${printable(update.snapshot)} is from ${formatUpdate(update)}`],
+        [
+          'not in it',
+          update?.unsavedSince &&
+            `what was said and done after ${formatTime(update.unsavedSince)}: OpenClaw ${printable(update.from)} ended without a backup`,
+        ],
         ['in the bucket', `${count(report.snapshots, 'snapshot')}, ${formatBytes(report.storedBytes)}`],
         ['waiting', report.pending ? 'an upload was cut off; the next push finishes it' : 'nothing'],
       ]),

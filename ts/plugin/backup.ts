@@ -20,6 +20,7 @@ import { given } from '../given.js';
 import type { Operation } from '../operation.js';
 import { secretsInside } from '../secrets.js';
 import { checkUpdate } from '../updates/check.js';
+import type { Here } from '../updates/history.js';
 import { type Announcer, formatRunning } from './announce.js';
 import { Arrival } from './arrival.js';
 import { anyChore, Chores } from './chores.js';
@@ -96,6 +97,7 @@ export class Backup {
     this.view = new View(deps, {
       status: () => this.status({ bucket: false }),
       timeZone: () => this.timeZone,
+      here: () => this.here,
     });
     this.view.onChange(() => deps.announcer?.changed());
     this.#arrival = new Arrival(deps);
@@ -126,6 +128,14 @@ export class Backup {
   /** When and where the user reads what is told. */
   get reader(): Reader {
     return { now: this.#deps.clock.now(), timeZone: this.timeZone };
+  }
+
+  /** What this machine knows of its OpenClaw. */
+  get here(): Here {
+    const { configured, reporter } = this.#deps;
+    const version = configured instanceof Error ? undefined : configured.settings.hostVersion;
+    const { update } = reporter.record;
+    return { version, unsavedSince: update?.version === version ? update?.unsavedSince : undefined };
   }
 
   /** Finishes a rollback that is open. Agents must not run yet. Never fails. */
@@ -224,8 +234,16 @@ export class Backup {
       return;
     }
     const { done } = this.#pusher.request('shutdown', 'unseen');
-    await within(clock, STOP_WAIT_MS, done.then(ignore, ignore));
+    const saved = await within(
+      clock,
+      STOP_WAIT_MS,
+      done.then(
+        () => true,
+        () => false,
+      ),
+    );
     this.#pusher.stop();
+    if (saved === true) reporter.rests(true);
     await reporter.saved();
   }
 
@@ -353,8 +371,8 @@ export class Backup {
 
   #updates(settings: Settings): UpdateCheckDeps {
     const { clock, engine, reporter } = this.#deps;
-    const check: UpdateCheckDeps['check'] = (operation, startedMs) =>
-      checkUpdate(engine, settings, operation, { startedMs });
+    const check: UpdateCheckDeps['check'] = (operation, known) =>
+      checkUpdate(engine, settings, operation, known);
     return { clock, reporter, version: settings.hostVersion, check };
   }
 

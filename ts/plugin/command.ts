@@ -107,8 +107,8 @@ async function howItStands(call: Call): Promise<Answer> {
 async function list(backup: Backup, { sessionKey }: Asker, now: Date): Promise<Answer> {
   const { snapshots, warnings } = await backup.list();
   const fresh = [...backup.untold(warnings, sessionKey)];
-  const { timeZone } = backup;
-  return { text: formatList({ snapshots, warnings: fresh }, { now, timeZone, limit: LIMIT }) };
+  const { timeZone, here } = backup;
+  return { text: formatList({ snapshots, warnings: fresh }, { now, timeZone, here, limit: LIMIT }) };
 }
 
 async function pushed(call: Call): Promise<Answer> {

@@ -16,7 +16,7 @@ import { machineOf } from '../machine-name.js';
 import { onlyApplicationKey, sortRemarks } from '../secrets.js';
 import { count, formatBytes, formatCount, formatDuration, lacks, printable } from '../text.js';
 import { formatChecked, lostInUpdate } from '../updates/format.js';
-import { beforeUpdates } from '../updates/history.js';
+import { beforeUpdates, type Here } from '../updates/history.js';
 import { ADVICE } from './page/advice.js';
 import { inWords } from './page/things.js';
 import type { Verdict } from './page/verdict.js';
@@ -41,19 +41,21 @@ export interface Listing extends Reader {
   readonly limit: number;
   /** All that there are, where only some are listed: their times have to tell them from these. */
   readonly among?: readonly SnapshotInfo[];
+  /** What this machine knows of its OpenClaw. */
+  readonly here?: Here;
 }
 
 /** The snapshots, newest first, at most `limit` of them. Each is named by its time, and by its id where that would not do. */
 export function formatList(
   { snapshots, warnings }: Pick<ListReport, 'snapshots' | 'warnings'>,
-  { limit, among = snapshots, ...reader }: Listing,
+  { limit, among = snapshots, here, ...reader }: Listing,
 ): string {
   if (snapshots.length === 0) return lines('There are no snapshots yet.', ...notes(warnings));
   const newestFirst = snapshots.toSorted((a, b) => byTime(b, a));
   const older = snapshots.length - limit;
   // Where nothing is encrypted, one word about it is enough.
   const sealed = snapshots.some(({ authenticated }) => authenticated);
-  const telling = new Telling(among, reader);
+  const telling = new Telling(among, reader, here);
   return lines(
     `${count(snapshots.length, 'snapshot')}, newest first:`,
     ...newestFirst
@@ -82,9 +84,9 @@ export interface Brief {
 /** The snapshots in a few words, newest first, at most `limit` of them. */
 export function briefs(
   snapshots: readonly SnapshotInfo[],
-  { limit, among = snapshots, ...reader }: Listing,
+  { limit, among = snapshots, here, ...reader }: Listing,
 ): readonly Brief[] {
-  const telling = new Telling(among, reader);
+  const telling = new Telling(among, reader, here);
   return snapshots
     .toSorted((a, b) => byTime(b, a))
     .slice(0, limit)
@@ -98,9 +100,9 @@ class Telling {
   readonly #seen = new Map<string, number>();
   readonly #hasOwn: boolean;
 
-  constructor(snapshots: readonly SnapshotInfo[], reader: Reader) {
+  constructor(snapshots: readonly SnapshotInfo[], reader: Reader, here: Here | undefined) {
     this.times = new Times(reader);
-    this.#updates = beforeUpdates(snapshots.toSorted(byTime));
+    this.#updates = beforeUpdates(snapshots.toSorted(byTime), here);
     this.#hasOwn = snapshots.some(({ thisMachine }) => thisMachine);
     for (const snapshot of snapshots) {
       const time = this.time(snapshot);
@@ -224,7 +226,8 @@ export function formatStatus(
   { verdict, ...reader }: Reader & { readonly verdict?: Verdict },
 ): string {
   const { problem, running, schedule, nextAt, bucket, bucketProblem, pruneProblem } = standing;
-  const { verifyProblem, drillProblem, drillSkipped, booted, update, updateProblem } = standing;
+  const { verifyProblem, drillProblem, drillSkipped, booted, update, updateProblem, updateUnchecked } =
+    standing;
   const times = new Times(reader);
   return lines(
     verdict && formatVerdict(verdict),
@@ -239,7 +242,7 @@ export function formatStatus(
     verifyProblem && `The last look at what is stored: ${trouble(verifyProblem)}`,
     booted &&
       `Booted on ${printable(booted.snapshot)} with OpenClaw ${printable(booted.version)}: ${times.tell(booted.at)}`,
-    update && formatChecked(update),
+    updateUnchecked ?? (update && formatChecked(update)),
     updateProblem && `It is not known whether the last update lost something: ${printable(updateProblem)}`,
     drillProblem && `The last trial restore: ${trouble(drillProblem)}`,
     drillSkipped && `Note: ${printable(drillSkipped)}`,

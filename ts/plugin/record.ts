@@ -40,6 +40,8 @@ export interface Record {
   readonly lastRunAt?: string;
   /** When a push last succeeded, with a new snapshot or without changes. */
   readonly lastSuccessAt?: string;
+  /** Whether the last thing that the gateway did was to back up when it stopped, and that went well. */
+  readonly atRest?: boolean;
   /** The newest snapshot that this gateway made. */
   readonly lastSnapshot?: string;
   /** What the state has and the newest snapshot lacks, or has not as it should be: some, the worst first. */
@@ -143,6 +145,14 @@ export function failure(error: BackupError, at: Date): Failure {
   return { at: at.toISOString(), code, message, retryable };
 }
 
+/**
+ * Why a proof came to no end; what the last one found, while that stands. When it is tried again depends on its time.
+ */
+export function unfinished(standing: Failure | undefined, error: BackupError, at: Date): Failure {
+  if (standing === undefined) return failure(error, at);
+  return error.retryable ? standing : { ...standing, at: at.toISOString() };
+}
+
 /** So many remarks are remembered and shown to a model. */
 const MOST_REMARKS = 20;
 
@@ -167,6 +177,7 @@ function parse(value: unknown): Record {
     ...(isCount(moreRemarks) ? { moreRemarks } : {}),
     ...(typeof saved['place'] === 'string' ? { place: saved['place'] } : {}),
     ...(saved['moved'] === true ? { moved: true } : {}),
+    ...(saved['atRest'] === true ? { atRest: true } : {}),
     ...(isFailure(lastFailure) ? { lastFailure } : {}),
     ...(isFailure(pruneFailure) ? { pruneFailure } : {}),
     ...(update === undefined ? {} : { update }),

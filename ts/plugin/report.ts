@@ -20,6 +20,7 @@ import {
   type PendingRollback,
   type Record,
   type RecordFile,
+  unfinished,
 } from './record.js';
 import type { Voice } from './voice.js';
 
@@ -121,6 +122,12 @@ export class Reporter {
   /** A warning for the log. */
   warn(message: string): void {
     this.#voice.logger.warn(message);
+  }
+
+  /** Whether the gateway has stopped and all of it is backed up, or works again. */
+  rests(atRest: boolean): void {
+    const { atRest: before = false, ...rest } = this.#record;
+    if (atRest !== before) this.#save(atRest ? { ...rest, atRest } : rest);
   }
 
   /** Remembers what is known of the last update of OpenClaw. */
@@ -387,12 +394,4 @@ export class Reporter {
       this.#voice.logger.warn(`cannot remember how backups went: ${String(error)}`);
     });
   }
-}
-
-/**
- * Why a proof came to no end; what the last one found, while that stands. When it is tried again depends on its time.
- */
-function unfinished(standing: Failure | undefined, error: BackupError, at: Date): Failure {
-  if (standing === undefined) return failure(error, at);
-  return error.retryable ? standing : { ...standing, at: at.toISOString() };
 }

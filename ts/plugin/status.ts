@@ -4,6 +4,7 @@ import type { FileProblem, StatusReport } from '../../index.js';
 import type { Booted } from '../boot/record.js';
 import { given } from '../given.js';
 import type { CheckedUpdate } from '../updates/checked.js';
+import { formatUnchecked } from '../updates/format.js';
 import type { Running } from './pusher.js';
 import type { Failure, Record } from './record.js';
 
@@ -35,6 +36,8 @@ export interface GatewayStatus {
   readonly booted?: Booted;
   /** The last update of OpenClaw that was looked at, and what is missing since then. */
   readonly update?: CheckedUpdate;
+  /** That there was one that will be looked at, in words. */
+  readonly updateUnchecked?: string;
   /** Why the last one could not be looked at. */
   readonly updateProblem?: string;
   /** Why it did not, or why that could not be tried. */
@@ -63,6 +66,7 @@ export function remembered(record: Record, running: Running | undefined) {
     moreRemarks: record.moreRemarks,
     lastFailure,
     update: update?.checked,
+    updateUnchecked: update?.checkAt === undefined ? undefined : formatUnchecked(update),
     updateProblem: update?.problem,
     lastPruneAt,
     pruneProblem: pruneFailure && plain(pruneFailure),

@@ -185,8 +185,8 @@ async function choose(
   snapshots: readonly SnapshotInfo[],
 ): Promise<string | ToolResult> {
   const { asker, now, backup } = call;
-  const { timeZone } = backup;
-  const how = { now, timeZone, among: snapshots };
+  const { timeZone, here } = backup;
+  const how = { now, timeZone, here, among: snapshots };
   const found = findSnapshots(words, snapshots, { now, timeZone, languages: await loadLanguages() });
   if (found.kind === 'one') return found.snapshot.id;
   const nearest = found.kind === 'none' && found.nearest !== undefined ? [found.nearest] : [];

@@ -64,8 +64,9 @@ async function answer(call: Call): Promise<ToolResult> {
       const { snapshots, warnings: all } = await backup.list(operation);
       const limit = parameters.limit ?? LISTED;
       const warnings = backup.untold(all, call.asker.sessionKey);
-      const details = { total: snapshots.length, snapshots: briefs(snapshots, { ...reader, limit }) };
-      return result(formatList({ snapshots, warnings: [...warnings] }, { ...reader, limit }), details);
+      const how = { ...reader, here: backup.here, limit };
+      const details = { total: snapshots.length, snapshots: briefs(snapshots, how) };
+      return result(formatList({ snapshots, warnings: [...warnings] }, how), details);
     }
     case 'status':
       return status(call);

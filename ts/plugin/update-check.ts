@@ -1,8 +1,9 @@
 /** After an update of OpenClaw: a push some minutes after the start, and then a look whether something is missing. */
 import { BackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
-import type { UpdateCheck } from '../updates/check.js';
+import type { CheckOptions, UpdateCheck } from '../updates/check.js';
 import type { CheckedUpdate, UpdateRecord } from '../updates/checked.js';
+import { unsavedOf } from '../updates/checked.js';
 import { formatAllThere, lostInUpdate } from '../updates/format.js';
 import { isNewer } from '../updates/history.js';
 import { type Chore, type EndedPush, sinceThen } from './chores.js';
@@ -22,16 +23,20 @@ const MOST = 20;
 /** What it works with. */
 export interface UpdateCheckDeps {
   readonly clock: Clock;
-  readonly reporter: Pick<Reporter, 'record' | 'keepUpdate' | 'say' | 'warn' | 'tell' | 'alarm'>;
+  readonly reporter: Pick<Reporter, 'record' | 'keepUpdate' | 'rests' | 'say' | 'warn' | 'tell' | 'alarm'>;
   /** The OpenClaw that runs; undefined where it does not say. */
   readonly version: string | undefined;
   /** Compares the snapshots. `startedMs` is when this version first ran, at the first look. */
-  check(operation: Operation, startedMs: number | undefined): Promise<UpdateCheck | undefined>;
+  check(
+    operation: Operation,
+    known: Pick<CheckOptions, 'startedMs' | 'unsavedSince'>,
+  ): Promise<UpdateCheck | undefined>;
 }
 
 /** Notes which OpenClaw runs. Where it was another one before, a push follows soon, and the check. */
 export function noteVersion({ clock, reporter, version }: UpdateCheckDeps): void {
-  const { update } = reporter.record;
+  const { update, ...ended } = reporter.record;
+  reporter.rests(false);
   if (version === undefined || update?.version === version) return;
   if (update === undefined) {
     reporter.keepUpdate({ version });
@@ -44,10 +49,16 @@ export function noteVersion({ clock, reporter, version }: UpdateCheckDeps): void
     return;
   }
   const checkAt = new Date(clock.now().getTime() + IDLE_MS).toISOString();
-  reporter.keepUpdate({ version, checkAt });
+  const unsavedSince = unsavedOf(ended);
+  const unsaved = unsavedSince === undefined ? {} : { unsavedSince };
+  reporter.keepUpdate({ version, from: update.version, ...unsaved, checkAt });
   reporter.say(
     `OpenClaw is ${version} now, and was ${update.version}: in some minutes it is checked whether all is still there`,
   );
+  if (unsavedSince !== undefined)
+    reporter.warn(
+      `OpenClaw ${update.version} ended without a backup: what was said and done in it after ${unsavedSince} is in no snapshot from before the update`,
+    );
 }
 
 /** Makes the chore that compares. */
@@ -72,8 +83,9 @@ export function updateChecker(deps: UpdateCheckDeps): Chore<UpdateCheck | undefi
     else found(deps, known, outcome);
   };
   const work: Chore<UpdateCheck | undefined>['work'] = (operation) => {
-    const checkAt = record()?.checkAt;
-    return deps.check(operation, checkAt === undefined ? undefined : Date.parse(checkAt) - IDLE_MS);
+    const { checkAt, unsavedSince } = record() ?? {};
+    const startedMs = checkAt === undefined ? undefined : Date.parse(checkAt) - IDLE_MS;
+    return deps.check(operation, { startedMs, unsavedSince });
   };
   return { due, work, ended };
 }
@@ -89,15 +101,16 @@ function failed({ reporter }: UpdateCheckDeps, known: UpdateRecord, error: Backu
 }
 
 function found({ clock, reporter }: UpdateCheckDeps, known: UpdateRecord, check: UpdateCheck): void {
-  const { version, checked: before } = known;
-  const { from, to, snapshot } = check;
+  const { checked: before, checkAt: _done, problem: _over, ...rest } = known;
+  const { from, to, snapshot, unsavedSince } = check;
   const at = clock.now().toISOString();
   const since = before?.since ?? at;
   const expired = sinceThen(clock, since) > GIVE_UP_MS && before !== undefined;
   const missing = expired ? [] : still(before, check.missing);
   const bound = { missing: missing.slice(0, MOST), more: Math.max(missing.length - MOST, 0) };
-  const checked: CheckedUpdate = { from, to, snapshot, at, since, ...bound };
-  reporter.keepUpdate({ version, checked });
+  const older = unsavedSince === undefined ? {} : { unsavedSince };
+  const checked: CheckedUpdate = { from, to, snapshot, at, since, ...bound, ...older };
+  reporter.keepUpdate({ ...rest, checked });
   for (const note of check.notes) reporter.warn(note);
   const lost = lostInUpdate(checked);
   if (before === undefined) {

@@ -32,6 +32,8 @@ export interface UpdateCheck {
   };
   /** What could not be compared, in sentences. */
   readonly notes: readonly string[];
+  /** Where the snapshot is older than the update: since when nothing was saved, ISO 8601. */
+  readonly unsavedSince?: string;
 }
 
 /** How it is checked. */
@@ -40,6 +42,8 @@ export interface CheckOptions {
   readonly node?: string;
   /** When the new version was first started, milliseconds since 1970; not set where that was looked at before. */
   readonly startedMs?: number | undefined;
+  /** Where the gateway of the old version ended without a backup: since when nothing of it was saved, ISO 8601. */
+  readonly unsavedSince?: string | undefined;
 }
 
 /** So many bytes of databases are fetched without being asked for. */
@@ -54,12 +58,12 @@ export async function checkUpdate(
   engine: Pick<Engine, 'list' | 'show' | 'restore'>,
   settings: Settings,
   operation: Operation = {},
-  { node = process.execPath, startedMs }: CheckOptions = {},
+  { node = process.execPath, startedMs, unsavedSince }: CheckOptions = {},
 ): Promise<UpdateCheck | undefined> {
   const { snapshots: all } = await engine.list(settings, operation);
   // Whoever can write to the bucket must not make up a loss.
   const snapshots = all.filter(({ authenticated }) => authenticated || isPlain(settings));
-  const update = updatesIn(snapshots, settings.hostVersion).at(-1);
+  const update = updatesIn(snapshots, { version: settings.hostVersion, unsavedSince }).at(-1);
   if (update === undefined || update.to !== settings.hostVersion || !isNewer(update.to, update.from))
     return undefined;
   const before = snapshots.find(({ id }) => id === update.snapshot);
@@ -71,6 +75,7 @@ export async function checkUpdate(
   const missing = after === undefined ? [] : missingSince(had, await survey(after));
   return {
     ...{ from: update.from, to: update.to, snapshot: update.snapshot, missing },
+    ...(update.unsavedSince === undefined ? {} : { unsavedSince: update.unsavedSince }),
     counted: {
       agents: had.agents.length,
       sessions: had.sessions.length,

@@ -1,14 +1,14 @@
 /** What a check after an update found, in words. Pure. */
 import { BackupError } from '../errors.js';
-import { count, formatCount, printable } from '../text.js';
+import { count, formatCount, formatTime, printable } from '../text.js';
 import type { UpdateCheck } from './check.js';
-import type { CheckedUpdate } from './checked.js';
+import type { CheckedUpdate, UpdateRecord } from './checked.js';
 
 /** So many things that are missing are named in a sentence. */
 const MOST = 5;
 
 /** That all is there, for the log. */
-export function formatAllThere({ from, to, counted }: UpdateCheck): string {
+export function formatAllThere({ from, to, counted, unsavedSince }: UpdateCheck): string {
   const { agents, sessions, messages, jobs, memoryFiles } = counted;
   const all = [
     count(agents, 'agent'),
@@ -16,18 +16,33 @@ export function formatAllThere({ from, to, counted }: UpdateCheck): string {
     count(jobs, 'job'),
     count(memoryFiles, 'memory file'),
   ];
-  return `after the update of OpenClaw ${from} to ${to} nothing is missing: ${all.join(', ')}`;
+  return `after the update of OpenClaw ${from} to ${to} nothing is missing${unsavedSince === undefined ? '' : ' of what was backed up'}: ${all.join(', ')}`;
+}
+
+/** What the snapshot from before an update lacks. */
+function formatOlder({ from, unsavedSince }: Pick<CheckedUpdate, 'from' | 'unsavedSince'>): string {
+  return unsavedSince === undefined
+    ? ''
+    : ` It is older than the update: OpenClaw ${printable(from)} ended without a backup, and what was said and done after ${formatTime(unsavedSince)} is not in it.`;
 }
 
 /** How the last check went, and which snapshot is from before the update; sentences. */
-export function formatChecked({ from, to, snapshot, missing, more }: CheckedUpdate): string {
+export function formatChecked({ from, to, snapshot, missing, more, unsavedSince }: CheckedUpdate): string {
   const update = `the update of OpenClaw ${printable(from)} to ${printable(to)}`;
   const named = missing.slice(0, MOST).map(({ text }) => printable(text));
   const rest = more + missing.length - named.length;
   if (rest > 0) named.push(`and ${formatCount(rest)} more`);
+  const older = formatOlder({ from, ...(unsavedSince === undefined ? {} : { unsavedSince }) });
   return named.length === 0
-    ? `Nothing is missing since ${update}. The snapshot from before it: ${printable(snapshot)}.`
-    : `Since ${update} this is missing: ${named.join('; ')}. It is in the snapshot from before it: ${printable(snapshot)}.`;
+    ? `Nothing is missing since ${update}. The snapshot from before it: ${printable(snapshot)}.${older}`
+    : `Since ${update} this is missing: ${named.join('; ')}. It is in the snapshot from before it: ${printable(snapshot)}.${older}`;
+}
+
+/** That an update was seen, and will be looked at. */
+export function formatUnchecked({ version, from }: UpdateRecord): string | undefined {
+  return from === undefined
+    ? undefined
+    : `OpenClaw is ${printable(version)} now, and was ${printable(from)}. Whether all is still there is checked some minutes after the start.`;
 }
 
 /** What is missing, and what to do about it; undefined where nothing is. */

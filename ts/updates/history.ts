@@ -10,12 +10,22 @@ export interface Update {
   readonly snapshot: string;
   /** When that was made, ISO 8601. */
   readonly createdAt: string;
+  /** Set where the old version went on after it, and nothing of that was backed up: since when, ISO 8601. */
+  readonly unsavedSince?: string;
+}
+
+/** What this machine knows of its OpenClaw, beside what is in the bucket. */
+export interface Here {
+  /** The version that is here now: the last update may have made no snapshot yet. */
+  readonly version?: string | undefined;
+  /** Where the gateway of the version before it ended without a backup: since when nothing of it was saved, ISO 8601. */
+  readonly unsavedSince?: string | undefined;
 }
 
 /** What is looked at of a snapshot. */
 type Seen = Pick<
   SnapshotInfo,
-  'id' | 'kind' | 'thisMachine' | 'createdAt' | 'hostVersion' | 'problem' | 'authenticated'
+  'id' | 'kind' | 'reason' | 'thisMachine' | 'createdAt' | 'hostVersion' | 'problem' | 'authenticated'
 >;
 type Known = Seen & { readonly hostVersion: string };
 
@@ -34,11 +44,8 @@ function knownOf(snapshots: readonly Seen[]): Known[] {
   );
 }
 
-/**
- * The updates of this machine, oldest first. `installed` is the version that is here now: the last update may have made no
- * snapshot yet.
- */
-export function updatesIn(snapshots: readonly Seen[], installed?: string): Update[] {
+/** The updates of this machine, oldest first. */
+export function updatesIn(snapshots: readonly Seen[], { version, unsavedSince }: Here = {}): Update[] {
   const updates: Update[] = [];
   let last: Known | undefined;
   for (const one of knownOf(snapshots)) {
@@ -47,31 +54,56 @@ export function updatesIn(snapshots: readonly Seen[], installed?: string): Updat
       updates.push(between(last, one.hostVersion));
     last = one;
   }
-  if (last !== undefined && installed !== undefined && last.hostVersion !== installed) {
-    updates.push(between(last, installed));
+  if (last !== undefined && version !== undefined && last.hostVersion !== version) {
+    updates.push(between(last, version));
   }
-  return updates;
+  const newest = updates.at(-1);
+  if (newest === undefined || newest.to !== version || unsavedSince === undefined) return updates;
+  // What was captured at the stop, and was sent later, has all of it.
+  const atStop = snapshots.some(({ id, reason }) => id === newest.snapshot && reason === 'shutdown');
+  return atStop
+    ? updates
+    : [...updates.slice(0, -1), { ...newest, unsavedSince: later(unsavedSince, newest) }];
+}
+
+/** Somebody may have made the snapshot by hand, after the gateway's last one. */
+function later(time: string, { createdAt }: Pick<Update, 'createdAt'>): string {
+  return Date.parse(createdAt) > Date.parse(time) ? createdAt : time;
 }
 
 function between(last: Known, to: string): Update {
   return { from: last.hostVersion, to, snapshot: last.id, createdAt: last.createdAt };
 }
 
-/** "before the update 2026.9.5 to 2026.9.6", "before going back from 2026.9.6 to 2026.9.5". */
-export function formatUpdate({ from, to }: Pick<Update, 'from' | 'to'>): string {
-  return isNewer(from, to) ? `before going back from ${from} to ${to}` : `before the update ${from} to ${to}`;
+/** "before the update 2026.9.5 to 2026.9.6", "before going back from 2026.9.6 to 2026.9.5", and whether it lacks something. */
+export function formatUpdate({
+  from,
+  to,
+  unsavedSince,
+}: Pick<Update, 'from' | 'to' | 'unsavedSince'>): string {
+  const update = isNewer(from, to)
+    ? `before going back from ${from} to ${to}`
+    : `before the update ${from} to ${to}`;
+  return unsavedSince === undefined ? update : `${update}, but older than it`;
 }
 
 /** The same by the ids of snapshots: those that are the last ones before an update. Oldest first. */
-export function beforeUpdates(snapshots: readonly Seen[], installed?: string): ReadonlyMap<string, string> {
-  return new Map(updatesIn(snapshots, installed).map((update) => [update.snapshot, formatUpdate(update)]));
+export function beforeUpdates(snapshots: readonly Seen[], here?: Here): ReadonlyMap<string, string> {
+  return new Map(updatesIn(snapshots, here).map((update) => [update.snapshot, formatUpdate(update)]));
 }
 
-/** Whether a version of OpenClaw is newer than another, by year, month and number. */
+/** Whether a version of OpenClaw is newer than another: `2026.9.1-beta.1`, `2026.9.1`, `2026.9.1-1`, `2026.9.2`. */
 export function isNewer(version: string, than: string): boolean {
-  const [a = [], b = []] = [version, than].map((text) => text.split(/[.-]/).slice(0, 3).map(Number));
+  const [a, b] = [partsOf(version), partsOf(than)];
   const at = a.findIndex((part, index) => part !== b[index]);
   return at !== -1 && (a[at] ?? 0) > (b[at] ?? 0);
+}
+
+/** Year, month, number, whether it is a release rather than a trial of one, and which trial or correction it is. */
+function partsOf(version: string): number[] {
+  const [, numbers = '', trial, which = '0'] = /^([\d.]+)(?:-(\D*)(\d*))?/.exec(version) ?? [];
+  const [year = 0, month = 0, number = 0] = numbers.split('.').map(Number);
+  return [year, month, number, trial ? 0 : 1, Number(which)];
 }
 
 /** Where an update is undone to. */

@@ -1,6 +1,7 @@
 /** What is known about the backups of this gateway: what the page "Backups" is made of, and nothing else. */
 import type { ListReport, StatusReport } from '../../../index.js';
 import type { BackupError } from '../../errors.js';
+import type { Here } from '../../updates/history.js';
 import type { GatewayStatus } from '../status.js';
 
 /** What the bucket said when it was last asked. */
@@ -36,6 +37,8 @@ export interface Facts {
   readonly encrypt: boolean;
   /** Whether something waits for the restart of the gateway. */
   readonly rollbackWaits: boolean;
+  /** What this machine knows of its OpenClaw. */
+  readonly here?: Here;
   /** The newest answer of the bucket. */
   readonly bucket?: BucketFacts;
   /** Why there is no newer one. */

@@ -8,7 +8,7 @@ import { given } from '../../given.js';
 import { machineOf, namesIn } from '../../machine-name.js';
 import { onlyApplicationKey, secretInWords } from '../../secrets.js';
 import { count, lacks } from '../../text.js';
-import { beforeUpdates } from '../../updates/history.js';
+import { beforeUpdates, type Here } from '../../updates/history.js';
 import { byTime, isOurs, madeAt, type Reason, reasonInWords, reasonOf } from '../snapshots.js';
 import type { Facts, Problem } from './facts.js';
 import { inWords, thingAt } from './things.js';
@@ -141,7 +141,7 @@ export function pageModel(facts: Facts): PageModel {
       snapshots: status.snapshots,
     },
     machines: named(status?.machines ?? [], bucket?.list.snapshots ?? []),
-    days: daysOf(bucket?.list.snapshots ?? [], words),
+    days: daysOf(bucket?.list.snapshots ?? [], words, facts.here),
     cutOff: status?.pending ?? false,
     notes: [
       ...(gateway.pruneProblem === undefined
@@ -187,11 +187,11 @@ function keysOf({ encrypt }: Facts, opensWith: readonly string[]): Keys {
 }
 
 /** The timeline. What has no time that can be read comes last, as a day of its own. */
-function daysOf(snapshots: readonly SnapshotInfo[], words: Words): Day[] {
+function daysOf(snapshots: readonly SnapshotInfo[], words: Words, here: Here | undefined): Day[] {
   const days = new Map<string, { name: string; snapshots: Shown[] }>();
   const newestFirst = snapshots.toSorted((a, b) => byTime(b, a));
   const before = older(newestFirst);
-  const updates = beforeUpdates(newestFirst.toReversed());
+  const updates = beforeUpdates(newestFirst.toReversed(), here);
   // Where nothing is encrypted, it is said once.
   const sealed = snapshots.some(({ authenticated }) => authenticated);
   for (const snapshot of newestFirst) {

@@ -6,6 +6,7 @@ import type { BackupError } from '../../errors.js';
 import { given } from '../../given.js';
 import { LIVE } from '../../operations.js';
 import type { Policy } from '../../policy.js';
+import type { Here } from '../../updates/history.js';
 import type { Clock } from '../clock.js';
 import { standingFailure } from '../format.js';
 import type { Record } from '../record.js';
@@ -28,6 +29,8 @@ export interface ViewDeps {
 export interface Known {
   status(): Promise<GatewayStatus>;
   timeZone(): string;
+  /** What this machine knows of its OpenClaw. */
+  here(): Here;
 }
 
 /** Whom a lookup asks. */
@@ -155,6 +158,7 @@ export class View {
       now,
       timeZone: this.#known.timeZone(),
       gateway: await this.#known.status(),
+      here: this.#known.here(),
       rollbackWaits: rollback !== undefined && rollback.outcome === undefined,
       ...given({ standing, since }),
     };
