@@ -1,12 +1,21 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RollbackPlan, RollbackReport } from '../index.js';
 import type { Engine } from '../ts/engine.ts';
+import { BackupError } from '../ts/errors.ts';
 import { recordPath } from '../ts/updates/checked.ts';
 import { formatUpdate, isNewer, targetOf, updatesIn } from '../ts/updates/history.ts';
-import { gatewayPid, portIn, startService, stopService } from '../ts/updates/host.ts';
+import { gatewayPid, type Host, portIn, startService, stopService } from '../ts/updates/host.ts';
 import {
   type Installation,
   installationOf,
@@ -18,7 +27,7 @@ import {
   versionOf,
 } from '../ts/updates/install.ts';
 import { readJournal, writeJournal } from '../ts/updates/journal.ts';
-import { type Host, type UndoDeps, undoUpdate } from '../ts/updates/undo.ts';
+import { type UndoDeps, undoUpdate } from '../ts/updates/undo.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -148,13 +157,28 @@ describe('an installation', () => {
     expect(isOurs(found)).toBe(true);
   });
 
-  it('has room for another one', () => {
+  it('has room for another one', async () => {
     const found = npmGlobal();
-    expect(obstacle(found, () => 2e9)).toBeUndefined();
-    expect(obstacle(found, () => 3e8)).toMatch(/too little room .*300\.0 MB are free/);
-    expect(obstacle(found)).toEqual(
-      expect.toBeOneOf([undefined, expect.stringContaining('too little room')]),
-    );
+    expect(await obstacle(found, OLD, () => 3e8)).toMatchObject({
+      code: 'B2_DISK_FULL',
+      message: expect.stringMatching(/too little room .*300\.0 MB are free/),
+    });
+  });
+
+  it.each([
+    ['has it', `console.log('${OLD}')`, undefined],
+    ['does not have it', '', /cannot be had by npm: the registry does not have it/],
+    [
+      'cannot be reached',
+      "console.error('npm error code ECONNREFUSED'); process.exit(1)",
+      /cannot be had by npm: code ECONNREFUSED/,
+    ],
+  ])('asks the registry before anything is stopped, which %s', async (_what, program, said) => {
+    const npm = join(dir, 'npm.mjs');
+    writeFileSync(npm, program);
+    const why = await obstacle({ ...npmGlobal(), npm }, OLD, () => 2e9);
+    if (said === undefined) expect(why).toBeUndefined();
+    else expect(why).toMatchObject({ code: 'B2_HOST_REFUSES', message: expect.stringMatching(said) });
   });
 
   /** As npm 11.19 printed them. */
@@ -247,7 +271,9 @@ class Machine {
   left = Number.POSITIVE_INFINITY;
   stops = true;
   npm: string | undefined;
-  obstacle: string | undefined;
+  obstacle: BackupError | undefined;
+  /** So many looks long an npm of a run before works. */
+  npmAtWork = 0;
   pid = 7;
   kind: Installation['kind'] = 'npm';
   readonly done: string[] = [];
@@ -279,8 +305,15 @@ class Machine {
       installation: () => installation,
       version: () => this.version,
       installs: ({ kind }) => kind === 'npm',
-      obstacle: () => this.obstacle,
-      install: async (_, version) => {
+      obstacle: async () => this.obstacle,
+      lives: () => {
+        const lives = this.npmAtWork > 0;
+        this.npmAtWork--;
+        return lives;
+      },
+      restored: async () => {},
+      install: async (_, version, began) => {
+        began({ pid: 9 });
         if (this.npm !== undefined) return this.npm;
         this.version = undefined;
         this.act(`install ${version}`);
@@ -417,13 +450,98 @@ describe('an undo of an update', () => {
 
   it('stops nothing where there is no room for another version', async () => {
     const machine = new Machine();
-    machine.obstacle = 'there is too little room';
+    machine.obstacle = new BackupError('there is too little room', { code: 'B2_DISK_FULL' });
     await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toMatchObject({ code: 'B2_DISK_FULL' });
     expect(machine.done).toEqual([]);
     expect(readJournal(dir)).toBeUndefined();
     // What somebody else installs is looked after by that.
     machine.kind = 'pnpm';
     expect(await undoUpdate(machine.deps(), { dryRun: true })).toMatchObject({ from: NEW });
+  });
+
+  it('asks again before it goes on, and stops nothing', async () => {
+    const machine = new Machine();
+    machine.left = 0;
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow('the power failed');
+    machine.left = Number.POSITIVE_INFINITY;
+    machine.obstacle = new BackupError('no network', { code: 'B2_HOST_REFUSES' });
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow(/^no network\. .* goes on from here/);
+    expect(machine.done).toEqual([]);
+  });
+
+  it('waits for the npm that a killed run left at work', async () => {
+    const machine = new Machine();
+    machine.left = 1;
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow('the power failed');
+    machine.left = Number.POSITIVE_INFINITY;
+    machine.npmAtWork = 1_000;
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toMatchObject({
+      code: 'B2_LOCKED',
+      message: expect.stringContaining('process 9'),
+    });
+    expect(machine.done).toEqual(['stop']);
+    machine.npmAtWork = 3;
+    expect(await undoUpdate(machine.deps(), AGAIN)).toMatchObject({ to: OLD, gateway: 'ready' });
+  });
+
+  it('is alone at it', async () => {
+    const machine = new Machine();
+    const deps = machine.deps();
+    let second: unknown;
+    const agree = async (): Promise<void> => {
+      // While the user thinks.
+      second = await undoUpdate(machine.deps(), AGAIN).catch((error: unknown) => error);
+    };
+    expect(await undoUpdate({ ...deps, agree }, AGAIN)).toMatchObject({ to: OLD });
+    expect(second).toMatchObject({
+      code: 'B2_LOCKED',
+      message: expect.stringContaining(`process ${process.pid}`),
+    });
+    expect(machine.done).toEqual(['stop', `install ${OLD}`, 'restore', 'start']);
+  });
+
+  it('takes over from a run that was killed, also where its number is another process by now', async () => {
+    const lock = join(dir, 'b2-backup', 'undo-update.lock');
+    for (const left of [
+      JSON.stringify({ pid: 2 ** 22 + 1 }),
+      JSON.stringify({ pid: process.pid, began: 'another start of this machine 7' }),
+      '',
+    ]) {
+      mkdirSync(join(dir, 'b2-backup'), { recursive: true });
+      writeFileSync(lock, left);
+      expect(await undoUpdate(new Machine().deps(), AGAIN)).toMatchObject({ to: OLD });
+      expect(readdirSync(join(dir, 'b2-backup'))).toEqual([]);
+    }
+  });
+
+  it('does not restore where a supervisor has started the gateway again', async () => {
+    const machine = new Machine();
+    const deps = machine.deps();
+    const install: Host['install'] = async (...args) => {
+      const why = await deps.host.install(...args);
+      machine.gateway = OLD;
+      machine.stops = false;
+      return why;
+    };
+    await expect(undoUpdate({ ...deps, host: { ...deps.host, install } }, AGAIN)).rejects.toThrow(
+      /by what supervises it, so that it does not start it again\. "b2-backup/,
+    );
+    expect([machine.version, machine.state]).toEqual([OLD, NEW]);
+  });
+
+  it('waits until a gateway that somebody stopped stays away', async () => {
+    const machine = Object.assign(new Machine(), { stops: false });
+    const deps = machine.deps(true);
+    let looks = 0;
+    // Its supervisor starts it again once.
+    const running: Host['running'] = () => {
+      looks++;
+      machine.gateway = looks > 9 || looks === 5 ? undefined : NEW;
+      return deps.host.running();
+    };
+    const host = { ...deps.host, running };
+    expect(await undoUpdate({ ...deps, host, patienceMs: 100 }, AGAIN)).toMatchObject({ to: OLD });
+    expect(machine.done).toEqual(['stop', `install ${OLD}`, 'restore']);
   });
 
   it('says that the gateway is another user’s', async () => {

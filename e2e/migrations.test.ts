@@ -7,6 +7,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -28,7 +29,13 @@ const NEW = '2026.9.6';
 const OLD: readonly (readonly [string, number])[] = [
   ['2026.9.4', cases(0, 50)],
   ['2026.9.5', cases(0, 10)],
+  ['2026.7.35', cases(0, 10)],
 ];
+/** Rows of this machine's own that the new version made, and that stay (docs/updates.md). */
+const STAYS =
+  /^state\/openclaw\.sqlite: \+INSERT INTO "(config_revision_keys|device_identities|gateway_boot_lifecycle)"/;
+/** One that keeps conversations in files of lines. */
+const LINES = '2026.7.35';
 
 /** A machine on which OpenClaw was installed by something that we do not know, and so is changed by hand. */
 class Machine {
@@ -142,13 +149,70 @@ beforeAll(async () => {
 });
 afterAll(() => model?.close());
 
+/** A home that each of the versions takes. */
+async function homeFor(old: string): Promise<Home> {
+  const home = await Home.create(model);
+  if (old !== LINES) return home;
+  const { models, ...config } = home.readConfig();
+  const { catalogRefresh: _unknown, ...known } = models as { readonly catalogRefresh: unknown };
+  home.writeConfig({ ...config, models: known });
+  return home;
+}
+
+const installed = (): Record<string, string> =>
+  JSON.parse(process.env['B2_E2E_OPENCLAW_VERSIONS'] ?? '{}') as Record<string, string>;
+
+describe.runIf(full)('an update that is undone', () => {
+  it(
+    `gives back conversations that OpenClaw ${LINES} keeps in files of lines, and forth again`,
+    async () => {
+      const home = await homeFor(LINES);
+      const machine = new Machine(home, installed());
+      try {
+        machine.place(LINES);
+        expect(await machine.use('in the old one')).toContain('in the old one');
+        const lines = (): string[] =>
+          readdirSync(join(home.stateDir, 'agents', 'main', 'sessions')).filter((name) =>
+            /^[-0-9a-f]+\.jsonl$/.test(name),
+          );
+        expect(lines()).toHaveLength(1);
+        expect((await machine.shell('push')).code).toBe(0);
+        machine.keep();
+        machine.place(NEW);
+        expect(await machine.use('in the new one')).toMatch(/in the old one.*in the new one/s);
+        const told = await machine.shell('undo-update', '--yes');
+        expect(told.err).toContain(`install openclaw@${LINES} in place of`);
+        machine.place(LINES);
+        const undone = await machine.shell('undo-update', '--yes', '--json');
+        expect(undone.code, `${undone.out} ${undone.err}`).toBe(0);
+        expect(machine.differences().changed.filter((line) => !STAYS.test(line))).toEqual([]);
+        const said = await machine.use('in the old one again');
+        expect(said).toMatch(/in the old one.*in the old one again/s);
+        expect(said).not.toContain('in the new one');
+        expect((await machine.shell('push')).code).toBe(0);
+        // As docs/updates.md says.
+        machine.place(NEW);
+        expect(await machine.startUntil()).toBe(false);
+        const { safety } = JSON.parse(undone.out) as { readonly safety: string };
+        const forth = await machine.shell('restore', safety, '--yes');
+        expect(forth.code, forth.err).toBe(0);
+        const now = await machine.use('forth again');
+        expect(now).toMatch(/in the old one.*in the new one.*forth again/s);
+        expect(now).not.toContain('in the old one again');
+      } finally {
+        home.remove();
+      }
+    },
+    LONG_MS,
+  );
+});
+
 describe.runIf(full)('a migration that is cut off', () => {
   it.each(OLD)(
     'from %s, is undone at each of %d points',
     async (old, points) => {
-      const installed = JSON.parse(process.env['B2_E2E_OPENCLAW_VERSIONS'] ?? '{}') as Record<string, string>;
-      const home = await Home.create(model);
-      const machine = new Machine(home, installed);
+      const home = await homeFor(old);
+      const machine = new Machine(home, installed());
       const count = { points: 0, 'cut off': 0, undone: 0, used: 0 };
       try {
         writeFileSync(join(home.stateDir, 'notes.txt'), 'mine');

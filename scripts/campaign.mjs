@@ -74,7 +74,7 @@ async function javascript() {
 }
 
 /** Versions of OpenClaw between which updates are cut off. */
-const UPDATED = ['2026.9.4', '2026.9.5', '2026.9.6'];
+const UPDATED = ['2026.7.35', '2026.9.4', '2026.9.5', '2026.9.6'];
 
 /** They come from the registry. */
 async function updates() {

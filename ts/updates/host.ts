@@ -2,7 +2,40 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { run } from './install.js';
+import type { BackupError } from '../errors.js';
+import { type Installation, run } from './install.js';
+import type { Process } from './turn.js';
+
+/** OpenClaw on this machine. */
+export interface Host {
+  /** The installation; undefined where there is none. */
+  installation(): Installation | undefined;
+  /** The version that is there; undefined for none, or half of one. */
+  version(installation: Installation): string | undefined;
+  /** Whether this process may install by itself. */
+  installs(installation: Installation): boolean;
+  /** Why that would not get far. */
+  obstacle(installation: Installation, version: string): Promise<BackupError | undefined>;
+  /** Installs a version, by a process that `began` is told of; says why it did not. */
+  install(
+    installation: Installation,
+    version: string,
+    began: (process: Process) => void,
+  ): Promise<string | undefined>;
+  /** Whether a process runs. */
+  lives(process: Process): boolean;
+  /** The process of the gateway; undefined where none runs. */
+  running(): number | undefined;
+  /** Has the version that came back know this machine by the identity that it has. */
+  restored(version: string): Promise<void>;
+  /** Has the service manager stop and start it; false where that does nothing. */
+  stop(installation: Installation): Promise<boolean>;
+  start(installation: Installation): Promise<boolean>;
+  /** Whether it is ready for work. */
+  ready(): Promise<boolean>;
+  /** How it is called. */
+  calling(installation: Installation): string[];
+}
 
 /** How long one command of OpenClaw may take, milliseconds: it waits for turns to end when it stops. */
 const COMMAND_MS = 6 * 60_000;

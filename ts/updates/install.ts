@@ -12,7 +12,9 @@ import {
 } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
+import { BackupError } from '../errors.js';
 import { formatBytes } from '../text.js';
+import { type Process, processOf } from './turn.js';
 
 /** An installation. Written down, since a cut-off installation may leave nothing to find it by. */
 export interface Installation {
@@ -32,6 +34,8 @@ export interface Installation {
 const VERSION = /^\d{4}\.\d{1,2}\.\d{1,3}(-[0-9A-Za-z.-]{1,40})?$/;
 /** How long npm may take, milliseconds. */
 const PATIENCE_MS = 20 * 60_000;
+/** How long the registry may take to say whether it has a version, milliseconds. */
+const ASK_MS = 60_000;
 /** So much of what npm says goes into a message, lines and characters. */
 const MOST_LINES = 4;
 const MOST_CHARS = 400;
@@ -150,11 +154,15 @@ export function installCommand(installation: Installation, version: string, mayW
   }
 }
 
-/** Installs a version by npm. Says what npm said where it did not work. Can be repeated. */
-export async function install(installation: Installation, version: string): Promise<string | undefined> {
+/** Installs a version by npm. Says what npm said where it did not work. Can be repeated, once that npm has ended. */
+export async function install(
+  installation: Installation,
+  version: string,
+  began: (process: Process) => void = () => {},
+): Promise<string | undefined> {
   const { node, npm, prefix, folder } = installation;
   if (npm === undefined || prefix === undefined) return 'it was not installed by npm';
-  const env = { ...process.env, PATH: [dirname(node), process.env['PATH']].join(delimiter) };
+  const env = environmentOf(installation);
   const told = await run(node, [npm, '--version'], env);
   const [major = 0, minor = 0] = told.out.trim().split('.').map(Number);
   const asks = major > ASKS[0] || (major === ASKS[0] && minor >= ASKS[1]);
@@ -165,9 +173,13 @@ export async function install(installation: Installation, version: string): Prom
   ];
   // What an npm that was killed moved away is in the way of the next one.
   sweep(folder);
-  const { code, out } = await run(node, args, env);
+  const { code, out } = await run(node, args, env, PATIENCE_MS, (pid) => began(processOf(pid)));
   if (code === 0 && versionOf(installation) === version) return undefined;
   return code === 0 ? `npm says that it is installed, and it is not in ${folder}` : npmInWords(out);
+}
+
+function environmentOf({ node }: Installation): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: [dirname(node), process.env['PATH']].join(delimiter) };
 }
 
 /** What npm says went wrong, without stacks and without the names of fields, in one line. */
@@ -184,11 +196,24 @@ export function npmInWords(out: string): string {
 }
 
 /** Why npm would not get far; undefined where nothing is known to be in the way. */
-export function obstacle({ folder }: Installation, free = freeBytes): string | undefined {
+export async function obstacle(
+  installation: Installation,
+  version: string,
+  free = freeBytes,
+): Promise<BackupError | undefined> {
+  const { folder, node, npm = '' } = installation;
   const bytes = free(dirname(folder));
-  return bytes >= ROOM_BYTES
-    ? undefined
-    : `there is too little room for another OpenClaw beside ${folder}: ${formatBytes(bytes)} are free, and it takes ${formatBytes(ROOM_BYTES)}`;
+  if (bytes < ROOM_BYTES) {
+    return new BackupError(
+      `there is too little room for another OpenClaw beside ${folder}: ${formatBytes(bytes)} are free, and it takes ${formatBytes(ROOM_BYTES)}`,
+      { code: 'B2_DISK_FULL' },
+    );
+  }
+  const args = [npm, 'view', `openclaw@${version}`, 'version', '--loglevel=error', '--fetch-retries=0'];
+  const { code, out } = await run(node, args, environmentOf(installation), ASK_MS);
+  if (code === 0 && out.includes(version)) return undefined;
+  const why = code === 0 ? 'the registry does not have it' : npmInWords(out);
+  return new BackupError(`OpenClaw ${version} cannot be had by npm: ${why}`, { code: 'B2_HOST_REFUSES' });
 }
 
 function freeBytes(folder: string): number {
@@ -211,11 +236,18 @@ export function run(
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
   timeout = PATIENCE_MS,
+  began: (pid: number) => void = () => {},
 ): Promise<{ readonly code: number; readonly out: string }> {
   return new Promise((resolve) => {
-    execFile(program, [...args], { env, timeout, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;
-      resolve({ code, out: `${stdout}${stderr}` });
-    });
+    const { pid } = execFile(
+      program,
+      [...args],
+      { env, timeout, maxBuffer: 64 << 20 },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;
+        resolve({ code, out: `${stdout}${stderr}` });
+      },
+    );
+    if (pid !== undefined) began(pid);
   });
 }

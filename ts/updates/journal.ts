@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path';
 import { BackupError } from '../errors.js';
 import type { Installation } from './install.js';
+import { notOurs, type Process } from './turn.js';
 
 /** What is done next. Each can be repeated. */
 export type Step = 'stop' | 'install' | 'restore' | 'start';
@@ -30,6 +31,8 @@ export interface Journal {
   /** Whether the gateway ran, and whether the service manager stopped it. */
   readonly ran: boolean;
   readonly service: boolean;
+  /** What installs, or did. */
+  readonly installer?: Process;
   /** What was saved before the restore. */
   readonly safety?: string;
 }
@@ -50,10 +53,7 @@ export function readJournal(stateDir: string, read = readText): Journal | undefi
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return undefined;
     if (code === 'EACCES' || code === 'EPERM') {
-      throw new BackupError(
-        `${stateDir} is another user's: run b2-backup as the user that OpenClaw runs as, or as root`,
-        { code: 'B2_PERMISSION', cause: error },
-      );
+      throw notOurs(stateDir, error);
     }
     throw unreadable(stateDir, error);
   }

@@ -1,8 +1,9 @@
 /** The OpenClaw of this machine, for an undo of an update. */
 import { findOpenClaw } from '../openclaw.js';
-import { gatewayPid, isReady, portIn, startService, stopService } from './host.js';
+import { gatewayPid, type Host, isReady, portIn, startService, stopService } from './host.js';
+import { giveIdentityBack } from './identity.js';
 import { calling, install, installationOf, isOurs, obstacle, versionOf } from './install.js';
-import type { Host } from './undo.js';
+import { lives } from './turn.js';
 
 /** See above. */
 export function realHost(stateDir: string, configPath: string): Host {
@@ -15,8 +16,10 @@ export function realHost(stateDir: string, configPath: string): Host {
     installs: isOurs,
     obstacle,
     install,
+    lives,
     calling,
     running: () => gatewayPid(stateDir),
+    restored: (version) => giveIdentityBack(stateDir, version),
     stop: (installation) => stopService(calling(installation)),
     start: (installation) => startService(calling(installation)),
     ready: () => isReady(portIn(configPath)),

@@ -6,40 +6,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RollbackPlan, RollbackReport, Settings } from '../../index.js';
 import type { Engine } from '../engine.js';
-import { BackupError } from '../errors.js';
+import { BackupError, type ErrorCode, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
 import { noteUndone } from './checked.js';
 import { isNewer, type Target, targetOf } from './history.js';
+import type { Host } from './host.js';
 import { type Installation, installCommand, isVersion } from './install.js';
 import { type Journal, readJournal, removeJournal, type Step, writeJournal } from './journal.js';
+import { takeTurn } from './turn.js';
 
 /** How long a gateway may take to be ready, or somebody to stop it or to install something, milliseconds. */
 const PATIENCE_MS = 10 * 60_000;
 /** How often it is looked, milliseconds. */
 const LOOK_MS = 1_000;
-
-/** OpenClaw on this machine. */
-export interface Host {
-  /** The installation; undefined where there is none. */
-  installation(): Installation | undefined;
-  /** The version that is there; undefined for none, or half of one. */
-  version(installation: Installation): string | undefined;
-  /** Whether this process may install by itself. */
-  installs(installation: Installation): boolean;
-  /** Why that would not get far. */
-  obstacle(installation: Installation): string | undefined;
-  /** Installs a version; says why it did not. */
-  install(installation: Installation, version: string): Promise<string | undefined>;
-  /** The process of the gateway; undefined where none runs. */
-  running(): number | undefined;
-  /** Has the service manager stop and start it; false where that does nothing. */
-  stop(installation: Installation): Promise<boolean>;
-  start(installation: Installation): Promise<boolean>;
-  /** Whether it is ready for work. */
-  ready(): Promise<boolean>;
-  /** How it is called. */
-  calling(installation: Installation): string[];
-}
+/** So many looks a gateway that somebody stopped stays away. */
+const LOOKS = 5;
 
 /** What an undo works with. */
 export interface UndoDeps {
@@ -93,7 +74,7 @@ export interface UndoRequest {
  * Undoes an update, or goes on with what was cut off.
  *
  * @throws {BackupError} B2_HOST_REFUSES where OpenClaw, or who installs it, does not do what it should; the same command goes
- * on. B2_SNAPSHOT_NOT_FOUND, B2_USAGE, and those of a rollback
+ * on. B2_LOCKED while another run is at it; B2_DISK_FULL, B2_SNAPSHOT_NOT_FOUND, B2_USAGE, and those of a rollback
  */
 export async function undoUpdate(deps: UndoDeps, request: UndoRequest): Promise<UndoReport | Intent> {
   const { to, dryRun } = request;
@@ -102,8 +83,17 @@ export async function undoUpdate(deps: UndoDeps, request: UndoRequest): Promise<
       code: 'B2_USAGE',
     });
   }
-  const open = readJournal(deps.settings.stateDir);
-  if (open !== undefined) return goOn(deps, open, request);
+  const { stateDir } = deps.settings;
+  const giveBack = dryRun ? undefined : takeTurn(stateDir);
+  try {
+    const open = readJournal(stateDir);
+    return await (open === undefined ? begin(deps, request) : goOn(deps, open, request));
+  } finally {
+    giveBack?.();
+  }
+}
+
+async function begin(deps: UndoDeps, { to, dryRun }: UndoRequest): Promise<UndoReport | Intent> {
   const intent = await intentOf(deps, to);
   if (dryRun) return intent;
   await deps.agree(intent);
@@ -145,8 +135,8 @@ async function intentOf(
     );
   }
   // Before the gateway is stopped.
-  const why = host.installs(installation) ? host.obstacle(installation) : undefined;
-  if (why !== undefined) throw new BackupError(why, { code: 'B2_DISK_FULL' });
+  const why = host.installs(installation) ? await host.obstacle(installation, target.version) : undefined;
+  if (why !== undefined) throw why;
   const plan = await engine.planRollback(settings, { snapshot: target.snapshot }, operation);
   return { from, target, installation, running: host.running() !== undefined, plan };
 }
@@ -202,15 +192,20 @@ class Undo {
   }
 
   async run(): Promise<UndoReport> {
+    await this.#waitForInstaller();
+    if (this.#journal.step === 'stop') await this.#canInstall(this.#journal.to);
     // A gateway that somebody started meanwhile must not work with a state that changes.
     await this.#stop();
     if (this.#journal.step === 'stop') this.#next('install');
     if (this.#journal.step === 'install') {
       await this.#install(this.#journal.to);
       this.#next('restore');
+      // npm takes minutes: what supervises the gateway may have started it again.
+      await this.#stop();
     }
     if (this.#journal.step === 'restore') {
       await this.#restore();
+      await this.#recognized();
       this.#next('start');
     }
     noteUndone(this.#deps.settings.stateDir, this.#journal.to);
@@ -218,6 +213,7 @@ class Undo {
   }
 
   async turnBack(): Promise<UndoReport> {
+    await this.#waitForInstaller();
     await this.#install(this.#journal.from);
     return this.#finish(true);
   }
@@ -247,8 +243,8 @@ class Undo {
     if (service && gone) return this.#next(this.#journal.step, { ran: true, service: true });
     this.#next(this.#journal.step, { ran: true });
     await this.#byHand(
-      `OpenClaw does not stop the gateway by itself${whose(host.running())}. Stop it the way you started it: with Ctrl-C, or by what supervises it.`,
-      () => host.running() === undefined,
+      `OpenClaw does not stop the gateway by itself${whose(host.running())}. Stop it the way you started it: with Ctrl-C, or by what supervises it, so that it does not start it again.`,
+      this.#settled(() => host.running() === undefined),
     );
   }
 
@@ -263,10 +259,42 @@ class Undo {
         () => host.version(installation) === version,
       );
     }
+    await this.#canInstall(version);
     say(`Installing OpenClaw ${version}: ${command}`);
-    const why = await host.install(installation, version);
+    const why = await host.install(installation, version, (installer) =>
+      this.#next(this.#journal.step, { installer }),
+    );
     if (why !== undefined) {
       throw this.#stuck(`OpenClaw ${version} could not be installed: ${why}`);
+    }
+  }
+
+  /** Before anything is stopped or changed. */
+  async #canInstall(version: string): Promise<void> {
+    const { host } = this.#deps;
+    const { installation } = this.#journal;
+    if (host.version(installation) === version || !host.installs(installation)) return;
+    const why = await host.obstacle(installation, version);
+    if (why !== undefined) throw this.#stuck(why.message, why.code);
+  }
+
+  /** A run that was killed leaves npm at work: two of them would take the package from each other. */
+  async #waitForInstaller(): Promise<void> {
+    const { host, say } = this.#deps;
+    const { installer } = this.#journal;
+    if (installer === undefined || !host.lives(installer)) return;
+    say(`Waiting for npm, which an earlier run left at work (process ${installer.pid}).`);
+    if (await this.#until(() => !host.lives(installer), this.#patience)) return;
+    throw this.#stuck(`npm still works since an earlier run (process ${installer.pid}): end it`, 'B2_LOCKED');
+  }
+
+  async #recognized(): Promise<void> {
+    try {
+      await this.#deps.host.restored(this.#journal.to);
+    } catch (error) {
+      this.#warnings.push(
+        `OpenClaw ${this.#journal.to} will not know this machine's identity, and devices have to be paired again: ${toBackupError(error).message}`,
+      );
     }
   }
 
@@ -321,6 +349,15 @@ class Undo {
     if (!(await this.#until(done, this.#patience))) throw this.#stuck(what);
   }
 
+  /** Whether something has been so for some looks: a supervisor starts again what was stopped. */
+  #settled(done: () => boolean): () => boolean {
+    let looks = 0;
+    return () => {
+      looks = done() ? looks + 1 : 0;
+      return looks >= LOOKS;
+    };
+  }
+
   get #patience(): number {
     return this.#deps.patienceMs ?? PATIENCE_MS;
   }
@@ -335,11 +372,10 @@ class Undo {
     }
   }
 
-  #stuck(message: string): BackupError {
+  #stuck(message: string, code: ErrorCode = 'B2_HOST_REFUSES'): BackupError {
     const { from, step } = this.#journal;
     const back = step === 'start' ? '' : `, and "b2-backup undo-update --to ${from}" turns back`;
-    return new BackupError(`${message}. "b2-backup undo-update" goes on from here${back}`, {
-      code: 'B2_HOST_REFUSES',
-    });
+    const end = message.endsWith('.') ? '' : '.';
+    return new BackupError(`${message}${end} "b2-backup undo-update" goes on from here${back}`, { code });
   }
 }
