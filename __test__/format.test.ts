@@ -304,7 +304,7 @@ describe('the status', () => {
     expect(tell({ failures: 3, lastFailure, running: { reason: 'manual', phase: 'upload' } })).toEqual([
       'A backup is running (upload).',
       'The last 3 backups have failed (2026-02-19 14:30 (30 minutes ago)): no route to\\x00the server (B2_NETWORK)',
-      'Nothing has been backed up yet.',
+      'Nothing has been backed up with these settings yet.',
     ]);
     expect(tell({ failures: 1 })[0]).toBe('The last backup has failed');
     expect(tell({ failures: 0, problem: { code: 'B2_CONFIG', message: 'bucket is not set' } })[0]).toBe(

@@ -93,6 +93,26 @@ describe('the page', () => {
     expect([...body.matchAll(/href="([^"]*)"/g)].map(([, to = '']) => to[0])).not.toContain('/');
   });
 
+  it('stays a small document with 500 snapshots, and is read without its one script', async () => {
+    const documentWith = async (count: number): Promise<string> => {
+      const all = Array.from({ length: count }, (_, at) => snapshot((count - at) * 60 * 60_000));
+      const { status, list } = bucketOf(all);
+      return (await (await serving({ status: async () => status, list: async () => list })).get()).body;
+    };
+    const [some, many] = [await documentWith(300), await documentWith(500)];
+    // Figures of a browser are in docs/page.md; they follow from these.
+    expect(many.length).toBeLessThan(220_000);
+    expect(many.match(/<[a-z]/g)?.length).toBeLessThan(5_000);
+    expect((many.length - some.length) / 200).toBeLessThan(400);
+    const [script = '', ...more] = many.match(/<script[^>]*>[\s\S]*?<\/script>/g) ?? [];
+    expect(more).toEqual([]);
+    expect(script.length).toBeLessThan(3_000);
+    const read = many.replace(script, '');
+    expect(read.match(/<a href="\?snapshot=/g)).toHaveLength(500);
+    const timeline = read.slice(read.indexOf('id="timeline"'), read.indexOf('</main>'));
+    expect(timeline).not.toMatch(/needs-script|<button|\son[a-z]+=/);
+  });
+
   it('takes no other methods, and sends no body to who asks for none', async () => {
     const { get } = await serving();
     expect(await get('', 'POST')).toMatchObject({ status: 405, body: '' });

@@ -93,6 +93,15 @@ export function briefs(
     .map((snapshot) => telling.brief(snapshot));
 }
 
+/** What `/b2` and the tool take for each of these snapshots: its time, or its id where that would not do. */
+export function wordsFor(
+  snapshots: readonly SnapshotInfo[],
+  reader: Reader,
+): (snapshot: SnapshotInfo) => string {
+  const telling = new Telling(snapshots, reader, undefined);
+  return (snapshot) => telling.idOf(snapshot) ?? telling.time(snapshot);
+}
+
 /** What tells the snapshots of a list from each other. */
 class Telling {
   readonly times: Times;
@@ -311,7 +320,9 @@ function failuresOf({ failures, lastFailure }: GatewayStatus, times: Times): str
 
 function lastOf({ lastSuccessAt, bucket }: GatewayStatus, times: Times): string {
   const at = lastSuccessAt ?? bucket?.lastSnapshotAt;
-  return at === undefined ? 'Nothing has been backed up yet.' : `Last backup: ${times.tell(at)}`;
+  return at === undefined
+    ? 'Nothing has been backed up with these settings yet.'
+    : `Last backup: ${times.tell(at)}`;
 }
 
 /** What the newest snapshot lacks. */

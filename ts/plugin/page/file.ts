@@ -28,22 +28,32 @@ export function fileView(name: string, model: PageModel, looked: Looked<HistoryR
     ...(asking && value === undefined ? { againMs: SOON_MS } : {}),
     body: html`${path(name)}
 <main><header><h1><bdi>${name}</bdi></h1></header>
-<section aria-labelledby="versions"><h2 id="versions">Versions</h2>${value === undefined ? nothing : versions(value, words)}</section></main>`,
+<section aria-labelledby="versions"><h2 id="versions">Versions</h2>${value === undefined ? nothing : versions(value, words, saidOf(model))}</section></main>`,
   };
 }
 
-function versions({ versions: all, snapshots, warnings }: HistoryReport, words: Words): Html {
+/** What `/b2` takes for a snapshot. The list of them may not have come yet. */
+function saidOf({ days }: PageModel): (id: string) => string {
+  const said = new Map(days.flatMap(({ snapshots }) => snapshots.map((one) => [one.id, one.said] as const)));
+  return (id) => said.get(id) ?? id;
+}
+
+function versions(
+  { versions: all, snapshots, warnings }: HistoryReport,
+  words: Words,
+  said: (id: string) => string,
+): Html {
   if (all.length === 0) return html`<p class="muted">No snapshot has this file.</p>`;
   const newest = all.toReversed();
   const more = newest.length - MOST;
   const isAlone = new Set(all.map(({ machine }) => machine)).size === 1;
   return html`<p class="muted">${count(all.length, 'version')} in ${count(snapshots, 'snapshot')}, newest first.</p>
-${newest.slice(0, MOST).map((one) => version(one, words, isAlone))}
+${newest.slice(0, MOST).map((one) => version(one, words, isAlone, said(one.snapshot)))}
 ${more > 0 && html`<p class="muted">and ${count(more, 'older version')}</p>`}
 ${warnings.map((warning) => html`<p class="note">${warning}</p>`)}`;
 }
 
-function version(one: PathVersion, words: Words, isAlone: boolean): Html {
+function version(one: PathVersion, words: Words, isAlone: boolean, said: string): Html {
   const { createdAt, snapshot, snapshots, change, bytes, text, textOmitted, database, path: name } = one;
   const why = text === undefined ? omitted(textOmitted, database) : undefined;
   const when = capital(words.when(createdAt));
@@ -53,5 +63,5 @@ function version(one: PathVersion, words: Words, isAlone: boolean): Html {
 <p class="muted">${isGone ? 'It is no more' : formatBytes(bytes)}, in ${count(snapshots, 'snapshot')}${!isAlone && html`, machine <bdi>${machineOf(one)}</bdi>`}</p>
 ${text !== undefined && html`<details class="keep"${change === 'changed' && html` open`}><summary>What changed against the version before</summary>${beside(text, `${name}, ${when}`)}<div class="narrow">${hunks(text, `${name}, ${when}`)}</div></details>`}
 ${why !== undefined && html`<p><small>${why}</small></p>`}
-${!isGone && !/\s/.test(name) && say('Bring this version back', `/b2 restore ${snapshot} --path ${name}`, { snapshot, path: name, title: `${name} as it was: ${capital(words.when(createdAt))}` })}</article>`;
+${!isGone && !/\s/.test(name) && say('Bring this version back', `/b2 restore ${said} --path ${name}`, { snapshot, path: name, title: `${name} as it was: ${capital(words.when(createdAt))}` })}</article>`;
 }

@@ -8,7 +8,8 @@ import { given } from '../../given.js';
 import { machineOf, namesIn } from '../../machine-name.js';
 import { onlyApplicationKey, secretInWords } from '../../secrets.js';
 import { count, lacks } from '../../text.js';
-import { beforeUpdates, type Here } from '../../updates/history.js';
+import { beforeUpdates } from '../../updates/history.js';
+import { wordsFor } from '../format.js';
 import { byTime, isOurs, madeAt, type Reason, reasonInWords, reasonOf } from '../snapshots.js';
 import type { Facts, Problem } from './facts.js';
 import { inWords, thingAt } from './things.js';
@@ -87,6 +88,8 @@ export interface Day {
 /** One snapshot in the timeline. */
 export interface Shown {
   readonly id: string;
+  /** What `/b2` and the agent take for it: its time, or its id where that would not do. */
+  readonly said: string;
   readonly at: string;
   /** `14:05`, in the user's time zone. */
   readonly time: string;
@@ -141,7 +144,7 @@ export function pageModel(facts: Facts): PageModel {
       snapshots: status.snapshots,
     },
     machines: named(status?.machines ?? [], bucket?.list.snapshots ?? []),
-    days: daysOf(bucket?.list.snapshots ?? [], words, facts.here),
+    days: daysOf(bucket?.list.snapshots ?? [], words, facts),
     cutOff: status?.pending ?? false,
     notes: [
       ...(gateway.pruneProblem === undefined
@@ -187,11 +190,12 @@ function keysOf({ encrypt }: Facts, opensWith: readonly string[]): Keys {
 }
 
 /** The timeline. What has no time that can be read comes last, as a day of its own. */
-function daysOf(snapshots: readonly SnapshotInfo[], words: Words, here: Here | undefined): Day[] {
+function daysOf(snapshots: readonly SnapshotInfo[], words: Words, facts: Facts): Day[] {
   const days = new Map<string, { name: string; snapshots: Shown[] }>();
   const newestFirst = snapshots.toSorted((a, b) => byTime(b, a));
   const before = older(newestFirst);
-  const updates = beforeUpdates(newestFirst.toReversed(), here);
+  const updates = beforeUpdates(newestFirst.toReversed(), facts.here);
+  const said = wordsFor(snapshots, facts);
   // Where nothing is encrypted, it is said once.
   const sealed = snapshots.some(({ authenticated }) => authenticated);
   for (const snapshot of newestFirst) {
@@ -202,7 +206,10 @@ function daysOf(snapshots: readonly SnapshotInfo[], words: Words, here: Here | u
       name: isKnown ? words.dayInWords(at) : 'At an unknown time',
       snapshots: [],
     };
-    const one = shown(snapshot, isKnown ? words.clock(at) : '--:--', before.get(snapshot.id), sealed);
+    const one = {
+      ...shown(snapshot, isKnown ? words.clock(at) : '--:--', before.get(snapshot.id), sealed),
+      said: said(snapshot),
+    };
     const update = updates.get(snapshot.id);
     day.snapshots.push(update === undefined ? one : { ...one, made: `${one.made}, ${update}` });
     days.set(date, day);
@@ -235,7 +242,12 @@ function named(
   }));
 }
 
-function shown(snapshot: SnapshotInfo, time: string, before: string | undefined, sealed: boolean): Shown {
+function shown(
+  snapshot: SnapshotInfo,
+  time: string,
+  before: string | undefined,
+  sealed: boolean,
+): Omit<Shown, 'said'> {
   const { id, createdAt, files, bytes, changes, machine, thisMachine } = snapshot;
   const reason = reasonOf(snapshot);
   return given({

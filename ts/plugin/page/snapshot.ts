@@ -59,12 +59,12 @@ ${problem !== undefined && html`<p class="note">${problem}</p>`}
 /** What people most often miss. */
 const MEMORY = 'workspace/MEMORY.md';
 
-function back({ id, at }: Shown, words: Words): Html {
+function back({ id, at, said }: Shown, words: Words): Html {
   const when = words.when(at);
   return html`<section aria-labelledby="back"><h2 id="back">Go back to it</h2>
 <p>Say it to your agent, or type the line into a chat. You see first what would change, and have to confirm it.</p>
-${say(`“Go back to how things were ${when}.”`, `/b2 restore ${id}`, { snapshot: id, title: `Go back to ${when}` })}
-${say(`“Put MEMORY.md back as it was ${when}.”`, `/b2 restore ${id} --path ${MEMORY}`, { snapshot: id, path: MEMORY, title: `MEMORY.md as it was ${when}` })}
+${say(`“Go back to how things were ${when}.”`, `/b2 restore ${said}`, { snapshot: id, title: `Go back to ${when}` })}
+${say(`“Put MEMORY.md back as it was ${when}.”`, `/b2 restore ${said} --path MEMORY.md`, { snapshot: id, path: MEMORY, title: `MEMORY.md as it was ${when}` })}
 </section>`;
 }
 

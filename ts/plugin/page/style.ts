@@ -61,6 +61,7 @@ figure { margin: 0; } figcaption { color: var(--muted); font-size: 0.8125rem; }
 .key { display: inline-block; width: 0.75rem; height: 0.75rem; border-radius: 2px; vertical-align: -1px; margin-right: 0.25rem; }
 .key.bar { background: var(--border-strong); } .key.line { background: var(--ok); }
 ol.time, ul.plain { list-style: none; margin: 0; padding: 0; }
+ol.time { content-visibility: auto; contain-intrinsic-size: auto 14rem; }
 ol.time > li { display: grid; grid-template-columns: 3.5rem 1fr auto; gap: 0 0.75rem; padding: 0.5rem 0;
   border-top: 1px solid var(--border); }
 ol.time > li:first-child { border-top: 0; }

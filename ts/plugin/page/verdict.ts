@@ -278,7 +278,7 @@ function unproven(facts: Facts, words: Words): Verdict | undefined {
     todo:
       drillSkipped ??
       (facts.drills
-        ? 'This is done by itself, about a day after the first backup and then each month.'
+        ? 'A trial restore is made by itself, about a day after the first backup and then each month.'
         : 'It is turned off in the settings (drill). To try one: openclaw b2-backup drill.'),
     ...(drillProblem === undefined ? {} : { problem: drillProblem }),
   };
@@ -286,7 +286,10 @@ function unproven(facts: Facts, words: Words): Verdict | undefined {
 
 function lastSentence({ gateway, bucket }: Facts, words: Words): string {
   const at = latest(gateway.lastSuccessAt, bucket?.status.lastSnapshotAt);
-  return at === undefined ? 'Nothing has been backed up yet.' : `The last good backup: ${words.when(at)}.`;
+  // After a change of bucket or keys nothing counts that was stored before.
+  return at === undefined
+    ? 'Nothing has been backed up with these settings yet.'
+    : `The last good backup: ${words.when(at)}.`;
 }
 
 function provenSentence(facts: Facts, words: Words): string {
