@@ -127,6 +127,16 @@ const OUTCOMES: readonly Outcome[] = [
     /last trial restore is old/,
   ],
   [
+    'nothing is set up yet',
+    async (m) => {
+      m.config = {};
+      await m.begin();
+    },
+    'attention',
+    /^Backups are not set up yet$/,
+    'B2_NOT_SET_UP',
+  ],
+  [
     'a setting is missing',
     async (m) => {
       m.config = { applicationKey: 'x' };

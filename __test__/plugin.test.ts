@@ -156,7 +156,7 @@ describe('a change of where or how backups are stored', () => {
 
 describe('a configuration that does not work', () => {
   it.each([
-    [{}, 'bucket, keyId and applicationKey: not set'],
+    [{}, 'bucket, keyId and applicationKey: not set', 'B2_NOT_SET_UP'],
     [{ ...CONFIG, schedule: 'sometimes' }, 'schedule: '],
     [{ ...CONFIG, keepSnapshots: -1 }, 'keepSnapshots: '],
     [{ ...CONFIG, bucket: 's3://there' }, 'bucket: '],
@@ -164,16 +164,16 @@ describe('a configuration that does not work', () => {
       { ...CONFIG, passphrase: { source: 'store', provider: 'p', id: 'x' } },
       'passphrase: OpenClaw could not resolve',
     ],
-  ])('%j is told in the log, in health and in status', async (config, said) => {
+  ])('%j is told in the log, in health and in status', async (config, said, code = 'B2_CONFIG') => {
     const { host, held } = await gateway({ config });
     const told = host.lines.filter((line) => line.includes(said));
     expect(told).toHaveLength(1);
     expect(told[0]).toMatch(/^error b2-backup: nothing is backed up: configuration: /);
     expect(host.health).toEqual([expect.stringContaining(said)]);
     expect(await host.call('b2-backup.status')).toMatchObject({
-      problem: { code: 'B2_CONFIG', message: expect.stringContaining(said) },
+      problem: { code, message: expect.stringContaining(said) },
     });
-    await expect(host.call('b2-backup.list')).rejects.toMatchObject({ code: 'B2_CONFIG' });
+    await expect(host.call('b2-backup.list')).rejects.toMatchObject({ code });
     await host.fire('before_compaction');
     await host.fire('gateway_stop', { reason: 'gateway stopping' });
     expect(held.pushes).toHaveLength(0);

@@ -112,7 +112,7 @@ describe('a `.env` of the directory that OpenClaw was started in', () => {
     const empty = new FakeHost('/s', CONFIG, { pluginConfig: {} }).api;
     const nothing = configure(empty, '/s').configured;
     expect(nothing).toBeInstanceOf(BackupError);
-    expect(nothing).toMatchObject({ code: 'B2_CONFIG' });
+    expect(nothing).toMatchObject({ code: 'B2_NOT_SET_UP' });
   });
 
   it('decides nothing for the commands of OpenClaw', async () => {

@@ -53,7 +53,7 @@ describe('without settings', () => {
     expect(lines()).toEqual([expect.stringMatching(missing)]);
     expect(await problems()).toEqual([expect.stringMatching(missing)]);
     expect(await gateway.call('b2-backup.status')).toMatchObject({
-      problem: { code: 'B2_CONFIG', message: expect.stringMatching(missing) },
+      problem: { code: 'B2_NOT_SET_UP', message: expect.stringMatching(missing) },
     });
     expect(await gateway.agent('SAY hello')).toBe('hello');
   });

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { checkAll } from '../config.js';
-import { type BackupError, toBackupError } from '../errors.js';
+import { BackupError, toBackupError } from '../errors.js';
 import type { Settings } from '../index.js';
 import type { Policy } from '../policy.js';
 import type { HostConfig, PluginApi } from './api.js';
@@ -55,8 +55,16 @@ export function configure(
     const known = hostVersion === undefined ? settings : { ...settings, hostVersion };
     return { configured: { settings: known, policy }, warnings };
   } catch (error) {
-    return { configured: toBackupError(error), warnings: [] };
+    const wrong = toBackupError(error);
+    if (!isBlank(api.pluginConfig)) return { configured: wrong, warnings: [] };
+    return { configured: new BackupError(wrong.message, { code: 'B2_NOT_SET_UP' }), warnings: [] };
   }
+}
+
+/** Whether nobody has said anything yet of where to back up to. The host fills in what has a default. */
+function isBlank(config: unknown): boolean {
+  const { bucket, keyId, keyID, applicationKey } = (config ?? {}) as Record<string, unknown>;
+  return [bucket, keyId, keyID, applicationKey].every((value) => value === undefined || value === '');
 }
 
 function version(api: PluginApi): string | undefined {

@@ -16,7 +16,7 @@ const SHELL = 'Whoever looks after this OpenClaw can see more with openclaw b2-b
 export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
   B2_CONFIG: {
     what: 'A setting is wrong or missing',
-    todo: `Correct it ${PLACE}, then restart the gateway.`,
+    todo: `Correct it ${PLACE}. The message names it.`,
   },
   B2_LOCKED: { what: 'Another process is working on the same state', todo: WAIT },
   B2_CANCELLED: { what: 'The backup was cut short', todo: 'The next one continues it by itself.' },
@@ -144,6 +144,10 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
   B2_WORKER_DIED: {
     what: 'The process that reads your files has ended too early',
     todo: 'Often there was too little memory. It is tried again with the next backup.',
+  },
+  B2_NOT_SET_UP: {
+    what: 'Backups are not set up yet',
+    todo: `Type openclaw b2-backup setup in a shell: it asks for what it needs. Or fill in Key ID, Application key and Bucket ${PLACE}.`,
   },
   B2_NOT_RUNNING: {
     what: 'The backup service does not run',

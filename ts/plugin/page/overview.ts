@@ -64,8 +64,14 @@ function asked({ bucket }: PageModel, words: Words): string {
   return bucket.askedAt === undefined ? '' : `The bucket was last asked ${words.when(bucket.askedAt)}.`;
 }
 
-function empty({ bucket, verdict }: PageModel): string {
-  if (bucket.askedAt !== undefined) return 'There are none yet.';
+/** Then there is no bucket to ask, and nothing to bring back. */
+function isNotSetUp({ verdict }: PageModel): boolean {
+  return verdict.problem?.code === 'B2_NOT_SET_UP';
+}
+
+function empty(model: PageModel): string {
+  const { bucket, verdict } = model;
+  if (bucket.askedAt !== undefined || isNotSetUp(model)) return 'There are none yet.';
   return bucket.problem === undefined && verdict.standing !== 'broken'
     ? 'The bucket is being asked for them.'
     : 'They cannot be shown, because the bucket could not be asked.';
@@ -178,13 +184,15 @@ function machinesOf(machines: PageModel['machines']): Html {
 /** What can be done from here: words for the agent, a line for those who want it exact. */
 function next(model: PageModel, chat: Chat): Html {
   const hasSome = model.days.some(({ snapshots }) => snapshots.some(({ usable }) => usable));
-  const asks: [string, string][] = hasSome
-    ? [
-        ['“Put MEMORY.md back as it was yesterday.”', '/b2 restore yesterday --path MEMORY.md'],
-        ['“What changed since yesterday?”', '/b2 diff yesterday'],
-        ['“Back up now.”', '/b2 backup'],
-      ]
-    : [['“Back up now.”', '/b2 backup']];
+  const asks: [string, string][] = isNotSetUp(model)
+    ? [['“Where do I set up backups?”', '/b2 setup']]
+    : hasSome
+      ? [
+          ['“Put MEMORY.md back as it was yesterday.”', '/b2 restore yesterday --path MEMORY.md'],
+          ['“What changed since yesterday?”', '/b2 diff yesterday'],
+          ['“Back up now.”', '/b2 backup'],
+        ]
+      : [['“Back up now.”', '/b2 backup']];
   return html`<section aria-labelledby="next"><div class="head"><h2 id="next">What you can do</h2>
 <button type="button" class="needs-script" data-session="${chat.sessionKey}" data-agent="${chat.agentId}">Open the chat</button></div>
 <p>Say it to your agent, or type the line into a chat. Nothing is changed before you have seen what would change.</p>

@@ -87,7 +87,9 @@ function ownSnapshots({ bucket }: Facts): readonly SnapshotInfo[] {
 
 function cannotRun({ gateway }: Facts): Verdict | undefined {
   const { problem } = gateway;
-  return problem && { ...advised(problem), standing: 'broken', text: 'Nothing is backed up.' };
+  if (problem === undefined) return undefined;
+  const standing = problem.code === 'B2_NOT_SET_UP' ? 'attention' : 'broken';
+  return { ...advised(problem), standing, text: 'Nothing is backed up.' };
 }
 
 function failing(facts: Facts, words: Words): Verdict | undefined {
