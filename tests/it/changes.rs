@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use b2_backup::ops::{SnapshotChanges, SnapshotInfo};
+use b2_backup::format::Reason;
+use b2_backup::ops::{self, SnapshotChanges, SnapshotInfo};
 use b2_backup::store::memory::MemoryStore;
 
 use crate::support::cut::{CutStore, How};
-use crate::support::machine::Machine;
+use crate::support::machine::{Machine, push_options};
 use crate::support::plain::{noise, write};
 use crate::support::plain_machine::plain_machine;
 #[cfg(unix)]
@@ -34,6 +35,24 @@ fn pack_bytes(store: &MemoryStore) -> u64 {
 
 fn most(changes: &SnapshotChanges) -> Vec<(&str, u64)> {
     changes.most.iter().map(|one| (one.path.as_str(), one.bytes)).collect()
+}
+
+/// A safety snapshot is never `latest`: what it alone has goes into another, also where nothing has changed since.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_a_safety_snapshot_has_gets_another() {
+    let (dir, machine, _store) = plain_machine();
+    machine.push().await.unwrap();
+    write(&machine.settings.state_dir, "workspace/MEMORY.md", "since then\n");
+    let session = machine.session().await;
+    let safety = ops::push(&session, push_options(Reason::Safety)).await.unwrap().snapshot.unwrap();
+    drop(session);
+    assert!(safety.starts_with("safety-"));
+
+    let regular = machine.push().await.unwrap().snapshot.unwrap();
+    assert_eq!(machine.push().await.unwrap().snapshot, None, "once is enough");
+    let (to, blank) = (dir.path().join("to"), machine.blank(dir.path().join("blank")));
+    assert_eq!(blank.restore("latest", &to).await.unwrap().snapshot, regular);
+    assert_eq!(fs::read(to.join("workspace/MEMORY.md")).unwrap(), b"since then\n");
 }
 
 #[cfg(unix)]

@@ -37,6 +37,7 @@ pub(super) async fn snapshot(
     session.report(Phase::Scan, 0, None, 0);
     let scanned = async |writer: &Writer| {
         let mut scan = Scan::take(session, writer, accepted).await?;
+        scan.anew |= reason != Reason::Safety && is_safety(writer);
         let Some(items) = aside.map(<[AsideItem]>::to_vec) else { return Ok(scan) };
         Session::blocking(move || scan.turn_back(&items).map(|()| scan)).await
     };
@@ -89,6 +90,13 @@ pub(super) async fn snapshot(
         }
     }
     Err(Error::internal("a push that builds on nothing lost its base"))
+}
+
+/// Whether the newest snapshot is one of safety. That is never `latest`: what it alone has would not come to a new machine,
+/// and it goes sooner. A rollback that changed nothing leaves it so.
+fn is_safety(writer: &Writer) -> bool {
+    let newest = writer.base.as_ref().map(|newest| SnapshotId::try_from(newest.snapshot.as_str()));
+    newest.is_some_and(|id| id.is_ok_and(|id| id.safety))
 }
 
 /// A first snapshot of nothing is not what anybody wants: a disk is not mounted, or the directory is the wrong one. To a
