@@ -407,8 +407,10 @@ impl Ready {
         to: &Spot,
         warnings: &mut Vec<String>,
     ) -> Result<Option<Spot>> {
-        if !LOGS.iter().all(|log| live.beside(log).can_be()) {
-            // SQLite opens no such file, so nobody has it open, and nobody can write into it.
+        // Without room for a journal SQLite writes only into a database with a log: then that is there while it is open.
+        let wal = live.beside("-wal");
+        let works = wal.can_be() && wal.stat()?.is_some();
+        if !works && !LOGS.iter().all(|log| live.beside(log).can_be()) {
             warnings.push(format!(
                 "{} is replaced as a file: its name leaves no room for that of a log",
                 live.path().display()

@@ -1,11 +1,12 @@
 //! What rollbacks of wild states (`tests/oracle`) found.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
 use b2_backup::ambient::NoFailPoints;
+use rusqlite::Connection;
 
 use super::trouble::Staged;
 use super::{Place, applied, exactly, to};
@@ -94,4 +95,37 @@ async fn a_database_whose_name_leaves_no_room_for_logs_comes_back() {
     fs::remove_file(&database).unwrap();
     applied(&place.roll_back(&to(&snapshot)).await.unwrap());
     assert_eq!(value_there(), "then");
+}
+
+/// With a name of 251 bytes it has room for a log, and none for a journal: SQLite works with it all the same, so it is
+/// written into, and nothing is moved away under whoever has it open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_with_a_log_and_no_room_for_a_journal_is_written_into() {
+    let place = Place::new();
+    first_day(&place.live);
+    let memory = place.live.join("memory");
+    fs::create_dir_all(&memory).unwrap();
+    let name = "n".repeat(251);
+    let (database, log) = (memory.join(&name), memory.join(format!("{name}-wal")));
+    // Somebody has it open: what he wrote last is in the log alone.
+    let made = place.dir.path().join("made.sqlite");
+    run(&made, "PRAGMA journal_mode = WAL; CREATE TABLE t(x); INSERT INTO t VALUES ('at first')");
+    let user = Connection::open(&made).unwrap();
+    let write = |value: &str| {
+        user.execute("UPDATE t SET x = ?1", [value]).unwrap();
+        fs::copy(&made, &database).unwrap();
+        fs::copy(place.dir.path().join("made.sqlite-wal"), &log).unwrap();
+    };
+    let said = || value(&database, "SELECT x FROM t");
+    write("then");
+    let snapshot = place.push().await;
+    write("now");
+    let inode = || fs::metadata(&database).unwrap().ino();
+    let before = inode();
+    applied(&place.roll_back(&to(&snapshot)).await.unwrap());
+    assert_eq!((said(), inode()), ("then".into(), before));
+    applied(&place.undo().await.unwrap());
+    assert_eq!((said(), inode()), ("now".into(), before));
+    let left: Vec<_> = fs::read_dir(&memory).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|it| it.to_string_lossy().ends_with(".old")), "{left:?}");
 }
