@@ -102,8 +102,17 @@ pub(super) async fn open(
         }
     };
     session.ring.add(record.repository, master.clone());
-    ensure_slot(session, local, &master, &mut record).await?;
+    ensure_slot(session, local, &master, &mut record, warnings).await?;
     Ok(Open { key: RepoKey::Sealed(master), record, fresh })
+}
+
+/// Said once: a mistyped passphrase gets its slot as a new one does, and only the owner knows which it is.
+fn opens_too(kind: SecretKind) -> String {
+    let what = if kind == SecretKind::Passphrase { "passphrase" } else { "application key" };
+    format!(
+        "the {what} in the configuration is a new one. It opens these backups from now on. What opened them before \
+         still does: `b2-backup key list` shows it, `b2-backup key remove` takes it away"
+    )
 }
 
 const LOCKED: &str = "the bucket holds backups that the secrets of this configuration do not open. They open with the \
@@ -220,6 +229,7 @@ pub(super) async fn ensure_slot(
     local: &LocalRepository,
     master: &MasterKey,
     record: &mut RepositoryRecord,
+    warnings: &mut Vec<String>,
 ) -> Result<()> {
     let (kind, secret) = preferred(&session.ring)?;
     let check = master.secret_check(secret.expose());
@@ -231,6 +241,9 @@ pub(super) async fn ensure_slot(
         let known = record.slots.iter().any(|slot| slot.check == check);
         let of = (record.repository, master);
         let slot = slots::make(session, of, (kind, secret), known).await?;
+        if !known && !record.slots.is_empty() {
+            warnings.push(opens_too(kind));
+        }
         record.slots.push(slot);
         local.save_record(record)?;
     }

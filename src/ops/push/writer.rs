@@ -267,7 +267,8 @@ impl Writer {
             return Ok(());
         }
         slots::refresh(session, master, &mut self.record, &mut self.warnings).await?;
-        repository::ensure_slot(session, &self.local, master, &mut self.record).await
+        repository::ensure_slot(session, &self.local, master, &mut self.record, &mut self.warnings)
+            .await
     }
 
     /// Lists the bucket again: is the manifest that this push builds on still there, and is this still the only

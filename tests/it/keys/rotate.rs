@@ -34,13 +34,15 @@ async fn a_rotated_key_gets_its_slot_although_nothing_has_changed() {
     let first = (push(&machine).await, picture(live(&machine)));
     machine.settings.store.application_key = secret("K001new");
     let report = machine.push().await.unwrap();
-    assert_eq!((report.snapshot, report.warnings), (None, vec![]));
+    assert_eq!(report.snapshot, None);
+    assert!(report.warnings[0].contains("application key in the configuration is a new one"));
+    assert_eq!(report.warnings.len(), 1);
     assert_eq!(slots(&store).len(), 2);
     let blank = machine.blank(dir.path().join("blank"));
     comes_back(&blank, &first).await;
     // It is noticed once: then a listing and the newest manifest are all that a push without changes asks for.
     store.clear_calls();
-    machine.push().await.unwrap();
+    assert_eq!(machine.push().await.unwrap().warnings, [""; 0]);
     assert_eq!(store.calls().len(), 2, "{:?}", store.calls());
 }
 
