@@ -283,6 +283,24 @@ describe('key remove', () => {
   });
 });
 
+describe('a list', () => {
+  it('says by its status whether something in it cannot be read', async () => {
+    const other = (problemCode: string) => ({
+      ...SNAPSHOT,
+      authenticated: false,
+      problem: 'no',
+      problemCode,
+    });
+    const status = async (...snapshots: ListReport['snapshots']) =>
+      (await run('list', { list: async () => ({ snapshots, warnings: [] }) })).exit;
+    expect(await status(SNAPSHOT)).toBe(0);
+    expect(await status(SNAPSHOT, other('B2_DAMAGED'))).toBe(3);
+    // Of somebody else who backs up to this bucket.
+    expect(await status(SNAPSHOT, other('B2_WRONG_KEY'))).toBe(0);
+    expect(await status(other('B2_WRONG_KEY'))).toBe(3);
+  });
+});
+
 describe('a recovery code', () => {
   const LOCKED: ListReport = {
     snapshots: [{ ...SNAPSHOT, authenticated: false, problem: 'no key', problemCode: 'B2_WRONG_KEY' }],
@@ -341,7 +359,7 @@ describe('a recovery code', () => {
     const { err } = await run('restore latest --to /out', engine, answering('').world);
     expect(err).toContain('nothing opens it (B2_WRONG_KEY)');
     const { exit, out } = await run('list', engine, answering(undefined).world);
-    expect(exit).toBe(0);
+    expect(exit).toBe(3);
     expect(out).toContain('no key');
   });
 

@@ -4,7 +4,7 @@ import { machineOf } from '../machine-name.js';
 import { readHere } from '../updates/checked.js';
 import { formatUpdate, type Update, updatesIn } from '../updates/history.js';
 import { AS_OF, examples } from './command.js';
-import type { Cli, Context, Outcome } from './outcome.js';
+import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { formatBytes, formatCount, formatTime, lacks, printable, table } from './render.js';
 
 const COLUMNS = [
@@ -41,6 +41,13 @@ async function list(
     machine === undefined
       ? all
       : all.filter((snapshot) => [snapshot.machine, snapshot.machineName].includes(machine));
+  // Those of another owner of the bucket open with another secret. That is no failure, unless nothing opens.
+  const locked =
+    snapshots.some(({ problemCode }) => problemCode === 'B2_WRONG_KEY') &&
+    !snapshots.some(({ authenticated }) => authenticated);
+  const failed = snapshots.some(
+    ({ problemCode }) => problemCode !== undefined && problemCode !== 'B2_WRONG_KEY',
+  );
   const here = readHere(settings.stateDir);
   const updates = new Map(updatesIn(all, here).map((update) => [update.snapshot, update]));
   return {
@@ -72,9 +79,8 @@ async function list(
           ),
     chatter: false,
     warnings,
-    locked:
-      snapshots.some(({ problemCode }) => problemCode === 'B2_WRONG_KEY') &&
-      !snapshots.some(({ authenticated }) => authenticated),
+    exit: failed || locked ? EXIT.incomplete : EXIT.done,
+    locked,
   };
 }
 
