@@ -6,6 +6,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::problem::FileProblem;
 use super::roots::seen;
+use super::tree::shown;
 use crate::entry::{EntryKind, RelPath};
 use crate::error::{Error, Result};
 use crate::format::{Entry, RootRecord};
@@ -158,6 +159,34 @@ pub(crate) fn names(path: &str, entry: &Entry, roots: &[RootRecord]) -> bool {
     let is =
         |path: &[u8]| path == below || path == [root.unwrap_or_default(), b"/", below].concat();
     is(path.as_bytes()) || RelPath::unescaped(path).is_some_and(|path| is(path.as_bytes()))
+}
+
+/// The error where `snapshot` has nothing at `paths`, with places that end in one of them: people leave the folders out.
+pub(crate) fn nothing_at(
+    field: &'static str,
+    snapshot: &str,
+    paths: &[String],
+    all: &[Entry],
+    roots: &[RootRecord],
+) -> Error {
+    let ends = |entry: &&Entry| {
+        paths.iter().any(|path| {
+            let below = entry.path.as_bytes().strip_suffix(path.trim_matches('/').as_bytes());
+            below.is_some_and(|above| above.ends_with(b"/"))
+        })
+    };
+    let near: Vec<String> = all
+        .iter()
+        .filter(ends)
+        .take(3)
+        .map(|entry| shown(roots, entry.root, &entry.path))
+        .collect();
+    let asked = paths.join(", ");
+    let near = match near.as_slice() {
+        [] => String::new(),
+        near => format!("; did you mean {}?", near.join(" or ")),
+    };
+    Error::config(field, format!("{snapshot} has nothing at {asked}{near}"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::legacy::{Legacy, Take};
 use crate::engine::problem::{self, FileProblem};
-use crate::engine::select::{Selection, names};
+use crate::engine::select::{Selection, names, nothing_at};
 use crate::engine::session::Session;
 use crate::engine::time::time;
 use crate::engine::tree::{entries, shown, source};
@@ -91,17 +91,15 @@ async fn run(session: &Session, options: &ShowOptions) -> Result<ShowReport> {
         warnings: session.warnings.iter().cloned().chain(warnings).collect(),
         ..ShowReport::default()
     };
-    let wanted: Vec<Entry> = entries(&source)
-        .await?
-        .into_iter()
-        .filter(|entry| paths.wants_entry(entry, &manifest.roots))
-        .collect();
+    let all = entries(&source).await?;
+    let wanted: Vec<&Entry> =
+        all.iter().filter(|entry| paths.wants_entry(entry, &manifest.roots)).collect();
     report.entries = wanted.iter().map(|entry| describe(entry, &manifest.roots)).collect();
     let Some(path) = &options.path else { return Ok(report) };
     match wanted.as_slice() {
         [] => {
-            let message = format!("{} has nothing at {path}", report.snapshot);
-            Err(Error::config("path", message))
+            let asked = std::slice::from_ref(path);
+            Err(nothing_at("path", &report.snapshot, asked, &all, &manifest.roots))
         }
         // A glob that happens to match one file asks for a list all the same.
         [file] if file.kind == EntryKind::File && names(path, file, &manifest.roots) => {

@@ -265,3 +265,23 @@ async fn a_damaged_file_is_an_error_not_a_part_of_it() {
     }
     assert!(damaged > 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_without_its_folders_is_answered_with_the_whole_one() {
+    let (dir, machine, _store) = plain_machine();
+    write(&state(&machine), "workspace/NOTMEMORY.md", "another\n");
+    let snapshot = push(&machine).await;
+    let said =
+        async |path: &str| show(&machine, &snapshot, Some(path)).await.unwrap_err().to_string();
+    let near = "has nothing at MEMORY.md; did you mean workspace/MEMORY.md?";
+    assert!(said("MEMORY.md").await.ends_with(near));
+    assert!(said("nowhere.md").await.ends_with("has nothing at nowhere.md"));
+    let options = ops::RestoreOptions {
+        snapshot,
+        to: dir.path().join("to"),
+        paths: vec!["MEMORY.md".into()],
+        allow_unauthenticated: false,
+    };
+    let error = ops::restore(&machine.session().await, &options).await.unwrap_err();
+    assert!(error.to_string().ends_with(near));
+}

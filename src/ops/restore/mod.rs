@@ -11,14 +11,14 @@ use std::time::Instant;
 use crate::engine::problem::{self, FileProblem};
 use crate::engine::roots::{in_place_of_links, put_in_place};
 use crate::engine::scan::judge_target;
-use crate::engine::select::Selection;
+use crate::engine::select::{Selection, nothing_at};
 use crate::engine::session::Session;
 use crate::engine::tree::{entries, source, without_logs};
 use crate::engine::unpack::fetch;
 use crate::engine::unpack::target::{Target, refused};
 use crate::engine::unpack::work::Work;
 use crate::entry::EntryKind;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::SnapshotName;
 
 /// Restores into a fresh directory. Every byte is checked: seals, chunk lengths, and the hash of each file. Of a
@@ -68,14 +68,11 @@ async fn run(
     let whole = options.paths.is_empty();
     let roots = &source.snapshot().manifest.roots;
     let places = in_place_of_links(roots, &all, |_| true);
-    let chosen = put_in_place(paths.choose(all, roots), roots, &places);
     let id = source.snapshot().id.to_string();
-    if chosen.is_empty() && !whole {
-        return Err(Error::config(
-            "--path",
-            format!("{id} has nothing at {}", options.paths.join(", ")),
-        ));
+    if !whole && !all.iter().any(|entry| paths.wants_entry(entry, roots)) {
+        return Err(nothing_at("--path", &id, &options.paths, &all, roots));
     }
+    let chosen = put_in_place(paths.choose(all, roots), roots, &places);
     let work = Arc::new(Work::new(&session.ambient.cancel, chosen, Arc::clone(target), &source));
     fetch(session, &source, &work, whole).await?;
 

@@ -9,6 +9,7 @@ use super::live::Live;
 use super::plan::{self, RollbackPlan, plan_of};
 use super::wanted::Wanted;
 use super::{consent, effects};
+use crate::engine::select::nothing_at;
 use crate::engine::session::Session;
 use crate::engine::tree::{choose, entries, incomplete};
 use crate::error::{Error, Result};
@@ -45,13 +46,15 @@ pub(super) async fn preview(session: &Session, wanted: &Wanted) -> Result<Previe
     let compared =
         Session::blocking(move || compare(live, &manifest, all, &scope, mode, arriving)).await?;
     if !compared.matched && !wanted.paths.is_empty() {
-        let (id, paths) = (&source.snapshot().id, wanted.paths.join(", "));
-        let message = match &compared.unconfigured {
-            Some(root) => format!(
-                "{paths} lies in {root}, which is not configured now; `restore {id} --to` brings it back"
-            ),
-            None => format!("{id} has nothing at {paths}"),
+        let id = source.snapshot().id.to_string();
+        let Some(root) = &compared.unconfigured else {
+            let (all, roots) = (entries(&source).await?, &source.snapshot().manifest.roots);
+            return Err(nothing_at("--path", &id, &wanted.paths, &all, roots));
         };
+        let paths = wanted.paths.join(", ");
+        let message = format!(
+            "{paths} lies in {root}, which is not configured now; `restore {id} --to` brings it back"
+        );
         return Err(Error::config("--path", message));
     }
     warnings.extend(compared.warnings.iter().cloned());
