@@ -272,6 +272,8 @@ class Machine {
   stops = true;
   npm: string | undefined;
   obstacle: BackupError | undefined;
+  /** Databases that the snapshot does not have. */
+  orphans: string[] = [];
   /** So many looks long an npm of a run before works. */
   npmAtWork = 0;
   pid = 7;
@@ -289,9 +291,21 @@ class Machine {
       this.state === OLD ? [] : ([{ action: 'replace', path: 'openclaw.json' }] as never);
     const engine = {
       list: async () => ({ snapshots: [snapshot('01', OLD), snapshot('02', NEW)], warnings: [] }),
-      planRollback: async () => ({ entries: entries(), hash: 'h', warnings: [] }) as unknown as RollbackPlan,
+      planRollback: async (_: unknown, { exact }: { exact?: boolean }) => {
+        const orphans = this.orphans.map((path) => ({ action: 'delete', path }));
+        const planned = exact === true ? orphans : entries();
+        return { entries: planned, hash: 'h', warnings: [] } as unknown as RollbackPlan;
+      },
       recoverRollback: async () => report('nothing'),
-      rollBack: async (settings: { hostVersion?: string; openclaw?: string[] }) => {
+      rollBack: async (
+        settings: { hostVersion?: string; openclaw?: string[] },
+        { exact, paths }: { exact?: boolean; paths?: string[] },
+      ) => {
+        if (exact === true) {
+          this.act(`remove ${paths}`);
+          this.orphans = [];
+          return { ...report('applied'), safety: 'another' };
+        }
         // The old one is asked whether it takes what comes, and what is saved is the new one's.
         expect(this.version).toBe(OLD);
         expect(this.gateway).toBeUndefined();
@@ -483,6 +497,27 @@ describe('an undo of an update', () => {
     machine.npmAtWork = 3;
     expect(await undoUpdate(machine.deps(), AGAIN)).toMatchObject({ to: OLD, gateway: 'ready' });
   });
+
+  it.each([Number.POSITIVE_INFINITY, 3])(
+    'takes away databases of the new version, beside which the old one does not start (power for %d steps)',
+    async (left) => {
+      const machine = Object.assign(new Machine(), { left });
+      machine.orphans = ['agents/new/agent/openclaw-agent.sqlite'];
+      if (left === 3) {
+        await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow('the power failed');
+        machine.left = Number.POSITIVE_INFINITY;
+      }
+      // What was there before is in the first one.
+      expect(await undoUpdate(machine.deps(), AGAIN)).toMatchObject({ to: OLD, safety: 'safety' });
+      expect(machine.done).toEqual([
+        'stop',
+        `install ${OLD}`,
+        'restore',
+        'remove agents/new/agent/openclaw-agent.sqlite',
+        'start',
+      ]);
+    },
+  );
 
   it('is alone at it', async () => {
     const machine = new Machine();

@@ -71,13 +71,22 @@ class Machine {
 
   /** Starts OpenClaw, says something to the agent, and stops it; gives all that was said. */
   async use(words: string): Promise<string> {
-    const gateway = await Gateway.start(this.home, { openclaw: this.package, seconds: 300 });
+    const gateway = await this.#start();
     try {
       await gateway.agent(`SAY ${words}`, 120);
       return JSON.stringify(await gateway.call('chat.history', { sessionKey: 'agent:main:main' }));
     } finally {
       await gateway.stop();
     }
+  }
+
+  /** Where a migration takes long, OpenClaw loses its lease, and says that it wants to be started again. */
+  async #start(): Promise<Gateway> {
+    const start = (): Promise<Gateway> => Gateway.start(this.home, { openclaw: this.package, seconds: 300 });
+    return start().catch((error: unknown) => {
+      if (!/lease was lost/.test(`${error}`)) throw error;
+      return start();
+    });
   }
 
   /** Starts it for as long as it takes to be ready, or until the power is cut off after so many writes; whether it was. */
@@ -234,7 +243,9 @@ describe.runIf(full)('a migration that is cut off', () => {
           machine.place(old);
           const undone = await machine.shell('undo-update', '--yes', '--json');
           expect(undone.code, `after ${after} of ${writes}: ${undone.out} ${undone.err}`).toBe(0);
-          expect(machine.differences(), `after ${after} of ${writes}`).toMatchObject({ changed: [] });
+          const { changed } = machine.differences();
+          const odd = old === LINES ? changed.filter((line) => !STAYS.test(line)) : changed;
+          expect(odd, `after ${after} of ${writes}`).toEqual([]);
           count.undone++;
           if (point % 10 === 0) {
             const said = await machine.use('in the old one again');

@@ -323,11 +323,17 @@ describe.runIf(full)('an update that is undone, with versions from the registry'
         const gateway = await Gateway.start(own, { openclaw: join(modules, 'openclaw') });
         try {
           if (words !== undefined) await gateway.agent(`SAY ${words}`);
+          // The old version refuses to start beside the database that the new one makes for another agent.
+          if (words === 'in the new one')
+            await (await gateway.operator()).say('SAY later', { sessionKey: 'agent:later:main' });
           return JSON.stringify(await gateway.call('chat.history', { sessionKey: 'agent:main:main' }));
         } finally {
           await gateway.stop();
         }
       };
+      const config = own.readConfig() as ReturnType<Home['readConfig']> & { agents: { entries?: object } };
+      config.agents.entries = { main: { default: true }, later: { workspace: join(own.path, 'later') } };
+      own.writeConfig(config);
       await install(OLD);
       await use('in the old one');
       await shell('push');
@@ -336,6 +342,7 @@ describe.runIf(full)('an update that is undone, with versions from the registry'
       const undone = JSON.parse((await shell('undo-update', '--yes', '--json')).out) as { safety: string };
       expect(undone).toMatchObject({ from: NEW, to: OLD, gateway: 'not-running' });
       expect(version()).toBe(OLD);
+      expect(existsSync(own.agentDatabase('later'))).toBe(false);
       const old = await use('in the old one again');
       expect(old).toContain('in the old one');
       expect(old).not.toContain('in the new one');

@@ -4,7 +4,7 @@
  * changes nothing of it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RollbackPlan, RollbackReport, Settings } from '../../index.js';
+import type { RollbackOptions, RollbackPlan, RollbackReport, Settings } from '../../index.js';
 import type { Engine } from '../engine.js';
 import { BackupError, type ErrorCode, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
@@ -13,6 +13,7 @@ import { isNewer, type Target, targetOf } from './history.js';
 import type { Host } from './host.js';
 import { type Installation, installCommand, isVersion } from './install.js';
 import { type Journal, readJournal, removeJournal, type Step, writeJournal } from './journal.js';
+import { agentDatabase } from './survey.js';
 import { takeTurn } from './turn.js';
 
 /** How long a gateway may take to be ready, or somebody to stop it or to install something, milliseconds. */
@@ -306,18 +307,25 @@ class Undo {
     // One that was cut off: forwards or back, as it can.
     const open = await engine.recoverRollback(mine, false);
     this.#note(open);
-    const options = { snapshot };
-    const plan = await engine.planRollback(mine, options, operation);
-    if (plan.entries.every(({ action }) => action === 'keep-live')) return;
-    say(`Restoring ${snapshot}.`);
-    const report = await engine.rollBack(mine, options, plan.hash, operation);
-    this.#note(report);
-    if (report.outcome === 'applied' || report.outcome === 'nothing') return;
-    throw this.#stuck(
-      report.outcome === 'waiting'
-        ? 'the gateway was started meanwhile'
-        : `the state could not be restored, and is as it was: ${report.problem ?? report.outcome}`,
-    );
+    const bring = async (options: RollbackOptions): Promise<void> => {
+      const plan = await engine.planRollback(mine, options, operation);
+      if (plan.entries.every(({ action }) => action === 'keep-live')) return;
+      say(`Restoring ${snapshot}.`);
+      const report = await engine.rollBack(mine, options, plan.hash, operation);
+      this.#note(report);
+      if (report.outcome === 'applied' || report.outcome === 'nothing') return;
+      throw this.#stuck(
+        report.outcome === 'waiting'
+          ? 'the gateway was started meanwhile'
+          : `the state could not be restored, and is as it was: ${report.problem ?? report.outcome}`,
+      );
+    };
+    await bring({ snapshot });
+    // The old version does not start beside a database of the new one, though it is of an agent that it does not know.
+    const all = { snapshot, paths: [agentDatabase('*')], exact: true };
+    const { entries } = await engine.planRollback(mine, all, operation);
+    const paths = entries.filter(({ action }) => action === 'delete').map(({ path }) => path);
+    if (paths.length > 0) await bring({ ...all, paths });
   }
 
   #note({ outcome, safety, failed, warnings }: RollbackReport): void {
