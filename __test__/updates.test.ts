@@ -291,7 +291,9 @@ class Machine {
       this.state === OLD ? [] : ([{ action: 'replace', path: 'openclaw.json' }] as never);
     const engine = {
       list: async () => ({ snapshots: [snapshot('01', OLD), snapshot('02', NEW)], warnings: [] }),
-      planRollback: async (_: unknown, { exact }: { exact?: boolean }) => {
+      planRollback: async (_: unknown, { exact, paths }: { exact?: boolean; paths?: string[] }) => {
+        // The core refuses a path that is nowhere.
+        expect(exact === true ? paths : []).toEqual(exact === true ? this.orphans : []);
         const orphans = this.orphans.map((path) => ({ action: 'delete', path }));
         const planned = exact === true ? orphans : entries();
         return { entries: planned, hash: 'h', warnings: [] } as unknown as RollbackPlan;
@@ -503,6 +505,8 @@ describe('an undo of an update', () => {
     async (left) => {
       const machine = Object.assign(new Machine(), { left });
       machine.orphans = ['agents/new/agent/openclaw-agent.sqlite'];
+      mkdirSync(join(dir, 'agents', 'new', 'agent'), { recursive: true });
+      writeFileSync(join(dir, 'agents', 'new', 'agent', 'openclaw-agent.sqlite'), '');
       if (left === 3) {
         await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow('the power failed');
         machine.left = Number.POSITIVE_INFINITY;

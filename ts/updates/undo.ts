@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RollbackOptions, RollbackPlan, RollbackReport, Settings } from '../../index.js';
+import { agentsIn } from '../boot/state.js';
 import type { Engine } from '../engine.js';
 import { BackupError, type ErrorCode, toBackupError } from '../errors.js';
 import type { Operation } from '../operation.js';
@@ -322,10 +323,12 @@ class Undo {
     };
     await bring({ snapshot });
     // The old version does not start beside a database of the new one, though it is of an agent that it does not know.
-    const all = { snapshot, paths: [agentDatabase('*')], exact: true };
+    const paths = agentsIn(settings.stateDir).map(agentDatabase);
+    if (paths.length === 0) return;
+    const all = { snapshot, paths, exact: true };
     const { entries } = await engine.planRollback(mine, all, operation);
-    const paths = entries.filter(({ action }) => action === 'delete').map(({ path }) => path);
-    if (paths.length > 0) await bring({ ...all, paths });
+    const unknown = entries.filter(({ action }) => action === 'delete').map(({ path }) => path);
+    if (unknown.length > 0) await bring({ ...all, paths: unknown });
   }
 
   #note({ outcome, safety, failed, warnings }: RollbackReport): void {
