@@ -53,7 +53,14 @@ describe('/b2', () => {
     expect(await type(`confirm ${NUMBER}`)).toContain('Rolled back');
     await type('restore yesterday');
     expect(await buttons(`confirm ${NUMBER}`)).toMatchObject([{ action: { command: '/b2 undo' } }]);
-    expect((await buttons('status')).map(({ action }) => action.command)).toEqual(['/b2 backup', '/b2 list']);
+    expect((await buttons('status')).map(({ action }) => action?.command)).toEqual([
+      '/b2 backup',
+      '/b2 list',
+    ]);
+    const inTelegram = await host.command?.handler({ args: 'status', channel: 'telegram', sessionKey: CHAT });
+    expect(inTelegram?.presentation?.blocks.at(-1)).toMatchObject({
+      buttons: [{ value: '/b2 backup' }, { value: '/b2 list' }],
+    });
     for (const args of ['help', 'list', 'confirm 12345678'])
       expect(await reply(args)).not.toHaveProperty('presentation');
     const nothing = await gateway({ plan: { entries: [] } });

@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { parseTriple } from '@napi-rs/cli';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pack, packAll } from '../scripts/pack.mjs';
+import { pack, packAll, packLocal } from '../scripts/pack.mjs';
 import { addon } from './addon-support.ts';
 import { dependenciesOf, filesOf, manifestOf, type Registry, startRegistry } from './npm-registry.ts';
 
@@ -43,6 +43,13 @@ describe.skipIf(addon === undefined)('the packages', () => {
     const expected = Object.fromEntries(names.map((name) => [name, manifest.version]));
     expect(manifestOf(main)['optionalDependencies']).toEqual(expected);
     expect(names).toContain(manifestOf(platform).name);
+  });
+
+  it('are one with everything in it for whoever tries a clone', async () => {
+    const local = await packLocal({ to: join(directory, 'local') });
+    const binary = String(manifestOf(platform)['main']);
+    expect(filesOf(local).sort()).toEqual([...filesOf(main), binary].sort());
+    expect(manifestOf(local)['optionalDependencies']).toEqual({});
   });
 
   it('hold what they need, and the main one no binary', () => {

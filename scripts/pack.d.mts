@@ -9,6 +9,9 @@ export function pack(options?: Where & { readonly release?: boolean }): Promise<
   readonly platform: string;
 }>;
 
+/** Gives the path of the one package. */
+export function packLocal(options?: Where): Promise<string>;
+
 export function packAll(options?: Where & { readonly repository?: string }): Promise<{
   readonly main: string;
   readonly platforms: readonly string[];

@@ -4,7 +4,7 @@
 // every `npm install` in a clone ask the registry for packages of a version that is not published yet, and `npm ci`
 // refuse the lock file.
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { CommandFailed, failed, isMain, root, run } from './run.mjs';
@@ -27,6 +27,17 @@ export async function pack({ release = false, to = packed } = {}) {
 }
 
 /**
+ * Packs one package with the addon of this machine in it, for whoever tries a clone: it needs no registry that has the
+ * platform package. Gives its path.
+ */
+export async function packLocal({ to = join(packed, 'local') } = {}) {
+  const here = (await readPlatforms()).find(fitsHere);
+  if (here === undefined)
+    throw new CommandFailed(`no platform package fits ${process.platform} ${process.arch}`);
+  return await staged(to, (stage) => packMain(to, stage, [], {}, [here.manifest.main]));
+}
+
+/**
  * Packs the main package and all platform packages, whose binaries `napi artifacts` has put beside `index.js`.
  * `repository`, an https URL, goes into each package: the registry wants it to be where the provenance says that the
  * package was built.
@@ -38,33 +49,42 @@ export async function packAll({ to = packed, repository } = {}) {
 }
 
 async function packInto(to, platforms, wanted, repository) {
+  const source =
+    repository === undefined ? {} : { repository: { type: 'git', url: `git+${repository}.git` } };
+  return await staged(to, async (stage) => {
+    const paths = [await packMain(to, stage, platforms, source)];
+    for (const platform of wanted) paths.push(await packPlatform(to, stage, platform, source));
+    return paths;
+  });
+}
+
+/** Does `work` with a folder to put packages together in. Older ones go away. */
+async function staged(to, work) {
   await mkdir(to, { recursive: true });
-  const { name } = await readManifest(root);
-  const prefix = tarballPrefix(name);
+  const prefix = tarballPrefix((await readManifest(root)).name);
   for (const old of await readdir(to)) {
     if (old.startsWith(prefix) && old.endsWith('.tgz')) await rm(join(to, old));
   }
   const stage = await mkdtemp(join(to, 'stage-'));
-  const source =
-    repository === undefined ? {} : { repository: { type: 'git', url: `git+${repository}.git` } };
   try {
-    const paths = [await packMain(to, stage, platforms, source)];
-    for (const platform of wanted) paths.push(await packPlatform(to, stage, platform, source));
-    return paths;
+    return await work(stage);
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
 }
 
-async function packMain(to, stage, platforms, source) {
+/** `binaries` are further files of the root that go into it. */
+async function packMain(to, stage, platforms, source, binaries = []) {
   const manifest = await readManifest(root);
   const folder = join(stage, 'main');
   for (const path of await contents(manifest)) await copy(join(root, path), join(folder, path));
+  for (const path of binaries) await copyBuilt(join(root, path), join(folder, path));
   // OpenClaw and npm show all of it on the page of the plugin: what its user needs, not what who builds it does.
   await copy(join(root, 'assets', 'README.md'), join(folder, 'README.md'));
   await writeManifest(folder, {
     ...manifest,
     ...source,
+    files: [...manifest.files, ...binaries],
     optionalDependencies: {
       ...manifest.optionalDependencies,
       ...Object.fromEntries(platforms.map(({ manifest: { name } }) => [name, manifest.version])),
@@ -77,12 +97,7 @@ async function packPlatform(to, stage, { name, manifest }, source) {
   const folder = join(stage, name);
   await copy(join(root, 'npm', name), folder);
   await copy(join(root, 'LICENSE'), join(folder, 'LICENSE'));
-  try {
-    await copy(join(root, manifest.main), join(folder, manifest.main));
-  } catch (error) {
-    if (error.code !== 'ENOENT') throw error;
-    throw new CommandFailed(`${manifest.main} is not built: npm run setup builds the one of this machine`);
-  }
+  await copyBuilt(join(root, manifest.main), join(folder, manifest.main));
   await writeManifest(folder, { ...manifest, ...source });
   return npmPack(folder, to);
 }
@@ -139,6 +154,16 @@ async function writeManifest(folder, manifest) {
   await writeFile(join(folder, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
+/** Copies a binary that somebody has to have built. */
+async function copyBuilt(from, to) {
+  try {
+    await copy(from, to);
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+    throw new CommandFailed(`${basename(from)} is not built: npm run setup builds the one of this machine`);
+  }
+}
+
 async function copy(from, to) {
   await mkdir(dirname(to), { recursive: true });
   await cp(from, to, { recursive: true });
@@ -149,10 +174,12 @@ async function main() {
     options: {
       release: { type: 'boolean', default: false },
       all: { type: 'boolean', default: false },
+      local: { type: 'boolean', default: false },
       repository: { type: 'string' },
     },
   });
-  const { release, all, repository } = values;
+  const { release, all, local, repository } = values;
+  if (local) return console.log(await packLocal());
   if (all && release)
     throw new CommandFailed('--release builds for this machine only; --all packs what is there');
   const {

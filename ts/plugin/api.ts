@@ -213,7 +213,9 @@ export interface Presentation {
 /** A button that gives a slash command, as who presses it. */
 export interface Button {
   readonly label: string;
-  readonly action: { readonly type: 'command'; readonly command: string };
+  readonly action?: { readonly type: 'command'; readonly command: string };
+  /** The older form of the same. */
+  readonly value?: string;
   readonly style?: 'primary' | 'secondary' | 'danger';
 }
 

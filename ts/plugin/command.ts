@@ -24,7 +24,7 @@ const SUMMARY_LIMIT = 5;
 /** An answer, and the buttons below it. */
 interface Answer {
   readonly text: string;
-  readonly buttons?: readonly Button[];
+  readonly buttons?: readonly Press[];
 }
 
 /** Registers `/b2`. The host lets only its operators give it: nothing else stands between it and a rollback. */
@@ -37,7 +37,7 @@ export function registerCommand(api: PluginApi, now: () => Date = () => new Date
     requiredScopes: ['operator.admin'],
     handler: async (context) => {
       try {
-        return replyOf(await answer(context, askerOf(api, context), now()));
+        return replyOf(await answer(context, askerOf(api, context), now()), context);
       } catch (error) {
         return { text: printableText(formatTrouble(toBackupError(error))) };
       }
@@ -45,13 +45,13 @@ export function registerCommand(api: PluginApi, now: () => Date = () => new Date
   });
 }
 
-function replyOf({ text, buttons = [] }: Answer): CommandReply {
+function replyOf({ text, buttons = [] }: Answer, { channel }: CommandContext): CommandReply {
   const shown = printableText(text);
   if (buttons.length === 0) return { text: shown };
   const presentation = {
     blocks: [
       { type: 'text', text: shown },
-      { type: 'buttons', buttons },
+      { type: 'buttons', buttons: buttons.map((one) => buttonIn(channel, one)) },
     ],
   } as const;
   return { text: shown, presentation, presentationTextMode: 'fallback' };
@@ -174,6 +174,22 @@ function textOf({ content }: { content: readonly { text: string }[] }): Answer {
   return { text: content.map(({ text }) => text).join('\n') };
 }
 
-function button(label: string, args: string): Button {
-  return { label, action: { type: 'command', command: `/b2 ${args}` } };
+/** What is written on a button, and what it types. */
+interface Press {
+  readonly label: string;
+  readonly command: string;
+  readonly style?: 'danger';
+}
+
+function button(label: string, args: string): Press {
+  return { label, command: `/b2 ${args}` };
+}
+
+/**
+ * The button as a channel needs it. Telegram's in OpenClaw 2026.9.6 gives a button with a command to the agent unless the
+ * command is OpenClaw's own; what has the older form arrives as if it was typed. e2e/telegram.test.ts presses them.
+ */
+function buttonIn(channel: string | undefined, { command, ...shown }: Press): Button {
+  if (channel === 'telegram') return { ...shown, value: command };
+  return { ...shown, action: { type: 'command', command } };
 }
