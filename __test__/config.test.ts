@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { loadSettings, type SettingsSource } from '../ts/config.ts';
+import { isThere } from '../ts/places.ts';
 
 const FULL = { bucket: 'my-bucket', keyId: 'id', applicationKey: 'key' };
 
@@ -340,4 +341,19 @@ describe('all that is wrong', () => {
       'constructor: there is no such setting; it is ignored',
     ]);
   });
+});
+
+it('does not take the files of another user for none', () => {
+  const looked = (code: string) => () =>
+    isThere('/s/openclaw.json', () => {
+      throw Object.assign(new Error(code), { code });
+    });
+  expect(isThere(new URL(import.meta.url).pathname)).toBe(true);
+  for (const code of ['ENOENT', 'ENOTDIR']) expect(looked(code)()).toBe(false);
+  expect(looked('EACCES')).toThrow(
+    expect.objectContaining({
+      code: 'B2_PERMISSION',
+      message: expect.stringContaining('/s/openclaw.json cannot be looked at'),
+    }),
+  );
 });

@@ -27,6 +27,7 @@ import {
   versionOf,
 } from '../ts/updates/install.ts';
 import { readJournal, writeJournal } from '../ts/updates/journal.ts';
+import { takeTurn } from '../ts/updates/turn.ts';
 import { type UndoDeps, undoUpdate } from '../ts/updates/undo.ts';
 
 let dir: string;
@@ -551,6 +552,11 @@ describe('an undo of an update', () => {
       expect(await undoUpdate(new Machine().deps(), AGAIN)).toMatchObject({ to: OLD });
       expect(readdirSync(join(dir, 'b2-backup'))).toEqual([]);
     }
+  });
+
+  it('makes nothing where there is no state', () => {
+    takeTurn(join(dir, 'nowhere'))();
+    expect(readdirSync(dir)).toEqual([]);
   });
 
   it('does not restore where a supervisor has started the gateway again', async () => {

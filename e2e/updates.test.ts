@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, write
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { full } from '../__test__/campaign-support.ts';
+import { full, report } from '../__test__/campaign-support.ts';
 import type { Engine, Settings } from '../ts/index.ts';
 import { FAULTS } from './support/boot-faults.ts';
 import { Gateway, Home } from './support/gateway.ts';
@@ -251,16 +251,22 @@ function pidOf(folder: string): number | undefined {
 }
 
 describe.runIf(full)('each fault that hashes cannot see', () => {
+  const count = { planted: 0, found: 0 };
+  afterAll(() => report('updates', 'faults that hashes cannot see', count));
+
   it.each(FAULTS.map((fault) => [fault.name, fault] as const))(
     'is found: %s',
     async (_name, { plant, said }) => {
       rmSync(home.stateDir, { recursive: true });
       cpSync(whole(), home.stateDir, { recursive: true, verbatimSymlinks: true });
       await plant(home.stateDir);
+      count.planted++;
       // The command itself refuses to store by a configuration that is spoilt; a gateway that runs does not notice.
       await (await engine()).push(settings(), { acceptMissing: ['agents'] });
       const { problems } = await bootLatest();
       expect(problems.join('\n')).toMatch(said);
+      expect(connections).toBe(0);
+      count.found++;
     },
     LONG_MS,
   );

@@ -1,5 +1,7 @@
 /** Where the state and the configuration are. */
+import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { BackupError } from './errors.js';
 import { wrong } from './policy.js';
 
 /** What says where the state and the configuration are. */
@@ -66,6 +68,25 @@ function findConfig(source: PlaceSource, stateDir: string): Found & { readonly e
   const { name } = found.origin;
   if (!exists && name !== undefined) throw wrong(name, `there is no file ${found.path}`);
   return { ...found, exists };
+}
+
+/**
+ * Whether a file is there.
+ *
+ * @throws {BackupError} B2_PERMISSION where that cannot be seen: "not set" would be wrong
+ */
+export function isThere(path: string, look: (path: string) => unknown = statSync): boolean {
+  try {
+    look(path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EACCES' && code !== 'EPERM') return false;
+    throw new BackupError(
+      `${path} cannot be looked at: run this as the user that OpenClaw runs as, or as root`,
+      { code: 'B2_PERMISSION', cause: error },
+    );
+  }
 }
 
 function absolute(path: string, home: string, cwd: string): string {

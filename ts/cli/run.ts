@@ -1,6 +1,6 @@
 /** The real world for `main.ts`. */
 import { randomInt } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { availableParallelism, homedir, hostname } from 'node:os';
 import process from 'node:process';
 import { createInterface } from 'node:readline/promises';
@@ -10,6 +10,7 @@ import { setTimeout } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { createEngine } from '../engine.js';
 import { readPlugins } from '../loads.js';
+import { isThere } from '../places.js';
 import { B2_API_URL } from '../setup/b2-api.js';
 import { terminalPrompts } from '../setup/prompts.js';
 import type { Ask, CliDeps } from './deps.js';
@@ -36,7 +37,7 @@ export function systemDeps(): CliDeps & Required<Pick<CliDeps, 'setup'>> {
     timeZone: () => Intl.DateTimeFormat().resolvedOptions().timeZone,
     home: homedir(),
     cwd: process.cwd(),
-    fileExists: existsSync,
+    fileExists: isThere,
     readPlugins,
     version: manifest.version,
     confirm: atTerminal ? confirm : undefined,

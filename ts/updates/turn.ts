@@ -1,5 +1,5 @@
 /** One undo of an update at a time, and processes that a later run knows again. */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { BackupError } from '../errors.js';
@@ -46,6 +46,8 @@ function begunAt(pid: number): string | undefined {
  */
 export function takeTurn(stateDir: string): () => void {
   const path = join(stateDir, 'b2-backup', 'undo-update.lock');
+  // Where there is no state, there is nothing to undo, and nothing is made.
+  if (!existsSync(stateDir)) return () => {};
   try {
     mkdirSync(join(stateDir, 'b2-backup'), { recursive: true, mode: 0o700 });
     if (!take(path)) {
