@@ -324,6 +324,27 @@ describe('the stop', () => {
     expect(again.pushes).toHaveLength(1);
   });
 
+  it('takes its time where another OpenClaw is in the place of the one that runs', async () => {
+    const clock = new TestClock();
+    const held = new HeldEngine();
+    const host = new FakeHost(await temporaryState(), CONFIG);
+    host.version = '2026.9.6';
+    registerHooks(host.api);
+    host.service = createService(host.api, { engine: held.engine(), clock, installed: () => '2026.9.7' });
+    onTestFinished(() => host.service?.stop(host.context));
+    await host.service.start(host.context);
+    await settle();
+    await held.last.succeed();
+    const hook = host.fire('gateway_stop', { reason: 'gateway stopping' });
+    await settle();
+    await clock.advance(8_000);
+    expect(held.last.operation.signal?.aborted).toBe(false);
+    await clock.advance(42_000);
+    await hook;
+    expect(held.last.operation.signal?.aborted).toBe(true);
+    expect(host.hooks.get('gateway_stop')?.timeoutMs).toBeGreaterThan(50_000);
+  });
+
   it('is none when the plugin is only replaced', async () => {
     const { host, held } = await quiet();
     await host.fire('gateway_stop', { reason: 'plugin replacement' });

@@ -1,5 +1,4 @@
 /** The backup of one running gateway: what hooks, tools, commands and the schedule ask. */
-
 import type {
   DiffOptions,
   DiffReport,
@@ -49,6 +48,8 @@ export interface BackupDeps {
   readonly configured: Configured | BackupError;
   /** Asks the gateway to restart once what it does now is done. */
   restart(): void;
+  /** The version of OpenClaw that is installed now, whichever runs. */
+  readonly installed?: () => string | undefined;
   /** Tells pages that are open. */
   readonly announcer?: Announcer | undefined;
 }
@@ -59,6 +60,8 @@ const DEBOUNCE_MS = 5 * 60_000;
 const CAPTURE_WAIT_MS = 25_000;
 /** How long a stopping gateway waits for its last push, in milliseconds. `docker stop` kills after 10 s. */
 const STOP_WAIT_MS = 8_000;
+/** The same where another OpenClaw is in the place of the one that runs; less than a hook may take (hooks.ts). */
+const UPDATE_WAIT_MS = 50_000;
 /** How long a rollback waits for a push that it cuts off, in milliseconds. */
 const MAKE_WAY_MS = 12_000;
 /** How long a stopping gateway waits for chores to be cut off, in milliseconds. */
@@ -234,17 +237,15 @@ export class Backup {
       return;
     }
     const { done } = this.#pusher.request('shutdown', 'unseen');
-    const saved = await within(
-      clock,
-      STOP_WAIT_MS,
-      done.then(
-        () => true,
-        () => false,
-      ),
-    );
+    const saved = await within(clock, this.#stopWaitMs(), done.then(yes, ignore));
     this.#pusher.stop();
     if (saved === true) reporter.rests(true);
     await reporter.saved();
+  }
+
+  #stopWaitMs(): number {
+    const { version } = this.here;
+    return (this.#deps.installed?.() ?? version) === version ? STOP_WAIT_MS : UPDATE_WAIT_MS;
   }
 
   /** All snapshots. @throws {BackupError} */
@@ -395,3 +396,4 @@ function untilAborted<T>(done: Promise<T>, signal: AbortSignal | undefined): Pro
 }
 
 function ignore(): void {}
+const yes = (): true => true;

@@ -1,6 +1,7 @@
 /** The service: one backup for as long as the gateway runs. */
 import { createEngine, type Engine } from '../engine.js';
 import { BackupError, printableError, toBackupError } from '../errors.js';
+import { findOpenClaw, openClawVersion } from '../openclaw.js';
 import { printable, printableText } from '../text.js';
 import { Announcer } from './announce.js';
 import type { Logger, PluginApi, Service, ServiceContext } from './api.js';
@@ -20,6 +21,8 @@ export interface ServiceDeps {
   readonly engine?: Engine;
   readonly clock?: Clock;
   readonly restart?: (logger: Logger) => void;
+  /** The version of OpenClaw that is installed now, whichever runs. */
+  readonly installed?: () => string | undefined;
   /** Whether what was told still waits for the session's next turn. */
   readonly waits?: typeof eventWaits;
 }
@@ -32,6 +35,7 @@ export function createService(
     clock = systemClock,
     restart = restartGateway,
     waits = eventWaits,
+    installed = () => openClawVersion(findOpenClaw()),
   }: ServiceDeps = {},
 ): Service {
   let running: { readonly backup: Backup; readonly reporter: Reporter; readonly news: News } | undefined;
@@ -90,6 +94,7 @@ export function createService(
       reporter,
       configured: usable,
       restart: () => restart(logger),
+      installed,
       announcer,
     });
     running = { backup, reporter, news };
