@@ -167,6 +167,21 @@ describe('a rollback', () => {
     expect(second.restart).not.toHaveBeenCalled();
   });
 
+  it('that was undone by a push or in a shell is not told of as if it still held', async () => {
+    const first = await gateway({ report: { outcome: 'waiting', id: '7' }, recover: async () => DONE });
+    await first.run({ action: 'preview', snapshot: ID });
+    await first.run({ action: 'restore', plan: HASH });
+    await staged(first.state);
+    await first.host.fire('gateway_stop', { reason: 'gateway restarting' });
+    await first.host.service?.stop(first.host.context);
+    const undone = { ...NOTHING, id: '2', snapshot: `safety-${ID}` };
+    for (const _start of [1, 2]) {
+      const next = await gateway({ stateDir: first.state, recover: async () => undone, listens: true });
+      await next.host.service?.stop(next.host.context);
+      expect(next.host.events).toEqual([{ sessionKey: CHAT, text: 'The last rollback was undone.' }]);
+    }
+  });
+
   it('that stands half way is told of with the reason, and what a failed one said, too', async () => {
     const first = await gateway({ report: { outcome: 'waiting' } });
     await first.run({ action: 'preview', snapshot: ID });

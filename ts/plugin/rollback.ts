@@ -234,7 +234,7 @@ export class Rollbacks {
   async atStart(): Promise<void> {
     const { reporter, restart } = this.#deps;
     const asked = reporter.record.rollback;
-    if ((await this.#maybeOpen()).length > 0 || endIsUnknown(asked)) {
+    if ((await this.#maybeOpen()).length > 0 || asked !== undefined) {
       // What failed was put back, if that could be: then nothing is open any more.
       const report = (await this.#recover()) ?? (await this.#recover());
       await this.#applied(report);
@@ -284,7 +284,11 @@ export class Rollbacks {
     const { reporter } = this.#deps;
     const asked = reporter.record.rollback;
     if (report.outcome === 'nothing') {
-      if (!endIsUnknown(asked)) return;
+      if (asked === undefined) return;
+      if (!endIsUnknown(asked)) {
+        await this.#overtaken(asked, report);
+        return;
+      }
       // It ended, and nobody came to note how: a process was killed, or something failed. What is named is the last one
       // that was carried out.
       const { late, left } = report;
@@ -296,10 +300,17 @@ export class Rollbacks {
       return;
     }
     if (report.outcome === 'waiting' || report.id === undefined) return;
-    const before: PendingRollback =
-      asked?.id === report.id ? asked : { id: report.id, snapshot: report.snapshot ?? '', undo: false };
+    const before: PendingRollback = asked?.id === report.id ? asked : unasked(report.id, report.snapshot);
     const { outcome, late, left, problem, arrival } = report;
     await reporter.rollbackWaits({ ...before, outcome, late, left, ...given({ problem, arrival }) });
+  }
+
+  /** What is still to be told may not hold any more: another one was carried out since, by a push or in a shell. */
+  async #overtaken(told: PendingRollback, { id, snapshot, late, left }: RollbackReport): Promise<void> {
+    if (id === undefined || id === told.id || told.outcome !== 'applied') return;
+    const { sessionKey, agentId } = told;
+    const last = { ...unasked(id, snapshot), outcome: 'applied', late, left };
+    await this.#deps.reporter.rollbackWaits({ ...last, ...given({ sessionKey, agentId }) });
   }
 
   async #recover(): Promise<RollbackReport | undefined> {
@@ -312,6 +323,11 @@ export class Rollbacks {
       return undefined;
     }
   }
+}
+
+/** One that nobody here asked for: what brings a safety snapshot back undoes another. */
+function unasked(id: string, snapshot = ''): PendingRollback {
+  return { id, snapshot, undo: snapshot.startsWith('safety-') };
 }
 
 /** Whether somebody asked for it, and nobody knows how it ended. */
