@@ -184,12 +184,18 @@ impl Memory {
             && (print.mtime_ns, print.log) == (now.mtime_ns, now.log)
     }
 
-    /// How many files and links lie in a root, or at and below a path in it.
-    pub(crate) fn files_in(&self, root: u16, path: Option<&RelPath>) -> u64 {
+    /// How many files and links lie in a root, or at and below a path in it, of those that count.
+    pub(crate) fn files_in(
+        &self,
+        root: u16,
+        path: Option<&RelPath>,
+        counts: impl Fn(&Entry) -> bool,
+    ) -> u64 {
         let files = self.entries.iter().filter(|((of, it), (_, entry))| {
             *of == root
                 && entry.kind != EntryKind::Directory
                 && path.is_none_or(|path| it.is_in(path))
+                && counts(entry)
         });
         files.count() as u64
     }

@@ -101,12 +101,20 @@ pub(crate) struct Head {
     pub(crate) at_ms: Option<i64>,
     /// Why the time of the snapshot cannot be.
     pub(crate) doubt: Option<String>,
+    /// The newest of the machine, where there is no file in it: it is passed over.
+    pub(crate) empty: Option<SnapshotId>,
+}
+
+impl Head {
+    fn has_files(&self) -> bool {
+        self.snapshot.manifest.counts.files > 0
+    }
 }
 
 /// The newest snapshots of machines.
 #[derive(Debug, Default)]
 pub(crate) struct Heads {
-    /// The machine that stored one last comes first; those whose times cannot be come last.
+    /// The machine that stored one last comes first; those whose times cannot be come last, and then those with no file.
     pub(crate) heads: Vec<Head>,
     /// Those that cannot be used, the newest first, with the server's time.
     pub(crate) failed: Vec<(SnapshotId, i64, Error)>,
@@ -159,24 +167,32 @@ impl Heads {
         for lineage in lineages.into_values() {
             let possible = lineage.iter().filter(|(_, times)| times.doubt(now_ms).is_none());
             let at_ms = possible.map(|(_, times)| times.by_server()).max();
-            let newest = lineage
-                .into_iter()
-                .max_by_key(|(snapshot, times)| (snapshot.manifest.sequence, times.by_server()));
-            if let Some((snapshot, times)) = newest {
-                found.heads.push(Head { snapshot, at_ms, doubt: times.doubt(now_ms) });
+            let place = |(snapshot, times): &(Snapshot, Times)| {
+                (snapshot.manifest.sequence, times.by_server())
+            };
+            let newest = lineage.iter().max_by_key(|one| place(one)).map(|(it, _)| it.id.clone());
+            // One of nothing, of a disk that was not mounted, is the head only where there is no other.
+            let rank = |one: &(Snapshot, Times)| (one.0.manifest.counts.files > 0, place(one));
+            if let Some((snapshot, times)) = lineage.into_iter().max_by_key(rank) {
+                let empty = newest.filter(|newest| *newest != snapshot.id);
+                found.heads.push(Head { snapshot, at_ms, doubt: times.doubt(now_ms), empty });
             }
         }
         found.heads.sort_by_key(|head| {
-            std::cmp::Reverse((head.at_ms, head.snapshot.manifest.server_time_ms))
+            let stored = (head.at_ms, head.snapshot.manifest.server_time_ms);
+            std::cmp::Reverse((head.has_files(), stored))
         });
         found.failed.sort_by_key(|(_, at, _)| std::cmp::Reverse(*at));
         Ok(found)
     }
 
     /// Those of machines that are alive: whoever stored nothing for long while another one did is gone.
+    /// Whoever stored nothing but empty snapshots while another one has some is none of them either.
     pub(crate) fn alive(&self) -> impl Iterator<Item = &Head> {
+        let empty = !self.heads.iter().any(Head::has_files);
         let newest = self.heads.iter().filter_map(|head| head.at_ms).max();
-        self.heads.iter().filter(move |head| match (head.at_ms, newest) {
+        let heads = self.heads.iter().filter(move |head| empty || head.has_files());
+        heads.filter(move |head| match (head.at_ms, newest) {
             (Some(at), Some(newest)) => newest.saturating_sub(at) <= ALIVE_MS,
             // Nobody can say when that was.
             _ => true,
@@ -189,13 +205,18 @@ impl Heads {
     /// Why the newest of those that cannot be used cannot be; `None` where there are no snapshots.
     pub(crate) fn newest(self) -> Result<Option<(Snapshot, Vec<String>)>> {
         let mut heads = self.heads.into_iter();
-        let Some(Head { snapshot, at_ms, doubt }) = heads.next() else {
+        let Some(Head { snapshot, at_ms, doubt, empty }) = heads.next() else {
             return self.failed.into_iter().next().map_or(Ok(None), |(_, _, error)| Err(error));
         };
         let newer =
             self.failed.iter().filter(|(_, at, _)| at_ms.is_none_or(|chosen| *at >= chosen));
         let mut warnings: Vec<String> =
             newer.map(|(id, _, error)| format!("{id} is passed over: {error}")).collect();
+        if let Some(empty) = empty {
+            warnings.push(format!("{empty} is passed over: there is no file in it"));
+        } else if snapshot.manifest.counts.files == 0 {
+            warnings.push(format!("there is no file in {}, and in no other either", snapshot.id));
+        }
         if let Some(doubt) = doubt {
             let id = &snapshot.id;
             warnings.push(format!(
@@ -203,8 +224,12 @@ impl Heads {
                 id.machine
             ));
         }
-        for Head { snapshot, doubt, .. } in heads {
-            if let Some(doubt) = doubt {
+        for head in heads {
+            let files = head.has_files();
+            let Head { snapshot, doubt, .. } = head;
+            if !files {
+                warnings.push(format!("{} is passed over: there is no file in it", snapshot.id));
+            } else if let Some(doubt) = doubt {
                 warnings.push(format!("{} is passed over: {doubt}", snapshot.id));
             }
         }

@@ -14,7 +14,7 @@ use crate::source::database::open_in_this_process;
 use crate::source::policy::{Inside, Policy};
 use crate::source::roots::roots;
 use crate::source::walk::Walk;
-use crate::source::{RelPath, Root, RootKind, absolute, host_config, links, logs};
+use crate::source::{RelPath, Root, RootKind, absolute, host_config, links, logs, refuse_places};
 
 /// Roots, what is in them, and what is not as it should be.
 #[derive(Debug)]
@@ -60,6 +60,8 @@ fn scan_once(settings: &Settings, list: bool, cancel: &CancellationToken) -> Res
     let mut found = roots(&settings.state_dir, settings.config_path.as_deref())?;
     let bucket = bucket_folder(settings)?;
     refuse_inside(bucket.as_deref(), &found.roots)?;
+    refuse_places("include", &settings.include, &found.roots)?;
+    refuse_places("exclude", &settings.exclude, &found.roots)?;
     let policy = Policy::new(&settings.include, &settings.exclude, settings.include_secrets)?;
     let mut policy = policy.with_inside(found.inside.clone());
     if !settings.encrypt {

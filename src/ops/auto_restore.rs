@@ -193,7 +193,7 @@ fn refuse_to_guess(heads: &Heads) -> Result<()> {
         ),
         _ => {
             let one = |head: &&Head| {
-                let Head { snapshot, at_ms, doubt } = head;
+                let Head { snapshot, at_ms, doubt, .. } = head;
                 let at = at_ms.map_or_else(String::new, |at| format!(", stored {}", time(at)));
                 let doubt = doubt.as_ref().map_or_else(String::new, |doubt| format!(" ({doubt})"));
                 format!("{} of machine {}{at}{doubt}", snapshot.id, snapshot.id.machine)

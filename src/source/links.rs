@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
-use super::policy::Policy;
+use super::policy::{Policy, as_path};
 use super::resolve::{Away, hangs, resolve};
 use super::roots::{Roots, too_much};
 use super::walk::{Most, Walk, walk_from};
@@ -171,10 +171,7 @@ impl Links {
             }
             return Judged::Nothing;
         }
-        // Shared memory is no device: people put directories there.
-        let system = SYSTEM.iter().any(|system| target.starts_with(system))
-            && !target.starts_with("/dev/shm");
-        if roots.iter().any(|root| holds(root, &target)) || system {
+        if roots.iter().any(|root| holds(root, &target)) || is_system(&target) {
             return Judged::Nothing;
         }
         let skip = |reason| Judged::Skipped(not_saved(&shown, &target, reason));
@@ -214,6 +211,28 @@ impl Links {
             None
         }
     }
+}
+
+/// What is said of a link that a rollback moved away, so that no walk has seen it: what it leads to is in no snapshot,
+/// unless that lies in one of the `roots`. `None` where nothing is lost.
+pub(crate) fn moved_away(link: &Found, roots: &[Root], hanging: &[PathBuf]) -> Option<Skipped> {
+    let root = roots.get(usize::from(link.root))?;
+    let full = absolute(&root.path, &link.path);
+    let shown = if link.root == 0 { link.path.escaped() } else { shown_path(&full) };
+    let to = as_path(link.target.as_deref()?).into_owned();
+    let target = match resolve(&full.parent()?.join(to), hanging) {
+        Ok(target) => target,
+        Err(Away::Hangs(place)) => place,
+        Err(_) => return None,
+    };
+    let known = roots.iter().any(|root| root.path == target || holds(root, &target));
+    let reason = "the link was made while a rollback was under way, and that has moved it away";
+    (!known && !is_system(&target)).then(|| not_saved(&shown, &target, reason))
+}
+
+/// Shared memory is no device: people put directories there.
+fn is_system(target: &Path) -> bool {
+    SYSTEM.iter().any(|system| target.starts_with(system)) && !target.starts_with("/dev/shm")
 }
 
 /// Whether what is at a path belongs to a root, or is left out of it on purpose.

@@ -1,6 +1,7 @@
 //! The state on this machine: which directories belong to it, what in them is backed up, walking them,
 //! telling what changed, and capturing databases. Knows no store and no repository.
 
+mod again;
 pub mod authority;
 pub mod blank;
 pub mod confidential;
@@ -14,11 +15,14 @@ mod globs;
 pub(crate) mod holes;
 pub mod host_config;
 pub(crate) mod json5;
+mod judge;
 pub mod links;
 pub mod locks;
 pub mod logs;
+mod matcher;
 mod mounts;
 pub(crate) mod naming;
+mod needles;
 pub mod own;
 mod passages;
 pub mod place;
@@ -35,6 +39,8 @@ mod walked;
 pub mod withheld;
 
 pub use crate::entry::{EntryKind, RelPath};
+pub(crate) use globs::refuse_places;
+pub(crate) use mounts::is_stray;
 pub(crate) use policy::as_path;
 pub(crate) use stat::shown as shown_path;
 

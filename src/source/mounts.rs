@@ -100,6 +100,29 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
     out
 }
 
+/// What systems and desktops put on a disk, or where one would be mounted, by themselves.
+const STRAY: &[&str] = &[
+    "lost+found",
+    ".Trash",
+    ".Trashes",
+    ".DS_Store",
+    ".directory",
+    ".fseventsd",
+    ".Spotlight-V100",
+    ".TemporaryItems",
+    ".stfolder",
+    "$RECYCLE.BIN",
+    "System Volume Information",
+    "Thumbs.db",
+    "desktop.ini",
+];
+
+/// Whether what lies at this path below a directory is nothing that the user, or OpenClaw, put there.
+pub(crate) fn is_stray(below: &[u8]) -> bool {
+    let name = below.split(|byte| *byte == b'/').next().unwrap_or_default();
+    STRAY.iter().any(|stray| stray.as_bytes() == name) || name.starts_with(b".Trash-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

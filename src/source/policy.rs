@@ -9,10 +9,11 @@ use std::sync::Arc;
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::copies::originals_of_path;
-use super::globs::{clean, fixed_base, glob, user_globs};
+use super::globs::{clean, fixed_base, user_globs};
+use super::matcher::{Logs, Matcher, matcher};
+use super::needles::Needles;
 use super::policy_rules::{
-    Area, Class, LOG_REASON, PLAIN_REASON, PLAIN_SECRETS, PRIVATE_MARKER, PRIVATE_REASON, RULES,
-    Rule, pins,
+    Area, Class, PLAIN_REASON, PLAIN_SECRETS, PRIVATE_MARKER, PRIVATE_REASON, RULES, Rule, pins,
 };
 use super::{EntryKind, RelPath, RootKind};
 use crate::error::{Error, Result};
@@ -53,7 +54,7 @@ pub struct Policy {
     rules: Arc<Rules>,
     inside: Arc<[Inside]>,
     /// What stays out because nothing is encrypted.
-    plain: Option<Arc<GlobSet>>,
+    plain: Option<Arc<Plain>>,
 }
 
 #[derive(Debug)]
@@ -67,31 +68,15 @@ struct Rules {
     /// The fixed directories that the `include` globs begin with.
     include_bases: Vec<Vec<u8>>,
     exclude: GlobSet,
+    /// What is in every copy of a secret.
+    secrets: Needles,
 }
 
-/// Globs with the rule that each belongs to.
+/// What stays out because nothing is encrypted.
 #[derive(Debug)]
-struct Matcher {
+struct Plain {
     set: GlobSet,
-    rules: Vec<Rule>,
-}
-
-impl Matcher {
-    fn first(&self, candidate: &Candidate<'_>, logs: Logs) -> Option<Rule> {
-        let mut matches = self.set.matches_candidate(candidate);
-        matches.sort_unstable();
-        let mut rules = matches.into_iter().filter_map(|at| self.rules.get(at).copied());
-        rules.find(|rule| logs == Logs::LeftOut || rule.reason != LOG_REASON)
-    }
-}
-
-/// What becomes of a file with the name of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Logs {
-    /// It belongs to a database.
-    LeftOut,
-    /// It is a file like any other.
-    Files,
+    needles: Needles,
 }
 
 /// The rules of a place.
@@ -139,6 +124,9 @@ impl Policy {
             include: user_globs("include", include)?,
             include_bases: include.iter().map(|glob| fixed_base(clean(glob))).collect(),
             exclude: user_globs("exclude", exclude)?,
+            secrets: Needles::of(
+                RULES.iter().filter(|rule| rule.class == Class::Secret).map(|rule| rule.glob),
+            ),
         };
         Ok(Self { rules: Arc::new(rules), inside: Arc::default(), plain: None })
     }
@@ -160,7 +148,9 @@ impl Policy {
             let mut glob = GlobBuilder::new(text);
             set.add(glob.literal_separator(true).case_insensitive(true).build().map_err(broken)?);
         }
-        Ok(Self { plain: Some(Arc::new(set.build().map_err(broken)?)), ..self })
+        let needles = Needles::of(PLAIN_SECRETS.iter().copied());
+        let set = set.build().map_err(broken)?;
+        Ok(Self { plain: Some(Arc::new(Plain { set, needles })), ..self })
     }
 
     /// Whether a reason for leaving something out is that nothing is encrypted: the user wants to know of each.
@@ -294,8 +284,10 @@ impl Policy {
     /// Whether a file is known to hold secrets that must not leave the machine unencrypted, or is a copy of one.
     fn is_plain_secret(&self, path: &[u8]) -> bool {
         let Some(plain) = self.plain.as_ref().filter(|_| !in_git(path)) else { return false };
-        plain.is_match(as_path(path))
-            || originals_of_path(path).iter().any(|path| plain.is_match(as_path(path)))
+        let is_match = |path: &[u8]| plain.set.is_match(as_path(path));
+        is_match(path)
+            || plain.needles.are_in(path)
+                && originals_of_path(path).iter().any(|path| is_match(path))
     }
 
     /// The rule about a path; if there is none, the one about secrets that it may be a copy of.
@@ -308,15 +300,14 @@ impl Policy {
         logs: Logs,
     ) -> Option<Rule> {
         let found = self.rule_of(kind, path, candidate, entry, logs);
-        found.or_else(|| {
-            let (region, _) = self.region(kind, path);
-            originals_of_path(path).iter().find_map(|path| {
-                let os_path = as_path(path);
-                let rule = self.rule_of(kind, path, &Candidate::new(&os_path), entry, logs);
-                rule.filter(|rule| {
-                    rule.class == Class::Secret && self.region(kind, path).0 == region
-                })
-            })
+        if found.is_some() || !self.rules.secrets.are_in(path) {
+            return found;
+        }
+        let (region, _) = self.region(kind, path);
+        originals_of_path(path).iter().find_map(|path| {
+            let os_path = as_path(path);
+            let rule = self.rule_of(kind, path, &Candidate::new(&os_path), entry, logs);
+            rule.filter(|rule| rule.class == Class::Secret && self.region(kind, path).0 == region)
         })
     }
 
@@ -420,28 +411,4 @@ pub(crate) fn as_path(bytes: &[u8]) -> std::borrow::Cow<'_, Path> {
 #[cfg(not(unix))]
 pub(crate) fn as_path(bytes: &[u8]) -> std::borrow::Cow<'_, Path> {
     std::borrow::Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into())
-}
-
-fn matcher(areas: &[Area], wanted: &dyn Fn(&Rule) -> bool) -> Result<Matcher> {
-    let mut set = GlobSetBuilder::new();
-    let mut rules = Vec::new();
-    for rule in RULES.iter().filter(|rule| areas.contains(&rule.area) && wanted(rule)) {
-        // In the state directory the agents' directories are at a fixed place.
-        let prefix = if rule.area == Area::AgentDir && areas.contains(&Area::State) {
-            "agents/*/agent/"
-        } else {
-            ""
-        };
-        let whole = format!("{prefix}{}", rule.glob);
-        let with_content = matches!(rule.area, Area::State | Area::AgentDir);
-        let content = with_content.then(|| format!("{whole}/**"));
-        for text in std::iter::once(whole).chain(content) {
-            let glob =
-                glob(&text).map_err(|error| Error::internal(format!("rule {text}: {error}")))?;
-            set.add(glob);
-            rules.push(*rule);
-        }
-    }
-    let set = set.build().map_err(|error| Error::internal(format!("rules: {error}")))?;
-    Ok(Matcher { set, rules })
 }

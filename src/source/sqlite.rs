@@ -4,6 +4,7 @@
 //! Only for a process that holds none of these databases open (see `database.rs`). The source is never
 //! written to; the copy is page for page, because pages that stay in place are what deduplicates.
 
+mod appendix;
 mod connection;
 mod content;
 mod prepare;
@@ -58,6 +59,8 @@ pub struct Captured {
     pub removed_rows: u64,
     /// Which secrets were removed.
     pub redacted: Redact,
+    /// Whether something lies behind the last page, which is no part of the database: some programs append to one.
+    pub appendix: bool,
 }
 
 /// Copies the database `source`, as it is at one moment, to the new file `copy` (mode 0600).
@@ -72,7 +75,7 @@ pub struct Captured {
 pub fn capture(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Result<Captured> {
     std::fs::metadata(source).map_err(|error| Error::io("read", source, error))?;
     create_private(copy)?;
-    let captured = copy_pages(source, copy, options).and_then(|()| {
+    let captured = copy_pages(source, copy, options).and_then(|appendix| {
         let redacted = match options.redact {
             Redact::BySchema => kind_by_schema(copy).map_err(|error| match error {
                 // The user knows the database, not our copy of it.
@@ -86,7 +89,7 @@ pub fn capture(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Resu
         let removed_rows =
             if redacted == Redact::None { 0 } else { redact(source, copy, redacted)? };
         let (page_bytes, pages) = scrub::page_count(copy)?;
-        Ok(Captured { page_bytes, pages, removed_rows, redacted })
+        Ok(Captured { page_bytes, pages, removed_rows, redacted, appendix })
     });
     if captured.is_err() {
         // The error that led here says more than one about an unfinished copy.
@@ -122,7 +125,8 @@ impl Patience<'_> {
     }
 }
 
-fn copy_pages(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Result<()> {
+/// Whether something lies behind the last page is what it returns.
+fn copy_pages(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Result<bool> {
     let patience = Patience { source, until: Instant::now() + options.deadline, options };
     patience.check()?;
     let (_private, from) = open_pinned(source, copy, &patience)?;
@@ -141,7 +145,13 @@ fn copy_pages(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Resul
         }
     }
     drop(backup);
-    to.close().map_err(|(_, error)| failed(error))
+    // As long as the read transaction is open, nobody writes into the file itself. Closing it drops the transaction's locks.
+    let behind = appendix::find(source, copy).map_err(|error| Error::io("read", source, error))?;
+    drop(from);
+    let appendix = behind.is_some();
+    drop(behind);
+    to.close().map_err(|(_, error)| failed(error))?;
+    Ok(appendix)
 }
 
 /// Begins a read transaction. Without it every commit of others would start the copy over; with it the

@@ -7,59 +7,20 @@ pub use super::walked::{Excluded, Walk};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use jwalk::{DirEntry, Parallelism, WalkDirGeneric};
 use tokio_util::sync::CancellationToken;
 
-use super::database::is_database_name;
-use super::logs::base_of;
+use super::again::{look_again, root_before};
+use super::judge::Context;
+pub(super) use super::judge::Most;
 use super::passages::open_passages;
-use super::policy::{Decision, Policy};
-use super::policy_rules::LOG_REASON;
-use super::stat::{
-    SOCKET, bytes_of, does_not_answer, fingerprint_of, gone, log_of, mode_of, shown, special,
-    unreadable,
-};
-use super::walked::Passages;
-use super::{EntryKind, Found, RelPath, Root, RootKind, Skipped};
+use super::policy::Policy;
+use super::stat::{bytes_of, does_not_answer, gone, unreadable};
+use super::walked::{Passages, Verdict, take};
+use super::{RelPath, Root, RootKind};
 use crate::error::{Error, Result};
-
-/// So much is walked, and no more.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Most {
-    pub(super) entries: usize,
-    pub(super) bytes: u64,
-}
-
-impl Most {
-    /// No end.
-    pub(super) const ALL: Self = Self { entries: usize::MAX, bytes: u64::MAX };
-
-    /// Whether this is more than that.
-    fn is_less_than(self, entries: usize, bytes: u64) -> bool {
-        entries > self.entries || bytes > self.bytes
-    }
-}
-
-/// What the threads find out about one entry.
-#[derive(Debug, Default)]
-enum Verdict {
-    /// Of no interest.
-    #[default]
-    Nothing,
-    /// Gone since its directory was read.
-    Gone(Skipped),
-    Found(Box<Found>),
-    /// A file with the name of a log.
-    Log(Box<Found>),
-    /// A directory that is left out itself, but something below it may not be.
-    Passage(Box<Found>, &'static str),
-    Excluded(RelPath, &'static str),
-    /// The whole directory around this entry is left out.
-    Private(RelPath, &'static str),
-    Skipped(Skipped),
-}
 
 /// Walks all roots.
 ///
@@ -94,14 +55,10 @@ pub(super) fn walk_from(
     for (index, root) in roots.iter().enumerate().skip(first) {
         let index = u16::try_from(index).map_err(|_| Error::internal("more than 65535 roots"))?;
         let context = Context {
-            root: index,
-            place: root.clone(),
-            policy: policy.clone(),
-            hanging: Arc::clone(hanging),
             most,
-            enough: AtomicBool::new(false),
             list_excluded,
             cancel: cancel.clone(),
+            ..Context::new(index, root, policy, hanging)
         };
         let first_found = walk.found.len();
         let passages = if root.kind == RootKind::Config {
@@ -122,19 +79,6 @@ pub(super) fn walk_from(
     Ok(Some(walk))
 }
 
-/// What the threads need to know.
-struct Context {
-    root: u16,
-    place: Root,
-    policy: Policy,
-    hanging: Arc<[PathBuf]>,
-    most: Most,
-    /// Whether more than that was found.
-    enough: AtomicBool,
-    list_excluded: bool,
-    cancel: CancellationToken,
-}
-
 /// Looks at the named files of a directory of configuration.
 fn walk_named(context: &Context, root: &Root, walk: &mut Walk) {
     for name in &root.only {
@@ -149,7 +93,8 @@ fn walk_named(context: &Context, root: &Root, walk: &mut Walk) {
             }
         };
         let verdict = context.judge(&full, path, meta.file_type(), || Ok(meta.clone())).0;
-        take(verdict, context, walk, &mut Vec::new(), &mut HashSet::new());
+        let place = (context.root, context.list_excluded);
+        take(verdict, place, walk, &mut Vec::new(), &mut HashSet::new());
     }
 }
 
@@ -166,6 +111,7 @@ fn walk_tree(context: Context, walk: &mut Walk) -> Result<Option<Passages>> {
     let threads =
         std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get).min(4);
     // A pool of its own: in a busy one jwalk yields an error and nothing else.
+    let before = root_before(&base);
     let parallelism =
         if threads > 1 { Parallelism::RayonNewPool(threads) } else { Parallelism::Serial };
     let context = Arc::new(context);
@@ -215,7 +161,7 @@ fn walk_tree(context: Context, walk: &mut Walk) -> Result<Option<Passages>> {
                 }
                 take(
                     std::mem::take(&mut entry.client_state),
-                    &context,
+                    (context.root, context.list_excluded),
                     walk,
                     &mut passages,
                     &mut private,
@@ -232,6 +178,9 @@ fn walk_tree(context: Context, walk: &mut Walk) -> Result<Option<Passages>> {
             }
         }
     }
+    let found = walk.found.get_mut(first_found..).unwrap_or_default();
+    found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    look_again(&context, before, (first_found, first_log), &mut passages, &mut private, walk);
     if !private.is_empty() {
         let mut index = 0;
         walk.found.retain(|entry| {
@@ -242,34 +191,6 @@ fn walk_tree(context: Context, walk: &mut Walk) -> Result<Option<Passages>> {
     }
     let entries = walk.found.len() - first_found + walk.logs.len() - first_log;
     Ok((!context.most.is_less_than(entries, bytes)).then_some(passages))
-}
-
-fn take(
-    verdict: Verdict,
-    context: &Context,
-    walk: &mut Walk,
-    passages: &mut Passages,
-    private: &mut HashSet<RelPath>,
-) {
-    match verdict {
-        Verdict::Nothing => {}
-        Verdict::Gone(gone) => walk.gone.push(gone),
-        Verdict::Found(found) => walk.found.push(*found),
-        Verdict::Log(found) => walk.logs.push(*found),
-        Verdict::Passage(found, reason) => passages.push((*found, reason)),
-        Verdict::Private(path, reason) => {
-            if context.list_excluded {
-                walk.excluded.push(Excluded { root: context.root, path: path.clone(), reason });
-            }
-            private.insert(path);
-        }
-        Verdict::Excluded(path, reason) => {
-            if context.list_excluded || Policy::is_plain(reason) {
-                walk.excluded.push(Excluded { root: context.root, path, reason });
-            }
-        }
-        Verdict::Skipped(skipped) => walk.skipped.push(skipped),
-    }
 }
 
 type Entry = DirEntry<((), Verdict)>;
@@ -330,108 +251,5 @@ impl Context {
             }
             child.client_state = verdict;
         }
-    }
-
-    /// Decides about one entry, and whether to enter it.
-    fn judge(
-        &self,
-        full: &Path,
-        path: RelPath,
-        file_type: std::fs::FileType,
-        stat: impl FnOnce() -> std::io::Result<std::fs::Metadata>,
-    ) -> (Verdict, bool) {
-        let kind = if file_type.is_dir() {
-            EntryKind::Directory
-        } else if file_type.is_symlink() {
-            EntryKind::Symlink
-        } else if file_type.is_file() {
-            EntryKind::File
-        } else {
-            return (self.judge_special(full, path, special(file_type)), false);
-        };
-        let (rules, seen) = self.place.judged(&path);
-        let reason = match self.policy.decide(rules, &seen, kind) {
-            Decision::Include => None,
-            Decision::Exclude { reason }
-                if kind == EntryKind::Directory && !self.policy.prunes(rules, &seen) =>
-            {
-                Some(reason)
-            }
-            // It may lie beside what is no database.
-            Decision::Exclude { reason: LOG_REASON } if kind == EntryKind::File => {
-                match self.policy.decide_no_log(rules, &seen) {
-                    Decision::Include => None,
-                    Decision::Exclude { reason } => {
-                        return (Verdict::Excluded(path, reason), false);
-                    }
-                }
-            }
-            Decision::Exclude { reason } => return (Verdict::Excluded(path, reason), false),
-        };
-        let log = kind == EntryKind::File && base_of(&path).is_some();
-        let examined = stat().and_then(|meta| self.examine(full, path, kind, &meta));
-        match (examined, reason) {
-            (Ok(Some(found)), None) if log => (Verdict::Log(Box::new(found)), false),
-            (Ok(Some(found)), None) => (Verdict::Found(Box::new(found)), true),
-            (Ok(Some(found)), Some(reason)) => (Verdict::Passage(Box::new(found), reason), true),
-            (Ok(None), _) => (Verdict::Nothing, false),
-            (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => {
-                // Logs of databases come and go.
-                (if log { Verdict::Nothing } else { Verdict::Gone(gone(full)) }, false)
-            }
-            (Err(error), _) => (Verdict::Skipped(unreadable(full, &error)), false),
-        }
-    }
-
-    /// Decides about what is neither file nor directory nor link. A socket is there only while a process listens.
-    fn judge_special(&self, full: &Path, path: RelPath, what: &'static str) -> Verdict {
-        let (rules, seen) = self.place.judged(&path);
-        match self.policy.decide(rules, &seen, EntryKind::File) {
-            Decision::Exclude { reason } => Verdict::Excluded(path, reason),
-            Decision::Include if what == SOCKET => Verdict::Excluded(path, what),
-            Decision::Include => {
-                let message = format!("a {what} has no content that could be saved");
-                let path = shown(full);
-                Verdict::Skipped(Skipped { path, code: "B2_SKIPPED_SPECIAL", message })
-            }
-        }
-    }
-
-    /// What the snapshot records. `None` when it became something else since its directory was read.
-    fn examine(
-        &self,
-        full: &Path,
-        path: RelPath,
-        kind: EntryKind,
-        meta: &std::fs::Metadata,
-    ) -> std::io::Result<Option<Found>> {
-        let target = if kind == EntryKind::Symlink {
-            Some(bytes_of(std::fs::read_link(full)?.as_os_str()).into_owned())
-        } else {
-            None
-        };
-        let same = match kind {
-            EntryKind::File => meta.is_file(),
-            EntryKind::Directory => meta.is_dir(),
-            EntryKind::Symlink => meta.is_symlink(),
-        };
-        if !same {
-            return Ok(None);
-        }
-        let name = path.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        let database_name = kind == EntryKind::File && is_database_name(name);
-        let mut fingerprint = fingerprint_of(meta);
-        if database_name {
-            fingerprint.log = log_of(full);
-        }
-        Ok(Some(Found {
-            root: self.root,
-            mode: mode_of(meta),
-            path,
-            kind,
-            target,
-            fingerprint,
-            database_name,
-        }))
     }
 }

@@ -52,9 +52,8 @@ impl StoreConfig {
     /// # Errors
     /// `B2_CONFIG` for a `file:` URL that is none.
     pub fn folder(&self) -> Result<Option<PathBuf>> {
-        let is_folder =
-            self.bucket.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:"));
-        is_folder.then(|| folder_path(&self.bucket)).transpose()
+        let scheme = self.bucket.get(..5).unwrap_or_default();
+        scheme.eq_ignore_ascii_case("file:").then(|| folder_path(&self.bucket)).transpose()
     }
 }
 
@@ -224,10 +223,7 @@ fn keys(config: &StoreConfig) -> Result<(String, Secret)> {
     // A key pasted with a line break is the usual case; its value is not repeated.
     let application_key = Secret::new(application_key.expose().trim().to_owned());
     if !visible(application_key.expose()) {
-        return Err(Error::config(
-            "applicationKey",
-            "holds characters that no application key has",
-        ));
+        return Err(Error::config("applicationKey", "holds characters that no key has"));
     }
     Ok((key_id.to_owned(), application_key))
 }
@@ -236,11 +232,8 @@ fn check_bucket(bucket: &str) -> Result<()> {
     let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
     let ends = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
     let edges = ends(bucket.bytes().next()) && ends(bucket.bytes().last());
-    if (3..=63).contains(&bucket.len())
-        && bucket.bytes().all(good)
-        && edges
-        && !bucket.contains("..")
-    {
+    let named = (3..=63).contains(&bucket.len()) && bucket.bytes().all(good);
+    if named && edges && !bucket.contains("..") {
         return Ok(());
     }
     let message = "must be a bucket name (3 to 63 letters, digits and -) or file:///path";
@@ -251,11 +244,17 @@ fn check_prefix(prefix: &str) -> Result<()> {
     let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     let segment =
         |text: &str| !matches!(text, "" | "." | ".." | TEMP_DIR) && text.bytes().all(good);
-    if prefix.len() <= MAX_PREFIX_BYTES && prefix.split('/').all(segment) {
+    let ours = ["keys", "packs", "doctor"];
+    let message = if prefix.len() > MAX_PREFIX_BYTES || !prefix.split('/').all(segment) {
+        format!("needs 1 to {MAX_PREFIX_BYTES} of A-Z a-z 0-9 . _ - with single slashes inside")
+    } else if let Some(folder) = prefix.split('/').skip(1).find(|part| ours.contains(part)) {
+        // Backups below the prefix around it would take these for theirs.
+        format!(
+            "{folder:?} behind a slash is a folder of the backups themselves: take another name"
+        )
+    } else {
         return Ok(());
-    }
-    let message =
-        format!("needs 1 to {MAX_PREFIX_BYTES} of A-Z a-z 0-9 . _ - with single slashes inside");
+    };
     Err(Error::config("prefix", message))
 }
 
@@ -389,8 +388,9 @@ mod tests {
         for good in ["a", "openclaw", "a/b.c_d-E/9"] {
             check_prefix(good).unwrap();
         }
-        for bad in ["", "/a", "a/", "a//b", "a b", "..", "a/./b", "ü", TEMP_DIR, &"x".repeat(101)]
-        {
+        let long = "x".repeat(101);
+        let odd = ["", "/a", "a/", "a//b", "a b", "..", "a/./b", "ü", TEMP_DIR, &long];
+        for bad in odd.into_iter().chain(["a/keys", "a/packs/b", "a/b/doctor"]) {
             assert_eq!(field(&check_prefix(bad).unwrap_err()), "prefix", "{bad}");
         }
         for good in ["abc", "my-bucket", "My.Bucket9"] {

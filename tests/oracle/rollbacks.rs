@@ -310,7 +310,8 @@ impl World {
         let now = done.before.again(&self.wild.base);
         let mut said = left_out.clone();
         for told in &done.report.warnings {
-            let named = told.strip_prefix("not in the safety snapshot: ");
+            let starts = ["the safety snapshot lacks ", "in the safety snapshot, "];
+            let named = starts.iter().find_map(|start| told.strip_prefix(start));
             if let Some((path, _)) = named.and_then(|named| named.rsplit_once(": ")) {
                 said.specials.insert(path.to_owned());
             }

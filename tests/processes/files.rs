@@ -346,7 +346,8 @@ async fn a_first_push_of_nothing_is_refused() {
     let (_dir, machine) = empty_machine();
     let live = machine.settings.state_dir.clone();
     fs::create_dir(live.join("workspace")).unwrap();
-    for _ in 0..2 {
+    for stray in [".Trash-1000/info/x", ".DS_Store", "lost+found/1"] {
+        write(&live, stray, "x");
         let error = machine.push().await.unwrap_err();
         assert_eq!(error.code(), "B2_CONFIG");
         assert!(error.to_string().contains("is its disk mounted"), "{error}");

@@ -21,6 +21,7 @@ use crate::error::Result;
 use crate::format::{Entry, EntryFlags, Manifest, Reason};
 use crate::local::Unsaved;
 use crate::ops::recovery::{self, AsideItem, SetAside};
+use crate::source::links::moved_away;
 use crate::source::withheld::{Content, Withheld};
 use crate::source::{EntryKind, Fingerprint, Found, RelPath, Root, absolute, walk};
 
@@ -227,6 +228,18 @@ impl Scan {
             places.put(root, &item.path, &item.source, item.database, memory)?;
         }
         let Places { found, elsewhere } = places;
+        let known = |link: &Found| {
+            let entry = memory.and_then(|memory| memory.at(link.root, &link.path));
+            entry.is_some_and(|entry| link.target.as_deref() == Some(entry.target.as_slice()))
+        };
+        let links = elsewhere.keys().filter_map(|place| found.get(place));
+        let links = links.filter(|link| link.kind == EntryKind::Symlink && !known(link));
+        let lost: Vec<_> = links
+            .filter_map(|link| moved_away(link, &self.roots, &self.rules.1))
+            .map(FileProblem::from)
+            .filter(|lost| !self.skipped.iter().any(|told| told.path == lost.path))
+            .collect();
+        self.skipped.extend(lost);
         self.walk.found = found.into_values().collect();
         self.elsewhere = elsewhere;
         self.turned_back = true;

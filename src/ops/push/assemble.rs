@@ -84,7 +84,7 @@ pub(super) fn problems<'e>(
             path: shown_here(roots, entry.root, &entry.path),
             code: if host { HOST_AS_BYTES } else { AS_BYTES }.to_owned(),
             message: format!(
-                "SQLite cannot read {what}: the bytes of the file and of its logs are in the snapshot as they lay on the disk"
+                "SQLite cannot read {what}, or not all of it: the bytes of the file and of its logs are in the snapshot as they lay on the disk"
             ),
         }
     });

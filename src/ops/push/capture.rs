@@ -25,7 +25,7 @@ use crate::repo::Known;
 use crate::source::database::{Redact, host_database, is_database};
 use crate::source::withheld::Withheld;
 use crate::source::{
-    EntryKind, Fingerprint, Found, RelPath, Root, absolute, open_plain, sqlite, walk,
+    EntryKind, Fingerprint, Found, RelPath, Root, absolute, holes, open_plain, sqlite, walk,
 };
 
 /// New chunks of a file are compressed together up to this much: the ratio of large blocks, while a chunk of
@@ -355,8 +355,8 @@ impl Capture<'_, '_> {
         let mut before = stat(path)?;
         let mut again = true;
         loop {
-            let mut file = open_plain(path).map_err(ReadError::File)?;
-            let mut content = self.take(&cutter, &mut file)?;
+            let mut file = holes::reader(open_plain(path).map_err(ReadError::File)?);
+            let mut content = self.take(&cutter, &mut *file)?;
             let after = stat(path)?;
             let stable = before == after && content.size == after.size;
             if stable || !again {
@@ -391,6 +391,16 @@ impl Capture<'_, '_> {
             error => ReadError::Database(error),
         })?;
         let failed = |error| ReadError::Fatal(Error::io("read", &copy, error));
+        let remove = || {
+            let removed = std::fs::remove_file(&copy);
+            removed.map_err(|error| ReadError::Fatal(Error::io("remove", &copy, error)))
+        };
+        // Of OpenClaw's own, and of copies of them, nothing but the database is state.
+        if captured.appendix && named == Redact::BySchema && captured.redacted == Redact::None {
+            remove()?;
+            let message = "something that is no part of it lies behind its last page".to_owned();
+            return Err(ReadError::Database(Error::Database { path: path.to_owned(), message }));
+        }
         let mut file = File::open(&copy).map_err(failed)?;
         let cutter = Cutter::database(usize::try_from(captured.page_bytes).unwrap_or(4096));
         let mut content = self.take(&cutter, &mut file).map_err(|error| match error {
@@ -398,8 +408,7 @@ impl Capture<'_, '_> {
             other => other,
         })?;
         drop(file);
-        std::fs::remove_file(&copy)
-            .map_err(|error| ReadError::Fatal(Error::io("remove", &copy, error)))?;
+        remove()?;
         content.flags = EntryFlags::DATABASE;
         if captured.redacted != Redact::None {
             content.flags = content.flags.with(EntryFlags::REDACTED);

@@ -8,8 +8,9 @@ use crate::engine::problem::{self, FileProblem};
 use crate::engine::roots::kind;
 use crate::engine::scan::Scanned;
 use crate::entry::{EntryKind, RelPath};
-use crate::format::{Manifest, MissingRecord};
-use crate::source::{Found, RootKind, host_config, shown_path};
+use crate::format::{Manifest, MissingRecord, RootRecord};
+use crate::source::policy::Decision;
+use crate::source::{Found, RootKind, host_config, is_stray, shown_path};
 
 /// Directories of the state in which there is always something, once there was: not even to be gone.
 const ALWAYS: &[&[u8]] = &[b"agents", b"workspace"];
@@ -38,6 +39,8 @@ struct Place {
     device: Option<u64>,
     /// Whether it was missing before.
     told: bool,
+    /// Whether nothing of what it had belongs in a snapshot any more.
+    excluded: bool,
 }
 
 /// What became of a place.
@@ -52,8 +55,13 @@ enum Now {
 pub(super) fn compare(before: Before<'_>, scanned: &Scanned, accepted: &[String]) -> Missing {
     let mut missing = Missing::default();
     let mut used = HashSet::new();
-    for place in places(before, scanned) {
-        let now = scanned.now(&place);
+    for mut place in places(before, scanned) {
+        let mut now = scanned.now(&place);
+        if now != Now::Whole {
+            // What the user leaves out by now is not missed.
+            scanned.forget_excluded(&mut place, before);
+            now = scanned.now(&place);
+        }
         let record = place.record;
         if now == Now::Whole || missing.records.iter().any(|outer| holds(outer, &record)) {
             continue;
@@ -116,8 +124,9 @@ fn holds(outer: &MissingRecord, inner: &MissingRecord) -> bool {
 /// All places that are to be looked at, the outer ones before those in them.
 fn places(before: Before<'_>, scanned: &Scanned) -> Vec<Place> {
     let told = before.manifest.missing.iter().flatten();
-    let mut places: Vec<Place> =
-        told.map(|record| Place { record: record.clone(), device: None, told: true }).collect();
+    let mut places: Vec<Place> = told
+        .map(|record| Place { record: record.clone(), device: None, told: true, excluded: false })
+        .collect();
     let Before { id, manifest, memory } = before;
     for (root, known) in (0..).zip(&manifest.roots) {
         if kind(known) == Some(RootKind::Config) {
@@ -129,11 +138,12 @@ fn places(before: Before<'_>, scanned: &Scanned) -> Vec<Place> {
                     root: if root == 0 { Vec::new() } else { known.path.clone() },
                     at: known.at.clone(),
                     path: path.as_ref().map(|path| path.as_bytes().to_vec()),
-                    files: memory.files_in(root, path.as_ref()),
+                    files: memory.files_in(root, path.as_ref(), |_| true),
                     snapshot: id.to_owned(),
                 },
                 device: memory.device(root, path.as_ref()),
                 told: false,
+                excluded: false,
             };
             let known = |other: &Place| other.told && other.record.shown() == place.record.shown();
             if !places.iter().any(known) {
@@ -160,7 +170,43 @@ fn places(before: Before<'_>, scanned: &Scanned) -> Vec<Place> {
 }
 
 impl Scanned {
+    /// Takes what belongs in no snapshot any more from the files of a place.
+    fn forget_excluded(&self, place: &mut Place, before: Before<'_>) {
+        let Before { manifest, memory, .. } = before;
+        let record = &mut place.record;
+        let belongs = |root: &RootRecord, path: &RelPath| {
+            let kind = kind(root).unwrap_or(RootKind::State);
+            let at = root.at.clone().filter(|_| kind == RootKind::Linked).map(RelPath::from_bytes);
+            let (kind, path) = match at {
+                Some(at) => (RootKind::State, at.join(path)),
+                None => (kind, path.clone()),
+            };
+            self.policy.decide(kind, &path, EntryKind::File) == Decision::Include
+        };
+        let path = record.path.clone().map(RelPath::from_bytes);
+        let mut roots = (0..).zip(&manifest.roots);
+        let Some((number, root)) = roots.find(|(number, known)| match record.root.as_slice() {
+            [] => *number == 0,
+            path => known.path == path,
+        }) else {
+            return;
+        };
+        let had = record.files;
+        record.files = if place.told {
+            // Of what was gone before, nothing but its place is remembered.
+            let any = RelPath::from_bytes(b"*".to_vec());
+            let inside = path.map_or_else(|| any.clone(), |path| path.join(&any));
+            if belongs(root, &inside) { record.files } else { 0 }
+        } else {
+            memory.files_in(number, path.as_ref(), |entry| belongs(root, &entry.path))
+        };
+        place.excluded = had > 0 && record.files == 0;
+    }
+
     fn now(&self, place: &Place) -> Now {
+        if place.excluded {
+            return Now::Whole;
+        }
         let record = &place.record;
         let mut path = record.path.clone().map(RelPath::from_bytes);
         let at = record.at.clone().map(RelPath::from_bytes);
@@ -201,7 +247,13 @@ impl Scanned {
                 && path.as_ref().is_none_or(|path| found.path.is_in(path))
         };
         let here = self.walk.found.iter().filter(|it| inside(it));
-        let files = here.clone().filter(|it| it.kind != EntryKind::Directory).count() as u64;
+        // What a system puts where a disk was mounted says nothing.
+        let counts = |it: &&Found| {
+            let bytes = it.path.as_bytes();
+            let start = path.as_ref().map_or(0, |path| path.as_bytes().len() + 1);
+            it.kind != EntryKind::Directory && !is_stray(bytes.get(start..).unwrap_or_default())
+        };
+        let files = here.clone().filter(counts).count() as u64;
         let little = files == 0 || files.saturating_mul(2) < record.files;
         if record.files == 0 || !little {
             return Now::Whole;

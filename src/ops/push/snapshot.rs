@@ -13,7 +13,7 @@ use crate::format::{MAX_MANIFEST_BYTES, Reason, SnapshotId};
 use crate::local::Captured;
 use crate::ops::recovery::AsideItem;
 use crate::progress::Phase;
-use crate::source::{EntryKind, Found};
+use crate::source::{EntryKind, Found, is_stray};
 use crate::store::ObjectKey;
 use crate::store::ObjectStore;
 
@@ -102,7 +102,7 @@ fn is_safety(writer: &Writer) -> bool {
 /// A first snapshot of nothing is not what anybody wants: a disk is not mounted, or the directory is the wrong one. To a
 /// new machine it would be the latest there is.
 fn refuse_nothing(settings: &Settings, scan: &Scan) -> Result<()> {
-    let is_file = |found: &Found| found.kind == EntryKind::File;
+    let is_file = |found: &Found| found.kind == EntryKind::File && !is_stray(found.path.as_bytes());
     if scan.walk.found.iter().any(is_file) || !scan.skipped.is_empty() {
         return Ok(());
     }

@@ -13,7 +13,7 @@ use crate::format::EntryFlags;
 use crate::source::database::host_database;
 use crate::source::logs::base_of;
 use crate::source::walk::{self, Walk};
-use crate::source::{Fingerprint, Found, Root, absolute, open_plain, sqlite};
+use crate::source::{Fingerprint, Found, Root, absolute, holes, open_plain, sqlite};
 
 /// How long a push waits for databases that others lock, all together. Somebody who writes is done within moments; who
 /// keeps a database locked for longer must not keep the rest of the state from being saved.
@@ -163,7 +163,7 @@ impl Capture<'_, '_> {
                 let path = absolute(&root.path, &member.path);
                 let content = open_plain(&path)
                     .map_err(ReadError::File)
-                    .and_then(|mut file| self.take(&cutter, &mut file));
+                    .and_then(|file| self.take(&cutter, &mut *holes::reader(file)));
                 match content {
                     Ok(content) => read.push((at, member.clone(), content)),
                     Err(error) => self.unread(member, &path, error)?,

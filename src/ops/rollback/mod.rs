@@ -39,13 +39,14 @@ use std::time::Instant;
 use super::push::{push_locked, save_aside};
 use super::recovery::{carry_out, databases, needs_stop, recover_locked, refuse_busy, runs};
 use crate::ambient::private_dirs;
-use crate::engine::problem::FileProblem;
+use crate::engine::problem::{FileProblem, WITHHELD};
 use crate::engine::session::{Session, Settings};
 use crate::error::{Error, Result};
 use crate::format::Reason;
 use crate::local::Local;
 use crate::local::{Arrival, Journal, Last, LockFile, Phase, Spool};
 use crate::ops::recovery::{Gateway, Outcome};
+use crate::source::host_config;
 
 use preview::{Preview, preview};
 use wanted::Wanted;
@@ -308,10 +309,7 @@ async fn safety_snapshot(
     let before = waiting(&local)?;
     match push_locked(session, Reason::Safety, Arc::clone(lock)).await {
         Ok(report) => {
-            let skipped = report.skipped.iter();
-            warnings.extend(skipped.map(|problem| {
-                format!("not in the safety snapshot: {}: {}", problem.path, problem.message)
-            }));
+            warnings.extend(report.skipped.iter().filter_map(of_safety));
             warnings.extend(report.warnings);
             let newest = || Ok(local.newest()?.map(|newest| newest.snapshot));
             match report.snapshot {
@@ -330,5 +328,17 @@ async fn safety_snapshot(
             }
             _ => Err(error),
         },
+    }
+}
+
+/// What to say of a safety snapshot; nothing of a configuration that is in it as it is.
+fn of_safety(problem: &FileProblem) -> Option<String> {
+    let FileProblem { path, code, message } = problem;
+    match code.as_str() {
+        host_config::AS_BYTES => None,
+        _ if problem.is_missing() || code == WITHHELD => {
+            Some(format!("the safety snapshot lacks {path}: {message}"))
+        }
+        _ => Some(format!("in the safety snapshot, {path}: {message}")),
     }
 }

@@ -96,3 +96,30 @@ async fn a_snapshot_that_was_stored_at_another_time() {
     assert_eq!(taken, snapshot);
     assert!(warnings.iter().any(|told| told.contains("do not agree")), "{warnings:?}");
 }
+
+/// As a push stores it when a disk is not mounted, or one with nothing but what cannot be saved.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_nothing_is_not_the_latest() {
+    let (dir, mut machine, _store) = plain_machine();
+    let first = push(&machine).await;
+    machine.settings.exclude = vec!["**".to_owned()];
+    let nothing = push(&machine).await;
+    machine.settings.exclude.clear();
+    let told = [format!("{nothing} is passed over: there is no file in it")];
+    assert_eq!(latest(&machine).await, (first.clone(), told.to_vec()));
+    // Nor where another machine has nothing else, and stored it last.
+    let other = machine.blank(dir.path().join("other"));
+    std::fs::create_dir_all(live(&other)).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, live(&other).join("pipe"), rustix::fs::Mode::RUSR)
+        .unwrap();
+    let pipe = push(&other).await;
+    let (taken, warnings) = latest(&machine).await;
+    assert_eq!(taken, first);
+    assert_eq!(warnings[..1], told);
+    assert!(warnings[1].starts_with(&pipe), "{warnings:?}");
+    // Where there is nothing else, it is taken, and said.
+    let to = dir.path().join("to");
+    let alone = other.restore("latest", &to).await.unwrap();
+    assert_eq!(alone.snapshot, pipe);
+    assert!(alone.warnings.iter().any(|told| told.contains("there is no file in")), "{alone:?}");
+}

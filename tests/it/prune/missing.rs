@@ -153,3 +153,42 @@ async fn parts_of_the_state_are_missed_as_well() {
     fs::rename(&agents, life.live().join("agents")).unwrap();
     assert_eq!(codes(&life.push_unchanged(&[]).await), []);
 }
+
+/// What the user leaves out from now on is not lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_excluded_is_not_missed() {
+    for (pattern, accepted) in
+        [("workspace/**", true), ("workspace", true), ("workspace/*.md", true), ("agents", false)]
+    {
+        let mut life = Life::new();
+        fs::remove_dir_all(life.live().join("workspace")).unwrap();
+        write(life.live(), "workspace/a.md", "a");
+        write(life.live(), "workspace/b.md", "b");
+        life.push_unchanged(&[]).await;
+        life.machine.settings.exclude = vec![pattern.to_owned()];
+        if !accepted {
+            // Something else is gone at the same time.
+            fs::remove_dir_all(life.live().join("workspace")).unwrap();
+        }
+        life.clock.pass(DAY);
+        let expected: &[_] = if accepted { &[] } else { &[("B2_ROOT_GONE", "workspace")] };
+        assert_eq!(codes(&life.push_unchanged(&[]).await), expected, "{pattern}");
+        // What was missed before is missed no more.
+        life.machine.settings.exclude = vec!["workspace/**".to_owned()];
+        life.clock.pass(DAY);
+        assert_eq!(codes(&life.push_unchanged(&[]).await), [], "{pattern}");
+    }
+}
+
+/// A desktop that looks for rubbish where a disk was mounted leaves a directory of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_system_puts_by_itself_is_no_content() {
+    let (mut life, disk) = with_a_disk();
+    let ws = disk.join("ws");
+    life.push_with(&[]).await;
+    fs::rename(&ws, disk.join("unmounted")).unwrap();
+    write(&ws, ".Trash-1000/info/x.trashinfo", "x");
+    fs::create_dir(ws.join("lost+found")).unwrap();
+    let report = life.push_with(&[]).await;
+    assert_eq!(codes(&report), [("B2_ROOT_EMPTY", ws.to_str().unwrap())]);
+}

@@ -302,3 +302,37 @@ async fn what_has_no_content_is_named_unless_it_goes_with_its_process() {
 fn make_fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
+
+/// Some programs append something of their own to a database: SQLite does not see it, so no copy of its has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_behind_the_last_page_comes_back() {
+    use std::io::Write as _;
+    let (dir, machine) = empty_machine();
+    let live = machine.settings.state_dir.clone();
+    fs::create_dir(live.join("workspace")).unwrap();
+    let path = |name: &str| live.join("workspace").join(name);
+    for name in ["app.db", "kept.db", "plain.db"] {
+        let connection = Connection::open(path(name)).unwrap();
+        connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
+    }
+    let append = |name: &str, bytes: &[u8]| {
+        let mut file = fs::OpenOptions::new().append(true).open(path(name)).unwrap();
+        file.write_all(bytes).unwrap();
+    };
+    append("app.db", b"a signature");
+    // Space that SQLite keeps ready.
+    append("kept.db", &[0; 9000]);
+    let report = machine.push().await.unwrap();
+    assert_eq!(codes(&report.skipped), [("workspace/app.db", "B2_DATABASE_AS_BYTES")]);
+    assert!(!is_incomplete(&report.skipped));
+    assert_eq!(codes(&machine.push().await.unwrap().skipped), codes(&report.skipped));
+    let to = dir.path().join("to");
+    machine.restore("latest", &to).await.unwrap();
+    let same = |name: &str| {
+        fs::read(to.join("workspace").join(name)).unwrap() == fs::read(path(name)).unwrap()
+    };
+    assert!(same("app.db"));
+    for name in ["app.db", "kept.db", "plain.db"] {
+        assert_eq!(rows(&to.join("workspace").join(name)), 1, "{name}");
+    }
+}

@@ -67,6 +67,33 @@ async fn a_link_that_was_set_aside_is_still_named() {
     }
 }
 
+/// A link that somebody made between staging and the moves is in no snapshot but the one of what was set aside.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_arrives_late_is_named() {
+    let mut place = Place::new();
+    first_day(&place.live);
+    let snapshot = place.push().await;
+    let outside = place.dir.path().join("outside.md");
+    fs::write(&outside, "outside of everything").unwrap();
+    write(&place.live, "workspace/MEMORY.md", "other");
+    let memory = place.live.join("workspace/MEMORY.md");
+    let target = outside.clone();
+    place.machine.steps = Staged::new(&place.live, move || {
+        fs::remove_file(&memory).unwrap();
+        symlink(&target, &memory).unwrap();
+    });
+    place.roll_back(&exactly(&snapshot)).await.unwrap();
+    place.machine.steps = Arc::new(NoFailPoints);
+    place.machine.push().await.unwrap();
+    let listed = place.machine.list().await.snapshots;
+    let last = listed.iter().rfind(|info| info.id.starts_with("safety-")).unwrap();
+    let told: Vec<_> = last.remarks.iter().map(|it| (&*it.path, &*it.code)).collect();
+    assert_eq!(told, [("workspace/MEMORY.md", "B2_SKIPPED_LINK")]);
+    let to = place.dir.path().join("to");
+    place.machine.restore(&last.id, &to).await.unwrap();
+    assert_eq!(fs::read_link(to.join("workspace/MEMORY.md")).unwrap(), outside);
+}
+
 /// A name of 250 bytes has no room for the names of its logs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_whose_name_leaves_no_room_for_logs_comes_back() {
