@@ -1,14 +1,16 @@
-// Measures our command line beside restic and rustic on generated states, through an S3 server and a counting proxy
-// on this machine. How, and what the figures mean: docs/benchmarks.md.
+// Measures our command line beside restic, rustic and vykar on generated states: to a folder, or through an S3 server
+// and a counting proxy on this machine. How, and what the figures mean: docs/benchmarks.md.
 import { appendFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { checked, ensureProduct, root, tools } from './lib/build.mjs';
 import { folderBytes, timed } from './lib/measure.mjs';
 import { availablePeers } from './lib/peers.mjs';
 import { medians, table, targets } from './lib/report.mjs';
-import { startProxied } from './lib/servers.mjs';
+import { startFolder, startProxied } from './lib/servers.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -17,9 +19,12 @@ const { values } = parseArgs({
     net: { type: 'string', default: 'lan' },
     runs: { type: 'string', default: '3' },
     days: { type: 'string', default: '0' },
-    only: { type: 'string', default: 'ours,restic,rustic' },
+    only: { type: 'string', default: 'ours,restic,rustic,vykar' },
     work: { type: 'string', default: join(root, 'target', 'bench') },
     out: { type: 'string' },
+    before: { type: 'string' },
+    built: { type: 'boolean', default: false },
+    alone: { type: 'boolean', default: false },
     tools: { type: 'string', default: 'debug' },
     delay: { type: 'string', default: '40' },
     rate: { type: 'string', default: '20000000' },
@@ -32,15 +37,24 @@ const HELP = `npm run bench -- [OPTIONS]
 
   --mb 200             sizes of the states: 5, 30, 50, 200, 500, 5000, separated by commas
   --layout legacy,db   transcripts as files, or everything in SQLite
-  --net lan            lan (loopback) and wan (a pause of --delay ms before each request, --rate bytes/s each way)
+  --net lan            folder (on this disk), lan (S3 on loopback), wan (as lan, with a pause of --delay ms before each
+                       request and --rate bytes/s each way)
   --runs 3             medians of so many
   --days 0             as many days of use, in the first run on the first network
-  --only ours,restic,rustic
+  --only ours,restic,rustic,vykar
   --work DIR           where states and buckets live while it runs (default target/bench)
   --out FILE           JSON lines (default benches/results/TIME.jsonl)
+  --before DIR         another build of ours, its dist/ and addon, measured in turns with this one
+  --built              measure what is built, and build nothing
+  --alone              what is measured goes before all else on the machine (real-time priority; takes root)
   --tools debug        or release: which build of generator, server and proxy (dependencies are optimised in both)
   --report FILE        no run: table and targets of earlier results
 `;
+
+/** Others' work does not count then. Each command takes seconds, after which they go on. */
+const ALONE = values.alone ? ['chrt', '--rr', '1'] : [];
+/** What was written right before a push is read again by the next one: nobody backs a state up that was made this moment. */
+const SETTLED_MS = 3000;
 
 /** One peer's turn in one run: everything from the first push to the last restore. */
 async function turn(peer, setup) {
@@ -52,6 +66,7 @@ async function turn(peer, setup) {
   rmSync(live, { recursive: true, force: true });
   // cp keeps modification times to the nanosecond, which Node's own copy does not.
   checked('cp', ['-a', pristine, live]);
+  await sleep(SETTLED_MS);
   const home = join(work, 'home');
   const blank = join(work, 'blank');
   const restored = join(work, 'restored');
@@ -70,7 +85,7 @@ async function turn(peer, setup) {
     }
   };
   fresh(home, blank, restored);
-  const server = await startProxied(example, work);
+  const server = net === 'folder' ? startFolder(work) : await startProxied(example, work, ALONE);
   try {
     const place = {
       live,
@@ -79,17 +94,16 @@ async function turn(peer, setup) {
       blank,
       bucket: server.bucket,
       endpoint: server.endpoint,
+      folder: server.at,
       keys: server.keys,
     };
     await server.set(
       net === 'wan' ? { delay_ms: values.delay, rate: values.rate } : { delay_ms: 0, rate: 0 },
     );
-    for (const command of peer.prepare(place))
-      checked(command.argv[0], command.argv.slice(1), { env: command.env });
-    const operate = async (op, command, extra = {}) => {
+    const operate = async (op, commands, extra = {}) => {
       checked('sync', []);
       await server.reset();
-      const measured = await timed(command, join(work, 'logs', `${peer.name}-${op}`));
+      const measured = await allTimed(commands, join(work, 'logs', `${peer.name}-${op}`));
       const { requests, up, down, max_in_flight, connections } = await server.stats();
       record({
         peer: peer.name,
@@ -98,7 +112,10 @@ async function turn(peer, setup) {
         op,
         ...extra,
         ...measured,
-        requests: Object.values(requests).reduce((sum, count) => sum + count, 0),
+        load: loadavg()[0],
+        alone: values.alone,
+        ...(net === 'wan' ? { rate: Number(values.rate) } : {}),
+        requests: requests && Object.values(requests).reduce((sum, count) => sum + count, 0),
         kinds: requests,
         up,
         down,
@@ -108,26 +125,38 @@ async function turn(peer, setup) {
         ...(extra.verify === undefined ? {} : { verify: measured.status === 0 ? extra.verify() : 'failed' }),
       });
     };
-    await operate('first', peer.push(place));
-    await operate('unchanged', peer.push(place));
+    // Who makes a repository first does so for the first push.
+    await operate('first', [...peer.prepare(place), peer.push(place)]);
+    await operate('unchanged', [peer.push(place)]);
     checked(example.state, ['day', '--seed', '1', live]);
-    await operate('day', peer.push(place), { day: 1 });
-    await operate('restore', peer.restore(place), {
+    await operate('day', [peer.push(place)], { day: 1 });
+    await operate('restore', [peer.restore(place)], {
       verify: () => check(() => digest(live) === digest(peer.restoredRoot(place))),
     });
     fresh(blank, restored);
-    await operate('one', peer.one(place), {
+    await operate('one', [peer.one(place)], {
       verify: () => check(() => peer.oneMatches(place)),
     });
     if (run === 0 && setup.days) {
       for (let day = 2; day <= Number(values.days); day += 1) {
         checked(example.state, ['day', '--seed', String(day), live]);
-        await operate('day', peer.push(place), { day });
+        await operate('day', [peer.push(place)], { day });
       }
     }
   } finally {
     await server.stop();
   }
+}
+
+/** Commands one after the other, as one: the first that fails is the last. */
+async function allTimed(commands, log) {
+  const all = { status: 0, wall: 0, cpu: 0, rss: 0 };
+  for (const command of commands) {
+    const { status, wall, cpu, rss } = await timed(command, log, ALONE);
+    Object.assign(all, { status, wall: all.wall + wall, cpu: all.cpu + cpu, rss: Math.max(all.rss, rss) });
+    if (status !== 0) break;
+  }
+  return { ...all, wall: Number(all.wall.toFixed(3)), cpu: Number(all.cpu.toFixed(2)) };
 }
 
 /** What starting Node costs, alone and with the addon: to be taken off our own figures. */
@@ -155,16 +184,17 @@ async function main() {
   );
   mkdirSync(join(work, 'logs'), { recursive: true });
   mkdirSync(dirname(out), { recursive: true });
-  const example = tools(values.tools);
+  const example = tools(values.tools, values.built);
   const wanted = values.only.split(',');
-  if (wanted.includes('ours') && !ensureProduct()) {
+  if (wanted.includes('ours') && !values.built && !ensureProduct()) {
     process.stderr.write('our command line is not built and cannot be here; measuring the peers alone\n');
     wanted.splice(wanted.indexOf('ours'), 1);
   }
-  const peers = availablePeers(wanted);
+  const peers = availablePeers(wanted, values.before && resolve(values.before));
   if (peers.length === 0) throw new Error('nothing to measure: no peer is installed');
   const write = (line) =>
     appendFileSync(out, `${JSON.stringify({ at: new Date().toISOString(), ...line })}\n`);
+  for (const { name, provenance } of peers) if (provenance) write({ peer: name, op: 'peer', ...provenance });
   const runs = Number(values.runs);
   if (peers.some((peer) => peer.name === 'ours')) await startCosts(work, write, runs);
   for (const layout of values.layout.split(',')) {
@@ -185,7 +215,7 @@ async function main() {
               const { verify, ...rest } = line;
               write({ layout, mb: Number(mb), ...rest, ...(verify === undefined ? {} : { verify }) });
               process.stderr.write(
-                `${layout} ${mb} MB ${net} run ${run} ${line.peer} ${line.op}: status ${line.status}, ${line.wall} s, CPU ${line.cpu} s, ${line.rss} MB, ${line.requests} requests, up ${(line.up / 1e6).toFixed(2)} MB, down ${(line.down / 1e6).toFixed(2)} MB, stored ${(line.stored / 1e6).toFixed(2)} MB ${verify ?? ''}\n`,
+                `${layout} ${mb} MB ${net} run ${run} ${line.peer} ${line.op}: status ${line.status}, ${line.wall} s, CPU ${line.cpu} s, ${line.rss} MB, ${line.requests ?? '-'} requests, up ${((line.up ?? 0) / 1e6).toFixed(2)} MB, down ${((line.down ?? 0) / 1e6).toFixed(2)} MB, stored ${(line.stored / 1e6).toFixed(2)} MB ${verify ?? ''}\n`,
               );
             };
             const days = net === nets[0];

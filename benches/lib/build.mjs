@@ -30,12 +30,14 @@ export function checked(command, args, { env = process.env, cwd = root, show = f
 }
 
 /** Paths of generator, S3 server and proxy, built when need be. Cargo decides quickly. */
-export function tools(profile) {
+export function tools(profile, built = false) {
   const folder = join(root, 'target', hostTarget() ?? '', profile);
   const names = Object.values(EXAMPLES).flatMap((name) => ['--example', name]);
   const build = ['build', ...(profile === 'release' ? ['--release'] : [])];
-  checked('cargo', [...build, ...names], { show: true });
-  checked('cargo', [...build, '--package', GENERATOR], { show: true });
+  if (!built) {
+    checked('cargo', [...build, ...names], { show: true });
+    checked('cargo', [...build, '--package', GENERATOR], { show: true });
+  }
   return {
     state: join(folder, GENERATOR),
     ...Object.fromEntries(

@@ -8,15 +8,16 @@ const TIMEOUT_MS = 3_600_000;
 
 /**
  * Runs a command under GNU time. `wall` in seconds is ours (GNU time's has 10 ms steps); `cpu` is user and system
- * seconds of the command and all children it waited for; `rss` is the peak of the largest single process, in MB.
+ * seconds of the command and all children it waited for; `rss` is the peak of the largest single process, in MB. `alone` is the
+ * program that gives the command the processors, with its arguments.
  */
-export async function timed({ argv, env, cwd }, log) {
+export async function timed({ argv, env, cwd }, log, alone = []) {
   const figures = `${log}.time`;
   rmSync(figures, { force: true });
   const [out, err] = [openSync(`${log}.out`, 'w'), openSync(`${log}.err`, 'w')];
   try {
     const start = performance.now();
-    const child = spawn('/usr/bin/time', ['-o', figures, '-f', '%U %S %M', ...argv], {
+    const child = spawn('/usr/bin/time', ['-o', figures, '-f', '%U %S %M', ...alone, ...argv], {
       env,
       cwd,
       stdio: ['ignore', out, err],

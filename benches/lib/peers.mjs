@@ -1,7 +1,7 @@
-// What is measured: our command line, restic and rustic, each as commands for the same steps.
+// What is measured: our command line, restic, rustic and vykar, each as commands for the same steps.
 //
-// A place is { live, restored, home, blank, bucket, endpoint, keys }: `home` holds what a machine keeps between pushes,
-// `blank` is another machine's, which has seen nothing.
+// A place is { live, restored, home, blank, keys } and either { folder } or { bucket, endpoint }: `home` holds what a
+// machine keeps between pushes, `blank` is another machine's, which has seen nothing.
 import {
   accessSync,
   constants,
@@ -11,6 +11,7 @@ import {
   readFileSync,
   writeFileSync,
 } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
 import { root } from './build.mjs';
@@ -47,17 +48,22 @@ function find(name, ...folders) {
 
 const same = (a, b) => existsSync(b) && readFileSync(a).equals(readFileSync(b));
 
-function ours() {
-  const cli = join(root, 'dist', 'cli.js');
+/** Our command line, as it lies built in a directory: `dist/` and the addon. */
+function ours(name, product) {
+  const cli = join(product, 'dist', 'cli.js');
   const run = (place, home, ...args) => ({
     argv: [process.execPath, cli, ...args],
     cwd: home,
     env: environment(home, {
-      B2_BUCKET: place.bucket,
-      B2_ENDPOINT: place.endpoint,
-      B2_REGION: REGION,
-      B2_APPLICATION_KEY_ID: place.keys.id,
       B2_APPLICATION_KEY: place.keys.secret,
+      ...(place.folder === undefined
+        ? {
+            B2_BUCKET: place.bucket,
+            B2_ENDPOINT: place.endpoint,
+            B2_REGION: REGION,
+            B2_APPLICATION_KEY_ID: place.keys.id,
+          }
+        : { B2_BUCKET: `file://${place.folder}` }),
     }),
   });
   const restore = (place, ...more) =>
@@ -79,7 +85,7 @@ function ours() {
       existsSync(join(folder, 'workspace')),
     ) ?? restored;
   return {
-    name: 'ours',
+    name,
     digestFlags: [],
     prepare: () => [],
     push: (place) => run(place, place.home, 'push', '--json', '--state-dir', place.live),
@@ -97,7 +103,7 @@ function restic(program) {
       AWS_ACCESS_KEY_ID: place.keys.id,
       AWS_SECRET_ACCESS_KEY: place.keys.secret,
       AWS_DEFAULT_REGION: REGION,
-      RESTIC_REPOSITORY: `s3:${place.endpoint}/${place.bucket}`,
+      RESTIC_REPOSITORY: place.folder ?? `s3:${place.endpoint}/${place.bucket}`,
       RESTIC_PASSWORD: PASSWORD,
     }),
   });
@@ -126,17 +132,21 @@ function rustic(program) {
 no-progress = true
 log-level = "warn"
 [repository]
-repository = "opendal:s3"
+repository = "${place.folder ?? 'opendal:s3'}"
 password = "${PASSWORD}"
 cache-dir = "${join(home, 'cache', 'rustic')}"
-[repository.options]
+${
+  place.folder === undefined
+    ? `[repository.options]
 bucket = "${place.bucket}"
 root = "/"
 endpoint = "${place.endpoint}"
 region = "${REGION}"
 access_key_id = "${place.keys.id}"
 secret_access_key = "${place.keys.secret}"
-`;
+`
+    : ''
+}`;
   const run = (place, home, ...args) => {
     mkdirSync(home, { recursive: true });
     writeFileSync(join(home, 'rustic.toml'), profile(place, home), { mode: 0o600 });
@@ -159,14 +169,72 @@ secret_access_key = "${place.keys.secret}"
   };
 }
 
-/** The wanted peers that are installed here. */
-export function availablePeers(wanted) {
+/** By its documentation (0.19); it restores no single file, so that one is the whole. */
+function vykar(program) {
+  const config = (place, home) => `cache_dir: "${join(home, 'cache', 'vykar')}"
+encryption:
+  passphrase: "${PASSWORD}"
+compression:
+  algorithm: "zstd"
+repositories:
+  - url: "${place.folder ?? `s3+${place.endpoint}/${place.bucket}/vykar`}"
+${
+  place.folder === undefined
+    ? `    region: "${REGION}"
+    access_key_id: "${place.keys.id}"
+    secret_access_key: "${place.keys.secret}"
+    allow_insecure_http: true
+`
+    : ''
+}sources:
+  - label: "state"
+    path: "${place.live}"
+exclude_patterns:
+${[...EXCLUDED_TOPS.map((top) => `/${top}/`), ...EXCLUDED_NAMES].map((name) => `  - "${name}"\n`).join('')}`;
+  const run = (place, home, ...args) => {
+    mkdirSync(home, { recursive: true });
+    const file = join(home, 'vykar.yaml');
+    writeFileSync(file, config(place, home), { mode: 0o600 });
+    return { argv: [program, '--config', file, ...args], env: environment(home, {}) };
+  };
+  const restore = (place) => run(place, place.blank, 'restore', 'latest', place.restored);
+  return {
+    name: 'vykar',
+    digestFlags: ['--no-wal'],
+    prepare: (place) => [run(place, place.home, 'init')],
+    push: (place) => run(place, place.home, 'backup'),
+    restore,
+    restoredRoot: (place) => place.restored,
+    one: restore,
+    oneMatches: (place) => same(join(place.live, ONE), join(place.restored, ONE)),
+  };
+}
+
+/** What a peer is and where it came from: its own word, and that of the system's package. */
+function provenance(program) {
+  const said = (command, ...args) => {
+    const { status, stdout } = spawnSync(command, args, { encoding: 'utf8' });
+    return status === 0 ? stdout.trim().split('\n', 1)[0] : undefined;
+  };
+  const owner = said('dpkg-query', '--search', program)?.split(':', 1)[0];
+  const built = owner && said('dpkg-query', '--show', owner)?.replace('\t', ' ');
+  return {
+    version: said(program, 'version') ?? said(program, '--version'),
+    program,
+    package: built === undefined ? 'of no Debian package' : `Debian's ${built}`,
+  };
+}
+
+/** The wanted peers that are installed here, and another build of ours, if one is given. */
+export function availablePeers(wanted, before) {
   const known = {
-    ours: () => ours(),
+    ours: () => ours('ours', root),
+    before: () => ours('before', before),
     restic: () => wrap(restic, find('restic')),
     rustic: () => wrap(rustic, find('rustic', '/opt/peers/bin')),
+    vykar: () => wrap(vykar, find('vykar', '/opt/peers/bin')),
   };
-  return wanted.flatMap((name) => {
+  return [...wanted, ...(before === undefined ? [] : ['before'])].flatMap((name) => {
     const make = known[name];
     if (make === undefined)
       throw new Error(`there is no peer ${name}; there are ${Object.keys(known).join(', ')}`);
@@ -177,5 +245,5 @@ export function availablePeers(wanted) {
 }
 
 function wrap(make, program) {
-  return program === undefined ? undefined : make(program);
+  return program === undefined ? undefined : { ...make(program), provenance: provenance(program) };
 }

@@ -8,7 +8,17 @@ const OPS = {
   restore: 'restore',
   one: 'one file',
 };
-const FIGURES = ['wall', 'cpu', 'rss', 'requests', 'up', 'down', 'stored'];
+const FIGURES = ['wall', 'cpu', 'rss', 'requests', 'up', 'down', 'stored', 'rate'];
+/** What each operation may take of rustic's wall and CPU, where the network is fast. */
+const SHARES = {
+  first: [0.8, 0.75],
+  restore: [0.8, 0.8],
+  one: [0.6, 0.45],
+  day: [0.6, 0.5],
+  unchanged: [0.5, 0.5],
+};
+/** Seconds that a slow network may take beyond what its bytes take. */
+const BEYOND_BYTES_S = 0.5;
 
 const median = (numbers) => {
   const sorted = [...numbers].sort((a, b) => a - b);
@@ -23,7 +33,7 @@ export function medians(file) {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
-  for (const line of lines) {
+  for (const line of lines.filter(({ op }) => op !== 'peer')) {
     const op = line.op === 'day' && line.day > 1 ? `day ${line.day}` : line.op;
     const key = JSON.stringify([line.layout, line.mb, line.net, line.peer, op]);
     if (!groups.has(key))
@@ -42,7 +52,7 @@ export function medians(file) {
   return [...groups.values()];
 }
 
-const mb = (bytes) => (bytes / 1e6).toFixed(2);
+const mb = (bytes) => (bytes === undefined ? '-' : (bytes / 1e6).toFixed(2));
 
 /** One row for each operation, peers below one another. */
 export function table(groups) {
@@ -67,7 +77,7 @@ export function table(groups) {
         wall.toFixed(2),
         cpu.toFixed(2),
         rss.toFixed(0),
-        requests,
+        requests ?? '-',
         mb(up),
         mb(down),
         mb(stored),
@@ -113,7 +123,7 @@ const times = (number, factor) => (number === undefined ? undefined : number * f
 
 const minus = (a, b) => (a === undefined || b === undefined ? undefined : a - b);
 
-/** The issue's targets against what was measured. What is not there to be compared is said, not left out. */
+/** The targets against what was measured. What is not there to be compared is said, not left out. */
 export function targets(groups) {
   if (!groups.some((group) => group.peer === 'ours' && group.op === 'first')) {
     return 'No targets: our own figures are not among the results.';
@@ -158,12 +168,17 @@ function judgements(groups, state, start) {
     const tenth = get('day 10');
     if (legacy && tenth) judge('ten days stored', times(figure(tenth, 'stored'), 1e-6), 135, 'MB');
   }
-  // On a slow line everyone waits for the same bytes.
-  if (state.net === 'lan') {
-    judge('first push wall, half of rustic', figure(first, 'wall'), times(rival('first', 'wall'), 0.5), 's');
-    judge('restore wall, half of rustic', figure(restore, 'wall'), times(rival('restore', 'wall'), 0.5), 's');
+  for (const [op, [wall, cpu]] of state.net === 'wan' ? [] : Object.entries(SHARES)) {
+    judge(`${OPS[op]} wall, ${wall} of rustic`, figure(get(op), 'wall'), times(rival(op, 'wall'), wall), 's');
+    judge(`${OPS[op]} CPU, ${cpu} of rustic`, figure(get(op), 'cpu'), times(rival(op, 'cpu'), cpu), 's');
   }
-  judge('first push CPU, 0.8 of rustic', figure(first, 'cpu'), times(rival('first', 'cpu'), 0.8), 's');
+  // On a slow line everyone waits for the same bytes.
+  for (const group of state.net === 'wan' ? [first, day, restore, one] : []) {
+    const bytes = Math.max(figure(group, 'up') ?? Number.NaN, figure(group, 'down') ?? Number.NaN);
+    const bound = bytes / group?.rate + BEYOND_BYTES_S;
+    const what = `${OPS[group?.op]} wall, bytes over bandwidth + ${BEYOND_BYTES_S}`;
+    judge(what, figure(group, 'wall'), Number.isNaN(bound) ? undefined : bound, 's');
+  }
   judge('no change requests', figure(unchanged, 'requests'), 2, '');
   judge('no change CPU after start', minus(figure(unchanged, 'cpu'), figure(start, 'cpu')), 0.15, 's');
   judge('a day requests', figure(day, 'requests'), 6, '');

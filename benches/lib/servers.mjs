@@ -4,11 +4,12 @@ import { mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const KEYS = { id: 'AKIATEST00000000', secret: 'secretsecretsecretsecret' };
+// As B2 draws them: a key that may be somebody's own words is stretched for eight times as long.
+const KEYS = { id: 'AKIATEST00000000', secret: 'K005Nb1vQ0xDzYw3mJk8RtUeLsHc7aPg' };
 const BUCKET = 'bench-bucket';
 
 /** Starts a program that prints where it listens and ends when its standard input closes. */
-async function start(command, args, log, pattern) {
+async function start([command, ...args], log, pattern) {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', openSync(log, 'a')] });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const match = await new Promise((resolve, reject) => {
@@ -30,15 +31,26 @@ async function start(command, args, log, pattern) {
   return { match, stop };
 }
 
+/** An empty folder to store in. Nobody counts requests and bytes there; `at` is where it is. */
+export function startFolder(work) {
+  const at = join(work, 'server');
+  rmSync(at, { recursive: true, force: true });
+  mkdirSync(at, { recursive: true });
+  const nothing = async () => ({});
+  const stop = async () => rmSync(at, { recursive: true, force: true });
+  return { at, bucketFolder: at, keys: KEYS, set: nothing, reset: nothing, stats: nothing, stop };
+}
+
 /** An empty bucket behind the proxy. */
-export async function startProxied(example, work) {
+export async function startProxied(example, work, alone = []) {
   const folder = join(work, 'server');
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const log = (name) => join(work, 'logs', `${name}.log`);
   const server = await start(
-    example.server,
     [
+      ...alone,
+      example.server,
       '--root',
       folder,
       '--port',
@@ -54,8 +66,7 @@ export async function startProxied(example, work) {
     /^listening (\S+)/,
   );
   const proxy = await start(
-    example.proxy,
-    ['127.0.0.1:0', server.match[1], '127.0.0.1:0'],
+    [...alone, example.proxy, '127.0.0.1:0', server.match[1], '127.0.0.1:0'],
     log('proxy'),
     /^listening (\S+) admin (\S+)/,
   );
