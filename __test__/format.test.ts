@@ -313,5 +313,9 @@ describe('the status', () => {
     expect(tell({ failures: 0, bucketProblem: { code: 'B2_NETWORK', message: 'no route' } }).at(-1)).toBe(
       'The bucket cannot be asked: no route (B2_NETWORK)',
     );
+    const { code, message } = lastFailure;
+    expect(tell({ failures: 1, lastFailure, bucketProblem: { code, message } }).at(-1)).toBe(
+      'The bucket cannot be asked: it is the same (B2_NETWORK)',
+    );
   });
 });

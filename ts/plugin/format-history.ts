@@ -42,7 +42,7 @@ function facts({ change, kind, bytes, what, database, text, textOmitted }: PathV
     ...(database ? ['database'] : []),
     ...(change === 'removed' || kind !== 'file' ? [] : [formatBytes(bytes)]),
     ...what.filter((aspect) => aspect !== 'content'),
-    ...(text === undefined ? [] : [`${starting('+')} lines new, ${starting('-')} gone`]),
+    ...(text === undefined ? [] : [`${count(starting('+'), 'line')} new, ${starting('-')} gone`]),
     ...(textOmitted === undefined || database ? [] : [`text not shown: ${textOmitted}`]),
   ];
 }

@@ -250,14 +250,20 @@ export function formatStatus(
     ...(bucket === undefined ? [] : bucketOf(bucket, times)),
     verifyProblem && `The last look at what is stored: ${trouble(verifyProblem)}`,
     booted &&
-      `Booted on ${printable(booted.snapshot)} with OpenClaw ${printable(booted.version)}: ${times.tell(booted.at)}`,
+      `Booted on the backup of ${times.clock(timeIn(booted.snapshot))} with OpenClaw ${printable(booted.version)}: ${times.tell(booted.at)}`,
     updateUnchecked ?? (update && formatChecked(update)),
     updateProblem && `It is not known whether the last update lost something: ${printable(updateProblem)}`,
     drillProblem && `The last trial restore: ${trouble(drillProblem)}`,
     drillSkipped && `Note: ${printable(drillSkipped)}`,
     pruneProblem && `Old snapshots stay: ${trouble(pruneProblem)}`,
-    bucketProblem && `The bucket cannot be asked: ${trouble(bucketProblem)}`,
+    bucketProblem && `The bucket cannot be asked: ${unasked(bucketProblem, standing)}`,
   );
+}
+
+/** What the last failure has said already is not said again. */
+function unasked(problem: Trouble, { failures, lastFailure }: GatewayStatus): string {
+  const again = failures > 0 && lastFailure?.code === problem.code && lastFailure.message === problem.message;
+  return again ? `it is the same (${printable(problem.code)})` : trouble(problem);
 }
 
 function formatVerdict({ title, todo }: Verdict): string {
