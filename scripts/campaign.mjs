@@ -58,6 +58,7 @@ const PARTS = {
   fuzz: { what: 'inputs made by libFuzzer', run: () => run(process.execPath, ['scripts/fuzz.mjs']) },
   process: { what: 'the command line killed, beside others, and searched for secrets', run: javascript },
   updates: { what: 'OpenClaw started on every fault, and its updates undone', run: updates },
+  story: { what: 'a first day in a real browser, whole', run: story },
   supply: { what: 'licences, sources and known holes of what we build on', run: supply },
 };
 
@@ -76,17 +77,26 @@ async function javascript() {
 /** Versions of OpenClaw between which updates are cut off. */
 const UPDATED = ['2026.7.35', '2026.9.4', '2026.9.5', '2026.9.6'];
 
+/** Tests of `e2e/`, with more in the environment. */
+async function gateway(tests, more = {}) {
+  const program = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  const args = [program, 'run', '--config', join(root, 'vitest.gateway.config.ts'), ...tests];
+  await run(process.execPath, args, { env: { ...(await gatewayEnvironment()), ...more } });
+}
+
+async function story() {
+  if (withoutNode24() === undefined) await gateway(['e2e/whole-story.test.ts']);
+}
+
 /** They come from the registry. */
 async function updates() {
   if (withoutNode24() !== undefined) return;
-  const program = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-  const config = join(root, 'vitest.gateway.config.ts');
-  const args = [program, 'run', '--config', config, 'e2e/updates.test.ts', 'e2e/migrations.test.ts'];
   const bin = await node24();
   const versions = {};
   for (const version of UPDATED) versions[version] = await globalOpenclaw(bin, version);
-  const env = { ...(await gatewayEnvironment()), B2_E2E_OPENCLAW_VERSIONS: JSON.stringify(versions) };
-  await run(process.execPath, args, { env });
+  await gateway(['e2e/updates.test.ts', 'e2e/migrations.test.ts'], {
+    B2_E2E_OPENCLAW_VERSIONS: JSON.stringify(versions),
+  });
 }
 
 /** What there is to check with; the list of known holes comes over the network. */

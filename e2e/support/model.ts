@@ -4,6 +4,7 @@
  * - `CALL <tool> <json arguments>`: calls that tool, once, and then answers `RESULT: ` and the tool's text
  * - `BIG <n>`: answers with n words, to make a transcript grow
  * - `SAY <text>`: answers with the text, up to the end of the line
+ * - a sentence of {@linkcode Model.understands}: calls the tool that it is about, and then answers the tool's text
  *
  * Anything else is answered with `MOCK-REPLY`; a request to summarize, with a summary.
  */
@@ -47,7 +48,15 @@ const SUMMARY = [
 /** What OpenClaw adds to a turn for the model only. */
 const INTERNAL = 'OPENCLAW_INTERNAL_CONTEXT';
 
+/** Which tool the model calls for a sentence, and with what, given all that was said before. */
+export interface Understood {
+  readonly tool: string;
+  readonly args: (said: string) => object;
+}
+
 export class Model {
+  /** What people say in words of their own. */
+  readonly understands = new Map<string, Understood>();
   /** The `baseUrl` of the provider. */
   readonly url: string;
   readonly exchanges: Exchange[] = [];
@@ -117,7 +126,7 @@ export class Model {
       return;
     }
     const request = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Request;
-    const reply = decide(request);
+    const reply = decide(request, this.understands);
     if (reply.kind === 'summary') await this.#summaries;
     const prompt = this.promptTokens ?? Math.ceil(JSON.stringify(request.messages).length / 4);
     const usage = { prompt_tokens: prompt, completion_tokens: 20, total_tokens: prompt + 20 };
@@ -129,6 +138,16 @@ export class Model {
   }
 }
 
+/** What a person would be told of a tool's result. The host's tool that calls others puts it into an object. */
+function inWords(result: string): string {
+  try {
+    const { content } = (JSON.parse(result) as { result: { content: { text: string }[] } }).result;
+    return content.map(({ text }) => text).join('\n');
+  } catch {
+    return result;
+  }
+}
+
 function textOf(message: Message | undefined): string {
   const content = message?.content;
   if (typeof content === 'string') return content;
@@ -136,21 +155,26 @@ function textOf(message: Message | undefined): string {
   return content.map((part: { text?: string }) => part.text ?? '').join('\n');
 }
 
-function decide({ messages, tools = [] }: Request): Reply {
+function decide({ messages, tools = [] }: Request, understands: ReadonlyMap<string, Understood>): Reply {
   const last = messages.at(-1);
   const internal = textOf(last).includes(INTERNAL);
-  if (last?.role === 'tool' || (internal && messages.at(-2)?.role === 'tool')) {
-    return { kind: 'text', text: `RESULT: ${textOf(messages.findLast(({ role }) => role === 'tool'))}` };
-  }
   const users = messages.filter(({ role }) => role === 'user');
   const user = textOf(users.findLast((message) => !textOf(message).includes(INTERNAL)) ?? users.at(-1));
+  const understood = [...understands].find(([sentence]) => user.includes(sentence))?.[1];
+  if (last?.role === 'tool' || (internal && messages.at(-2)?.role === 'tool')) {
+    const result = textOf(messages.findLast(({ role }) => role === 'tool'));
+    return { kind: 'text', text: understood === undefined ? `RESULT: ${result}` : inWords(result) };
+  }
   const system = messages.filter(({ role }) => role === 'system' || role === 'developer').map(textOf);
   if (tools.length === 0 && /summar/i.test(system.join('\n') + user))
     return { kind: 'summary', text: SUMMARY };
 
   const call = /CALL (\S+) (\{.*\})/.exec(user);
-  if (call?.[1] !== undefined && call[2] !== undefined) {
-    const [, tool, args] = call;
+  const [, tool, args] =
+    understood === undefined
+      ? (call ?? [])
+      : ['', understood.tool, JSON.stringify(understood.args(messages.map(textOf).join('\n')))];
+  if (tool !== undefined && args !== undefined) {
     const names = tools.map((entry) => entry.function?.name);
     // By default the model does not see plugin tools, but one tool to find and call them with.
     return names.includes(tool) || !names.includes('tool_call')
