@@ -2,6 +2,7 @@
  * OpenClaw started on what was restored, and updates of OpenClaw taken back, with real versions of it. What takes an hour (each
  * fault alone, versions from the registry) runs with `npm run campaign -- updates`.
  */
+import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import { full, report } from '../__test__/campaign-support.ts';
 import type { Engine, Settings } from '../ts/index.ts';
 import { FAULTS } from './support/boot-faults.ts';
 import { Gateway, Home } from './support/gateway.ts';
-import { node24, openclawPackage, project } from './support/host.ts';
+import { node24, openclawPackage, project, support } from './support/host.ts';
 import { Model } from './support/model.ts';
 import { type Finished, finish, Program } from './support/processes.ts';
 import { change } from './support/sqlite.ts';
@@ -22,6 +23,9 @@ const LONG_MS = 600_000;
 const OLD = '2026.9.5';
 const NEW = '2026.9.6';
 const PASSPHRASE = 'correct horse battery staple nine';
+/** What is about this machine, and stays as it is: what is installed, and when the gateway ran. */
+const STAYS =
+  /^state\/openclaw\.sqlite: [-+]INSERT INTO "(gateway_boot_lifecycle"|config_machine_state" VALUES\('plugins\.installedIndex')/;
 
 interface Boot {
   readonly snapshot: string;
@@ -115,7 +119,7 @@ afterAll(async () => {
   world?.close();
   await model?.close();
   home?.remove();
-});
+}, LONG_MS);
 
 const trial = (): string => join(home.stateDir, 'b2-backup', 'boot');
 /** The state as it was, for each fault alone. */
@@ -343,11 +347,21 @@ describe.runIf(full)('an update that is undone, with versions from the registry'
       await install(OLD);
       await use('in the old one');
       await shell('push');
+      // For eyes that are not ours.
+      const kept = (name: string): string => join(home.path, `kept-${name}`);
+      cpSync(own.stateDir, kept('state'), { recursive: true, verbatimSymlinks: true });
+      execFileSync('cp', ['-al', join(modules, 'openclaw'), kept('package')]);
       await install(NEW);
       expect(await use('in the new one')).toContain('in the old one');
       const undone = JSON.parse((await shell('undo-update', '--yes', '--json')).out) as { safety: string };
       expect(undone).toMatchObject({ from: NEW, to: OLD, gateway: 'not-running' });
       expect(version()).toBe(OLD);
+      execFileSync('diff', ['-r', '--no-dereference', kept('package'), join(modules, 'openclaw')]);
+      const compare = [support('same-state.py'), kept('state'), own.stateDir];
+      const { changed } = JSON.parse(execFileSync('python3', compare, { encoding: 'utf8' })) as {
+        readonly changed: readonly string[];
+      };
+      expect(changed.filter((line) => !STAYS.test(line))).toEqual([]);
       expect(existsSync(own.agentDatabase('later'))).toBe(false);
       const old = await use('in the old one again');
       expect(old).toContain('in the old one');
