@@ -165,6 +165,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use tokio_util::sync::CancellationToken;
+
     use super::super::{Found, Root};
     use super::*;
     use crate::source::policy::Policy;
@@ -176,14 +178,15 @@ mod tests {
         let state = dir.path().canonicalize().unwrap();
         fs::create_dir_all(state.join("workspace/notes")).unwrap();
         fs::write(state.join("workspace/notes/a.md"), "a").unwrap();
-        let old = SystemTime::now() - Duration::from_secs(3600);
+        let old = SystemTime::now() - Duration::from_hours(1);
         for directory in ["", "workspace", "workspace/notes"] {
             fs::File::open(state.join(directory)).unwrap().set_modified(old).unwrap();
         }
         let roots = [Root::new(RootKind::State, state.clone())];
         let policy = Policy::new(&[], &[], false).unwrap();
         let hanging = Arc::default();
-        let mut all = walk(&roots, &policy, &hanging, false, &Default::default()).unwrap();
+        let cancel = CancellationToken::new();
+        let mut all = walk(&roots, &policy, &hanging, false, &cancel).unwrap();
         let before = root_before(&state);
         change(&state);
         let context = Context::new(0, &roots[0], &policy, &hanging);
