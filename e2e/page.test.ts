@@ -1,7 +1,7 @@
 /** The Control UI in a real browser: the settings form, the page "Backups" in its frame, and the one with buttons. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Locator } from 'playwright-core';
+import type { Frame, Locator } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { ROUTE } from '../ts/plugin/page/route.ts';
 import { Browser, chromiumProgram, type Look, type Tab } from './support/browser.ts';
@@ -110,6 +110,40 @@ describe.skipIf(chromiumProgram === undefined)('in a browser (needs Chromium)', 
         expect(red < 128).toBe(look.dark === true);
         await tab.picture(`frame-${name}`);
       });
+    });
+
+    it('is seen on a dashboard, too, in a widget that may read it', async () => {
+      const operator = await gateway.operator();
+      await operator.say('/b2 help');
+      const html = readFileSync(join(project, 'assets', 'health-widget.html'), 'utf8');
+      const { widgets } = await operator.request<{
+        widgets: readonly { name: string; grantState: string }[];
+      }>('board.widget.put', {
+        ...{ sessionKey: 'agent:main:main', name: 'backups', title: 'Backups' },
+        content: { kind: 'html', html },
+        declared: { tools: ['b2-backup.health', 'b2-backup.push'] },
+      });
+      // This gateway asks nobody about capabilities; that it knows them is what counts here.
+      expect(widgets).toMatchObject([{ name: 'backups', grantState: 'granted' }]);
+      // OpenClaw serves widgets from an address of their own: what else is asked is not looked at.
+      const tab = await browser.open('/chat?session=agent:main:main&dashboard=expanded');
+      try {
+        const shown = await until('the widget', () => widgetIn(tab));
+        await until('its verdict', async () =>
+          /Backups|backups/.test((await shown.textContent('#title')) ?? ''),
+        );
+        expect(await shown.textContent('#times')).toMatch(/^Last backup: .*Next: /);
+        await tab.picture('dashboard');
+        const before = (await bucket.snapshots()).length;
+        writeFileSync(workspace('note.md'), 'new\n');
+        await shown.click('#push');
+        await until('another snapshot', async () => (await bucket.snapshots()).length > before);
+      } catch (error) {
+        await tab.picture('failed-dashboard').catch(() => {});
+        throw error;
+      } finally {
+        await tab.close();
+      }
     });
 
     it('is used by the keyboard alone, and shows a hostile name as a name', async () => {
@@ -306,6 +340,20 @@ describe.skipIf(chromiumProgram === undefined)('in a browser (needs Chromium)', 
     });
   });
 });
+
+/** The innermost frame of the widget: OpenClaw puts it into two. */
+async function widgetIn({ page }: Tab): Promise<Frame | undefined> {
+  for (const frame of page.frames()) {
+    if (
+      (await frame
+        .locator('#standing')
+        .count()
+        .catch(() => 0)) > 0
+    )
+      return frame;
+  }
+  return undefined;
+}
 
 async function isFocused(wanted: Locator): Promise<boolean> {
   return await wanted.first().evaluate((element) => element === element.ownerDocument.activeElement);
