@@ -155,10 +155,11 @@ fn said(status: u16, code: &str, message: &str) -> String {
         .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))
         .take(60)
         .collect();
-    if code.is_empty() {
-        format!("status {status}: {clean}")
-    } else {
-        format!("status {status} {code}: {clean}")
+    match (code.is_empty(), clean.is_empty()) {
+        (true, _) => format!("status {status}: {clean}"),
+        // An answer to HEAD has no words.
+        (false, true) => format!("status {status} {code}"),
+        (false, false) => format!("status {status} {code}: {clean}"),
     }
 }
 
@@ -249,6 +250,8 @@ mod tests {
         );
         let error = ask("GET", 403, "InvalidAccessKeyId", "The key is not valid").error.to_string();
         assert!(error.contains("cluster 004") && error.contains("us-east-005"), "{error}");
+        let wordless = ask("GET", 403, "SignatureDoesNotMatch", "").error.to_string();
+        assert!(wordless.contains("(status 403 SignatureDoesNotMatch)"), "{wordless}");
         let long = ask("GET", 400, "Odd", &"x\n".repeat(5000)).error.to_string();
         assert!(long.len() < 500 && !long.contains('\n'));
     }
