@@ -2,17 +2,27 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { onTestFinished, vi } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { createEngine, type Engine } from '../ts/engine.ts';
 import { createIsolate } from '../ts/isolate.ts';
 import type { Operation } from '../ts/operation.ts';
 import type { Backup } from '../ts/plugin/backup.ts';
 import { type PageModel, pageModel } from '../ts/plugin/page/model.ts';
+import type { Standing } from '../ts/plugin/page/verdict.ts';
 import { theBackup } from '../ts/plugin/rpc.ts';
 import { createService } from '../ts/plugin/service.ts';
 import { CLI } from './addon-support.ts';
 import { FakeHost, TestClock } from './plugin-support.ts';
 import { PATIENT } from './support.ts';
+
+/** What happens, and what the page then says first: how things stand, its title, and the code behind it. */
+export type Outcome = readonly [
+  what: string,
+  arrange: (machine: Machine) => Promise<unknown>,
+  standing: Standing,
+  title: RegExp,
+  code?: string,
+];
 
 export const PASSPHRASE = 'tulip granite orbit velvet mango';
 
@@ -123,4 +133,31 @@ function untilStopped({ signal }: Operation = {}): Promise<never> {
   return new Promise((_resolve, reject) => {
     signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
+}
+
+/** What holds of everything that the page says. */
+function isHonest({ verdict, last, proof }: PageModel): void {
+  if (verdict.standing === 'works') {
+    expect(last).toBeDefined();
+    expect(proof.restoredAt).toBeDefined();
+    expect(verdict.problem).toBeUndefined();
+  } else expect(verdict.title).not.toMatch(/backups work$/);
+  if (verdict.standing === 'broken' || verdict.standing === 'attention') expect(verdict.todo).toMatch(/\.$/);
+}
+
+/** A test for each: what the page really says. */
+export function verdicts(outcomes: readonly Outcome[]): void {
+  for (const [what, arrange, standing, title, code] of outcomes) {
+    it(`when ${what}`, async () => {
+      const machine = new Machine();
+      await arrange(machine);
+      const model = await machine.model();
+      expect({ standing: model.verdict.standing, code: model.verdict.problem?.code }).toEqual({
+        standing,
+        code,
+      });
+      expect(model.verdict.title).toMatch(title);
+      isHonest(model);
+    });
+  }
 }

@@ -7,22 +7,11 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { BackupError } from '../ts/errors.ts';
-import type { PageModel } from '../ts/plugin/page/model.ts';
-import type { Standing } from '../ts/plugin/page/verdict.ts';
 import { addon } from './addon-support.ts';
-import { Machine, PASSPHRASE } from './page-outcomes-support.ts';
+import { Machine, type Outcome, PASSPHRASE, verdicts } from './page-outcomes-support.ts';
 import { processesCanRun, Server } from './process-support.ts';
 import { DAY, MINUTE } from './service-support.ts';
 import { PATIENT } from './support.ts';
-
-/** What happens, and what the page then says first: how things stand, its title, and the code behind it. */
-type Outcome = readonly [
-  what: string,
-  arrange: (machine: Machine) => Promise<unknown>,
-  standing: Standing,
-  title: RegExp,
-  code?: string,
-];
 
 const OTHER_WORDS = 'copper meadow lantern violin harbor';
 
@@ -371,30 +360,8 @@ const OUTCOMES: readonly Outcome[] = [
   ],
 ];
 
-/** What holds of everything that the page says. */
-function isHonest({ verdict, last, proof }: PageModel): void {
-  if (verdict.standing === 'works') {
-    expect(last).toBeDefined();
-    expect(proof.restoredAt).toBeDefined();
-    expect(verdict.problem).toBeUndefined();
-  } else expect(verdict.title).not.toMatch(/backups work$/);
-  if (verdict.standing === 'broken' || verdict.standing === 'attention') expect(verdict.todo).toMatch(/\.$/);
-}
-
 describe.skipIf(addon === undefined)('the verdict (needs the built addon)', { timeout: 60_000 }, () => {
-  for (const [what, arrange, standing, title, code] of OUTCOMES) {
-    it(`when ${what}`, async () => {
-      const machine = new Machine();
-      await arrange(machine);
-      const model = await machine.model();
-      expect({ standing: model.verdict.standing, code: model.verdict.problem?.code }).toEqual({
-        standing,
-        code,
-      });
-      expect(model.verdict.title).toMatch(title);
-      isHonest(model);
-    });
-  }
+  verdicts(OUTCOMES);
 
   it('of a copy of a machine is its own, and it sees the other', async () => {
     const machine = await new Machine().start();
