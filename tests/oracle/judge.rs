@@ -165,6 +165,21 @@ pub(crate) fn shown(root: Option<&Path>, path: &[u8]) -> String {
     }
 }
 
+/// The path that reports print so.
+pub(crate) fn unescaped(text: &str) -> Vec<u8> {
+    let mut path = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        path.extend_from_slice(before.as_bytes());
+        let byte =
+            after.strip_prefix('x').and_then(|hex| u8::from_str_radix(hex.get(..2)?, 16).ok());
+        path.push(byte.unwrap_or(b'\\'));
+        rest = &after[if byte.is_some() { 3 } else { 1 }..];
+    }
+    path.extend_from_slice(rest.as_bytes());
+    path
+}
+
 /// A path as reports print it: backslashes and control characters escaped, and bytes that are no UTF-8.
 pub(crate) fn escaped(path: &[u8]) -> String {
     let mut text = String::new();

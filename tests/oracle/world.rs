@@ -1,5 +1,7 @@
 //! One machine with a wild state: what it pushes, and what a blank one brings back.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -273,5 +275,6 @@ impl World {
 /// Where a restore put a root, as its report says.
 fn place_of(report: &RestoreReport, root: &Path) -> Option<PathBuf> {
     let start = format!("{} -> ", judge::escaped(&tree::bytes_of(root)));
-    report.roots.iter().find_map(|line| line.strip_prefix(&start)).map(PathBuf::from)
+    let to = report.roots.iter().find_map(|line| line.strip_prefix(&start))?;
+    Some(PathBuf::from(OsString::from_vec(judge::unescaped(to))))
 }
