@@ -34,8 +34,7 @@ const OURS = [
   /^(tmp|repositories|restore)$/,
   /^repositories\/[0-9a-f]{16}$/,
   /^repositories\/[0-9a-f]{16}\/(key|repository|newest|files|pruning|proof|spool|footers|known|rows)(\.new)?$/,
-  // The next prune removes what is left of one that was being written.
-  /^repositories\/[0-9a-f]{16}\/footers\/[0-9a-f]{32}(\.new)?$/,
+  /^repositories\/[0-9a-f]{16}\/footers\/[0-9a-f]{32}$/,
   /^restore\/last(\.new)?$/,
 ];
 

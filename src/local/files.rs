@@ -110,6 +110,12 @@ impl Disk {
         }
     }
 
+    /// Writes a file (mode 0600) that may be torn.
+    pub(super) fn write_in_place(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut file = self.open(path, fs::OpenOptions::new().truncate(true))?;
+        self.step("write", path, || file.write_all(bytes))
+    }
+
     /// Writes bytes behind a checksum, durable.
     pub(super) fn write_checked(&self, path: &Path, payload: &[u8]) -> Result<()> {
         self.write_atomic(path, &[MAGIC, &sha256(payload), payload], true)

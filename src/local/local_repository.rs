@@ -289,14 +289,15 @@ impl LocalRepository {
         }
     }
 
-    /// Keeps a footer. Not synced: a torn one is found when it is opened, and fetched again.
+    /// Keeps a footer. Written in place and not synced: a torn one is found when it is opened, and fetched again, and
+    /// nothing else is left of a write that was cut off.
     ///
     /// # Errors
     /// File-system codes.
     pub fn save_tail(&self, pack: PackName, tail: &[u8]) -> Result<()> {
         let dir = self.dir.join("footers");
         self.disk.private_dir(&dir)?;
-        self.disk.write_atomic(&dir.join(pack.to_string()), &[tail], false)
+        self.disk.write_in_place(&dir.join(pack.to_string()), tail)
     }
 
     /// Removes the footers of packs that are not in `keep`.

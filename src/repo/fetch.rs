@@ -103,8 +103,11 @@ impl PackSource {
         let bytes = self.get(reference, start, length).await?;
         let tail = bytes.slice(bytes.len() - usize::try_from(footer).unwrap_or(0)..);
         let index = self.open(reference, &tail)?;
-        if let Some(local) = &self.local {
-            local.save_tail(reference.name, &tail)?;
+        // It only saves a request: a full disk keeps nobody from reading what is in the bucket.
+        if let Some(local) = &self.local
+            && let Err(error) = local.save_tail(reference.name, &tail)
+        {
+            tracing::debug!(%error, "a footer is not kept");
         }
         Ok((index, Regions(vec![(start, bytes)])))
     }
