@@ -1,42 +1,25 @@
 //! Texts that are in every path that one of a set of globs matches, and in every name that would be that of a copy of one.
 //! Most paths have none of them: so nobody has to ask what they may be copies of.
 
-/// What is looked for, in small letters.
+use aho_corasick::AhoCorasick;
+
+use crate::error::{Error, Result};
+
+/// What is looked for, in letters of any size. `None` where a glob has no such text: then every path may be a copy.
 #[derive(Clone, Debug)]
-pub(super) struct Needles {
-    /// By their first byte.
-    by_first: Vec<Vec<Vec<u8>>>,
-    /// Whether a glob has none: then every path may be a copy.
-    all: bool,
-}
+pub(super) struct Needles(Option<AhoCorasick>);
 
 impl Needles {
-    pub(super) fn of<'g>(globs: impl Iterator<Item = &'g str>) -> Self {
-        let mut needles = Self { by_first: vec![Vec::new(); 256], all: false };
-        for glob in globs.flat_map(alternatives) {
-            let Some(needle) = needle(&glob.to_ascii_lowercase()) else {
-                needles.all = true;
-                continue;
-            };
-            let first = needle.first().copied().unwrap_or_default();
-            if let Some(those) = needles.by_first.get_mut(usize::from(first)) {
-                those.push(needle);
-            }
-        }
-        needles
+    pub(super) fn of<'g>(globs: impl Iterator<Item = &'g str>) -> Result<Self> {
+        let needles = globs.flat_map(alternatives).map(|glob| needle(&glob));
+        let Some(needles) = needles.collect::<Option<Vec<_>>>() else { return Ok(Self(None)) };
+        let set = AhoCorasick::builder().ascii_case_insensitive(true).build(needles);
+        set.map(|set| Self(Some(set))).map_err(|error| Error::internal(format!("rules: {error}")))
     }
 
-    /// Whether one of them is in a path, in letters of any size.
+    /// Whether one of them is in a path.
     pub(super) fn are_in(&self, path: &[u8]) -> bool {
-        self.all
-            || path.iter().enumerate().any(|(at, byte)| {
-                let rest = path.get(at..).unwrap_or_default();
-                let first = usize::from(byte.to_ascii_lowercase());
-                self.by_first.get(first).into_iter().flatten().any(|needle| {
-                    let start = rest.get(..needle.len());
-                    start.is_some_and(|start| start.eq_ignore_ascii_case(needle))
-                })
-            })
+        self.0.as_ref().is_none_or(|set| set.is_match(path))
     }
 }
 
@@ -97,8 +80,8 @@ mod tests {
     fn copies_of_what_a_glob_matches_have_one() {
         let rules = RULES.iter().filter(|rule| rule.class == Class::Secret).map(|rule| rule.glob);
         let globs: Vec<&str> = rules.chain(PLAIN_SECRETS.iter().copied()).collect();
-        let needles = Needles::of(globs.iter().copied());
-        assert!(!needles.all);
+        let needles = Needles::of(globs.iter().copied()).unwrap();
+        assert!(needles.0.is_some());
         let originals = globs.iter().flat_map(|glob| alternatives(glob));
         for original in originals.map(|glob| glob.replace("**/", "").replace(['*', '?'], "x")) {
             let (above, name) = original.rsplit_once('/').unwrap_or(("d", &original));

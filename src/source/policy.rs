@@ -126,7 +126,7 @@ impl Policy {
             exclude: user_globs("exclude", exclude)?,
             secrets: Needles::of(
                 RULES.iter().filter(|rule| rule.class == Class::Secret).map(|rule| rule.glob),
-            ),
+            )?,
         };
         Ok(Self { rules: Arc::new(rules), inside: Arc::default(), plain: None })
     }
@@ -148,7 +148,7 @@ impl Policy {
             let mut glob = GlobBuilder::new(text);
             set.add(glob.literal_separator(true).case_insensitive(true).build().map_err(broken)?);
         }
-        let needles = Needles::of(PLAIN_SECRETS.iter().copied());
+        let needles = Needles::of(PLAIN_SECRETS.iter().copied())?;
         let set = set.build().map_err(broken)?;
         Ok(Self { plain: Some(Arc::new(Plain { set, needles })), ..self })
     }
