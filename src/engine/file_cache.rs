@@ -10,11 +10,8 @@ use crate::error::Result;
 use crate::format::{Entry, EntryFlags, TreeRef};
 use crate::local::LocalRepository;
 use crate::source::database::is_database_name;
-use crate::source::{Fingerprint, Found, Root};
+use crate::source::{Fingerprint, Found, Root, TICK_NS};
 
-/// File systems tell times to the nanosecond, or to two seconds: what was written twice within this time may look the
-/// same, and be of the same size. Nanoseconds.
-const TICK_NS: i64 = 2_000_000_000;
 /// Times further ahead than this are wrong, and do not come again soon. Nanoseconds.
 const SOON_NS: i64 = 24 * 3600 * 1_000_000_000;
 

@@ -7,18 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::judge::Context;
-use super::stat::{bytes_of, fingerprint, gone, shown, unreadable};
+use super::stat::{TICK_NS, bytes_of, fingerprint, gone, shown, unreadable};
 use super::walked::{Passages, Verdict, Walk, take};
 use super::{EntryKind, Fingerprint, RelPath, RootKind, Skipped, absolute};
 
 /// A directory is listed so many times at most, until it stays as it is meanwhile.
 const LISTINGS: usize = 8;
-/// The coarsest times of file systems, those of FAT: what is written twice within it may look the same. Nanoseconds.
-const TICK_NS: i64 = 2_000_000_000;
 
 /// What is said of a directory that never stays as it is.
-const RESTLESS: &str =
-    "changed each time that it was listed: what was renamed in it meanwhile may be missing";
+const RESTLESS: &str = "changed each time it was listed: what was renamed in it may be missing";
 
 /// Lists the directories of a root again that changed since they were looked at. What is new in them is added behind what
 /// was found; a directory that is new counts as gone, so that all is walked again. `found` is sorted from `first_found` on;
@@ -87,10 +84,15 @@ fn listed(
     let full = context.at(directory);
     let (mut verdicts, mut judged) = (Vec::new(), HashSet::new());
     for _ in 0..LISTINGS {
-        let names: Vec<OsString> = match std::fs::read_dir(&full) {
-            Ok(entries) => entries.flatten().map(|entry| entry.file_name()).collect(),
-            // It was named when it was walked, or it went since.
-            Err(_) => return (verdicts, true),
+        // One that cannot be listed was named when it was walked, or it went since.
+        let Ok(entries) = std::fs::read_dir(&full) else { return (verdicts, true) };
+        let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+        let names: Vec<OsString> = match names.collect() {
+            Ok(names) => names,
+            Err(error) => {
+                verdicts.push(Verdict::Skipped(unreadable(&full, &error)));
+                return (verdicts, true);
+            }
         };
         for name in names {
             let path = RelPath::from_bytes(bytes_of(&name).into_owned());

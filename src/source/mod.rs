@@ -42,7 +42,7 @@ pub use crate::entry::{EntryKind, RelPath};
 pub(crate) use globs::refuse_places;
 pub(crate) use mounts::is_stray;
 pub(crate) use policy::as_path;
-pub(crate) use stat::shown as shown_path;
+pub(crate) use stat::{TICK_NS, shown as shown_path};
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,10 @@ use super::database::is_database_name;
 use super::{EntryKind, Fingerprint, Found, RelPath, Skipped};
 use crate::error::{Error, Result};
 
+/// File systems tell times to the nanosecond, or to two seconds (FAT): what was written twice within this time may look
+/// the same, and be of the same size. Nanoseconds.
+pub(crate) const TICK_NS: i64 = 2_000_000_000;
+
 /// What would tell that a file changed, by `stat` alone, for looking at a single file again.
 ///
 /// # Errors
