@@ -36,13 +36,13 @@ fn matches_nothing(text: &str, cleaned: &str) -> Option<&'static str> {
     match text {
         _ if cleaned.is_empty() => Some("it is empty; write `**` for everything"),
         _ if text.starts_with('!') => Some(
-            "`!` takes nothing back here: write what is left out more narrowly, or `\\!` where a name begins with it",
+            "`!` brings nothing back here: make the glob narrower, or write `\\!` for a name that begins with it",
         ),
-        _ if text.starts_with("~/") || text == "~" => {
-            Some("`~` is no home here: write the path below the state directory or the workspace")
-        }
+        _ if text.starts_with("~/") || text == "~" => Some(
+            "`~` does not stand for the home directory here: write the path below the state directory or the workspace",
+        ),
         _ if cleaned.split('/').any(odd) => {
-            Some("no path has `.`, `..` or nothing between two slashes: write it as the path is")
+            Some("no path has `.`, `..` or an empty name in it: write the path as it is")
         }
         _ => None,
     }
@@ -93,8 +93,8 @@ mod tests {
             assert_eq!(error.code(), "B2_CONFIG");
             error.to_string()
         };
-        assert!(refused("!MEMORY.md").contains("takes nothing back"));
-        assert!(refused("~/x").contains("no home"));
+        assert!(refused("!MEMORY.md").contains("brings nothing back"));
+        assert!(refused("~/x").contains("home directory"));
         for odd in ["../x", "a//b", "a/./b", "a/..", "./../x"] {
             assert!(refused(odd).contains("no path has"), "{odd}");
         }

@@ -398,7 +398,8 @@ impl Capture<'_, '_> {
         // Of OpenClaw's own, and of copies of them, nothing but the database is state.
         if captured.appendix && named == Redact::BySchema && captured.redacted == Redact::None {
             remove()?;
-            let message = "something that is no part of it lies behind its last page".to_owned();
+            let message =
+                "there is something after its last page that is not part of it".to_owned();
             return Err(ReadError::Database(Error::Database { path: path.to_owned(), message }));
         }
         let mut file = File::open(&copy).map_err(failed)?;
