@@ -10,8 +10,7 @@ use super::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{SnapshotId, SnapshotName};
 use crate::repo::{Snapshot, find, read};
-use crate::store::ObjectKey;
-use crate::store::ObjectStore;
+use crate::store::{ObjectKey, ObjectStore};
 
 /// Names asked for at the same time.
 const PARALLEL: usize = 6;

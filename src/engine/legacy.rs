@@ -17,8 +17,7 @@ use crate::legacy::{
     Bucket, Content, FileRecord, Found, Keys, MAX_MANIFEST_BYTES, Manifest, Object, Push, Search,
     Sha256, Tried, Wanted, fetch, hidden, read_manifest, visible,
 };
-use crate::repo::KeyRing;
-use crate::repo::find;
+use crate::repo::{KeyRing, find};
 use crate::store::ObjectStore;
 
 /// Manifests and small objects that are fetched at the same time.

@@ -11,8 +11,7 @@ use super::time::time;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, Manifest, SnapshotId};
 use crate::repo::Snapshot;
-use crate::store::ObjectInfo;
-use crate::store::ObjectStore;
+use crate::store::{ObjectInfo, ObjectStore};
 
 /// Manifests read, and listings made, at the same time.
 const PARALLEL: usize = 6;

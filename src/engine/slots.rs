@@ -6,8 +6,7 @@ use bytes::Bytes;
 
 use super::session::{Session, millis};
 use super::time::time;
-use crate::ambient::Entropy;
-use crate::ambient::random;
+use crate::ambient::{Entropy, random};
 use crate::crypto::MasterKey;
 use crate::engine::session::Settings;
 use crate::error::{Error, Result};
@@ -17,8 +16,7 @@ use crate::repo::{
     MAX_TRIES, SlotNames, SlotObject, StoredSlot, is_removed, read_slots, slot_names, slot_object,
 };
 use crate::secret::{Secret, Weakness};
-use crate::store::ObjectInfo;
-use crate::store::ObjectStore;
+use crate::store::{ObjectInfo, ObjectStore};
 
 /// So many key slots of other machines are looked at.
 const UNSEEN: usize = 32;

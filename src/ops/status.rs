@@ -12,10 +12,8 @@ use crate::engine::time::time;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, SnapshotId, SnapshotName};
 use crate::local::{Newest, Spool};
-use crate::repo::KeyRing;
-use crate::repo::{Snapshot, read};
-use crate::store::ObjectInfo;
-use crate::store::ObjectStore;
+use crate::repo::{KeyRing, Snapshot, read};
+use crate::store::{ObjectInfo, ObjectStore};
 
 /// A machine that is silent for longer is named, in milliseconds.
 const SILENT_MS: i64 = 30 * 24 * 3_600_000;

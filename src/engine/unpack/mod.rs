@@ -12,8 +12,7 @@ use super::session::Session;
 use crate::error::{Error, Result};
 use crate::format::Run;
 use crate::progress::Phase;
-use crate::repo::KeyRing;
-use crate::repo::PackSource;
+use crate::repo::{KeyRing, PackSource};
 
 use work::{Piece, Work};
 

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio_util::sync::CancellationToken;
+
 use super::target::{Made, Target};
 use crate::engine::problem::FileProblem;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
 use crate::format::{Entry, Run};
 use crate::repo::{PackIndex, PackSource, Regions};
-use tokio_util::sync::CancellationToken;
 
 /// A stretch of a pack that belongs somewhere in a file.
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,8 @@
 use super::chart::{Chart, advice};
 use crate::engine::session::Settings;
 use crate::error::{Error, Result};
-use crate::store::ObjectStore;
 use crate::store::b2::KeyFacts;
-use crate::store::{LifecycleRule, ObjectLock, Setting};
+use crate::store::{LifecycleRule, ObjectLock, ObjectStore, Setting};
 
 /// With fewer days there is little time to notice that somebody hid or overwrote things.
 const SHORT_DAYS: u32 = 7;

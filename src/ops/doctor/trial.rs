@@ -3,11 +3,9 @@
 use bytes::Bytes;
 
 use super::chart::Chart;
-use crate::ambient::Entropy;
-use crate::ambient::random;
+use crate::ambient::{Entropy, random};
 use crate::error::{Error, Result};
-use crate::store::ObjectKey;
-use crate::store::ObjectStore;
+use crate::store::{ObjectKey, ObjectStore};
 
 /// No name that a reader looks at (docs/format.md, Objects).
 const PLACE: &str = "doctor/";

@@ -7,15 +7,13 @@ use std::time::Duration;
 use super::report::{AddedKeys, KeyInfo};
 use crate::crypto::MasterKey;
 use crate::engine::lock::lock;
-use crate::engine::session::Session;
-use crate::engine::session::Settings;
+use crate::engine::session::{Session, Settings};
 use crate::engine::slots::{is_bound, make, put, short};
 use crate::engine::time::time;
 use crate::error::{Error, Result};
 use crate::format::{RepositoryId, SecretKind};
 use crate::local::{LockFile, RepositoryRecord, SlotRecord};
-use crate::repo::KeyRing;
-use crate::repo::{MAX_TRIES, StoredSlot, stored_slots};
+use crate::repo::{KeyRing, MAX_TRIES, StoredSlot, stored_slots};
 use crate::secret::Secret;
 
 /// What a secret has in a repository.

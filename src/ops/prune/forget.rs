@@ -16,8 +16,7 @@ use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, SnapshotId, SnapshotName};
 use crate::local::Forgotten;
 use crate::repo::find;
-use crate::store::ObjectStore;
-use crate::store::{ObjectKey, ObjectVersion};
+use crate::store::{ObjectKey, ObjectStore, ObjectVersion};
 
 /// Who stored something so lately, in milliseconds, is not gone; and so long its packs stay.
 const DAY_MS: i64 = 24 * 3_600_000;

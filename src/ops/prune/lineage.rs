@@ -11,8 +11,7 @@ use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, SnapshotId, SnapshotName};
 use crate::local::{LocalRepository, Newest, Pruning, Spool};
-use crate::repo::KeyRing;
-use crate::repo::{Snapshot, find, read};
+use crate::repo::{KeyRing, Snapshot, find, read};
 use crate::store::ObjectStore;
 
 /// Manifests read at the same time.

@@ -31,8 +31,7 @@ use crate::engine::session::Session;
 use crate::engine::time::time;
 use crate::error::{Error, Result};
 use crate::format::{PackName, SnapshotId};
-use crate::local::Local;
-use crate::local::{Pruned, UnusedPack};
+use crate::local::{Local, Pruned, UnusedPack};
 use crate::store::ObjectKey;
 
 use lineage::{Held, Lineage};

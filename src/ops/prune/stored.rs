@@ -7,8 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use super::lineage::Lineage;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, SnapshotId, pack_prefix};
-use crate::store::ObjectStore;
-use crate::store::ObjectVersion;
+use crate::store::{ObjectStore, ObjectVersion};
 
 /// An object in the bucket with all its versions.
 #[derive(Debug, Default)]

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::assemble::problems;
 use super::capture::Elsewhere;
 use super::missing::{self, Before, Missing};
@@ -16,13 +18,11 @@ use crate::engine::session::{Session, Settings, millis};
 use crate::engine::withheld::withheld;
 use crate::error::Result;
 use crate::format::{Entry, Manifest, MissingRecord, TreeRef};
-use crate::repo::KeyRing;
-use crate::repo::Snapshot;
+use crate::repo::{KeyRing, Snapshot};
 use crate::source::policy::Policy;
 use crate::source::walk::Walk;
 use crate::source::withheld::Withheld;
 use crate::source::{EntryKind, Found, Root};
-use tokio_util::sync::CancellationToken;
 
 /// The state as it is now.
 #[derive(Debug)]

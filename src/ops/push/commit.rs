@@ -9,10 +9,8 @@ use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::{MAX_MANIFEST_BYTES, PackName, SnapshotId};
 use crate::local::Captured;
-use crate::repo::KeyRing;
-use crate::repo::Snapshot;
-use crate::store::ObjectKey;
-use crate::store::ObjectStore;
+use crate::repo::{KeyRing, Snapshot};
+use crate::store::{ObjectKey, ObjectStore};
 
 /// A listing older than this proves nothing about the manifest that a push builds on (docs/format.md, Push).
 const LISTING_HOLDS: Duration = Duration::from_mins(10);

@@ -14,8 +14,7 @@ use crate::format::{
     SnapshotId, SnapshotName,
 };
 use crate::local::{LocalRepository, Proof, RepositoryRecord, SlotRecord};
-use crate::repo::KeyRing;
-use crate::repo::{slot_names, stored_slots};
+use crate::repo::{KeyRing, slot_names, stored_slots};
 use crate::store::ObjectKey;
 
 /// So many manifests are looked at for a key that `keys/` does not give.

@@ -14,8 +14,7 @@ use crate::local::Captured;
 use crate::ops::recovery::AsideItem;
 use crate::progress::Phase;
 use crate::source::{EntryKind, Found, is_stray};
-use crate::store::ObjectKey;
-use crate::store::ObjectStore;
+use crate::store::{ObjectKey, ObjectStore};
 
 /// What becoming a snapshot came to.
 pub(super) enum Made {

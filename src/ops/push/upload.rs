@@ -14,8 +14,7 @@ use crate::error::{Error, Result};
 use crate::format::{MachineId, PackName, PackRef, SnapshotId, pack_prefix};
 use crate::local::{Captured, Spool};
 use crate::progress::Phase;
-use crate::repo::KeyRing;
-use crate::repo::{PackIndex, Snapshot};
+use crate::repo::{KeyRing, PackIndex, Snapshot};
 use crate::store::{ObjectKey, ObjectStore};
 
 /// Packs sent at the same time. A home uplink is filled by one; more only hide the latency of requests.

@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::repository::{self, Listed, Open};
-use crate::ambient::Clock;
-use crate::ambient::Entropy;
+use crate::ambient::{Clock, Entropy};
 use crate::crypto::RepoKey;
 use crate::engine::head::is_there;
 use crate::engine::session::Session;
 use crate::engine::slots;
 use crate::error::{Error, Result};
 use crate::format::{MachineId, SnapshotId, SnapshotName};
-use crate::local::Local;
-use crate::local::{LocalRepository, LockFile, Newest, Pruning, RepositoryRecord, Spool};
+use crate::local::{Local, LocalRepository, LockFile, Newest, Pruning, RepositoryRecord, Spool};
 use crate::store::ObjectStore;
 
 /// Everything a push writes with.

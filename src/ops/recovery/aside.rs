@@ -8,8 +8,7 @@ use crate::engine::roots;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::format::RootRecord;
-use crate::local::Local;
-use crate::local::{Journal, Last, Phase, RollbackFolder, Step, StepKind, Unsaved};
+use crate::local::{Journal, Last, Local, Phase, RollbackFolder, Step, StepKind, Unsaved};
 use crate::source::{RelPath, Root};
 
 /// A file, a link or a directory that was moved away, and where it was.

@@ -43,8 +43,7 @@ use crate::engine::problem::{FileProblem, WITHHELD};
 use crate::engine::session::{Session, Settings};
 use crate::error::{Error, Result};
 use crate::format::Reason;
-use crate::local::Local;
-use crate::local::{Arrival, Journal, Last, LockFile, Phase, Spool};
+use crate::local::{Arrival, Journal, Last, Local, LockFile, Phase, Spool};
 use crate::ops::recovery::{Gateway, Outcome};
 use crate::source::host_config;
 

@@ -9,8 +9,7 @@ use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::progress::Phase;
 use crate::repo::Cure;
-use crate::store::ObjectKey;
-use crate::store::ObjectStore;
+use crate::store::{ObjectKey, ObjectStore};
 
 /// Objects at the same time. Each may be a pack in memory.
 const PARALLEL: usize = 4;

@@ -7,10 +7,8 @@ use crate::error::{Error, Result};
 use crate::format::{
     KeySlot, MAX_MANIFEST_BYTES, MAX_SLOT_BYTES, PackRef, SnapshotId, pack_prefix,
 };
-use crate::repo::KeyRing;
-use crate::repo::{Cure, History, PackIndex, Snapshot, Standing};
-use crate::store::ObjectStore;
-use crate::store::{ObjectKey, ObjectVersion};
+use crate::repo::{Cure, History, KeyRing, PackIndex, Snapshot, Standing};
+use crate::store::{ObjectKey, ObjectStore, ObjectVersion};
 
 /// A snapshot as the versions have it.
 #[derive(Debug)]

@@ -5,8 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::crypto::ChunkIds;
 use crate::error::{Error, Result};
 use crate::format::{ChunkId, HEADER_BYTES, MachineId, PackName, PackRef};
-use crate::repo::KeyRing;
-use crate::repo::{PackIndex, PackSource, Regions};
+use crate::repo::{KeyRing, PackIndex, PackSource, Regions};
 
 /// A pack and what is wrong with it.
 #[derive(Debug, Default)]
