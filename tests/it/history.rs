@@ -1,7 +1,9 @@
 //! Looking into snapshots: what one holds, and one path through all of them.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use b2_backup::error::{Error, Result};
 use b2_backup::ops::{
@@ -9,6 +11,7 @@ use b2_backup::ops::{
 };
 use b2_backup::store::{ObjectKey, ObjectStore as _};
 
+use crate::faults::bench::Broken;
 use crate::support::machine::Machine;
 use crate::support::plain::{first_day, noise, write};
 use crate::support::plain_machine::plain_machine;
@@ -284,4 +287,18 @@ async fn a_path_without_its_folders_is_answered_with_the_whole_one() {
     };
     let error = ops::restore(&machine.session().await, &options).await.unwrap_err();
     assert!(error.to_string().ends_with(near));
+}
+
+/// Footers are kept to save a request. Where they cannot be, what is in the bucket can be read all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_keeps_nobody_from_reading() {
+    let (_dir, mut machine, _store) = plain_machine();
+    let snapshot = push(&machine).await;
+    let repositories = state(&machine).join("b2-backup/repositories");
+    for repository in fs::read_dir(repositories).unwrap() {
+        fs::remove_dir_all(repository.unwrap().path().join("footers")).unwrap();
+    }
+    machine.steps = Arc::new(Broken(ErrorKind::StorageFull));
+    let shown = show(&machine, &snapshot, Some("workspace/MEMORY.md")).await.unwrap();
+    assert_eq!(shown.content, Some(fs::read(state(&machine).join("workspace/MEMORY.md")).unwrap()));
 }

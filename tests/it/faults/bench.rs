@@ -42,8 +42,9 @@ pub(crate) enum Trouble {
     Disk(ErrorKind),
 }
 
+/// No step on a disk succeeds.
 #[derive(Debug)]
-struct Broken(ErrorKind);
+pub(crate) struct Broken(pub(crate) ErrorKind);
 
 impl FailPoints for Broken {
     fn step(&self, _name: &'static str) -> std::io::Result<()> {

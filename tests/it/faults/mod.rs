@@ -5,7 +5,7 @@
 //! The trouble comes between a real client and a server that plays B2 (`proxy`), or from the disk, whose every step
 //! can fail. Waiting takes no time: the clock is the test's.
 
-mod bench;
+pub(crate) mod bench;
 mod proxy;
 
 use std::io::ErrorKind;
