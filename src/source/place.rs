@@ -8,7 +8,7 @@ mod stat;
 mod system;
 
 pub use self::stat::Stat;
-pub(crate) use self::system::{give, open_to_set, owner_to_give};
+pub(crate) use self::system::{give, open_to_set, owner_to_give, set_times};
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -18,8 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[cfg(unix)]
 pub(crate) use self::system::{give_link, set_link_time};
 use self::system::{
-    no_follow, open_below, private, set_mode, set_mode_at, set_owner, set_time_at, set_times,
-    stat_of,
+    no_follow, open_below, private, set_mode, set_mode_at, set_owner, set_time_at, stat_of,
 };
 use super::{EntryKind, RelPath};
 use crate::ambient::{FailPoints, stepped};

@@ -14,7 +14,14 @@
 )]
 
 use std::future::Future;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use b2_backup::ambient::SystemEntropy;
+use b2_backup::store::folder::FolderStore;
 
 use tempfile::TempDir;
 
@@ -47,6 +54,7 @@ mod wild;
 mod world;
 
 use disks::Disk;
+use machine::Machine;
 use skipped::skipped;
 use state::rng;
 use world::World;
@@ -109,6 +117,37 @@ async fn wild_states_in_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wild_states_where_times_are_whole_seconds() {
     wild_states(Disk::CoarseExt4, 20, 300).await;
+}
+
+/// ext4 with small inodes ends in 2038, and the kernel takes a later time for its last one without an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_the_disk_cannot_hold_is_named() {
+    let Some((place, _mounted)) = Disk::CoarseExt4.place("a time after 2038") else { return };
+    let dir = TempDir::new().unwrap();
+    let state = dir.path().canonicalize().unwrap().join("state");
+    std::fs::create_dir_all(state.join("workspace/far")).unwrap();
+    let far = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 365 * 130);
+    for name in ["workspace/far/a.md", "workspace/near.md"] {
+        std::fs::write(state.join(name), "a").unwrap();
+    }
+    symlink("near.md", state.join("workspace/link")).unwrap();
+    for name in ["workspace/far/a.md", "workspace/far"] {
+        std::fs::File::open(state.join(name)).unwrap().set_modified(far).unwrap();
+    }
+    let mut touch = Command::new("touch");
+    touch.args(["-h", "-d", "2100-01-01", "link"]).current_dir(state.join("workspace"));
+    assert!(touch.status().unwrap().success());
+    let store = FolderStore::open(dir.path().join("bucket"), "p".into(), Arc::new(SystemEntropy));
+    let machine = Machine::new(&state, Arc::new(store.await.unwrap()));
+    machine.push().await.unwrap();
+
+    let report = machine.restore("latest", &place.join("to")).await.unwrap();
+    let [refused] = &report.failed[..] else { panic!("{:?}", report.failed) };
+    assert_eq!(refused.code, "B2_REFUSED");
+    assert!(refused.path.ends_with("workspace/far and 2 others"), "{refused:?}");
+    assert!(refused.message.ends_with("cannot hold a time so far from now"), "{refused:?}");
+    let usual = machine.restore("latest", &dir.path().join("to")).await.unwrap();
+    assert_eq!(usual.failed.len(), 0, "{usual:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

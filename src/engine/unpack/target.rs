@@ -1,11 +1,9 @@
 //! The directory that is restored into. All access goes through a handle of it, so that nothing can lead out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::FileTimes;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
@@ -376,9 +374,7 @@ impl Target {
             let set = || file.set_permissions(mode);
             note(place::SET_MODE, stepped(&*self.steps, place::SET_MODE, set))?;
         }
-        let time = time_of(entry.mtime_ns);
-        let times = FileTimes::new().set_modified(time).set_accessed(time);
-        let set = || file.set_times(times);
+        let set = || place::set_times(file, entry.mtime_ns);
         note(SET_TIME, stepped(&*self.steps, SET_TIME, set))
     }
 }
@@ -404,13 +400,6 @@ pub(crate) fn refused(all: Vec<Refusal>) -> Vec<FileProblem> {
         FileProblem { path, code: "B2_REFUSED".to_owned(), message }
     };
     kinds.into_iter().map(problem).collect()
-}
-
-fn time_of(ns: i64) -> SystemTime {
-    let distance = Duration::from_nanos(ns.unsigned_abs());
-    let time =
-        if ns < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
-    time.unwrap_or(UNIX_EPOCH)
 }
 
 /// Writes a part of a file, but for stretches of zeros: where nothing is written there are zeros.

@@ -10,6 +10,7 @@ use cap_std::fs::{Dir, Metadata, OpenOptions};
 
 use super::stat::Stat;
 use crate::entry::EntryKind;
+use crate::source::stat::TICK_NS;
 #[cfg(not(unix))]
 use crate::source::stat::mode_without_bits;
 
@@ -31,9 +32,11 @@ pub(super) fn stat_of(meta: &Metadata) -> Stat {
     }
     #[cfg(not(unix))]
     {
-        let since = meta.modified().ok().map(cap_std::time::SystemTime::into_std);
-        let since = since.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-        let mtime_ns = since.and_then(|time| i64::try_from(time.as_nanos()).ok());
+        let time = meta.modified().ok().map(cap_std::time::SystemTime::into_std);
+        let mtime_ns = time.and_then(|time| match time.duration_since(std::time::UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_nanos()).ok(),
+            Err(before) => i64::try_from(before.duration().as_nanos()).ok().map(|ns| -ns),
+        });
         let mode = mode_without_bits(meta.is_dir(), meta.permissions().readonly());
         Stat {
             kind,
@@ -152,11 +155,27 @@ pub(crate) fn give_link(
     owner.map_or(Ok(()), |owner| set_owner(dir, &name.to_owned(), owner))
 }
 
-pub(super) fn set_times(file: &std::fs::File, ns: i64) -> std::io::Result<()> {
+/// Sets the times of what is open, in nanoseconds since 1970.
+///
+/// # Errors
+/// The system's, and `InvalidInput` where the file system holds another time now: ext4 with inodes of 128 bytes ends with
+/// 2038, and changes a later time without a word.
+pub(crate) fn set_times(file: &std::fs::File, ns: i64) -> std::io::Result<()> {
     let distance = std::time::Duration::from_nanos(ns.unsigned_abs());
     let epoch = std::time::UNIX_EPOCH;
     let time = if ns < 0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) };
-    file.set_times(FileTimes::new().set_modified(time.unwrap_or(epoch)))
+    let time = time.unwrap_or(epoch);
+    file.set_times(FileTimes::new().set_modified(time).set_accessed(time))?;
+    holds(ns, stat_of(&Metadata::from_file(file)?).mtime_ns)
+}
+
+/// Whether a time was held, but for what a coarse file system cuts off it.
+fn holds(wanted: i64, held: i64) -> std::io::Result<()> {
+    if held.abs_diff(wanted) <= TICK_NS.unsigned_abs() {
+        return Ok(());
+    }
+    let message = "it cannot hold a time so far from now";
+    Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message))
 }
 
 /// Never follows a link.
@@ -221,5 +240,6 @@ pub(crate) fn set_link_time(dir: &Dir, name: &std::ffi::OsStr, ns: i64) -> std::
     let time =
         Timespec { tv_sec: ns.div_euclid(1_000_000_000), tv_nsec: ns.rem_euclid(1_000_000_000) };
     let times = Timestamps { last_access: time, last_modification: time };
-    utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(std::io::Error::from)
+    utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+    holds(ns, stat_of(&dir.symlink_metadata(name)?).mtime_ns)
 }
