@@ -17,6 +17,8 @@ mod files;
 mod gateway;
 mod lifecycle;
 mod locker;
+#[cfg(unix)]
+mod renaming;
 mod restoring;
 mod rollback;
 #[cfg(unix)]

@@ -1,0 +1,98 @@
+//! Somebody renames files all the time, also from one directory to another, while pushes walk them: what is in no
+//! snapshot is named.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::support::campaign;
+use crate::support::machine::restore_with;
+use crate::support::plain::write;
+use crate::support::plain_machine::plain_machine;
+
+const FILES: usize = 60;
+const DIRECTORIES: [&str; 3] = ["workspace/a", "workspace/b", "workspace/b/c"];
+
+/// Renames until it is told to stop. Each file has its number as content, whatever it is called.
+fn rename(live: &Path, stop: &AtomicBool) -> u64 {
+    let mut at: Vec<_> =
+        (0..FILES).map(|file| live.join(DIRECTORIES[0]).join(file.to_string())).collect();
+    let mut moves = 0_u64;
+    let mut random = campaign::seed().wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    while !stop.load(Ordering::Relaxed) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let number = usize::try_from(random >> 33).unwrap();
+        let to = DIRECTORIES[number % DIRECTORIES.len()];
+        let to = live.join(to).join(format!("moved-{moves}"));
+        let from = &mut at[number / 3 % FILES];
+        fs::rename(&*from, &to).unwrap();
+        *from = to;
+        moves += 1;
+    }
+    moves
+}
+
+/// What the files below a directory contain.
+fn contents(of: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(of).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(contents(&entry.path()));
+        } else {
+            found.insert(String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned());
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_renamed_meanwhile_is_saved_or_named() {
+    let (dir, machine, _store) = plain_machine();
+    let live = machine.settings.state_dir.clone();
+    for directory in DIRECTORIES {
+        fs::create_dir_all(live.join(directory)).unwrap();
+    }
+    for file in 0..FILES {
+        write(&live, &format!("{}/{file}", DIRECTORIES[0]), format!("content {file}"));
+    }
+    let all: BTreeSet<String> = (0..FILES).map(|file| format!("content {file}")).collect();
+    let stop = AtomicBool::new(false);
+    let pushes = campaign::cases(15, 300);
+    let (mut whole, mut named) = (0, 0);
+    let mut silent = Vec::new();
+    let moves = std::thread::scope(|scope| {
+        let renamer = scope.spawn(|| rename(&live, &stop));
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                for push in 0..pushes {
+                    let pushed = machine.push().await.unwrap();
+                    let to = dir.path().join("restored");
+                    let session = machine.blank(dir.path().join("blank")).session().await;
+                    let snapshot = pushed.snapshot.unwrap();
+                    restore_with(&session, &snapshot, &to).await.unwrap();
+                    let found = contents(&to.join("workspace"));
+                    let missing: Vec<_> = all.difference(&found).collect();
+                    let is_named = pushed.skipped.iter().any(|problem| {
+                        DIRECTORIES.iter().any(|directory| problem.path.contains(directory))
+                    });
+                    if missing.is_empty() {
+                        whole += 1;
+                    } else if is_named {
+                        named += 1;
+                    } else {
+                        silent.push(format!("push {push}: {missing:?}, {:?}", pushed.skipped));
+                    }
+                    fs::remove_dir_all(&to).unwrap();
+                }
+            });
+        });
+        stop.store(true, Ordering::Relaxed);
+        renamer.join().unwrap()
+    });
+    let counted = [("pushes", pushes), ("whole", whole), ("named", named), ("renames", moves)];
+    campaign::report("host safety", "pushes beside renaming", &counted);
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
+}
