@@ -18,6 +18,7 @@ mod incomplete;
 use crate::support::calendar::Calendar;
 use crate::support::machine::Machine;
 use crate::support::plain::{assert_same, noise, picture, write};
+use crate::support::system::make_pipe;
 
 /// A machine with an empty state. Not encrypted: stretching a passphrase takes long.
 fn empty_machine() -> (TempDir, Machine) {
@@ -170,10 +171,6 @@ async fn kinds_modes_and_times() {
     assert_eq!(machine.push().await.unwrap().snapshot, None, "and nothing of it looks changed");
 }
 
-fn fifo(path: &Path) {
-    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
-}
-
 /// Neither waits for the other end of a fifo nor stumbles over a socket.
 #[tokio::test(flavor = "multi_thread")]
 async fn sockets_and_fifos() {
@@ -181,8 +178,8 @@ async fn sockets_and_fifos() {
     let live = &machine.settings.state_dir;
     write(live, "workspace/a.md", "a");
     let _socket = std::os::unix::net::UnixListener::bind(live.join("workspace/s")).unwrap();
-    fifo(&live.join("workspace/fifo"));
-    fifo(&live.join("workspace/pipe.sqlite"));
+    make_pipe(&live.join("workspace/fifo"));
+    make_pipe(&live.join("workspace/pipe.sqlite"));
     let report = machine.push().await.unwrap();
     assert_eq!(report.files, 1);
     let to = dir.path().join("restored");
@@ -466,8 +463,8 @@ async fn files_that_turn_into_something_else() {
             fs::remove_dir(workspace.join("z-gone-dir")).unwrap();
             fs::create_dir(workspace.join("z-dir")).unwrap();
             symlink(&secret, workspace.join("z-link")).unwrap();
-            fifo(&workspace.join("z-fifo"));
-            fifo(&workspace.join("z-fifo.sqlite"));
+            make_pipe(&workspace.join("z-fifo"));
+            make_pipe(&workspace.join("z-fifo.sqlite"));
         });
     });
     let report = machine.push().await.unwrap();

@@ -11,6 +11,8 @@ use b2_backup::source::walk::{Walk, fingerprint, walk};
 use b2_backup::source::{EntryKind, RelPath, Root, RootKind};
 use tokio_util::sync::CancellationToken;
 
+use crate::support::system::make_pipe;
+
 fn root(kind: RootKind, path: &Path) -> Root {
     Root::new(kind, path.to_path_buf())
 }
@@ -92,7 +94,7 @@ fn sockets_pipes_and_private_directories_are_left_out() {
     let _socket =
         std::os::unix::net::UnixListener::bind(dir.path().join("workspace/live")).unwrap();
     let fifo = dir.path().join("workspace/fifo");
-    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    make_pipe(&fifo);
     let policy = Policy::new(&["updates/one/**".to_owned()], &[], false).unwrap();
     for policy in [plain(), policy] {
         let walk = run(&[root(RootKind::State, dir.path())], &policy);

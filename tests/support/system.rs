@@ -29,6 +29,12 @@ pub(crate) fn mode_of(_meta: &Metadata) -> u32 {
     0
 }
 
+/// Makes a pipe with a name.
+#[cfg(unix)]
+pub(crate) fn make_pipe(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
 /// Sets permission bits, where the system has them.
 pub(crate) fn set_mode(path: &Path, mode: u32) {
     #[cfg(unix)]

@@ -11,6 +11,7 @@ use crate::support::clock::TestClock;
 use crate::support::machine::Machine;
 use crate::support::plain::{assert_same, first_day, next_day, picture, write};
 use crate::support::plain_machine::plain_machine;
+use crate::support::system::make_pipe;
 
 const HOUR: i64 = 3600;
 const YEAR: i64 = 365 * 24 * HOUR;
@@ -110,8 +111,7 @@ async fn a_snapshot_of_nothing_is_not_the_latest() {
     // Nor where another machine has nothing else, and stored it last.
     let other = machine.blank(dir.path().join("other"));
     std::fs::create_dir_all(live(&other)).unwrap();
-    rustix::fs::mkfifoat(rustix::fs::CWD, live(&other).join("pipe"), rustix::fs::Mode::RUSR)
-        .unwrap();
+    make_pipe(&live(&other).join("pipe"));
     let pipe = push(&other).await;
     let (taken, warnings) = latest(&machine).await;
     assert_eq!(taken, first);

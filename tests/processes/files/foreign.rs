@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use b2_backup::ops::{self, ShowOptions, is_incomplete};
@@ -14,6 +13,7 @@ use crate::locker::Locker;
 use crate::support::clock::TestClock;
 use crate::support::machine::Machine;
 use crate::support::plain::{broken, noise, write};
+use crate::support::system::make_pipe;
 
 /// The files of a database whose process was killed: `rows` rows, all but the first only in the log.
 fn database_with_log(at: &Path, rows: u32) {
@@ -286,9 +286,9 @@ async fn what_has_no_content_is_named_unless_it_goes_with_its_process() {
     let (_dir, machine) = empty_machine();
     let live = machine.settings.state_dir.clone();
     write(&live, "workspace/a.md", "a");
-    make_fifo(&live.join("workspace/pipe"));
+    make_pipe(&live.join("workspace/pipe"));
     write(&live, "workspace/.git/HEAD", "ref: refs/heads/main");
-    make_fifo(&live.join("workspace/.git/pipe.lock"));
+    make_pipe(&live.join("workspace/.git/pipe.lock"));
     let _socket = std::os::unix::net::UnixListener::bind(live.join("workspace/s")).unwrap();
     let report = machine.push().await.unwrap();
     assert_eq!(codes(&report.skipped), [("workspace/pipe", "B2_SKIPPED_SPECIAL")]);
@@ -297,10 +297,6 @@ async fn what_has_no_content_is_named_unless_it_goes_with_its_process() {
     let out: Vec<_> = out.map(|entry| (entry.path.as_str(), entry.reason.as_deref())).collect();
     assert!(out.contains(&("workspace/s", Some("socket"))), "{out:?}");
     assert!(out.contains(&("workspace/.git/pipe.lock", Some("lock file of git"))), "{out:?}");
-}
-
-fn make_fifo(path: &Path) {
-    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
 /// Some programs append something of their own to a database: SQLite does not see it, so no copy of its has it.

@@ -9,6 +9,7 @@ use tempfile::{TempDir, tempdir};
 use super::{codes, empty_machine};
 use crate::support::machine::Machine;
 use crate::support::plain::write;
+use crate::support::system::make_pipe;
 
 /// A machine with a file and a workspace elsewhere that was not made yet.
 fn machine_with_workspace() -> (TempDir, Machine, PathBuf) {
@@ -117,7 +118,7 @@ async fn a_file_that_cannot_be_saved_is_noted_by_the_doctor() {
     let (_dir, machine) = empty_machine();
     write(&machine.settings.state_dir, "workspace/a.md", "a");
     let pipe = machine.settings.state_dir.join("workspace/pipe");
-    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    make_pipe(&pipe);
     machine.push().await.unwrap();
     let found = complete_by_doctor(&machine).await;
     assert_eq!(found.level, Level::Note);

@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use b2_backup::ops::{self, Gateway, Outcome};
-use rusqlite::Connection;
 use tempfile::{TempDir, tempdir_in};
 
 use super::{Place, applied, exactly, lines, settled, to};
@@ -91,7 +90,7 @@ async fn never_in_the_process_of_the_host() {
     let plan = ops::plan_rollback(&session, &to(&snapshot)).await.unwrap();
     let gateway = running_gateway(&place.live);
     assert_eq!(place.roll_back(&to(&snapshot)).await.unwrap().outcome, Outcome::Waiting);
-    let host = Connection::open(shared(&place.live)).unwrap();
+    let host = rusqlite::Connection::open(shared(&place.live)).unwrap();
     host.query_row("SELECT count(*) FROM cron_jobs", [], |_| Ok(())).unwrap();
     let refused = place.recover(Gateway::AgentsStopped).await.unwrap_err();
     assert_eq!(refused.code(), "B2_DATABASE_IN_PROCESS");
