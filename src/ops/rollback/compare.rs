@@ -16,7 +16,7 @@ use crate::entry::EntryKind;
 use crate::error::Result;
 use crate::format::{Entry, EntryFlags, Manifest, RootRecord};
 use crate::source::naming::Collisions;
-use crate::source::{RelPath, Root};
+use crate::source::{RelPath, Root, as_path};
 
 /// Compares. Reads files of the state whose content is not known, databases never.
 pub(super) fn compare(
@@ -28,12 +28,16 @@ pub(super) fn compare(
     arriving: Option<Arriving>,
 ) -> Result<Compared> {
     let mut roots = map_roots(&live.roots, manifest);
-    let elsewhere = |root: usize| roots.get(root).copied().flatten().is_none();
+    let behind = behind_links(manifest, &roots, live.root_path(0), scope);
+    let elsewhere =
+        |root: usize| roots.get(root).copied().flatten().is_none() && !behind.contains(&root);
     let places = in_place_of_links(&manifest.roots, &entries, elsewhere);
     let entries = put_in_place(entries, &manifest.roots, &places);
     let comes_inside = |root: usize| places.get(root).is_some_and(Option::is_some);
     let mut gone = Gone::of(&mut live, manifest, &mut roots, comes_inside, scope);
-    let mut warnings = about_roots(manifest, &roots, &places, &gone);
+    let mut warnings = about_roots(manifest, &roots, &places, |root| {
+        gone.leaves_out(root) || behind.contains(&root)
+    });
     let old_state = old_state(&live.roots, manifest);
     let mut comparison = Comparison {
         found: live
@@ -72,6 +76,9 @@ pub(super) fn compare(
                 comparison.matched |= chosen;
                 continue;
             }
+            if behind.contains(&usize::from(entry.root)) {
+                continue;
+            }
             elsewhere += 1;
             if chosen {
                 unconfigured.get_or_insert_with(|| RelPath::from_bytes(path.to_vec()).escaped());
@@ -79,7 +86,12 @@ pub(super) fn compare(
             continue;
         };
         comparison.name(root, &entry.path);
-        if scope.matches(live.root_path(root), &entry.path) {
+        let chosen = scope.matches(live.root_path(root), &entry.path);
+        // An undo is about the link alone, and what comes in its place comes whole.
+        let comes_whole = |at: &&RelPath| {
+            entry.path.is_in(at) && scope.is_undo() && scope.matches(live.root_path(0), at)
+        };
+        if chosen || (root == 0 && places.iter().flatten().any(|at| comes_whole(&at))) {
             comparison.matched = true;
             comparison.entry(root, entry)?;
         } else if entry.kind == EntryKind::Directory {
@@ -143,12 +155,34 @@ fn map_roots(live: &[Root], manifest: &Manifest) -> Vec<Option<u16>> {
     mapped.into_iter().map(place).collect()
 }
 
+/// Roots that an undo leaves alone: the rollback took the link to them away, and the directory behind it, which no link led to
+/// then, is there still. So the link comes back, and nothing in its place.
+fn behind_links(
+    manifest: &Manifest,
+    mapped: &[Option<u16>],
+    state: &[u8],
+    scope: &Scope,
+) -> HashSet<usize> {
+    let taken_away = |record: &RootRecord| {
+        let link = record.at.clone().map(RelPath::from_bytes);
+        scope.is_undo() && link.is_some_and(|link| scope.matches(state, &link))
+    };
+    let is_there = |record: &RootRecord| {
+        let path = as_path(&record.path);
+        path.is_dir() && path.canonicalize().is_ok_and(|found| found == path)
+    };
+    let roots = manifest.roots.iter().zip(mapped).enumerate();
+    let behind = roots
+        .filter(|(_, (record, mapped))| mapped.is_none() && taken_away(record) && is_there(record));
+    behind.map(|(number, _)| number).collect()
+}
+
 /// What to say of the roots of the snapshot that are not where they were.
 fn about_roots(
     manifest: &Manifest,
     mapped: &[Option<u16>],
     places: &[Option<RelPath>],
-    gone: &Gone,
+    nothing_to_say: impl Fn(usize) -> bool,
 ) -> Vec<String> {
     let roots = manifest.roots.iter().zip(mapped).zip(places).enumerate();
     roots
@@ -158,7 +192,7 @@ fn about_roots(
                 Some(place) => Some(format!(
                     "{place} was a link to {path}, which is not so here: what was there comes into {place} itself"
                 )),
-                None if mapped.is_none() && !gone.leaves_out(number) => Some(format!(
+                None if mapped.is_none() && !nothing_to_say(number) => Some(format!(
                     "{path} is in the snapshot, but not configured now: it stays as it is"
                 )),
                 None => None,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use b2_backup::ops::{ListReport, Outcome};
 
-use super::{Place, applied, lines, to};
+use super::{Place, applied, exactly, lines, to};
 use crate::support::plain::write;
 
 /// A state of which the agents, one agent's directory below them, and a workspace are on another disk.
@@ -133,4 +133,33 @@ async fn links_that_are_not_saved_are_named() {
     let report = place.machine.push().await.unwrap();
     assert_eq!(named(&report.skipped), expected, "{:#?}", report.skipped);
     assert_eq!(named(&place.machine.push().await.unwrap().skipped), expected);
+}
+
+/// An undo is about what the rollback did: it took the link away, and nothing behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_brings_a_link_back_or_all_that_it_led_to() {
+    let place = Place::new();
+    write(&place.live, "openclaw.json", "{}");
+    write(&place.live, "agents/main/sessions/zero.jsonl", "zero");
+    let before_the_links = place.push().await;
+    fs::remove_dir_all(place.live.join("agents")).unwrap();
+    on_another_disk(&place);
+    applied(&place.roll_back(&exactly(&before_the_links)).await.unwrap());
+    let agents = place.live.join("agents");
+    assert!(!agents.is_symlink() && agents.join("main/sessions/zero.jsonl").exists());
+    assert!(!place.live.join("workspace").exists());
+
+    applied(&place.undo().await.unwrap());
+    let disk = place.dir.path().join("disk");
+    assert_eq!(fs::read_link(&agents).unwrap(), disk.join("agents"));
+    assert_eq!(fs::read_link(place.live.join("workspace")).unwrap(), Path::new("../disk/ws"));
+    is_whole(&place.live);
+    assert!(!agents.join("main/sessions/zero.jsonl").exists());
+
+    // The same, and the disk went meanwhile.
+    applied(&place.roll_back(&exactly(&before_the_links)).await.unwrap());
+    fs::remove_dir_all(disk).unwrap();
+    applied(&place.undo().await.unwrap());
+    assert!(!agents.is_symlink());
+    is_whole(&place.live);
 }
