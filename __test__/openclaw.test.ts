@@ -30,6 +30,16 @@ it('is the one that this process is, with its Node, or the one in the PATH', asy
   const found = process.platform === 'win32' ? [] : [join(bin, 'openclaw')];
   expect(findOpenClaw({ program: other, node: 'node', path: `:${bin}` })).toEqual(found);
   expect(findOpenClaw({ program: join(folder, 'gone.js'), node: 'node', path: '' })).toEqual([]);
+  // As pnpm makes it: a script that names the program.
+  for (const called of [
+    `"$basedir_abs"/'../node_modules/openclaw/openclaw.mjs'`,
+    '"$basedir/../node_modules/openclaw/openclaw.mjs"',
+  ]) {
+    await writeFile(join(packaged, 'openclaw.mjs'), '');
+    await writeFile(join(bin, 'openclaw'), `#!/bin/sh\nbasedir=$(dirname "$0")\nexec node  ${called} "$@"\n`);
+    const named = process.platform === 'win32' ? [] : own;
+    expect(findOpenClaw({ program: other, node: '/usr/bin/node', path: bin })).toEqual(named);
+  }
   // As npm makes it: a script for the Node in the PATH, which a worker has not.
   await rm(join(bin, 'openclaw'));
   await symlink(join(packaged, 'openclaw.mjs'), join(bin, 'openclaw'));

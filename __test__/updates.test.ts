@@ -132,6 +132,11 @@ describe('an installation', () => {
       'share/pnpm/global/v11/node_modules/openclaw',
       `pnpm add -g --allow-build=openclaw openclaw@${OLD}`,
     ],
+    [
+      'pnpm',
+      'home/store/v11/links/@/openclaw/2026.9.6/9f314b/node_modules/openclaw',
+      `pnpm add -g --allow-build=openclaw openclaw@${OLD}`,
+    ],
     ['bun', '.bun/install/global/node_modules/openclaw', `bun add -g --trust openclaw@${OLD}`],
     [
       'container',
@@ -279,6 +284,7 @@ class Machine {
   npmAtWork = 0;
   pid = 7;
   kind: Installation['kind'] = 'npm';
+  folder = '/p/openclaw';
   readonly done: string[] = [];
 
   act(what: string): void {
@@ -287,7 +293,6 @@ class Machine {
   }
 
   deps(attended = false): UndoDeps {
-    const installation: Installation = { kind: this.kind, folder: '/p/openclaw', node: '/n' };
     const entries = (): RollbackPlan['entries'] =>
       this.state === OLD ? [] : ([{ action: 'replace', path: 'openclaw.json' }] as never);
     const engine = {
@@ -312,15 +317,15 @@ class Machine {
         // The old one is asked whether it takes what comes, and what is saved is the new one's.
         expect(this.version).toBe(OLD);
         expect(this.gateway).toBeUndefined();
-        expect(settings).toMatchObject({ hostVersion: NEW, openclaw: ['/n', '/p/openclaw/openclaw.mjs'] });
+        expect(settings).toMatchObject({ hostVersion: NEW, openclaw: ['/n', `${this.folder}/openclaw.mjs`] });
         this.act('restore');
         this.state = OLD;
         return { ...report('applied'), safety: 'safety' };
       },
     } as unknown as Engine;
     const host: Host = {
-      installation: () => installation,
-      version: () => this.version,
+      installation: () => ({ kind: this.kind, folder: this.folder, node: '/n' }),
+      version: ({ folder }) => (folder === this.folder ? this.version : undefined),
       installs: ({ kind }) => kind === 'npm',
       obstacle: async () => this.obstacle,
       lives: () => {
@@ -385,6 +390,20 @@ describe('an undo of an update', () => {
     expect(done).toMatchObject({ from: NEW, to: OLD, snapshot: '01', safety: 'safety', gateway: 'ready' });
     expect(machine.done).toEqual(['stop', `install ${OLD}`, 'restore', 'start']);
     expect(readJournal(dir)).toBeUndefined();
+  });
+
+  it('goes on where the old version has another place than the new one, as with pnpm', async () => {
+    const machine = new Machine();
+    machine.kind = 'pnpm';
+    machine.folder = `/p/openclaw@${NEW}/openclaw`;
+    // On one line, and nothing is part of the command that somebody copies.
+    await expect(undoUpdate(machine.deps(), AGAIN)).rejects.toThrow(
+      `now: "pnpm add -g --allow-build=openclaw openclaw@${OLD}". "b2-backup undo-update" goes on`,
+    );
+    machine.version = OLD;
+    machine.folder = `/p/openclaw@${OLD}/openclaw`;
+    expect(await undoUpdate(machine.deps(), AGAIN)).toMatchObject({ to: OLD, gateway: 'ready' });
+    expect(machine.done).toEqual(['stop', 'restore', 'start']);
   });
 
   it('changes nothing when it only tells', async () => {

@@ -1,5 +1,5 @@
 /** Where the OpenClaw is that works with a state: a rollback asks it whether it would start afterwards. */
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
 
@@ -29,7 +29,7 @@ export function findOpenClaw({
   for (const folder of (path ?? '').split(delimiter)) {
     const found = join(folder, 'openclaw');
     if (folder === '' || !existsSync(found)) continue;
-    const entry = entryOf(found);
+    const entry = entryOf(found) ?? entryOf(calledBy(found));
     return entry === undefined ? [found] : [node, entry];
   }
   return [];
@@ -46,6 +46,24 @@ export function openClawVersion([, entry]: readonly string[]): string | undefine
     return undefined;
   }
 }
+
+/** A script of pnpm is not larger, bytes. */
+const MAX_SCRIPT_BYTES = 64 * 1024;
+
+/** The program that a script calls which pnpm made: it makes one for the shell where npm makes a link. */
+function calledBy(script: string): string {
+  try {
+    const real = realpathSync(script);
+    if (statSync(real).size > MAX_SCRIPT_BYTES) return script;
+    const [, called] = CALLS.exec(readFileSync(real, 'utf8')) ?? [];
+    return called === undefined ? script : join(dirname(real), called);
+  } catch {
+    return script;
+  }
+}
+
+/** `"$basedir"/'../global/v11/.../openclaw.mjs' "$@"`, or, before pnpm 11, all of it in one pair of quotes. */
+const CALLS = /"\$basedir(?:_abs)?(?:"\/'|\/)([^'"\n]+\.mjs)['"] "\$@"/;
 
 /** The entry of the package `openclaw` that a file belongs to. */
 function entryOf(file: string): string | undefined {

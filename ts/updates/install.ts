@@ -41,6 +41,8 @@ const MOST_LINES = 4;
 const MOST_CHARS = 400;
 /** So many bytes are free where npm installs: 2026.9.6 takes 580 MB, and npm puts it beside the one that is there. */
 const ROOM_BYTES = 1_000_000_000;
+/** Where pnpm puts packages: below the folder that installs, in its own folder, or, since pnpm 11, in its store. */
+const PNPM = /\/\.pnpm\/|\/pnpm\/|\/store\/v\d+\/links\//;
 /** The first npm that asks which packages may run scripts: 11.16. */
 const ASKS = [11, 16] as const;
 
@@ -59,7 +61,7 @@ export function installationOf(
   // What is changed in there is gone with the container.
   if (isImage(folder)) return { kind: 'container', folder, node };
   if (existsSync(join(folder, '.git'))) return { kind: 'git', folder, node };
-  if (folder.includes('/.pnpm/') || modules.includes('/pnpm/')) return { kind: 'pnpm', folder, node };
+  if (PNPM.test(folder)) return { kind: 'pnpm', folder, node };
   if (folder.includes('/.bun/')) return { kind: 'bun', folder, node };
   const windows = process.platform === 'win32';
   const prefix = windows ? dirname(modules) : dirname(dirname(modules));

@@ -230,6 +230,12 @@ class Undo {
     };
   }
 
+  /** By npm it stays in its place, though half of one is not found; pnpm has a place for each version. */
+  get #installation(): Installation {
+    const { installation } = this.#journal;
+    return installation.kind === 'npm' ? installation : (this.#deps.host.installation() ?? installation);
+  }
+
   #next(step: Step, more: Partial<Journal> = {}): void {
     this.#journal = { ...this.#journal, ...more, step };
     writeJournal(this.#deps.settings.stateDir, this.#journal);
@@ -239,7 +245,7 @@ class Undo {
     const { host, say } = this.#deps;
     if (host.running() === undefined) return;
     say('Stopping the gateway.');
-    const service = await host.stop(this.#journal.installation);
+    const service = await host.stop(this.#installation);
     // Where the service manager did it, it can start it again.
     const gone = service && (await this.#until(() => host.running() === undefined, LOOK_MS * 60));
     if (service && gone) return this.#next(this.#journal.step, { ran: true, service: true });
@@ -252,13 +258,13 @@ class Undo {
 
   async #install(version: string): Promise<void> {
     const { host, say } = this.#deps;
-    const { installation } = this.#journal;
+    const installation = this.#installation;
     if (host.version(installation) === version) return;
     const command = installCommand(installation, version);
     if (!host.installs(installation)) {
       return this.#byHand(
-        `This process cannot install OpenClaw here. Install ${version} now:\n  ${command}`,
-        () => host.version(installation) === version,
+        `This process cannot install OpenClaw here. Install ${version} now: "${command}".`,
+        () => host.version(this.#installation) === version,
       );
     }
     await this.#canInstall(version);
@@ -274,7 +280,7 @@ class Undo {
   /** Before anything is stopped or changed. */
   async #canInstall(version: string): Promise<void> {
     const { host } = this.#deps;
-    const { installation } = this.#journal;
+    const installation = this.#installation;
     if (host.version(installation) === version || !host.installs(installation)) return;
     const why = await host.obstacle(installation, version);
     if (why !== undefined) throw this.#stuck(why.message, why.code);
@@ -302,9 +308,9 @@ class Undo {
 
   async #restore(): Promise<void> {
     const { engine, settings, operation, host, say } = this.#deps;
-    const { installation, snapshot, from } = this.#journal;
+    const { snapshot, from } = this.#journal;
     // What is saved first is of the version that is left. The one that is there now is asked whether it takes what comes.
-    const mine: Settings = { ...settings, hostVersion: from, openclaw: host.calling(installation) };
+    const mine: Settings = { ...settings, hostVersion: from, openclaw: host.calling(this.#installation) };
     // One that was cut off: forwards or back, as it can.
     const open = await engine.recoverRollback(mine, false);
     this.#note(open);
@@ -341,10 +347,10 @@ class Undo {
 
   async #start(): Promise<UndoReport['gateway']> {
     const { host, say } = this.#deps;
-    const { ran, service, installation } = this.#journal;
+    const { ran, service } = this.#journal;
     if (!ran) return 'not-running';
     if (await host.ready()) return 'ready';
-    if (!service || !(await host.start(installation))) return 'by-hand';
+    if (!service || !(await host.start(this.#installation))) return 'by-hand';
     say('Waiting until the gateway is ready.');
     if (await this.#until(() => host.ready(), this.#patience)) return 'ready';
     throw this.#stuck(
