@@ -403,6 +403,14 @@ export interface HistoryReport {
   downloadedBytes: number
 }
 
+/** The schema of one of OpenClaw's databases. */
+export interface HostSchema {
+  /** Path below the state directory. */
+  path: string
+  /** Its version, as OpenClaw counts it. */
+  version: number
+}
+
 /** A key slot: what one secret opens a backup with. */
 export interface KeyInfo {
   /** Its name; the first eight characters are enough to name it. */
@@ -972,6 +980,8 @@ export interface Settings {
   uploadLimit?: number
   /** Version of OpenClaw, for the record. */
   hostVersion?: string
+  /** How OpenClaw was installed, for the record: in one word, such as `npm`. */
+  hostInstall?: string
   /** What people call this machine, for the record: at most 64 characters, none of them a control character. */
   machineName?: string
   /** How OpenClaw is called, program and first arguments: a rollback asks it whether it would start afterwards. */
@@ -1074,6 +1084,10 @@ export interface SnapshotInfo {
   createdAt: string
   /** Version of OpenClaw that it was made under, where known. */
   hostVersion?: string
+  /** How that was installed, where known: `npm`, `pnpm`, `bun`, `git`, `container` or `other`. */
+  hostInstall?: string
+  /** The schemas of OpenClaw's databases in it, where known. */
+  hostSchemas?: Array<HostSchema>
   /** Files in it. */
   files: number
   /** Bytes of content of those files. */

@@ -280,6 +280,7 @@ describe.skipIf(!processesCanRun)('planted secrets (needs Linux, the addon and t
         'recoveryCode',
         'uploadLimit',
         'machineName',
+        'hostInstall',
       ].flatMap((field) => [{ [field]: { value: PASSPHRASE } }, { [field]: [{ value: APPLICATION_KEY }] }]),
       { recoveryCode: PASSPHRASE },
     ];

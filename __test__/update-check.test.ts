@@ -104,7 +104,14 @@ describe('the snapshot from before an update', () => {
     id: `${day}T00-00-00Z-1f2e3d4c`,
     createdAt: `${day}T00:00:00Z`,
     hostVersion,
+    hostInstall: 'npm',
+    hostSchemas: [
+      { path: 'agents/main/agent/openclaw-agent.sqlite', version: 41 },
+      { path: 'agents/work/agent/openclaw-agent.sqlite', version: 42 },
+      { path: 'state/openclaw.sqlite', version: 23 },
+    ],
   });
+  const madeBy = `OpenClaw ${OLD}, installed by npm, with the schemas 23 (state), 41 to 42 (agents)`;
   const [before, after] = [on('2026-02-18', OLD), on('2026-02-19', NEW)];
   const said = `before the update ${OLD} to ${NEW}`;
   const shown = { createdAt: '', entries: [], incomplete: false, remarks: [], warnings: [] };
@@ -116,7 +123,12 @@ describe('the snapshot from before an update', () => {
   it('is named by show', async () => {
     expect((await run(`show ${before.id}`, engine)).out).toContain(said);
     expect((await run(`show ${after.id}`, engine)).out).not.toContain(said);
-    expect((await json(`show ${before.id}`, engine)).document).toMatchObject({ beforeUpdate: NEW });
+    expect((await run(`show ${before.id}`, engine)).out).toContain(`\nMade by ${madeBy}.\n`);
+    expect((await json(`show ${before.id}`, engine)).document).toMatchObject({
+      beforeUpdate: NEW,
+      hostInstall: 'npm',
+      hostSchemas: before.hostSchemas,
+    });
   });
 
   it('is named by the status, with what is missing', async () => {
@@ -142,6 +154,7 @@ describe('the snapshot from before an update', () => {
     const all: Partial<Engine> = { ...engine, status: async () => status };
     const told = await run('status', all);
     expect(told.out).toContain(`${before.id} is from ${said}`);
+    expect(told.out).toContain(madeBy);
     expect(told.err).not.toContain('missing');
     mkdirSync(join(stateDir, 'b2-backup'));
     const at = '2026-02-19T01:00:00.000Z';
@@ -415,16 +428,14 @@ describe.skipIf(addon === undefined)('in a gateway (needs the built addon)', { t
     machine.version = NEW;
     await machine.begin();
     await machine.clock.advance(5 * MINUTE);
-    const checked = await vi.waitUntil(
-      async () => (await machine.backup.status({ bucket: false })).update,
-      PATIENT,
-    );
+    // It is written down last.
+    const checked = await vi.waitUntil(() => readCheckedUpdate(machine.stateDir), PATIENT);
     expect(checked).toMatchObject({
       from: OLD,
       to: NEW,
       missing: [{ text: 'the memory file workspace/MEMORY.md' }],
     });
-    expect(readCheckedUpdate(machine.stateDir)).toEqual(checked);
+    expect((await machine.backup.status({ bucket: false })).update).toEqual(checked);
     const said = /this is missing: the memory file workspace\/MEMORY\.md\..*b2-backup undo-update/;
     expect(machine.host?.events.at(-1)?.text).toMatch(said);
     expect(machine.host?.health.at(-1)).toMatch(said);

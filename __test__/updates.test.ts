@@ -9,23 +9,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { RollbackPlan, RollbackReport } from '../index.js';
-import type { Engine } from '../ts/engine.ts';
+import { createEngine, type Engine } from '../ts/engine.ts';
 import { BackupError } from '../ts/errors.ts';
+import { type Installation, installationOf } from '../ts/installation.ts';
 import { recordPath } from '../ts/updates/checked.ts';
-import { formatUpdate, isNewer, targetOf, updatesIn } from '../ts/updates/history.ts';
+import { formatMadeBy, formatUpdate, isNewer, targetOf, updatesIn } from '../ts/updates/history.ts';
 import { gatewayPid, type Host, portIn, startService, stopService } from '../ts/updates/host.ts';
-import {
-  type Installation,
-  installationOf,
-  installCommand,
-  isOurs,
-  isVersion,
-  npmInWords,
-  obstacle,
-  versionOf,
-} from '../ts/updates/install.ts';
+import { installCommand, isOurs, isVersion, npmInWords, obstacle, versionOf } from '../ts/updates/install.ts';
 import { readJournal, writeJournal } from '../ts/updates/journal.ts';
 import { takeTurn } from '../ts/updates/turn.ts';
 import { type UndoDeps, undoUpdate } from '../ts/updates/undo.ts';
@@ -65,6 +57,22 @@ describe('the updates of a machine', () => {
       { snapshot: '02', from: OLD, to: NEW },
     ]);
     expect(updatesIn(all.slice(0, 2), { version: OLD })).toEqual([]);
+  });
+
+  it('tell which OpenClaw was there', () => {
+    const schemas = (...versions: number[]) =>
+      versions.map((version, at) => ({ path: `agents/${at}/agent/openclaw-agent.sqlite`, version }));
+    expect(formatMadeBy({})).toBeUndefined();
+    expect(formatMadeBy({ hostVersion: OLD, hostSchemas: [] })).toBe('OpenClaw 2026.9.5');
+    expect(formatMadeBy({ hostVersion: OLD, hostInstall: 'git', hostSchemas: schemas(7, 7) })).toBe(
+      'OpenClaw 2026.9.5, from a git checkout, with the schemas 7 (agents)',
+    );
+    const pinned = snapshot('01', OLD, { hostInstall: 'pnpm', hostSchemas: schemas(41) });
+    expect(targetOf([pinned, snapshot('02', NEW)], NEW).madeBy).toEqual({
+      hostVersion: OLD,
+      hostInstall: 'pnpm',
+      hostSchemas: schemas(41),
+    });
   });
 
   it('are undone to the last snapshot before', () => {
@@ -109,6 +117,18 @@ describe('an installation', () => {
     expect(found.npm).toMatch(/npm-cli\.js$/);
     expect(versionOf(found)).toBe(OLD);
     expect(installCommand(found, NEW)).toBe(`npm install -g --prefix ${dir}/prefix openclaw@${NEW}`);
+  });
+
+  it('is told with each push', async () => {
+    const { node, folder } = npmGlobal();
+    const runIsolated = vi.fn(async () => ({}) as never);
+    const findOpenClaw = (): string[] => [node, join(folder, 'openclaw.mjs')];
+    const told = (): unknown => (runIsolated.mock.lastCall as unknown as [{ args: unknown[] }])[0].args[0];
+    await createEngine({ runIsolated, findOpenClaw }).push({ stateDir: dir } as never, {});
+    expect(told()).toMatchObject({ hostVersion: OLD, hostInstall: 'npm' });
+    rmSync(folder, { recursive: true });
+    await createEngine({ runIsolated, findOpenClaw }).push({ stateDir: dir } as never, {});
+    expect(told()).not.toHaveProperty('hostInstall');
   });
 
   it('that is half there is none', () => {

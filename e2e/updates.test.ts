@@ -160,6 +160,19 @@ describe('a trial start', () => {
       expect(existsSync(trial())).toBe(false);
       const { booted } = JSON.parse((await run('status', '--json')).out) as { booted: unknown };
       expect(booted).toMatchObject({ snapshot: boot.snapshot, version: boot.version });
+      // It lies in a folder of these tests.
+      const { snapshots } = JSON.parse((await run('list', '--json')).out) as { snapshots: unknown[] };
+      const version = expect.any(Number);
+      expect(snapshots).toMatchObject([
+        {
+          hostInstall: 'other',
+          hostSchemas: [
+            { path: 'agents/main/agent/openclaw-agent.sqlite', version },
+            { path: 'agents/work/agent/openclaw-agent.sqlite', version },
+            { path: 'state/openclaw.sqlite', version },
+          ],
+        },
+      ]);
     },
     LONG_MS,
   );

@@ -1,6 +1,7 @@
 /** The operations, and where each of them runs. */
 import type { Settings } from '../index.js';
 import { toBackupError } from './errors.js';
+import { installKind } from './installation.js';
 import { createIsolate, type RunIsolated } from './isolate.js';
 import { hostName } from './machine-name.js';
 import { type LoadNative, loadNative, type NativeModule } from './native.js';
@@ -47,10 +48,12 @@ export function createEngine({
     if (host === undefined) return settings;
     const openclaw = find();
     const hostVersion = openClawVersion(openclaw);
+    const hostInstall = hostVersion === undefined ? undefined : installKind(openclaw);
     const machineName = nameOfHost();
     return {
       ...(host === 'command' ? { openclaw } : {}),
       ...(hostVersion === undefined ? {} : { hostVersion }),
+      ...(hostInstall === undefined ? {} : { hostInstall }),
       ...(machineName === undefined ? {} : { machineName }),
       ...settings,
     };

@@ -26,6 +26,15 @@ pub struct SnapshotChanges {
     pub most: Vec<ChangedPath>,
 }
 
+/// The schema of one of the host's databases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostSchema {
+    /// The path below the state directory, for people.
+    pub path: String,
+    /// Its version, as the host counts it.
+    pub version: i32,
+}
+
 /// One snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SnapshotInfo {
@@ -45,6 +54,10 @@ pub struct SnapshotInfo {
     pub created_at: String,
     /// Version of the host that it was made under, where known.
     pub host_version: Option<String>,
+    /// How the host was installed, where known.
+    pub host_install: Option<String>,
+    /// The schemas of the host's databases in it, where known.
+    pub host_schemas: Option<Vec<HostSchema>>,
     /// Files in it.
     pub files: u64,
     /// Bytes of content of those files.

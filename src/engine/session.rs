@@ -49,6 +49,8 @@ pub struct Settings {
     pub host_version: Option<String>,
     /// What people call this machine, for the manifest.
     pub machine_name: Option<String>,
+    /// How the host was installed, for the manifest.
+    pub host_install: Option<String>,
     /// How the host is called, program and first arguments: a rollback asks it whether it would start. Empty where that
     /// is not known.
     pub openclaw: Vec<String>,

@@ -175,6 +175,18 @@ impl MissingRecord {
     }
 }
 
+/// The schema of one of the host's databases.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct SchemaRecord {
+    /// Path below the state directory.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub path: Vec<u8>,
+    /// Its version, as the host counts it (`PRAGMA user_version`).
+    #[n(1)]
+    pub version: i32,
+}
+
 /// A file that has much new content.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
@@ -263,6 +275,12 @@ pub struct Manifest {
     /// What people call the machine that made it, where that is known.
     #[n(15)]
     pub machine_name: Option<String>,
+    /// How the host was installed, where that is known.
+    #[n(16)]
+    pub host_install: Option<String>,
+    /// The schemas of the host's databases in the state directory; `None` where none is known.
+    #[n(17)]
+    pub host_schemas: Option<Vec<SchemaRecord>>,
 }
 
 /// No manifest object is larger.

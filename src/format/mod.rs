@@ -13,7 +13,7 @@ mod tree;
 pub use header::{FORMAT_VERSION, HEADER_BYTES, Header, ObjectKind};
 pub use manifest::{
     ChangeSummary, Counts, GrownPath, MAX_MANIFEST_BYTES, Manifest, MissingRecord, PackRef, Parts,
-    Reason, Remark, RootRecord, TreeRef,
+    Reason, Remark, RootRecord, SchemaRecord, TreeRef,
 };
 pub use names::{
     ChunkId, MachineId, PackName, RepositoryId, SnapshotId, SnapshotName, pack_prefix,

@@ -237,6 +237,8 @@ fn empty_manifest() -> Manifest {
         changes: None,
         missing: None,
         machine_name: None,
+        host_install: None,
+        host_schemas: None,
     }
 }
 

@@ -25,7 +25,7 @@ macro_rules! same {
         }
     )* };
 }
-same!(bool, u32, String);
+same!(bool, i32, u32, String);
 
 /// What JavaScript knows by its name.
 macro_rules! named {

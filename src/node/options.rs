@@ -53,6 +53,8 @@ pub struct Settings {
     pub upload_limit: Option<f64>,
     /// Version of OpenClaw, for the record.
     pub host_version: Option<String>,
+    /// How OpenClaw was installed, for the record: in one word, such as `npm`.
+    pub host_install: Option<String>,
     /// What people call this machine, for the record: at most 64 characters, none of them a control character.
     pub machine_name: Option<String>,
     /// How OpenClaw is called, program and first arguments: a rollback asks it whether it would start afterwards.
@@ -114,6 +116,7 @@ impl TryFrom<Settings> for ops::Settings {
             include: settings.include.unwrap_or_default(),
             exclude: settings.exclude.unwrap_or_default(),
             host_version: filled(settings.host_version),
+            host_install: filled(settings.host_install),
             machine_name: machine_name(filled(settings.machine_name))?,
             openclaw: settings.openclaw.unwrap_or_default(),
         })

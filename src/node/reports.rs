@@ -101,6 +101,16 @@ pub struct SnapshotChanges {
     pub most: Vec<ChangedPath>,
 }
 
+/// The schema of one of OpenClaw's databases.
+#[napi(object, object_from_js = false)]
+#[derive(Debug, mirror!)]
+pub struct HostSchema {
+    /// Path below the state directory.
+    pub path: String,
+    /// Its version, as OpenClaw counts it.
+    pub version: i32,
+}
+
 /// One snapshot.
 #[napi(object, object_from_js = false)]
 #[derive(Debug, mirror!)]
@@ -121,6 +131,10 @@ pub struct SnapshotInfo {
     pub created_at: String,
     /// Version of OpenClaw that it was made under, where known.
     pub host_version: Option<String>,
+    /// How that was installed, where known: `npm`, `pnpm`, `bun`, `git`, `container` or `other`.
+    pub host_install: Option<String>,
+    /// The schemas of OpenClaw's databases in it, where known.
+    pub host_schemas: Option<Vec<HostSchema>>,
     /// Files in it.
     pub files: f64,
     /// Bytes of content of those files.

@@ -3,7 +3,7 @@
 use futures_util::StreamExt as _;
 
 use crate::engine::head::{Unlisted, read_listed};
-use crate::engine::info::{ChangedPath, SnapshotChanges, SnapshotInfo};
+use crate::engine::info::{ChangedPath, HostSchema, SnapshotChanges, SnapshotInfo};
 use crate::engine::newest::{Placed, Times, order, stored_times};
 use crate::engine::session::Session;
 use crate::engine::time::time;
@@ -11,7 +11,7 @@ use crate::engine::tree::shown;
 use crate::engine::{legacy, problem};
 use crate::entry::RelPath;
 use crate::error::Result;
-use crate::format::{ChangeSummary, GrownPath, RootRecord, SnapshotId, SnapshotName};
+use crate::format::{ChangeSummary, GrownPath, RootRecord, SchemaRecord, SnapshotId, SnapshotName};
 use crate::repo::{Snapshot, find};
 
 /// Manifests read at the same time.
@@ -93,6 +93,9 @@ fn info(id: &SnapshotId, snapshot: Result<Snapshot>) -> SnapshotInfo {
             info.reason = Some(manifest.reason.name());
             info.created_at = time(manifest.local_time_ms);
             info.host_version.clone_from(&manifest.host_version);
+            info.host_install.clone_from(&manifest.host_install);
+            let schemas = manifest.host_schemas.as_deref();
+            info.host_schemas = schemas.map(|all| all.iter().map(schema).collect());
             info.machine_name.clone_from(&manifest.machine_name);
             info.files = manifest.counts.files;
             info.bytes = manifest.counts.bytes;
@@ -110,6 +113,10 @@ fn info(id: &SnapshotId, snapshot: Result<Snapshot>) -> SnapshotInfo {
         }
     }
     info
+}
+
+fn schema(record: &SchemaRecord) -> HostSchema {
+    HostSchema { path: RelPath::from_bytes(record.path.clone()).escaped(), version: record.version }
 }
 
 fn describe(changes: ChangeSummary, roots: &[RootRecord]) -> SnapshotChanges {

@@ -24,7 +24,7 @@ mod undelete;
 mod verify;
 
 pub use crate::engine::aspects::Aspect;
-pub use crate::engine::info::{ChangedPath, SnapshotChanges, SnapshotInfo};
+pub use crate::engine::info::{ChangedPath, HostSchema, SnapshotChanges, SnapshotInfo};
 pub use crate::engine::problem::{FileProblem, is_incomplete};
 pub use crate::engine::session::{Ambient, Session, Settings};
 pub use crate::engine::text::TextOmitted;

@@ -326,6 +326,8 @@ mod tests {
             changes: None,
             missing: None,
             machine_name: None,
+            host_install: None,
+            host_schemas: None,
         };
         let id = SnapshotId::new(0, machine, false);
         let snapshot = Snapshot { id, repository, key, manifest, sha256: [0; 32] };

@@ -25,18 +25,20 @@ struct Pages {
     usable: usize,
     count: u32,
     freelist: u32,
+    /// The version of the schema, as whoever made it counts.
+    schema: i32,
     /// Pages already seen, so that a circle in a damaged file ends.
     seen: HashSet<u32>,
 }
 
-/// Size of a page in bytes, and number of pages.
+/// Size of a page in bytes, number of pages, and the version of the schema (`PRAGMA user_version`) of a database at rest.
 ///
 /// # Errors
 /// `B2_DATABASE` when the header makes no sense, `B2_IO` when it cannot be read.
-pub(super) fn page_count(path: &Path) -> Result<(u32, u32)> {
+pub(super) fn header(path: &Path) -> Result<(u32, u32, i32)> {
     let pages = Pages::open(path)?;
     let page_bytes = u32::try_from(pages.page_bytes).map_err(|_| pages.damaged("page size"))?;
-    Ok((page_bytes, pages.count))
+    Ok((page_bytes, pages.count, pages.schema))
 }
 
 /// Sets the two bytes that say whether the database is in WAL mode, and returns what they were.
@@ -93,6 +95,7 @@ impl Pages {
             usable: page_bytes.saturating_sub(reserved),
             count: 0,
             freelist: u32_at(&header, 32).unwrap_or(0),
+            schema: u32_at(&header, 60).unwrap_or(0).cast_signed(),
             seen: HashSet::new(),
         };
         let count =

@@ -55,6 +55,8 @@ pub struct Captured {
     pub page_bytes: u32,
     /// Number of pages.
     pub pages: u32,
+    /// The version of the schema, as the host counts it.
+    pub schema: i32,
     /// Rows with secrets that the copy does not have, or not as they were.
     pub removed_rows: u64,
     /// Which secrets were removed.
@@ -88,8 +90,8 @@ pub fn capture(source: &Path, copy: &Path, options: &CaptureOptions<'_>) -> Resu
         };
         let removed_rows =
             if redacted == Redact::None { 0 } else { redact(source, copy, redacted)? };
-        let (page_bytes, pages) = scrub::page_count(copy)?;
-        Ok(Captured { page_bytes, pages, removed_rows, redacted, appendix })
+        let (page_bytes, pages, schema) = scrub::header(copy)?;
+        Ok(Captured { page_bytes, pages, schema, removed_rows, redacted, appendix })
     });
     if captured.is_err() {
         // The error that led here says more than one about an unfinished copy.

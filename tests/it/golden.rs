@@ -303,6 +303,32 @@ async fn a_repository_that_names_its_machine_restores() {
     assert_eq!(names, [Some("Anna's laptop")]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_tells_of_its_host_restores() {
+    let here = golden("golden-hosts");
+    let all = read_json(&here.join("expected.json"));
+    let dir = tempdir().unwrap();
+    copy(&here.join("sealed"), &dir.path().join("bucket"));
+    let blank = machine(&dir.path().join("bucket"), &dir.path().join("none"), true).await;
+    for (id, wanted) in all["sealed"].as_object().unwrap() {
+        let to = dir.path().join(id);
+        assert_eq!(blank.restore(id, &to).await.unwrap().failed, []);
+        assert_eq!(&describe(&to), wanted);
+    }
+    let listed = blank.list().await.snapshots;
+    let told: Vec<_> =
+        listed.iter().map(|one| (one.host_install.as_deref(), schemas(one))).collect();
+    let first =
+        vec![("agents/main/agent/openclaw-agent.sqlite", 41), ("state/openclaw.sqlite", 23)];
+    let second =
+        vec![("agents/main/agent/openclaw-agent.sqlite", 42), ("state/openclaw.sqlite", 23)];
+    assert_eq!(told, [(Some("npm"), first), (Some("pnpm"), second)]);
+}
+
+fn schemas(snapshot: &ops::SnapshotInfo) -> Vec<(&str, i32)> {
+    snapshot.host_schemas.iter().flatten().map(|one| (one.path.as_str(), one.version)).collect()
+}
+
 /// A clock that stands at a given second.
 #[derive(Debug)]
 struct Standing(SystemTime);
@@ -372,7 +398,11 @@ async fn snapshot(machine: &Machine, day: u64, reason: Reason) -> (String, Value
     // A captured database counts its changes anew, so its bytes are its own.
     let but_database = |all: &Value| {
         let mut all = all.clone();
-        all["workspace/data.sqlite"].as_object_mut().unwrap().remove("sha256").unwrap();
+        for (path, one) in all.as_object_mut().unwrap() {
+            if path.ends_with(".sqlite") {
+                one.as_object_mut().unwrap().remove("sha256").unwrap();
+            }
+        }
         all
     };
     assert_eq!(but_database(&restored), but_database(&describe(&machine.settings.state_dir)));

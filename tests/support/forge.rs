@@ -68,6 +68,8 @@ pub(crate) fn forge(store: &MemoryStore, live: &Path, tree: &[u8], twist: Twist<
         changes: None,
         missing: None,
         machine_name: None,
+        host_install: None,
+        host_schemas: None,
     };
     twist(&mut manifest);
     let id = SnapshotId::new(1_700_000_000 + i64::try_from(count).unwrap(), machine, false);

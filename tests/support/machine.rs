@@ -46,6 +46,7 @@ pub(crate) fn settings(state: &Path) -> Settings {
         exclude: vec![],
         host_version: None,
         machine_name: None,
+        host_install: None,
         openclaw: Vec::new(),
     }
 }

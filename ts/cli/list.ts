@@ -2,7 +2,7 @@
 import type { SnapshotInfo } from '../../index.js';
 import { machineOf } from '../machine-name.js';
 import { readHere } from '../updates/checked.js';
-import { formatUpdate, type Update, updatesIn } from '../updates/history.js';
+import { formatUpdate, madeByDocument, type Update, updatesIn } from '../updates/history.js';
 import { AS_OF, examples } from './command.js';
 import { type Cli, type Context, EXIT, type Outcome } from './outcome.js';
 import { formatBytes, formatCount, formatTime, lacks, printable, table } from './render.js';
@@ -57,7 +57,7 @@ async function list(
         ...snapshot,
         reason: snapshot.reason ?? null,
         machineName: snapshot.machineName ?? null,
-        hostVersion: snapshot.hostVersion ?? null,
+        ...madeByDocument(snapshot),
         beforeUpdate: updates.get(snapshot.id)?.to ?? null,
         problem: snapshot.problem ?? null,
         problemCode: snapshot.problemCode ?? null,

@@ -2,7 +2,7 @@
 import type { ShownEntry, ShowOptions } from '../../index.js';
 import { given } from '../given.js';
 import { readHere } from '../updates/checked.js';
-import { formatUpdate, updatesIn } from '../updates/history.js';
+import { formatMadeBy, formatUpdate, madeByDocument, updatesIn } from '../updates/history.js';
 import { AS_OF, examples, UNAUTHENTICATED } from './command.js';
 import type { Cli, Context, Outcome } from './outcome.js';
 import { count, formatBytes, formatTime, printable, remarksOf, table, textOf } from './render.js';
@@ -50,12 +50,10 @@ async function show(context: Context, options: ShowOptions): Promise<Outcome> {
   const snapshot = await snapshotMeant(context, options.snapshot);
   const report = await engine.show(settings, { ...options, snapshot }, operation);
   // Of a whole snapshot only: it takes a request more.
-  const update =
-    options.path === undefined
-      ? updatesIn((await engine.list(settings, operation)).snapshots, readHere(settings.stateDir)).find(
-          (one) => one.snapshot === report.snapshot,
-        )
-      : undefined;
+  const all = options.path === undefined ? (await engine.list(settings, operation)).snapshots : [];
+  const update = updatesIn(all, readHere(settings.stateDir)).find((one) => one.snapshot === report.snapshot);
+  const host = all.find(({ id }) => id === report.snapshot);
+  const madeBy = host && formatMadeBy(host);
   const { createdAt, entries, incomplete, remarks, content, warnings } = report;
   const files = entries.filter(({ kind }) => kind === 'file');
   const bytes = files.reduce((sum, entry) => sum + entry.bytes, 0);
@@ -65,6 +63,7 @@ async function show(context: Context, options: ShowOptions): Promise<Outcome> {
       snapshot: report.snapshot,
       createdAt,
       beforeUpdate: update?.to ?? null,
+      ...(host === undefined ? {} : madeByDocument(host)),
       entries,
       incomplete,
       remarks,
@@ -79,6 +78,7 @@ async function show(context: Context, options: ShowOptions): Promise<Outcome> {
           ...(update === undefined ? [] : [printable(formatUpdate(update))]),
         ].join(', '),
       ),
+      ...(madeBy === undefined ? [] : [`Made by ${printable(madeBy)}.`]),
       ...(entries.length === 0 ? ['It is empty.'] : table(COLUMNS, entries.map(row), style)),
       '',
       `${count(files.length, 'file')}, ${formatBytes(bytes)}`,

@@ -5,7 +5,7 @@ import { machineOf, namesIn } from '../machine-name.js';
 import { onlyApplicationKey, secretInWords } from '../secrets.js';
 import { readCheckedUpdate, readHere } from '../updates/checked.js';
 import { lostInUpdate } from '../updates/format.js';
-import { formatUpdate, updatesIn } from '../updates/history.js';
+import { formatMadeBy, formatUpdate, madeByDocument, updatesIn } from '../updates/history.js';
 import { examples } from './command.js';
 import { findingDocument, findingLines, lookAtGateway } from './findings.js';
 import { originDocument, originLines } from './origins.js';
@@ -40,6 +40,8 @@ async function status(context: Context): Promise<Outcome> {
   const lost = checked && lostInUpdate(checked);
   const { snapshots } = await engine.list(settings, operation);
   const update = updatesIn(snapshots, readHere(report.stateDir)).at(-1);
+  const before = snapshots.find(({ id }) => id === update?.snapshot);
+  const madeBy = before && formatMadeBy(before);
   const names = namesIn(snapshots);
   const called = (id: string, ...more: string[]): string =>
     machineOf({ machine: id, machineName: names.get(id) }, ...more);
@@ -67,7 +69,7 @@ async function status(context: Context): Promise<Outcome> {
       provenSnapshot: report.provenSnapshot ?? null,
       provenAt: report.provenAt ?? null,
       booted: booted ?? null,
-      update: update ?? null,
+      update: update === undefined ? null : { ...update, ...(before && madeByDocument(before)) },
       missingSinceUpdate: lost === undefined ? null : (checked?.missing ?? []).map(({ text }) => text),
       gateway: findings.map(findingDocument),
       settings: originDocument(origins),
@@ -89,6 +91,7 @@ async function status(context: Context): Promise<Outcome> {
             `${formatTime(booted.at)}, OpenClaw ${printable(booted.version)} on ${printable(booted.snapshot)}`,
         ],
         ['last update', update && `${printable(update.snapshot)} is from ${formatUpdate(update)}`],
+        ['made by', madeBy && printable(madeBy)],
         [
           'not in it',
           update?.unsavedSince &&

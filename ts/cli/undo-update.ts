@@ -1,6 +1,6 @@
 /** `b2-backup undo-update` */
 import { join } from 'node:path';
-import { formatUpdate } from '../updates/history.js';
+import { formatMadeBy, formatUpdate, madeByDocument } from '../updates/history.js';
 import { installCommand, isOurs } from '../updates/install.js';
 import { realHost } from '../updates/real-host.js';
 import { type Intent, type UndoReport, undoUpdate } from '../updates/undo.js';
@@ -71,6 +71,7 @@ function describe({ from, target, installation, running, plan }: Intent): string
         'restore',
         `${printable(target.snapshot)} of ${formatTime(target.createdAt)}, ${formatUpdate({ from: target.version, to: from })}: ${count(changes, 'path')}`,
       ],
+      ['made by', printable(formatMadeBy(target.madeBy) ?? '')],
       ['first', 'a safety snapshot of what is there'],
       [
         'lost',
@@ -90,6 +91,7 @@ function intended(intent: Intent): Outcome {
       to: target.version,
       snapshot: target.snapshot,
       createdAt: target.createdAt,
+      ...madeByDocument(target.madeBy),
       install: installCommand(installation, target.version),
       automatic: isOurs(installation),
       running,

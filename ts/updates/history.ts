@@ -1,6 +1,8 @@
 /** Updates of OpenClaw, as the snapshots of this machine tell them. Pure. */
 import type { SnapshotInfo } from '../../index.js';
 import { BackupError } from '../errors.js';
+import { given } from '../given.js';
+import { SHARED_DATABASE } from './survey.js';
 
 /** An update, or a way back, and the last snapshot before it. */
 export interface Update {
@@ -23,10 +25,8 @@ export interface Here {
 }
 
 /** What is looked at of a snapshot. */
-type Seen = Pick<
-  SnapshotInfo,
-  'id' | 'kind' | 'reason' | 'thisMachine' | 'createdAt' | 'hostVersion' | 'problem' | 'authenticated'
->;
+type Seen = MadeBy &
+  Pick<SnapshotInfo, 'id' | 'kind' | 'reason' | 'thisMachine' | 'createdAt' | 'problem' | 'authenticated'>;
 type Known = Seen & { readonly hostVersion: string };
 
 /**
@@ -87,7 +87,43 @@ export function formatUpdate({
   return unsavedSince === undefined ? update : `${update}, but older than it`;
 }
 
-/** The same by the ids of snapshots: those that are the last ones before an update. Oldest first. */
+/** Which OpenClaw made a snapshot. */
+export type MadeBy = Partial<Pick<SnapshotInfo, 'hostVersion' | 'hostInstall' | 'hostSchemas'>>;
+
+const INSTALLED: Readonly<Record<string, string>> = {
+  git: 'from a git checkout',
+  container: 'from the image of a container',
+  other: 'installed in another way',
+};
+
+/** "OpenClaw 2026.9.5, installed by npm, with the schemas 23 (state), 41 (agents)"; undefined where nobody knows. */
+export function formatMadeBy({ hostVersion, hostInstall, hostSchemas = [] }: MadeBy): string | undefined {
+  if (hostVersion === undefined) return undefined;
+  const of = (isWanted: (path: string) => boolean): number[] =>
+    hostSchemas.filter(({ path }) => isWanted(path)).map(({ version }) => version);
+  const isShared = (path: string): boolean => path === SHARED_DATABASE;
+  const schemas = [
+    ...range(of(isShared), 'state'),
+    ...range(
+      of((path) => !isShared(path)),
+      'agents',
+    ),
+  ];
+  return [
+    `OpenClaw ${hostVersion}`,
+    ...(hostInstall === undefined ? [] : [INSTALLED[hostInstall] ?? `installed by ${hostInstall}`]),
+    ...(schemas.length === 0 ? [] : [`with the schemas ${schemas.join(', ')}`]),
+  ].join(', ');
+}
+
+/** After an update that was cut off, agents may differ. */
+function range(versions: readonly number[], what: string): string[] {
+  if (versions.length === 0) return [];
+  const [least, most] = [Math.min(...versions), Math.max(...versions)];
+  return [`${least === most ? most : `${least} to ${most}`} (${what})`];
+}
+
+/** Those that are the last ones before an update, by their ids, and what they are called for it. Oldest first. */
 export function beforeUpdates(snapshots: readonly Seen[], here?: Here): ReadonlyMap<string, string> {
   return new Map(updatesIn(snapshots, here).map((update) => [update.snapshot, formatUpdate(update)]));
 }
@@ -106,11 +142,30 @@ function partsOf(version: string): number[] {
   return [year, month, number, trial ? 0 : 1, Number(which)];
 }
 
+/** What a snapshot says of its OpenClaw, for programs. */
+export function madeByDocument({
+  hostVersion,
+  hostInstall,
+  hostSchemas,
+}: MadeBy): Record<keyof MadeBy, unknown> {
+  return {
+    hostVersion: hostVersion ?? null,
+    hostInstall: hostInstall ?? null,
+    hostSchemas: hostSchemas ?? [],
+  };
+}
+
+function madeByOf({ hostVersion, hostInstall, hostSchemas }: MadeBy): MadeBy {
+  return given({ hostVersion, hostInstall, hostSchemas });
+}
+
 /** Where an update is undone to. */
 export interface Target {
   readonly version: string;
   readonly snapshot: string;
   readonly createdAt: string;
+  /** The OpenClaw that made it. */
+  readonly madeBy: MadeBy;
 }
 
 /**
@@ -126,7 +181,12 @@ export function targetOf(snapshots: readonly Seen[], installed: string, wanted?:
       ? known.findLast(({ hostVersion, kind }) => isNewer(installed, hostVersion) && kind !== 'safety')
       : known.findLast(({ hostVersion }) => hostVersion === wanted);
   if (found !== undefined) {
-    return { version: found.hostVersion, snapshot: found.id, createdAt: found.createdAt };
+    return {
+      version: found.hostVersion,
+      snapshot: found.id,
+      createdAt: found.createdAt,
+      madeBy: madeByOf(found),
+    };
   }
   const versions = [...new Set(known.map(({ hostVersion }) => hostVersion))];
   throw new BackupError(

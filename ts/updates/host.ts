@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { BackupError } from '../errors.js';
-import { type Installation, run } from './install.js';
+import type { Installation } from '../installation.js';
+import { run } from './install.js';
 import type { Process } from './turn.js';
 
 /** OpenClaw on this machine. */

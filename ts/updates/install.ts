@@ -1,34 +1,12 @@
-/** How the OpenClaw of this machine was installed, and how another version of it is. */
+/** How another version of OpenClaw is installed, in the way in which the one that is here was. */
 import { execFile } from 'node:child_process';
-import {
-  accessSync,
-  constants,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statfsSync,
-} from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
 import { BackupError } from '../errors.js';
+import type { Installation } from '../installation.js';
 import { formatBytes } from '../text.js';
 import { type Process, processOf } from './turn.js';
-
-/** An installation. Written down, since a cut-off installation may leave nothing to find it by. */
-export interface Installation {
-  /** `npm`: by `npm install -g`. Others are changed by the user. */
-  readonly kind: 'npm' | 'pnpm' | 'bun' | 'git' | 'container' | 'other';
-  /** The directory of the package. */
-  readonly folder: string;
-  /** Node, as it runs OpenClaw. */
-  readonly node: string;
-  /** Where npm installs to; for `npm`. */
-  readonly prefix?: string;
-  /** The program of npm, a JavaScript file; for `npm`. */
-  readonly npm?: string;
-}
 
 /** A version that npm takes, and nothing else: it becomes part of a command. */
 const VERSION = /^\d{4}\.\d{1,2}\.\d{1,3}(-[0-9A-Za-z.-]{1,40})?$/;
@@ -41,44 +19,12 @@ const MOST_LINES = 4;
 const MOST_CHARS = 400;
 /** So many bytes are free where npm installs: 2026.9.6 takes 580 MB, and npm puts it beside the one that is there. */
 const ROOM_BYTES = 1_000_000_000;
-/** Where pnpm puts packages: below the folder that installs, in its own folder, or, since pnpm 11, in its store. */
-const PNPM = /\/\.pnpm\/|\/pnpm\/|\/store\/v\d+\/links\//;
 /** The first npm that asks which packages may run scripts: 11.16. */
 const ASKS = [11, 16] as const;
 
 /** Whether it is a version of OpenClaw. */
 export function isVersion(text: string): boolean {
   return VERSION.test(text);
-}
-
-/** Looks at an installation: `openclaw` is how it is called, program and first argument. */
-export function installationOf(
-  [node = process.execPath, entry = '']: readonly string[],
-  isImage = inImage,
-): Installation {
-  const folder = dirname(realpathSync(entry));
-  const modules = dirname(folder);
-  // What is changed in there is gone with the container.
-  if (isImage(folder)) return { kind: 'container', folder, node };
-  if (existsSync(join(folder, '.git'))) return { kind: 'git', folder, node };
-  if (PNPM.test(folder)) return { kind: 'pnpm', folder, node };
-  if (folder.includes('/.bun/')) return { kind: 'bun', folder, node };
-  const windows = process.platform === 'win32';
-  const prefix = windows ? dirname(modules) : dirname(dirname(modules));
-  const global = basename(modules) === 'node_modules' && (windows || basename(dirname(modules)) === 'lib');
-  // The Node beside it runs it; its npm is the one that installed it.
-  const beside = join(prefix, windows ? 'node.exe' : join('bin', 'node'));
-  const own = existsSync(beside) ? beside : node;
-  const npm = npmOf(own);
-  if (!global || npm === undefined) return { kind: 'other', folder, node: own };
-  return { kind: 'npm', folder, node: own, prefix, npm };
-}
-
-/** Whether a folder came with the image of a container: OpenClaw's own image has it in `/app`. */
-function inImage(folder: string): boolean {
-  const marks = ['/.dockerenv', '/run/.containerenv'];
-  const contained = marks.some((mark) => existsSync(mark)) || 'KUBERNETES_SERVICE_HOST' in process.env;
-  return contained && folder === '/app';
 }
 
 /** Whether this process may change it by itself; others are changed by the user. */
@@ -94,23 +40,6 @@ function canWrite(folder: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** The npm that comes with a Node, or one in the `PATH`. */
-function npmOf(node: string): string | undefined {
-  const home = dirname(realpathSync(node));
-  const beside = [join(home, '..', 'lib', 'node_modules'), join(home, 'node_modules')];
-  const program = join('npm', 'bin', 'npm-cli.js');
-  const own = beside.map((modules) => join(modules, program)).find((path) => existsSync(path));
-  if (own !== undefined) return own;
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
-    const found = folder === '' ? '' : join(folder, 'npm');
-    if (found !== '' && existsSync(found)) {
-      const real = realpathSync(found);
-      if (real.endsWith('npm-cli.js')) return real;
-    }
-  }
-  return undefined;
 }
 
 /** The version that is there; undefined where there is none, or half of one. */

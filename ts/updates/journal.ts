@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { BackupError } from '../errors.js';
-import type { Installation } from './install.js';
+import type { Installation } from '../installation.js';
 import { notOurs, type Process } from './turn.js';
 
 /** What is done next. Each can be repeated. */

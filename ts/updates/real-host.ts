@@ -1,8 +1,9 @@
 /** The OpenClaw of this machine, for an undo of an update. */
+import { installationOf } from '../installation.js';
 import { findOpenClaw } from '../openclaw.js';
 import { gatewayPid, type Host, isReady, portIn, startService, stopService } from './host.js';
 import { giveIdentityBack } from './identity.js';
-import { calling, install, installationOf, isOurs, obstacle, versionOf } from './install.js';
+import { calling, install, isOurs, obstacle, versionOf } from './install.js';
 import { lives } from './turn.js';
 
 /** See above. */

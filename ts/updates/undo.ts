@@ -8,11 +8,12 @@ import type { RollbackOptions, RollbackPlan, RollbackReport, Settings } from '..
 import { agentsIn } from '../boot/state.js';
 import type { Engine } from '../engine.js';
 import { BackupError, type ErrorCode, toBackupError } from '../errors.js';
+import type { Installation } from '../installation.js';
 import type { Operation } from '../operation.js';
 import { noteUndone } from './checked.js';
 import { isNewer, type Target, targetOf } from './history.js';
 import type { Host } from './host.js';
-import { type Installation, installCommand, isVersion } from './install.js';
+import { installCommand, isVersion } from './install.js';
 import { type Journal, readJournal, removeJournal, type Step, writeJournal } from './journal.js';
 import { agentDatabase } from './survey.js';
 import { takeTurn } from './turn.js';

@@ -7,7 +7,7 @@ use crate::engine::problem::{self, FileProblem};
 use crate::engine::roots::shown_here;
 use crate::entry::EntryKind;
 use crate::error::{Error, Result};
-use crate::format::{Counts, Entry, EntryFlags, PackRef, Run};
+use crate::format::{Counts, Entry, EntryFlags, PackRef, Run, SchemaRecord};
 use crate::repo::PackIndex;
 use crate::source::database::host_database;
 use crate::source::{Root, RootKind, host_config};
@@ -18,7 +18,7 @@ pub(super) fn complete(draft: Draft, places: &[(u32, u32)]) -> Result<Entry> {
         Draft::Same(entry) => return Ok(entry),
         Draft::Read(found, content) => (found, content),
     };
-    let Content { size, sha256, stretches, flags } = content;
+    let Content { size, sha256, stretches, flags, schema: _ } = content;
     Ok(Entry {
         root: found.root,
         path: found.path,
@@ -32,6 +32,33 @@ pub(super) fn complete(draft: Draft, places: &[(u32, u32)]) -> Result<Entry> {
         target: found.target.unwrap_or_default(),
     })
 }
+
+/// The schemas of the host's own databases in the state directory. What was not read again is as `before` says, the previous
+/// snapshot.
+pub(super) fn schemas<'a>(
+    drafts: impl Iterator<Item = &'a Draft>,
+    before: &[SchemaRecord],
+) -> Vec<SchemaRecord> {
+    let version = |draft: &Draft| {
+        let (root, path, version) = match draft {
+            Draft::Read(found, content) => (found.root, &found.path, content.schema),
+            Draft::Same(entry) => {
+                let known = before.iter().find(|one| one.path == entry.path.as_bytes());
+                (entry.root, &entry.path, known.map(|one| one.version))
+            }
+        };
+        // Backups and copies that lie beside them have names that end otherwise.
+        let is_own = root == 0
+            && path.as_bytes().ends_with(b".sqlite")
+            && host_database(path, RootKind::State).is_some();
+        let version = version.filter(|_| is_own)?;
+        Some(SchemaRecord { path: path.as_bytes().to_vec(), version })
+    };
+    drafts.filter_map(version).take(MOST_SCHEMAS).collect()
+}
+
+/// So many agents' databases are told of.
+const MOST_SCHEMAS: usize = 1000;
 
 /// What the snapshot holds.
 pub(super) fn count(entries: &[Entry]) -> Counts {

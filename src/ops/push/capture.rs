@@ -58,6 +58,8 @@ pub(super) struct Content {
     pub(super) sha256: [u8; 32],
     pub(super) stretches: Vec<Stretch>,
     pub(super) flags: EntryFlags,
+    /// The version of a database's schema.
+    pub(super) schema: Option<i32>,
 }
 
 /// An entry of the new snapshot.
@@ -411,6 +413,7 @@ impl Capture<'_, '_> {
         drop(file);
         remove()?;
         content.flags = EntryFlags::DATABASE;
+        content.schema = Some(captured.schema);
         if captured.redacted != Redact::None {
             content.flags = content.flags.with(EntryFlags::REDACTED);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::assemble::{complete, count, packs_in_use, problems, tails};
+use super::assemble::{complete, count, packs_in_use, problems, schemas, tails};
 use super::capture::{Capture, Chunker, runs};
 use super::changes::Scan;
 use super::drafts::{Owned, drafts};
@@ -112,6 +112,8 @@ impl Plan {
             changes: None,
             missing: Some(scan.missing.clone()).filter(|missing| !missing.is_empty()),
             machine_name: session.settings.machine_name.clone(),
+            host_install: session.settings.host_install.clone(),
+            host_schemas: None,
         };
         Ok(Self {
             key: writer.key.clone(),
@@ -200,6 +202,8 @@ pub(super) fn read_all(
     let chunker = Chunker::new(ids, known, &mut pipe, cancel);
     let mut capture = plan.capture(&owned, chunker, seed, progress);
     let drafts = drafts(&mut capture, &owned, &mut all, same)?;
+    let schemas = schemas(drafts.iter().map(|(_, draft, _)| draft), &owned.schemas);
+    plan.manifest.host_schemas = Some(schemas).filter(|schemas| !schemas.is_empty());
     let places = capture.chunker.pipe.places()?;
     let mut entries = Vec::with_capacity(drafts.len());
     let mut prints = Vec::with_capacity(drafts.len());

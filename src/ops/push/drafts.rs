@@ -11,7 +11,7 @@ use crate::engine::file_cache::Memory;
 use crate::engine::problem::FileProblem;
 use crate::engine::scan::LOOKS;
 use crate::error::Result;
-use crate::format::{Entry, Remark, Run};
+use crate::format::{Entry, Remark, Run, SchemaRecord};
 use crate::source::logs::settle;
 use crate::source::policy::Policy;
 use crate::source::walk::{self, GONE_AGAIN};
@@ -46,6 +46,8 @@ pub(super) struct Owned {
     pub(super) previous: Option<Arc<Memory>>,
     /// What the newest snapshot says about files.
     pub(super) remarks: Vec<Remark>,
+    /// The schemas of the host's databases in it.
+    pub(super) schemas: Vec<SchemaRecord>,
 }
 
 impl Owned {
@@ -75,6 +77,11 @@ impl Owned {
                 .map(Arc::clone),
             previous: memory.filter(|memory| builds_on && memory.tree.is_some()).map(Arc::clone),
             remarks: scan.base.as_ref().map(|(base, _)| base.remarks.clone()).unwrap_or_default(),
+            schemas: scan
+                .base
+                .as_ref()
+                .and_then(|(base, _)| base.host_schemas.clone())
+                .unwrap_or_default(),
             changes,
             skipped: scan.skipped.clone(),
             policy: scan.policy.clone(),

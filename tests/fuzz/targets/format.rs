@@ -8,7 +8,7 @@ use b2_backup::entry::{EntryKind, RelPath};
 use b2_backup::format::{
     ChangeSummary, Counts, Entry, EntryFlags, Footer, GrownPath, HEADER_BYTES, Header, KeySlot,
     MachineId, Manifest, MissingRecord, ObjectKind, PackName, PackRef, Reason, Remark,
-    RepositoryId, RootRecord, Run, SnapshotId, TreeReader, TreeRef,
+    RepositoryId, RootRecord, Run, SchemaRecord, SnapshotId, TreeReader, TreeRef,
 };
 use b2_backup::ops::probe;
 use b2_backup::repo::{KeyRing, Secrets, Snapshot};
@@ -209,6 +209,11 @@ pub fn sample() -> Manifest {
             snapshot: "2026-02-19T00-00-00Z-0123456789abcdef".into(),
         }]),
         machine_name: Some("Anna's laptop".into()),
+        host_install: Some("npm".into()),
+        host_schemas: Some(vec![SchemaRecord {
+            path: b"state/openclaw.sqlite".to_vec(),
+            version: 23,
+        }]),
     }
 }
 
@@ -219,6 +224,8 @@ pub fn manifest_seeds() -> Vec<Vec<u8>> {
         changes: None,
         missing: None,
         machine_name: None,
+        host_install: None,
+        host_schemas: None,
         ..sample()
     };
     vec![unpacked(&sample().encode()), unpacked(&bare.encode())]

@@ -130,3 +130,32 @@ async fn make_golden_names() {
     let expected = json!({ "sealed": { id: restored } });
     std::fs::write(here.join("expected.json"), format!("{expected:#}\n")).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "made once, never again"]
+async fn make_golden_hosts() {
+    let dir = tempdir().unwrap();
+    let here = golden("golden-hosts");
+    let bucket = here.join("sealed");
+    assert!(!bucket.exists(), "{} is there already", bucket.display());
+    let state = dir.path().join("state");
+    fill(&state);
+    let agent = state.join("agents/main/agent/openclaw-agent.sqlite");
+    for (path, version) in [(&agent, 41), (&state.join("state/openclaw.sqlite"), 23)] {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let database = rusqlite::Connection::open(path).unwrap();
+        database.execute_batch("CREATE TABLE notes (text)").unwrap();
+        rows(&database, 2);
+        database.pragma_update(None, "user_version", version).unwrap();
+    }
+    let mut machine = machine(&bucket, &state, true).await;
+    machine.settings.host_install = Some("npm".into());
+    let mut all = vec![snapshot(&machine, 3, Reason::Manual).await];
+    rusqlite::Connection::open(&agent).unwrap().pragma_update(None, "user_version", 42).unwrap();
+    // The other database is not read again.
+    machine.settings.host_install = Some("pnpm".into());
+    all.push(snapshot(&machine, 4, Reason::Manual).await);
+    std::fs::remove_dir(bucket.join(".b2-backup-tmp")).unwrap();
+    let expected = json!({ "sealed": all.into_iter().collect::<BTreeMap<_, _>>() });
+    std::fs::write(here.join("expected.json"), format!("{expected:#}\n")).unwrap();
+}

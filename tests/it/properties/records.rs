@@ -7,8 +7,8 @@ use b2_backup::entry::{EntryKind, RelPath};
 use b2_backup::format::{
     ChangeSummary, ChunkId, Counts, Entry, EntryFlags, Footer, FrameEntry, GrownPath, HEADER_BYTES,
     Header, KeySlot, MachineId, Manifest, MissingRecord, ObjectKind, PackName, PackRef, Reason,
-    RecoveryCode, Remark, RepositoryId, RootRecord, Run, SnapshotId, SnapshotName, TreeReader,
-    TreeRef,
+    RecoveryCode, Remark, RepositoryId, RootRecord, Run, SchemaRecord, SnapshotId, SnapshotName,
+    TreeReader, TreeRef,
 };
 use b2_backup::local::{
     Arrival, Before, Captured, Drilled, Forgotten, Journal, Last, Newest, PackRead, Phase, Proof,
@@ -77,6 +77,13 @@ fn manifest(draw: &mut Draw) -> Manifest {
         server_time_ms: draw.signed(),
         host_version: draw.maybe(Draw::text),
         machine_name: draw.maybe(Draw::text),
+        host_install: draw.maybe(Draw::text),
+        host_schemas: draw.maybe(|draw| {
+            draw.list(|draw| SchemaRecord {
+                path: draw.text().into_bytes(),
+                version: i32::from_be_bytes(draw.array()),
+            })
+        }),
         program_version: draw.text(),
         includes_secrets: draw.flag(),
         roots: draw.list(|draw| RootRecord {

@@ -8,7 +8,7 @@ import { given } from '../../given.js';
 import { machineOf, namesIn } from '../../machine-name.js';
 import { onlyApplicationKey, secretInWords } from '../../secrets.js';
 import { count, lacks } from '../../text.js';
-import { beforeUpdates } from '../../updates/history.js';
+import { beforeUpdates, formatMadeBy } from '../../updates/history.js';
 import { wordsFor } from '../format.js';
 import { byTime, isOurs, madeAt, type Reason, reasonInWords, reasonOf } from '../snapshots.js';
 import type { Facts, Problem } from './facts.js';
@@ -96,6 +96,8 @@ export interface Shown {
   readonly reason?: Reason;
   /** `Before a compaction` */
   readonly made: string;
+  /** By which OpenClaw, in words; not set where nobody knows. */
+  readonly host?: string;
   /** What changed, in words; not set where nobody knows. */
   readonly what?: string;
   readonly files: number;
@@ -256,6 +258,7 @@ function shown(
     time,
     reason,
     made: reason === undefined ? 'Made' : capital(reasonInWords(reason)),
+    host: formatMadeBy(snapshot),
     what: changes && whatChanged(changes.most, changes.added + changes.changed + changes.removed),
     storedBytes: changes?.storedBytes,
     files,

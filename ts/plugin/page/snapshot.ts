@@ -46,10 +46,11 @@ ${differs === undefined && html`<p class="muted">There is no older snapshot of t
 }
 
 function about(one: Shown): Html {
-  const { made, files, bytes, storedBytes, machine, lacks, problem, id } = one;
+  const { made, host, files, bytes, storedBytes, machine, lacks, problem, id } = one;
   const facts = [made, count(files, 'file'), formatBytes(bytes)];
   if (storedBytes !== undefined) facts.push(`${formatBytes(storedBytes)} stored for it`);
   return html`<p class="muted">${facts.join(' · ')}</p>
+${host !== undefined && html`<p class="muted">Made by <bdi>${host}</bdi></p>`}
 ${machine !== undefined && html`<p class="note">It was made by another machine: <bdi>${machine}</bdi>.</p>`}
 ${lacks !== undefined && html`<p class="note">It is incomplete: it lacks <bdi>${lacks}</bdi>.</p>`}
 ${problem !== undefined && html`<p class="note">${problem}</p>`}
