@@ -10,7 +10,7 @@ use crate::tree::{self, Item, Kind, Tree};
 const OURS: [&str; 2] = ["b2-backup", ".b2-roots"];
 
 /// Logs of SQLite beside a database.
-const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
+pub(crate) const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Extensions of databases: a log beside nothing, of such a one, may be left out by its name.
 const DATABASES: [&[u8]; 3] = [b".sqlite", b".sqlite3", b".db"];

@@ -20,7 +20,7 @@ use crate::disks::Disk;
 use crate::judge::{self, Rules, Said};
 use crate::lives;
 use crate::moment::Moment;
-use crate::picture::Picture;
+use crate::picture::{LOGS, Picture};
 use crate::wild::write_late;
 use crate::world::{Kept, World, left_out};
 
@@ -208,7 +208,9 @@ impl Expected<'_> {
             });
             other.map(|other| format!("{other} ({what})"))
         };
-        if self.named.stays.contains(&shown) {
+        // A database that SQLite cannot read stays with its logs, and is named alone.
+        let log_of = |log| shown.strip_suffix(log).is_some_and(|it| self.named.stays.contains(it));
+        if self.named.stays.contains(&shown) || LOGS.into_iter().any(log_of) {
             return same("it was said to stay", before);
         }
         if self.named.goes.contains(&shown) {
