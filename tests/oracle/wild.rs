@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rusqlite::Connection;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
@@ -368,7 +368,8 @@ impl Wild {
     fn special(&mut self) {
         let path = self.free(NAMES);
         if self.rng.chance(0.5) {
-            let _refused = Command::new("mkfifo").args(["-m", "600"]).arg(&path).status();
+            let mut make = Command::new("mkfifo");
+            let _refused = make.args(["-m", "600"]).arg(&path).stderr(Stdio::null()).status();
         } else if path.as_os_str().len() < 100 {
             let _refused = UnixListener::bind(&path);
         }

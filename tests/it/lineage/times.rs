@@ -11,6 +11,7 @@ use crate::support::clock::TestClock;
 use crate::support::machine::Machine;
 use crate::support::plain::{assert_same, first_day, next_day, picture, write};
 use crate::support::plain_machine::plain_machine;
+#[cfg(unix)]
 use crate::support::system::make_pipe;
 
 const HOUR: i64 = 3600;
@@ -99,6 +100,7 @@ async fn a_snapshot_that_was_stored_at_another_time() {
 }
 
 /// As a push stores it when a disk is not mounted, or one with nothing but what cannot be saved.
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_of_nothing_is_not_the_latest() {
     let (dir, mut machine, _store) = plain_machine();

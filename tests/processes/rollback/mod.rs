@@ -14,6 +14,7 @@ mod files;
 mod foreign;
 #[cfg(unix)]
 mod found;
+#[cfg(unix)]
 mod gone;
 mod grants;
 #[cfg(unix)]
