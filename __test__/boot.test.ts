@@ -1,17 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compare } from '../ts/boot/compare.ts';
 import { bootDrill, rootsOf } from '../ts/boot/drill.ts';
 import { takeFolder } from '../ts/boot/folder.ts';
+import { startTrial } from '../ts/boot/gateway.ts';
 import { withoutNetwork } from '../ts/boot/isolation.ts';
 import { moved } from '../ts/boot/move.ts';
 import { trialConfig } from '../ts/boot/prepare.ts';
 import { readBooted, writeBooted } from '../ts/boot/record.ts';
+import type { BootJob } from '../ts/boot/types.ts';
 import { formatDrill, unproven } from '../ts/plugin/format-proof.ts';
 import { DRILLED } from './cli-support.ts';
 
@@ -199,6 +201,43 @@ const tries = [
 ];
 Promise.all(tries).then((all) => { console.log(JSON.stringify(all.filter(Boolean))); process.exit(0); });
 `;
+
+describe('OpenClaw', () => {
+  /** Ends with `words` at its first two starts, and listens at the third. */
+  async function tried(words: string): Promise<{ pids: number; problem: string | undefined }> {
+    const openclaw = join(dir, 'openclaw.mjs');
+    const starts = join(dir, 'starts');
+    const program = `import { appendFileSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+appendFileSync(${JSON.stringify(starts)}, '.');
+if (readFileSync(${JSON.stringify(starts)}, 'utf8').length < 3) { console.log(${JSON.stringify(words)}); process.exit(1); }
+createServer((_, answer) => answer.end()).listen(Number(process.env.PORT), '127.0.0.1');`;
+    writeFileSync(openclaw, program);
+    const free = createServer().listen(0, '127.0.0.1');
+    await once(free, 'listening');
+    const { port } = free.address() as AddressInfo;
+    free.close();
+    await once(free, 'close');
+    const job: BootJob = { folder: dir, roots: [], home: dir, openclaw, alone: true, patienceMs: 60_000 };
+    let pids = 0;
+    const env = { PORT: `${port}` };
+    const { gateway, problem } = await startTrial(job, env, { port, token: 't' }, () => pids++);
+    await gateway.stop();
+    return { pids, problem };
+  }
+
+  it('is started again where it gave up because the machine is busy', async () => {
+    const busy =
+      'Gateway failed to start: state lease heartbeat did not become ready (phase=startup, trigger=timeout)';
+    expect(await tried(busy)).toEqual({ pids: 3, problem: undefined });
+  });
+
+  it('is not started again where it fails otherwise', async () => {
+    const { pids, problem } = await tried('the schema is newer');
+    expect(pids).toBe(1);
+    expect(problem).toContain('exit status 1 instead of starting: the schema is newer');
+  });
+});
 
 describe('the network', () => {
   async function reached(

@@ -18,6 +18,10 @@ const ANSWER_MS = 60_000;
 const TAIL_CHARS = 1_500;
 /** How many of the last messages of a session are asked for: what an interrupted turn adds comes after the last one. */
 const LAST = 20;
+/** What OpenClaw gives up its own start with after five seconds on a busy machine. It says nothing of the backup. */
+const TOO_BUSY = /lease heartbeat did not become ready/;
+/** So often it is started then. */
+const STARTS = 3;
 /** So many sessions or jobs are asked for at once. */
 const PAGE = 200;
 
@@ -94,6 +98,22 @@ export async function command(
   clearTimeout(stop);
   running.delete(child);
   return { code, out };
+}
+
+/** Starts a gateway, and waits until it is ready; `problem` says why it did not become so. `began` is told of each process. */
+export async function startTrial(
+  job: BootJob,
+  env: NodeJS.ProcessEnv,
+  at: Gateway,
+  began: (pid: number | undefined) => void,
+): Promise<{ gateway: TrialGateway; problem: string | undefined }> {
+  for (let start = 1; ; start++) {
+    const gateway = new TrialGateway(job, env, at);
+    began(gateway.pid);
+    const problem = await gateway.ready();
+    if (problem === undefined || start === STARTS || !TOO_BUSY.test(problem)) return { gateway, problem };
+    await gateway.stop();
+  }
 }
 
 /** A gateway that was started. */

@@ -8,7 +8,7 @@ import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { PID_FILE } from './common.js';
 import { compare } from './compare.js';
-import { command, endAll, environment, TrialGateway } from './gateway.js';
+import { command, endAll, environment, startTrial } from './gateway.js';
 import { type Agent, privateFolder, rawConfig, relocate, trialConfig, writeConfig } from './prepare.js';
 import { serveProgram } from './program.js';
 import { open } from './sqlite.js';
@@ -45,10 +45,10 @@ export async function boot(job: BootJob): Promise<BootAnswer> {
   writeConfig(config, trialConfig(configured, rawConfig(restored, job.openclaw), job, { port, token }));
 
   const env = environment(job, config, port);
-  const gateway = new TrialGateway(job, env, { port, token });
-  writeFileSync(join(job.folder, PID_FILE), `${gateway.pid}`);
+  const { gateway, problem } = await startTrial(job, env, { port, token }, (pid) =>
+    writeFileSync(join(job.folder, PID_FILE), `${pid}`),
+  );
   try {
-    const problem = await gateway.ready();
     if (problem !== undefined) return failed(problem);
     const workspaces = await gateway.agents();
     const unknown = agents.filter((agent) => !workspaces.has(agent));
