@@ -29,6 +29,8 @@ pub(crate) struct Scanned {
     pub(crate) policy: Policy,
     /// Workspaces and agents' directories inside the state directory.
     pub(crate) inside: Vec<Inside>,
+    /// Whether a file of the configuration is not there: what it would name is not known then.
+    pub(crate) unknown: bool,
     /// Where directories that are configured, or linked to, would be: nothing is there, or nothing answers.
     pub(crate) away: Vec<PathBuf>,
     /// Places of file systems that do not answer.
@@ -85,6 +87,7 @@ fn scan_once(settings: &Settings, list: bool, cancel: &CancellationToken) -> Res
         warnings: found.missing.into_iter().map(|problem| problem.message).collect(),
         policy,
         inside: found.inside,
+        unknown: found.unknown,
         away: found.away,
         hanging: found.hanging,
     })

@@ -21,6 +21,8 @@ pub struct Roots {
     pub warnings: Vec<Skipped>,
     /// What is configured and not there. A workspace that was not made yet costs nothing.
     pub missing: Vec<Skipped>,
+    /// Whether the configuration, or a file that it includes, is not there: what it would name is not known then.
+    pub unknown: bool,
     /// Where directories that are configured would be: nothing is there, or nothing answers.
     pub away: Vec<PathBuf>,
     /// Places of file systems that do not answer.
@@ -68,6 +70,7 @@ pub fn roots_with_home(
     let config = host_config::read_beside(&config_path, home, &hanging);
     let home = home.filter(|home| hangs(home, &hanging).is_none());
     let home = home.and_then(|home| home.canonicalize().ok());
+    let unknown = config.files.is_empty() || !config.gone.is_empty();
     let (missing, mut warnings): (_, Vec<_>) =
         config.warnings.into_iter().partition(|warning| config.gone.contains(&warning.path));
     warnings.extend(config.elsewhere);
@@ -99,7 +102,7 @@ pub fn roots_with_home(
     finder.inside.sort_by(|a, b| a.path.cmp(&b.path));
     finder.inside.dedup();
     let Finder { inside, warnings, missing, away, hanging, .. } = finder;
-    Ok(Roots { roots, inside, warnings, missing, away, hanging })
+    Ok(Roots { roots, inside, warnings, missing, unknown, away, hanging })
 }
 
 struct Finder {

@@ -236,9 +236,11 @@ impl Scanned {
         });
         let Some(root) = root else {
             let awaited = self.away.iter().any(|away| path_bytes(away) == record.root);
-            // Where the configuration cannot be read, it does not say that something belongs to the state no more.
+            // Where the configuration cannot be read or is gone, it does not say that something belongs to the state no
+            // more.
             let unread = [host_config::UNREAD, host_config::AS_BYTES];
-            let unsure = self.skipped.iter().any(|problem| unread.contains(&problem.code.as_str()));
+            let unsure = (self.unknown && at.is_none())
+                || self.skipped.iter().any(|problem| unread.contains(&problem.code.as_str()));
             let always = at.is_some_and(|at| ALWAYS.contains(&at.as_bytes()));
             return if awaited || unsure || always { Now::Gone } else { Now::Whole };
         };

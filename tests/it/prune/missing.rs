@@ -126,6 +126,35 @@ async fn what_is_configured_no_more_is_not_missed() {
     assert_eq!(codes(&life.push_with(&[]).await), []);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_is_gone_says_nothing_of_what_was_configured() {
+    // As in a shell without OPENCLAW_CONFIG_PATH; and where an included file, or what a link leads to, is not mounted.
+    let gone = ["", "{ $include: './nowhere.json5' }", "a link"];
+    for content in gone {
+        let (mut life, disk) = with_a_disk();
+        let path = disk.join("ws").to_str().unwrap().to_owned();
+        let whole = life.push_with(&[]).await.snapshot.unwrap();
+        let file = life.live().join("openclaw.json");
+        fs::remove_file(&file).unwrap();
+        match content {
+            "" => {}
+            #[cfg(unix)]
+            "a link" => std::os::unix::fs::symlink(disk.join("nowhere"), &file).unwrap(),
+            content => write(life.live(), "openclaw.json", content),
+        }
+        for _ in 0..3 {
+            let report = life.push_with(&[]).await;
+            assert_eq!(codes(&report), [("B2_ROOT_GONE", path.as_str())], "{content}");
+            assert!(report.skipped[0].message.contains(&whole));
+        }
+        life.prune(few()).await.unwrap();
+        life.prune(few()).await.unwrap();
+        assert!(life.ids().await.contains(&whole), "{content}");
+        assert_eq!(codes(&life.push_with(&[&path]).await), []);
+        assert_eq!(codes(&life.push_with(&[]).await), []);
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_of_the_state_are_missed_as_well() {
