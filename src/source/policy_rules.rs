@@ -3,6 +3,9 @@
 //! It follows the host's own inventory of its state directory. Whatever no line names is backed up:
 //! what a newer OpenClaw adds belongs to the snapshot without a new release of this plugin.
 
+/// Name of this plugin's own folder in the state directory.
+pub(super) const LOCAL_FOLDER: &str = "b2-backup";
+
 /// Why a rule leaves something out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
@@ -163,7 +166,7 @@ use Class::{HostLock, Install, Media, Ours, Private, Regenerable, Secret, Transi
 
 /// The table. The first line that fits gives the reason.
 pub(super) const RULES: &[Rule] = &[
-    rule(State, Ours, "b2-backup", "local folder of this plugin"),
+    rule(State, Ours, LOCAL_FOLDER, "local folder of this plugin"),
     rule(State, Ours, ".b2-roots", "roots from elsewhere, put here by a restore"),
     rule(State, Private, "*.update-captures", PRIVATE_REASON),
     // Locks of the host and what belongs to an open database.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::policy::Inside;
+use super::policy_rules::LOCAL_FOLDER;
 use super::resolve::{Away, hangs, resolve};
 use super::stat::{bytes_of, shown};
 use super::{RelPath, Root, RootKind, Skipped, host_config, mounts};
@@ -149,6 +150,9 @@ impl Finder {
             let own = Skipped { code: "B2_ROOT_IS_STATE", ..not_saved(configured, message) };
             return self.warnings.push(own);
         }
+        if let Some(reason) = of_ours(&path, &self.state) {
+            return self.warn(configured, reason);
+        }
         if let Ok(below) = path.strip_prefix(&self.state) {
             let path = relative(below);
             if !is_usual_agent_dir(&path) && !self.inside.iter().any(|inside| inside.path == path) {
@@ -210,8 +214,17 @@ pub(super) fn too_much(path: &Path, state: &Path, home: Option<&Path>) -> Option
     } else if state.starts_with(path) {
         Some("the state directory lies in it")
     } else {
-        None
+        of_ours(path, state)
     }
+}
+
+/// Why a directory that this plugin keeps its own files in, or around, is no part of the state: its keys are there. Its
+/// local folder may itself be a link.
+fn of_ours(path: &Path, state: &Path) -> Option<&'static str> {
+    let local = state.join(LOCAL_FOLDER);
+    let place = local.canonicalize().unwrap_or(local);
+    let around = place.starts_with(path) || path.starts_with(&place);
+    around.then_some("this plugin keeps its own files there")
 }
 
 /// Leaves out what lies in another root, or is there twice. A workspace outranks an agent's directory.
@@ -310,6 +323,34 @@ mod tests {
             (RootKind::Config, &base.join("dotfiles"))
         );
         assert_eq!(roots.roots.len(), 2);
+    }
+
+    #[test]
+    fn nothing_of_this_plugin_becomes_a_root() {
+        let temp = tempfile::tempdir().unwrap();
+        let base = temp.path().canonicalize().unwrap();
+        for linked in [false, true] {
+            let state = base.join(format!("state-{linked}"));
+            let (local, disk) = (state.join("b2-backup"), base.join("disk/loc"));
+            std::fs::create_dir_all(disk.join("repositories")).unwrap();
+            std::fs::create_dir_all(&state).unwrap();
+            if linked {
+                std::os::unix::fs::symlink(&disk, &local).unwrap();
+            } else {
+                std::fs::create_dir_all(local.join("repositories")).unwrap();
+            }
+            let mut wanted = vec![local.clone(), local.join("repositories")];
+            if linked {
+                wanted.extend([disk.clone(), disk.join("repositories"), base.join("disk")]);
+            }
+            for workspace in wanted {
+                let config = format!("{{ agent: {{ workspace: '{}' }} }}", workspace.display());
+                std::fs::write(state.join("openclaw.json"), config).unwrap();
+                let roots = find(&state, &base.join("home")).unwrap();
+                assert_eq!((roots.roots.len(), roots.inside.len()), (1, 0), "{workspace:?}");
+                assert_eq!(roots.warnings[0].code, "B2_SKIPPED_ROOT", "{workspace:?}");
+            }
+        }
     }
 
     #[test]

@@ -34,6 +34,29 @@ fn problems(list: &ListReport) -> usize {
     list.snapshots.iter().filter(|snapshot| snapshot.problem.is_some()).count()
 }
 
+/// The local folder may itself be on another disk: its keys must not get into a snapshot by another name.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_link_leads_to_the_folder_of_this_plugin() {
+    let place = Place::new();
+    let disk = place.dir.path().canonicalize().unwrap().join("disk");
+    fs::create_dir_all(disk.join("ours")).unwrap();
+    write(&disk, "notes.md", "of the user");
+    write(&place.live, "workspace/MEMORY.md", "# Memory");
+    symlink(disk.join("ours"), place.live.join("b2-backup")).unwrap();
+    place.machine.push().await.unwrap();
+    symlink(disk.join("ours"), place.live.join("straight")).unwrap();
+    symlink(&disk, place.live.join("around")).unwrap();
+    symlink(disk.join("ours/repositories"), place.live.join("below")).unwrap();
+    let report = place.machine.push().await.unwrap();
+    let named: Vec<_> = report.skipped.iter().map(|it| (&*it.code, &*it.path)).collect();
+    let code = "B2_SKIPPED_LINK";
+    assert_eq!(named, [(code, "around"), (code, "below"), (code, "straight")]);
+    let restored = place.dir.path().join("restored");
+    place.machine.restore(&report.snapshot.unwrap(), &restored).await.unwrap();
+    assert!(fs::symlink_metadata(restored.join("straight")).unwrap().is_symlink());
+    assert!(!restored.join(".b2-roots").exists());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn linked_directories_come_back_on_a_blank_machine() {
     let place = Place::new();
