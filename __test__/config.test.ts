@@ -56,6 +56,24 @@ describe('where settings come from', () => {
     });
   });
 
+  it('takes no line end of a file into the environment for a part of a setting', async () => {
+    const env = {
+      B2_BUCKET: 'file:///mnt/backup\r',
+      B2_PREFIX: ' p\r\n',
+      B2_APPLICATION_KEY: 'other\r',
+      B2_BACKUP_PASSPHRASE: 'words\r',
+    };
+    const { settings } = await load(FULL, { env });
+    // A passphrase is taken to the letter; the core refuses one that nobody can type.
+    expect(settings).toMatchObject({
+      bucket: 'file:///mnt/backup',
+      prefix: 'p',
+      applicationKey: 'other',
+      passphrase: 'words\r',
+    });
+    await expect(load(FULL, { env: { B2_BUCKET: ' \r' } })).rejects.toThrow(/bucket: is empty/);
+  });
+
   it('takes former application keys from the environment alone', async () => {
     const env = { B2_BACKUP_OLD_KEYS: ' K001,K002\n K003, ' };
     expect((await load(FULL, { env })).settings.oldKeys).toEqual(['K001', 'K002', 'K003']);

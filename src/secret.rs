@@ -30,11 +30,14 @@ impl Secret {
 /// thousand graphics cards make some 50,000 in a second, and need two thirds of a year for so many.
 const ENOUGH_TRIES: f64 = 12.0;
 
-/// How soon somebody who tries passphrases finds one.
+/// Why a passphrase is no good.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Weakness {
-    /// Tries that are needed, as a power of ten.
-    tries: f64,
+pub enum Weakness {
+    /// Somebody who tries finds it in so many tries, as a power of ten.
+    Guessed(f64),
+    /// It has a line end or another control character in it, as from a file with the line ends of Windows. Nobody can
+    /// type it, nor see what is missing in what they do type.
+    Untypable,
 }
 
 impl Weakness {
@@ -42,9 +45,12 @@ impl Weakness {
     /// others use; nothing leaves this machine.
     #[must_use]
     pub fn of(passphrase: &Secret) -> Option<Self> {
+        if passphrase.expose().contains(char::is_control) {
+            return Some(Self::Untypable);
+        }
         let tries = zxcvbn::zxcvbn(passphrase.expose(), &["openclaw", "backblaze", "backup"]);
         let tries = tries.guesses_log10();
-        (tries < ENOUGH_TRIES).then_some(Self { tries })
+        (tries < ENOUGH_TRIES).then_some(Self::Guessed(tries))
     }
 }
 
@@ -64,13 +70,18 @@ pub fn is_drawn(key: &str) -> bool {
 
 impl std::fmt::Display for Weakness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { tries } = self;
-        write!(
-            f,
-            "the passphrase is weak: whoever can read the bucket finds it after about 10^{tries:.0} tries, and 10^{ENOUGH_TRIES} \
-             are needed. Take five words that a die or a program chose, or 14 random characters: `openssl rand \
-             -base64 18` makes some"
-        )
+        match self {
+            Self::Guessed(tries) => write!(
+                f,
+                "the passphrase is weak: whoever can read the bucket finds it after about 10^{tries:.0} tries, and 10^{ENOUGH_TRIES} \
+                 are needed. Take five words that a die or a program chose, or 14 random characters: `openssl rand \
+                 -base64 18` makes some"
+            ),
+            Self::Untypable => f.write_str(
+                "the passphrase has a line end or another control character in it, which nobody can type when the backups \
+                 are needed. Does it come from a file with the line ends of Windows? Take it out",
+            ),
+        }
     }
 }
 
@@ -108,6 +119,16 @@ mod tests {
         ] {
             assert_eq!(weak(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_nobody_can_type_is_no_passphrase() {
+        for text in ["tulip granite orbit velvet mango\r", "tulip\tgranite orbit velvet mango\n"] {
+            let weakness = Weakness::of(&Secret::new(text.into())).unwrap();
+            assert_eq!(weakness, Weakness::Untypable);
+            assert!(!weakness.to_string().contains("tulip"), "{weakness}");
+        }
+        assert_eq!(Weakness::of(&Secret::new("Tür Bäume Öl über ßtraße drüben".into())), None);
     }
 
     #[test]

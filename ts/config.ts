@@ -209,7 +209,7 @@ export function checkSettings(config: unknown, place: SettingsPlace): CheckedSet
   for (const field of TEXTS) {
     const variable = ENVIRONMENT[field];
     const inEnvironment = nonEmpty(variables[variable]);
-    const value = check(field, () => checked(field, inEnvironment ?? text(field, file[field], place)));
+    const value = check(field, () => checked(field, text(field, inEnvironment ?? file[field], place)));
     if (value === undefined) continue;
     origins.push(
       inEnvironment === undefined

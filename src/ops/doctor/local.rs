@@ -63,8 +63,13 @@ fn secrets(settings: &Settings, chart: &mut Chart) {
                 "encryption",
                 "B2_WEAK_PASSPHRASE",
                 weakness.to_string(),
-                "Start afresh with a strong one, under another prefix: what is stored opens with the weak one for ever \
-                 (docs/keys.md)",
+                match weakness {
+                    Weakness::Untypable => "Set the passphrase without it (docs/keys.md)",
+                    Weakness::Guessed(_) => {
+                        "Start afresh with a strong one, under another prefix: what is stored opens with the weak one \
+                         for ever (docs/keys.md)"
+                    }
+                },
             ),
         }
     } else if filled(&settings.store.application_key) {
