@@ -143,7 +143,15 @@ fn has(memory: &Memory, item: &AsideItem) -> bool {
         let of = root_in(memory, item).and_then(|root| memory.at(root, of));
         !item.counts && of.is_some_and(|of| of.flags.has(EntryFlags::DATABASE))
     });
-    is_shm || read_with || entry(memory, item).is_some()
+    is_shm || read_with || entry(memory, item).is_some() || has_no_content(&item.source)
+}
+
+/// Whether it is a named pipe, a socket or a device: nothing of it could be in a snapshot.
+fn has_no_content(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|meta| {
+        let kind = meta.file_type();
+        !kind.is_file() && !kind.is_dir() && !kind.is_symlink()
+    })
 }
 
 /// Whether the snapshot has a file with placeholders for values that are in no other place than this file.

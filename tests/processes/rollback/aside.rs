@@ -51,6 +51,26 @@ async fn late(place: &mut Place) -> crate::support::plain::Picture {
     settled(&seen)
 }
 
+/// There is nothing in a pipe that could be lost: no push goes on telling that it is in no snapshot.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_in_the_place_of_a_file_does_not_stay_aside() {
+    let place = Place::new();
+    first_day(&place.live);
+    write(&place.live, "workspace/a", "a file");
+    let snapshot = place.push().await;
+    let file = place.live.join("workspace/a");
+    fs::remove_file(&file).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let report = place.roll_back(&to(&snapshot)).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Applied);
+    assert_eq!(report.late, ["workspace/a"]);
+    assert_eq!(fs::read(&file).unwrap(), b"a file");
+    let told = place.machine.push().await.unwrap().warnings;
+    assert!(!told.iter().any(|text| text.contains("could not be put into a snapshot")), "{told:?}");
+    assert_eq!(old(&place.live), Vec::<PathBuf>::new());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_push_saves_what_came_late() {
     let mut place = Place::new();
