@@ -40,6 +40,16 @@ impl FileProblem {
         Self { path: path.into(), code: error.code().to_owned(), message: error.to_string() }
     }
 
+    /// For people: with the path, which some messages begin with themselves.
+    pub(crate) fn text(&self) -> String {
+        let Self { path, message, .. } = self;
+        if message.starts_with(path.as_str()) {
+            message.clone()
+        } else {
+            format!("{path}: {message}")
+        }
+    }
+
     /// The code, where it is a failure of the backup: health says so and the user is told, although the snapshot of the
     /// rest is kept.
     #[must_use]
@@ -130,6 +140,18 @@ mod tests {
 
     fn problem(path: &str, code: &str) -> FileProblem {
         FileProblem { path: path.into(), code: code.into(), message: String::new() }
+    }
+
+    #[test]
+    fn what_people_read_names_the_path_once() {
+        let problem = |message: &str| FileProblem {
+            path: "workspace/pipe".into(),
+            code: "B2_SKIPPED_SPECIAL".into(),
+            message: message.into(),
+        };
+        assert_eq!(problem("it has no content").text(), "workspace/pipe: it has no content");
+        let named = "workspace/pipe is a link";
+        assert_eq!(problem(named).text(), named);
     }
 
     #[test]

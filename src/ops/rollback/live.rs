@@ -62,7 +62,7 @@ impl Live {
         let memory = memory.filter(|memory| memory.same_roots(&roots));
         let unusable = skipped.iter().filter(|problem| problem.code == problem::SKIPPED_ROOT);
         let unusable = unusable.map(|problem| problem.path.clone()).collect();
-        let skipped = skipped.into_iter().map(|problem| problem.message);
+        let skipped: Vec<String> = skipped.iter().map(problem::FileProblem::text).collect();
         let state = roots.first().map(|root| root.path.clone()).unwrap_or_default();
         let root_paths = roots.iter().map(|root| path_bytes(&root.path)).collect();
         Ok(Self {
