@@ -1,6 +1,6 @@
 //! The snapshot and the live state side by side: what is different, and what is done about it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::arriving::Arriving;
 use super::comparison::Comparison;
@@ -14,8 +14,7 @@ use crate::engine::file_cache::path_bytes;
 use crate::engine::roots::{in_place_of_links, put_in_place, record, same_records};
 use crate::entry::EntryKind;
 use crate::error::Result;
-use crate::format::{Entry, EntryFlags, Manifest, RootRecord};
-use crate::source::naming::Collisions;
+use crate::format::{Entry, Manifest, RootRecord};
 use crate::source::{RelPath, Root, as_path};
 
 /// Compares. Reads files of the state whose content is not known, databases never.
@@ -39,32 +38,12 @@ pub(super) fn compare(
         gone.leaves_out(root) || behind.contains(&root)
     });
     let old_state = old_state(&live.roots, manifest);
-    let mut comparison = Comparison {
-        found: live
-            .walk
-            .found
-            .iter()
-            .chain(&live.walk.logs)
-            .map(|found| ((found.root, found.path.clone()), found))
-            .collect(),
-        plain: HashSet::new(),
-        items: BTreeMap::new(),
-        named: HashSet::new(),
-        collisions: Collisions::default(),
-        left_out: Vec::new(),
-        on_the_way: HashMap::new(),
-        matched: false,
-        live: &live,
+    let mut comparison = Comparison::new(&live, &roots, &entries);
+    // An undo is about a link alone, and what comes in its place comes whole.
+    let comes_whole = |path: &RelPath| {
+        let mut places = places.iter().flatten();
+        scope.is_undo() && places.any(|at| path.is_in(at) && scope.matches(live.root_path(0), at))
     };
-    for entry in &entries {
-        let database = entry.flags.has(EntryFlags::DATABASE);
-        if let Some(Some(root)) = roots.get(usize::from(entry.root)).copied()
-            && entry.kind == EntryKind::File
-            && !database
-        {
-            comparison.plain.insert((root, entry.path.clone()));
-        }
-    }
     let mut elsewhere = 0u64;
     let mut unconfigured = None;
     for entry in entries {
@@ -86,12 +65,8 @@ pub(super) fn compare(
             continue;
         };
         comparison.name(root, &entry.path);
-        let chosen = scope.matches(live.root_path(root), &entry.path);
-        // An undo is about the link alone, and what comes in its place comes whole.
-        let comes_whole = |at: &&RelPath| {
-            entry.path.is_in(at) && scope.is_undo() && scope.matches(live.root_path(0), at)
-        };
-        if chosen || (root == 0 && places.iter().flatten().any(|at| comes_whole(&at))) {
+        let is_chosen = scope.matches(live.root_path(root), &entry.path);
+        if is_chosen || (root == 0 && comes_whole(&entry.path)) {
             comparison.matched = true;
             comparison.entry(root, entry)?;
         } else if entry.kind == EntryKind::Directory {

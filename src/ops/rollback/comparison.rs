@@ -32,6 +32,29 @@ pub(super) struct Comparison<'a> {
     pub(super) matched: bool,
 }
 
+impl<'a> Comparison<'a> {
+    /// Of the live state and of `entries`, those of a snapshot. `roots` has the live root of each of its roots.
+    pub(super) fn new(live: &'a Live, roots: &[Option<u16>], entries: &[Entry]) -> Self {
+        let found = live.walk.found.iter().chain(&live.walk.logs);
+        let plain = entries.iter().filter_map(|entry| {
+            let root = roots.get(usize::from(entry.root)).copied().flatten()?;
+            let is_plain = entry.kind == EntryKind::File && !entry.flags.has(EntryFlags::DATABASE);
+            is_plain.then(|| (root, entry.path.clone()))
+        });
+        Self {
+            live,
+            found: found.map(|found| ((found.root, found.path.clone()), found)).collect(),
+            plain: plain.collect(),
+            items: BTreeMap::new(),
+            named: HashSet::new(),
+            collisions: Collisions::default(),
+            left_out: Vec::new(),
+            on_the_way: HashMap::new(),
+            matched: false,
+        }
+    }
+}
+
 impl Comparison<'_> {
     pub(super) fn put(&mut self, item: Item) {
         self.items.insert((item.root, item.path.clone()), item);
