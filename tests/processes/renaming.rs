@@ -25,9 +25,9 @@ fn rename(live: &Path, stop: &AtomicBool) -> u64 {
         random ^= random >> 7;
         random ^= random << 17;
         let number = usize::try_from(random >> 33).unwrap();
-        let to = DIRECTORIES[number % DIRECTORIES.len()];
+        let to = DIRECTORIES.get(number % DIRECTORIES.len()).unwrap();
         let to = live.join(to).join(format!("moved-{moves}"));
-        let from = &mut at[number / 3 % FILES];
+        let Some(from) = at.get_mut(number / 3 % FILES) else { continue };
         fs::rename(&*from, &to).unwrap();
         *from = to;
         moves += 1;
@@ -60,14 +60,14 @@ async fn what_is_renamed_meanwhile_is_saved_or_named() {
     }
     let all: BTreeSet<String> = (0..FILES).map(|file| format!("content {file}")).collect();
     let stop = AtomicBool::new(false);
-    let pushes = campaign::cases(15, 300);
+    let rounds = campaign::cases(15, 300);
     let (mut whole, mut named) = (0, 0);
     let mut silent = Vec::new();
     let moves = std::thread::scope(|scope| {
         let renamer = scope.spawn(|| rename(&live, &stop));
         tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
-                for push in 0..pushes {
+                for push in 0..rounds {
                     let pushed = machine.push().await.unwrap();
                     let to = dir.path().join("restored");
                     let session = machine.blank(dir.path().join("blank")).session().await;
@@ -92,7 +92,7 @@ async fn what_is_renamed_meanwhile_is_saved_or_named() {
         stop.store(true, Ordering::Relaxed);
         renamer.join().unwrap()
     });
-    let counted = [("pushes", pushes), ("whole", whole), ("named", named), ("renames", moves)];
+    let counted = [("pushes", rounds), ("whole", whole), ("named", named), ("renames", moves)];
     campaign::report("host safety", "pushes beside renaming", &counted);
     assert!(silent.is_empty(), "{}", silent.join("\n"));
 }

@@ -17,6 +17,7 @@ use crate::support::plain::{Picture, assert_same, noise, picture, write};
 use crate::support::plain_machine::plain_machine;
 
 /// What is restored is not encrypted.
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_restored_into_the_folder_that_holds_the_backups() {
     let (dir, mut machine, _store) = plain_machine();

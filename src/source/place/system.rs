@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fs::FileTimes;
-#[cfg(not(unix))]
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -175,7 +174,7 @@ fn holds(wanted: i64, held: i64) -> std::io::Result<()> {
         return Ok(());
     }
     let message = "it cannot hold a time so far from now";
-    Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message))
+    Err(std::io::Error::new(ErrorKind::InvalidInput, message))
 }
 
 /// Never follows a link.
