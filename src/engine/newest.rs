@@ -261,10 +261,10 @@ pub(crate) fn order(all: &[Placed], now_ms: i64) -> Vec<(i64, usize)> {
         };
         // Those at the beginning take the time of the first that has one.
         let first = numbered.iter().find_map(|(_, placed)| possible(placed));
-        let mut at = first.unwrap_or_default();
+        let mut at = first.unwrap_or(i64::MIN);
         for (place, placed) in numbered {
-            at = at.max(possible(placed).unwrap_or(at));
-            let at = if first.is_some() { at } else { placed.times.by_server() };
+            let server = || if first.is_some() { at } else { placed.times.by_server() };
+            at = at.max(possible(placed).unwrap_or_else(server));
             keys.push((at, machine, placed.sequence.unwrap_or_default(), place));
         }
         let others = others.into_iter();
@@ -285,6 +285,14 @@ mod tests {
         let id = SnapshotId::new(named.div_euclid(1000), MachineId([machine; 4]), false);
         let manifest = sequence.map(|_| (named, named));
         Placed { id, sequence, times: Times { named, manifest, stored: Some(stored) } }
+    }
+
+    /// A folder that was copied has the times of the copy, in whatever order.
+    #[test]
+    fn of_one_machine_the_number_counts_where_all_times_are_doubted() {
+        let all = [placed(1, Some(1), 2 * HOUR, NOW), placed(1, Some(2), 3 * HOUR, NOW - HOUR)];
+        let order = order(&all, NOW);
+        assert_eq!(order.iter().map(|(_, place)| *place).collect::<Vec<_>>(), [0, 1]);
     }
 
     #[test]
