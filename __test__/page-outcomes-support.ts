@@ -49,7 +49,9 @@ export class Machine {
 
   constructor(parts: Partial<Engine> = {}) {
     this.folder = mkdtempSync(join(tmpdir(), 'b2-page-'));
-    onTestFinished(() => rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 }));
+    // A push that the stop gave up waiting for may still write.
+    const remove = () => rmSync(this.folder, { recursive: true, force: true });
+    onTestFinished(() => vi.waitFor(remove, PATIENT), PATIENT.timeout);
     this.stateDir = join(this.folder, 'state');
     this.bucket = join(this.folder, 'bucket');
     mkdirSync(this.bucket);

@@ -365,10 +365,13 @@ describe.skipIf(addon === undefined)('the verdict (needs the built addon)', { ti
 
   it('of a copy of a machine is its own, and it sees the other', async () => {
     const machine = await new Machine().start();
+    // What a push leaves to do is done, or cut off.
+    await machine.stop();
     const copy = join(machine.folder, 'copy');
     cpSync(machine.stateDir, copy, { recursive: true });
     const memory = join('workspace', 'MEMORY.md');
     machine.write(memory, 'The user likes coffee.\n');
+    await machine.start();
     await machine.push();
     await machine.stop();
     const other = new Machine();
