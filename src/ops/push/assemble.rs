@@ -39,22 +39,26 @@ pub(super) fn schemas<'a>(
     drafts: impl Iterator<Item = &'a Draft>,
     before: &[SchemaRecord],
 ) -> Vec<SchemaRecord> {
-    let version = |draft: &Draft| {
-        let (root, path, version) = match draft {
-            Draft::Read(found, content) => (found.root, &found.path, content.schema),
-            Draft::Same(entry) => {
-                let known = before.iter().find(|one| one.path == entry.path.as_bytes());
-                (entry.root, &entry.path, known.map(|one| one.version))
-            }
+    let schema = |draft: &Draft| {
+        let (root, path) = match draft {
+            Draft::Read(found, _) => (found.root, &found.path),
+            Draft::Same(entry) => (entry.root, &entry.path),
         };
         // Backups and copies that lie beside them have names that end otherwise.
         let is_own = root == 0
             && path.as_bytes().ends_with(b".sqlite")
             && host_database(path, RootKind::State).is_some();
-        let version = version.filter(|_| is_own)?;
-        Some(SchemaRecord { path: path.as_bytes().to_vec(), version })
+        if !is_own {
+            return None;
+        }
+        let known = || before.iter().find(|one| one.path == path.as_bytes());
+        let version = match draft {
+            Draft::Read(_, content) => content.schema,
+            Draft::Same(_) => known().map(|one| one.version),
+        };
+        Some(SchemaRecord { path: path.as_bytes().to_vec(), version: version? })
     };
-    drafts.filter_map(version).take(MOST_SCHEMAS).collect()
+    drafts.filter_map(schema).take(MOST_SCHEMAS).collect()
 }
 
 /// So many agents' databases are told of.
