@@ -27,7 +27,7 @@ pub(super) fn compare(
     arriving: Option<Arriving>,
 ) -> Result<Compared> {
     let mut roots = map_roots(&live.roots, manifest);
-    let behind = behind_links(manifest, &roots, live.root_path(0), scope);
+    let behind = behind_links(&live, manifest, &roots, scope);
     let elsewhere =
         |root: usize| roots.get(root).copied().flatten().is_none() && !behind.contains(&root);
     let places = in_place_of_links(&manifest.roots, &entries, elsewhere);
@@ -133,18 +133,20 @@ fn map_roots(live: &[Root], manifest: &Manifest) -> Vec<Option<u16>> {
 /// Roots that an undo leaves alone: the rollback took the link to them away, and the directory behind it, which no link led to
 /// then, is there still. So the link comes back, and nothing in its place.
 fn behind_links(
+    live: &Live,
     manifest: &Manifest,
     mapped: &[Option<u16>],
-    state: &[u8],
     scope: &Scope,
 ) -> HashSet<usize> {
     let taken_away = |record: &RootRecord| {
         let link = record.at.clone().map(RelPath::from_bytes);
-        scope.is_undo() && link.is_some_and(|link| scope.matches(state, &link))
+        scope.is_undo() && link.is_some_and(|link| scope.matches(live.root_path(0), &link))
     };
     let is_there = |record: &RootRecord| {
         let path = as_path(&record.path);
-        path.is_dir() && path.canonicalize().is_ok_and(|found| found == path)
+        // What does not answer is not asked.
+        live.hanging.iter().any(|place| path.starts_with(place))
+            || (path.is_dir() && path.canonicalize().is_ok_and(|found| found == path))
     };
     let roots = manifest.roots.iter().zip(mapped).enumerate();
     let behind = roots
