@@ -173,7 +173,7 @@ fn holds(wanted: i64, held: i64) -> std::io::Result<()> {
     if held.abs_diff(wanted) <= TICK_NS.unsigned_abs() {
         return Ok(());
     }
-    let message = "it cannot hold a time so far from now";
+    let message = "the file system has no time so far from now";
     Err(std::io::Error::new(ErrorKind::InvalidInput, message))
 }
 
