@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 use crate::support::campaign;
 use crate::support::machine::restore_with;
@@ -13,6 +15,32 @@ use crate::support::plain_machine::plain_machine;
 
 const FILES: usize = 60;
 const DIRECTORIES: [&str; 3] = ["workspace/a", "workspace/b", "workspace/b/c"];
+
+/// Somebody who renames in a thread, until it goes.
+struct Renamer {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<u64>>,
+}
+
+impl Renamer {
+    fn start(live: &Path) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (live, told) = (live.to_owned(), Arc::clone(&stop));
+        Self { stop, thread: Some(std::thread::spawn(move || rename(&live, &told))) }
+    }
+
+    /// Ends it. Returns how often it renamed.
+    fn end(&mut self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
+
+impl Drop for Renamer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Renames until it is told to stop. Each file has its number as content, whatever it is called.
 fn rename(live: &Path, stop: &AtomicBool) -> u64 {
@@ -59,39 +87,31 @@ async fn what_is_renamed_meanwhile_is_saved_or_named() {
         write(&live, &format!("{}/{file}", DIRECTORIES[0]), format!("content {file}"));
     }
     let all: BTreeSet<String> = (0..FILES).map(|file| format!("content {file}")).collect();
-    let stop = AtomicBool::new(false);
     let rounds = campaign::cases(15, 300);
     let (mut whole, mut named) = (0, 0);
     let mut silent = Vec::new();
-    let moves = std::thread::scope(|scope| {
-        let renamer = scope.spawn(|| rename(&live, &stop));
-        tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(async {
-                for push in 0..rounds {
-                    let pushed = machine.push().await.unwrap();
-                    let to = dir.path().join("restored");
-                    let session = machine.blank(dir.path().join("blank")).session().await;
-                    let snapshot = pushed.snapshot.unwrap();
-                    restore_with(&session, &snapshot, &to).await.unwrap();
-                    let found = contents(&to.join("workspace"));
-                    let missing: Vec<_> = all.difference(&found).collect();
-                    let is_named = pushed.skipped.iter().any(|problem| {
-                        DIRECTORIES.iter().any(|directory| problem.path.contains(directory))
-                    });
-                    if missing.is_empty() {
-                        whole += 1;
-                    } else if is_named {
-                        named += 1;
-                    } else {
-                        silent.push(format!("push {push}: {missing:?}, {:?}", pushed.skipped));
-                    }
-                    fs::remove_dir_all(&to).unwrap();
-                }
-            });
-        });
-        stop.store(true, Ordering::Relaxed);
-        renamer.join().unwrap()
-    });
+    let mut renamer = Renamer::start(&live);
+    for round in 0..rounds {
+        let pushed = machine.push().await.unwrap();
+        let to = dir.path().join("restored");
+        let session = machine.blank(dir.path().join("blank")).session().await;
+        restore_with(&session, &pushed.snapshot.unwrap(), &to).await.unwrap();
+        let found = contents(&to.join("workspace"));
+        let missing: Vec<_> = all.difference(&found).collect();
+        let is_named = pushed
+            .skipped
+            .iter()
+            .any(|problem| DIRECTORIES.iter().any(|directory| problem.path.contains(directory)));
+        if missing.is_empty() {
+            whole += 1;
+        } else if is_named {
+            named += 1;
+        } else {
+            silent.push(format!("push {round}: {missing:?}, {:?}", pushed.skipped));
+        }
+        fs::remove_dir_all(&to).unwrap();
+    }
+    let moves = renamer.end();
     let counted = [("pushes", rounds), ("whole", whole), ("named", named), ("renames", moves)];
     campaign::report("host safety", "pushes beside renaming", &counted);
     assert!(silent.is_empty(), "{}", silent.join("\n"));
