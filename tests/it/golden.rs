@@ -18,7 +18,7 @@ use b2_backup::secret::Secret;
 use b2_backup::store::folder::FolderStore;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use tempfile::tempdir;
+use tempfile::{TempDir, tempdir};
 
 use crate::support::machine::{Machine, push_options};
 use crate::support::system::{bytes_of, mode_of, mtime_of, set_mode};
@@ -93,6 +93,15 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// A machine that has nothing but a copy of a sealed repository and its passphrase, and what must come out.
+async fn beside(name: &str) -> (TempDir, Machine, Value) {
+    let here = golden(name);
+    let dir = tempdir().unwrap();
+    copy(&here.join("sealed"), &dir.path().join("bucket"));
+    let blank = machine(&dir.path().join("bucket"), &dir.path().join("none"), true).await;
+    (dir, blank, read_json(&here.join("expected.json")))
 }
 
 fn read_json(path: &Path) -> Value {
@@ -237,12 +246,8 @@ async fn restored(collection: &str) -> (Value, Value) {
 /// What opens it but its code is not known here. The first snapshot was made before the code.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_restores_with_its_recovery_code_alone() {
-    let here = golden("golden-recovery");
-    let expected = read_json(&here.join("expected.json"));
-    let code = std::fs::read_to_string(here.join("code.txt")).unwrap();
-    let dir = tempdir().unwrap();
-    copy(&here.join("sealed"), &dir.path().join("bucket"));
-    let mut blank = machine(&dir.path().join("bucket"), &dir.path().join("none"), true).await;
+    let (dir, mut blank, expected) = beside("golden-recovery").await;
+    let code = std::fs::read_to_string(golden("golden-recovery").join("code.txt")).unwrap();
     blank.settings.passphrase = None;
     let all = expected.as_object().unwrap();
     assert_eq!(all.len(), 2);
@@ -261,11 +266,7 @@ async fn a_repository_restores_with_its_recovery_code_alone() {
 /// root that was gone, a slot that was removed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_with_links_remarks_and_removals_restores() {
-    let here = golden("golden-remarks");
-    let expected = read_json(&here.join("expected.json"));
-    let dir = tempdir().unwrap();
-    copy(&here.join("sealed"), &dir.path().join("bucket"));
-    let blank = machine(&dir.path().join("bucket"), &dir.path().join("none"), true).await;
+    let (dir, blank, expected) = beside("golden-remarks").await;
     let all = expected["sealed"].as_object().unwrap();
     assert_eq!(all.len(), 2);
     let mut codes = Vec::new();
@@ -289,11 +290,7 @@ async fn a_repository_with_links_remarks_and_removals_restores() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_that_names_its_machine_restores() {
-    let here = golden("golden-names");
-    let all = read_json(&here.join("expected.json"));
-    let dir = tempdir().unwrap();
-    copy(&here.join("sealed"), &dir.path().join("bucket"));
-    let blank = machine(&dir.path().join("bucket"), &dir.path().join("none"), true).await;
+    let (dir, blank, all) = beside("golden-names").await;
     let (id, wanted) = all["sealed"].as_object().unwrap().iter().next().unwrap();
     let to = dir.path().join("to");
     assert_eq!(blank.restore(id, &to).await.unwrap().failed, []);
@@ -305,11 +302,7 @@ async fn a_repository_that_names_its_machine_restores() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_that_tells_of_its_host_restores() {
-    let here = golden("golden-hosts");
-    let all = read_json(&here.join("expected.json"));
-    let dir = tempdir().unwrap();
-    copy(&here.join("sealed"), &dir.path().join("bucket"));
-    let blank = machine(&dir.path().join("bucket"), &dir.path().join("none"), true).await;
+    let (dir, blank, all) = beside("golden-hosts").await;
     for (id, wanted) in all["sealed"].as_object().unwrap() {
         let to = dir.path().join(id);
         assert_eq!(blank.restore(id, &to).await.unwrap().failed, []);
