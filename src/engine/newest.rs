@@ -246,7 +246,8 @@ pub(crate) struct Placed {
 }
 
 /// The places of all snapshots from the oldest to the newest: those of a machine by their number, and between machines
-/// by the server's time. One whose time cannot be takes that of the one before it. Returns times and places.
+/// by the server's time. One whose time cannot be takes that of the one before it. Where that holds for all of a machine's,
+/// the server's counts, but none is older than the one before it. Returns times and places.
 pub(crate) fn order(all: &[Placed], now_ms: i64) -> Vec<(i64, usize)> {
     let mut keys: Vec<(i64, MachineId, u64, usize)> = Vec::new();
     let machines: BTreeSet<MachineId> = all.iter().map(|placed| placed.id.machine).collect();
