@@ -122,8 +122,8 @@ async fn slots(settings: &Settings, store: &dyn ObjectStore, chart: &mut Chart) 
     if !settings.encrypt {
         return;
     }
-    let slots = match stored_slots(store).await {
-        Ok((slots, _unreadable)) => slots,
+    let (slots, unreadable) = match stored_slots(store).await {
+        Ok(stored) => stored,
         Err(error) => return chart.error("keys", &error),
     };
     let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
@@ -131,10 +131,16 @@ async fn slots(settings: &Settings, store: &dyn ObjectStore, chart: &mut Chart) 
         *kinds.entry(secret_name(stored.slot.kind())).or_default() += 1;
     }
     let list: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    if list.is_empty() {
-        chart.ok("keys", "no key slots yet; the first push makes one");
-    } else {
+    if !list.is_empty() {
         chart.ok("keys", format!("key slots below keys/: {}", list.join(", ")));
+    } else if unreadable.is_empty() {
+        chart.ok("keys", "no key slots yet; the first push makes one");
+    }
+    if !unreadable.is_empty() {
+        let message = format!("{} below keys/ cannot be read as key slots", unreadable.join(", "));
+        let advice = "Each snapshot has the slots that there were when it was made, so what opened it still does. \
+                      b2-backup undelete brings back what was overwritten";
+        chart.note("keys", message, advice);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use b2_backup::crypto::{MasterKey, sha256};
 use b2_backup::format::{Header, ObjectKind, SecretKind};
+use b2_backup::ops::{DoctorOptions, Level};
 use b2_backup::repo::{KeyRing, Secrets};
 use minicbor::Encoder;
 
@@ -51,6 +52,28 @@ async fn costs_beyond_the_bounds_are_refused_at_once() {
     assert_eq!(repositories(&store).len(), 1);
 }
 
+/// What the doctor says of the key slots, and whether it names those that cannot be read.
+async fn by_doctor(machine: &Machine) -> (Vec<Level>, bool) {
+    let options = DoctorOptions::default();
+    let report = ops::doctor(machine.settings.clone(), machine.ambient(), options).await;
+    let findings = report.unwrap().findings.into_iter();
+    let keys: Vec<_> = findings.filter(|finding| finding.check == "keys").collect();
+    let named = keys.last().unwrap().message.contains("cannot be read as key slots");
+    (keys.iter().map(|finding| finding.level).collect(), named)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_slot_that_is_damaged_is_named() {
+    let (dir, machine, store) = machine();
+    let first = (push(&machine).await, picture(live(&machine)));
+    assert_eq!(by_doctor(&machine).await, (vec![Level::Ok], false));
+    for slot in slots(&store) {
+        store.raw_replace(&format!("keys/{slot}"), &b"damaged"[..]);
+    }
+    assert_eq!(by_doctor(&machine).await, (vec![Level::Note], true));
+    comes_back(&machine.blank(dir.path().join("blank")), &first).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_slots_are_passed_over() {
     let (dir, machine, store) = machine();
@@ -78,6 +101,7 @@ async fn damaged_slots_are_passed_over() {
     store.raw_replace("keys/not-a-slot", &b"x"[..]);
     store.raw_replace("keys/deeper/0123456789abcdef0123456789abcdef", whole.clone());
     comes_back(&machine.blank(dir.path().join("blank")), &first).await;
+    assert_eq!(by_doctor(&machine).await, (vec![Level::Ok, Level::Note], true));
     fs::remove_dir_all(live(&machine).join("b2-backup")).unwrap();
     day(&machine, 1).await;
     let report = ops::keys(&machine.session().await).await.unwrap();
